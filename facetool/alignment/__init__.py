@@ -1,0 +1,1 @@
+"""From a photo and landmarks to the crop a network expects."""

@@ -1,0 +1,102 @@
+"""Crop recipes as data: how a face is cut out of a photo and scaled for a network.
+
+A recipe belongs to the weights it was trained with: a crop of the wrong recipe costs more
+accuracy than a smaller network. This module is data only and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from facetool.errors import FormatError
+
+LANDMARK_SETS = ("five", "outerEyesAndNose", "innerEyesAndBottomLip", "arcface")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How a face is found and cut out.
+
+    Attributes:
+        method: ``chip`` (dlib's ``get_face_chip``), ``affine`` (OpenFace: three points, full
+            affine) or ``similarity`` (ArcFace: five points, least-squares similarity).
+        landmarks: which points drive it, one of ``LANDMARK_SETS``.
+        width: pixels of the crop.
+        height: pixels of the crop.
+        detector: ``hog``, ``cnn`` or ``mtcnn``, the detector the originals used.
+    """
+
+    method: str
+    landmarks: str
+    width: int
+    height: int
+    detector: str = "hog"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Crop:
+        """The inverse of :meth:`as_dict`.
+
+        Raises:
+            FormatError: keys or types are not those of a crop recipe.
+        """
+        try:
+            crop = cls(**values)
+        except TypeError as error:
+            raise FormatError(f"not a crop recipe: {error}") from error
+        if not (isinstance(crop.width, int) and isinstance(crop.height, int)):
+            raise FormatError("not a crop recipe: width and height must be whole numbers")
+        return crop
+
+    def same_picture(self, other: Crop) -> bool:
+        """Whether both cut the same crop; the detector may differ."""
+        ours, theirs = self.as_dict(), other.as_dict()
+        del ours["detector"], theirs["detector"]
+        return ours == theirs
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.width}x{self.height}, {self.landmarks}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything between a photo and a network's input tensor.
+
+    The input tensor is ``(rgb - mean) * scale``, float32 (N, 3, H, W), with ``rgb`` the crop's
+    8-bit values 0…255.
+    """
+
+    crop: Crop
+    mean: float = 0.0
+    scale: float = 1.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """The inverse of :meth:`as_dict`.
+
+        Raises:
+            FormatError: keys or types are not those of a recipe.
+        """
+        try:
+            return cls(
+                Crop.from_dict(values["crop"]), float(values["mean"]), float(values["scale"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"not a recipe: {error!r}") from error
+
+
+DLIB_CHIP = Crop("chip", "five", 150, 150)
+OPENFACE_OUTER = Crop("affine", "outerEyesAndNose", 96, 96)
+OPENFACE_INNER = Crop("affine", "innerEyesAndBottomLip", 96, 96)
+OPENFACE_224 = Crop("affine", "outerEyesAndNose", 224, 224)
+ARCFACE_112 = Crop("similarity", "arcface", 112, 112, detector="mtcnn")
+ARCFACE_112X96 = Crop("similarity", "arcface", 96, 112, detector="mtcnn")

@@ -1,0 +1,33 @@
+"""The errors a user can cause. Each message is one line: what is wrong and how to mend it."""
+
+
+class FacetoolError(Exception):
+    """Base of every error a user can cause; the command line prints it and exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(FacetoolError):
+    """The request itself is wrong (an unknown name, contradicting options); exits with 2."""
+
+    exit_code = 2
+
+
+class ImageError(FacetoolError):
+    """One image cannot be read or is not fit for use. Folders go on without it."""
+
+
+class FormatError(FacetoolError):
+    """A file is not what its name or place says: damaged, truncated, of another format."""
+
+
+class WeightsError(FacetoolError):
+    """Weights are missing, do not fit the network, or are of an unsupported kind."""
+
+
+class OutputError(FacetoolError):
+    """A result cannot be written (disk full, no permission); ends the command."""
+
+
+class FacetoolWarning(UserWarning):
+    """Something the user should know that does not stop the work."""

@@ -1,0 +1,1 @@
+"""Verification figures: pairs, protocols, ROC curves and their pictures."""

@@ -1,0 +1,1 @@
+"""Embedding networks: one file per family, found by name through the registry."""

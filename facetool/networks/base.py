@@ -1,0 +1,27 @@
+"""What every embedding network has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from facetool.alignment.recipes import Recipe
+
+
+class EmbeddingNetwork(nn.Module):
+    """A network from face crops to embeddings.
+
+    ``forward`` takes float32 (N, 3, H, W) made as :attr:`recipe` says and returns (N, D).
+
+    Attributes:
+        architecture: registry name such as ``nn4.small2``, or ``custom`` where none fits.
+        options: the arguments that, with the architecture, build the same network again.
+        embedding_size: D.
+        recipe: from photo to input tensor; travels with the weights.
+    """
+
+    architecture: str = "custom"
+    options: dict[str, Any]
+    embedding_size: int
+    recipe: Recipe

@@ -1,0 +1,180 @@
+"""A network described by data: what weights files of other frameworks are turned into.
+
+A Torch7 module tree, an MXNet symbol and an ONNX graph all become a list of :class:`Node`
+plus a dictionary of tensors. The list is plain JSON, so a converted file needs no other file,
+and every attribute (padding, stride, eps …) is the one the source file states.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facetool.errors import WeightsError
+from facetool.networks.base import EmbeddingNetwork
+
+INPUT = "input"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step of a graph.
+
+    Attributes:
+        name: unique, a Python identifier; its tensors are called ``name.weight`` and so on.
+        op: a key of ``MODULES`` (it has tensors) or ``FUNCTIONS`` (it has none).
+        inputs: names of earlier nodes, or ``input``.
+        attributes: JSON values, the arguments of the module or function.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_list(self) -> list[Any]:
+        """The node as JSON: name, op, inputs, attributes."""
+        values = asdict(self)
+        return [self.name, self.op, list(self.inputs), values["attributes"]]
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of (N, C) or (N, C, H, W), as the source frameworks allow."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise WeightsError(f"batch normalisation of a {input.dim()}-dimensional tensor")
+
+
+def depth_concat(tensors: Sequence[Tensor]) -> Tensor:
+    """Torch7's ``nn.DepthConcat``: smaller maps are centred in zeros; the odd one goes after."""
+    height = max(tensor.shape[2] for tensor in tensors)
+    width = max(tensor.shape[3] for tensor in tensors)
+    padded = []
+    for tensor in tensors:
+        down, right = height - tensor.shape[2], width - tensor.shape[3]
+        padded.append(F.pad(tensor, (right // 2, right - right // 2, down // 2, down - down // 2)))
+    return torch.cat(padded, dim=1)
+
+
+def normalize(x: Tensor, eps: float) -> Tensor:
+    """x / sqrt(sum x² + eps), Torch7's ``nn.Normalize(2)``; eps is under the root."""
+    return x * torch.rsqrt(x.square().sum(dim=1, keepdim=True) + eps)
+
+
+MODULES: dict[str, Callable[..., nn.Module]] = {
+    "conv": nn.Conv2d,
+    "batch_norm": BatchNorm,
+    "prelu": nn.PReLU,
+    "linear": nn.Linear,
+    "dropout": nn.Dropout,
+}
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "identity": lambda x: x,
+    "relu": F.relu,
+    "sigmoid": torch.sigmoid,
+    "square": torch.square,
+    "sqrt": torch.sqrt,
+    "flatten": lambda x: torch.flatten(x, 1),
+    "add": lambda x, y: x + y,
+    "mul": lambda x, y: x * y,
+    "add_scalar": lambda x, value: x + value,
+    "mul_scalar": lambda x, value: x * value,
+    "concat": lambda *xs: torch.cat(xs, dim=1),
+    "depth_concat": lambda *xs: depth_concat(xs),
+    "slice_channels": lambda x, start, stop: x[:, start:stop],
+    "max_pool": F.max_pool2d,
+    "avg_pool": F.avg_pool2d,
+    "global_avg_pool": lambda x: x.mean(dim=(2, 3), keepdim=True),
+    "local_response_norm": F.local_response_norm,
+    "normalize": normalize,
+}
+
+
+class GraphNetwork(EmbeddingNetwork):
+    """Runs the nodes in the order given; each node's inputs come before it.
+
+    The constructor allocates nothing when called under ``torch.device("meta")``; use
+    :func:`build_graph` to put tensors in.
+
+    Raises:
+        WeightsError: the list is not a runnable graph.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        super().__init__()
+        self.nodes = tuple(nodes)
+        self.layers = nn.ModuleDict()
+        known = {INPUT}
+        for node in self.nodes:
+            if not _NAME.fullmatch(node.name) or node.name in known:
+                raise WeightsError(f"graph: {node.name!r} is not a fresh name for a layer")
+            for name in node.inputs:
+                if name not in known:
+                    raise WeightsError(f"graph: {node.name} uses {name!r} before it exists")
+            known.add(node.name)
+            if node.op in MODULES:
+                try:
+                    self.layers[node.name] = MODULES[node.op](**node.attributes)
+                except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+                    raise WeightsError(f"graph: {node.name} ({node.op}): {error}") from error
+            elif node.op not in FUNCTIONS:
+                raise WeightsError(f"graph: {node.name} is of unknown kind {node.op!r}")
+        if not self.nodes:
+            raise WeightsError("graph: no layers")
+        self._last_use = self._find_last_uses()
+
+    def _find_last_uses(self) -> list[tuple[str, ...]]:
+        """Per node, the values no later node needs, so that memory is freed as the pass goes."""
+        seen = {self.nodes[-1].name}
+        released: list[tuple[str, ...]] = []
+        for node in reversed(self.nodes):
+            free = tuple(name for name in dict.fromkeys(node.inputs) if name not in seen)
+            seen.update(free)
+            released.append(free)
+        return released[::-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (N, D) of inputs (N, 3, H, W)."""
+        values = {INPUT: x}
+        for node, free in zip(self.nodes, self._last_use, strict=True):
+            inputs = [values[name] for name in node.inputs]
+            if node.op in MODULES:
+                values[node.name] = self.layers[node.name](*inputs)
+            else:
+                values[node.name] = FUNCTIONS[node.op](*inputs, **node.attributes)
+            for name in free:
+                del values[name]
+        return values[self.nodes[-1].name]
+
+
+def build_graph(nodes: Sequence[Node], tensors: Mapping[str, Tensor]) -> GraphNetwork:
+    """A graph network around the given tensors, which are used as they are, not copied.
+
+    Args:
+        nodes: in running order.
+        tensors: ``<node name>.<weight, bias, running_mean, running_var>``.
+
+    Raises:
+        WeightsError: the nodes do not form a network or the tensors do not fit it.
+    """
+    with torch.device("meta"):
+        network = GraphNetwork(nodes)
+    state = {f"layers.{name}": tensor for name, tensor in tensors.items()}
+    for name in network.state_dict():
+        if name.endswith(".num_batches_tracked"):
+            state.setdefault(name, torch.zeros((), dtype=torch.int64))
+    try:
+        network.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()
+        raise WeightsError("weights do not fit their network: " + " ".join(first[1:3])) from error
+    network.options = {"nodes": [node.as_list() for node in network.nodes]}
+    return network.eval()

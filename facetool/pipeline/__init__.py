@@ -1,0 +1,1 @@
+"""The stages: align, represent, compare. They read folders and write files."""

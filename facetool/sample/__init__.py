@@ -1,0 +1,1 @@
+"""Albums of imaginary people, drawn, so that everything can be tried without a photo."""

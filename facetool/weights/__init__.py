@@ -1,0 +1,1 @@
+"""Reading weights files of every origin, and the catalogue of published ones."""

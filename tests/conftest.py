@@ -1,0 +1,16 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with golden files of the original systems, or a skip that says why."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("FACETOOL_SHARED", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no golden files: {folder} is not there (set FACETOOL_SHARED)")
+    return folder
