@@ -1,6 +1,5 @@
 """Writing files so that a reader never sees half of one."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
