@@ -35,6 +35,7 @@ class Architecture:
 
 
 _DLIB = Recipe(recipes.DLIB_CHIP)
+_ARCFACE = Recipe(recipes.ARCFACE_112)  # InsightFace's networks scale their input themselves
 
 _ALL = [
     Architecture(
@@ -42,6 +43,74 @@ _ALL = [
         "dlib_resnet:dlib_resnet",
         _DLIB,
         paper="King 2017, dlib dnn_face_recognition_ex",
+    ),
+    Architecture(
+        "lmobilenete",
+        "mobilenet:LMobileNetE",
+        _ARCFACE,
+        paper="Howard et al. 2017, arXiv:1704.04861",
+    ),
+    Architecture(
+        "ldensenet121e",
+        "densenet:LDenseNetE",
+        _ARCFACE,
+        {"units": (6, 12, 24, 16), "growth": 32},
+        paper="Huang et al. 2017, arXiv:1608.06993",
+    ),
+    Architecture(
+        "ldensenet161e",
+        "densenet:LDenseNetE",
+        _ARCFACE,
+        {"units": (6, 12, 36, 24), "growth": 48},
+        paper="Huang et al. 2017, arXiv:1608.06993",
+    ),
+    Architecture(
+        "ldensenet169e",
+        "densenet:LDenseNetE",
+        _ARCFACE,
+        {"units": (6, 12, 32, 32), "growth": 32},
+        paper="Huang et al. 2017, arXiv:1608.06993",
+    ),
+    Architecture(
+        "ldensenet201e",
+        "densenet:LDenseNetE",
+        _ARCFACE,
+        {"units": (6, 12, 48, 32), "growth": 32},
+        paper="Huang et al. 2017, arXiv:1608.06993",
+    ),
+    Architecture(
+        "ldpn68e",
+        "dpn:LDPNE",
+        _ARCFACE,
+        {"units": (3, 4, 12, 3), "increments": (16, 32, 32, 64), "bottleneck": 128, "groups": 32},
+        paper="Chen et al. 2017, arXiv:1707.01629",
+    ),
+    Architecture(
+        "ldpn92e",
+        "dpn:LDPNE",
+        _ARCFACE,
+        {"units": (3, 4, 20, 3), "increments": (16, 32, 24, 128), "bottleneck": 96, "groups": 32},
+        paper="Chen et al. 2017, arXiv:1707.01629",
+    ),
+    Architecture(
+        "ldpn107e",
+        "dpn:LDPNE",
+        _ARCFACE,
+        {"units": (4, 8, 20, 3), "increments": (20, 64, 64, 128), "bottleneck": 200, "groups": 50},
+        paper="Chen et al. 2017, arXiv:1707.01629",
+    ),
+    Architecture(
+        "ldpn131e",
+        "dpn:LDPNE",
+        _ARCFACE,
+        {"units": (4, 8, 28, 3), "increments": (16, 32, 32, 128), "bottleneck": 160, "groups": 40},
+        paper="Chen et al. 2017, arXiv:1707.01629",
+    ),
+    Architecture(
+        "linceptionresnetv2e",
+        "inception_resnet:LInceptionResNetV2E",
+        _ARCFACE,
+        paper="Szegedy et al. 2016, arXiv:1602.07261",
     ),
 ]
 
