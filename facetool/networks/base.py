@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -19,9 +20,17 @@ class EmbeddingNetwork(nn.Module):
         options: the arguments that, with the architecture, build the same network again.
         embedding_size: D.
         recipe: from photo to input tensor; travels with the weights.
+        variant: which definition of the architecture, where it has several.
+        weights_path: file that the weights were read from.
+        weights_sha256: of that file.
+        weights_name: its name in the catalogue, or else the file's name.
     """
 
     architecture: str = "custom"
+    variant: str = ""
+    weights_path: Path | None = None
+    weights_sha256: str = ""
+    weights_name: str = ""
     options: dict[str, Any]
     embedding_size: int
     recipe: Recipe
