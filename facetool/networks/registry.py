@@ -35,6 +35,30 @@ class Architecture:
 
 
 _DLIB = Recipe(recipes.DLIB_CHIP)
+_OPENFACE = Recipe(recipes.OPENFACE_OUTER, scale=1 / 255)
+_ARCFACE = Recipe(recipes.ARCFACE_112)  # these networks scale their input themselves
+
+# Residual units per stage by depth, from InsightFace's fresnet.py; the published depths first.
+_LRESNET_UNITS: dict[int, tuple[int, int, int, int]] = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 14, 3),
+    100: (3, 13, 30, 3),
+    49: (3, 4, 14, 3),
+    74: (3, 6, 24, 3),
+    90: (3, 8, 30, 3),
+    98: (3, 4, 38, 3),
+    99: (3, 8, 35, 3),
+    101: (3, 4, 23, 3),
+    124: (3, 13, 40, 5),
+    134: (3, 10, 50, 3),
+    136: (3, 13, 48, 3),
+    140: (3, 15, 48, 3),
+    152: (3, 8, 36, 3),
+    160: (3, 24, 49, 3),
+    200: (3, 24, 36, 3),
+    269: (3, 30, 48, 8),
+}
 _ARCFACE = Recipe(recipes.ARCFACE_112)  # InsightFace's networks scale their input themselves
 
 _ALL = [
@@ -43,6 +67,38 @@ _ALL = [
         "dlib_resnet:dlib_resnet",
         _DLIB,
         paper="King 2017, dlib dnn_face_recognition_ex",
+    ),
+    *(
+        Architecture(
+            name,
+            "openface:OpenFace",
+            Recipe(recipes.OPENFACE_224, scale=1 / 255) if name == "nn2" else _OPENFACE,
+            {"variant": name},
+            paper="Schroff et al. 2015, FaceNet; Amos et al. 2016, OpenFace",
+        )
+        for name in ("nn4.small2", "nn4.small1", "nn4", "nn2")
+    ),
+    *(
+        Architecture(
+            f"lresnet{depth}e-ir",
+            "lresnet:LResNet",
+            _ARCFACE,
+            {"units": units},
+            paper="Deng et al. 2019, ArcFace",
+        )
+        for depth, units in _LRESNET_UNITS.items()
+    ),
+    Architecture(
+        "mobilefacenet",
+        "mobilefacenet:mobilefacenet",
+        _ARCFACE,
+        paper="Chen et al. 2018, MobileFaceNets",
+    ),
+    Architecture(
+        "mobilefacenet-112x96",
+        "mobilefacenet:mobilefacenet_112x96",
+        Recipe(recipes.ARCFACE_112X96, mean=127.5, scale=1 / 128),
+        paper="Chen et al. 2018, MobileFaceNets",
     ),
     Architecture(
         "lmobilenete",
