@@ -95,8 +95,8 @@ class DlibResNet(EmbeddingNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (N, D) of RGB crops (N, 3, H, W), 0…255."""
-        x = ((x - self.mean) * (1 / 256)).to(self.fc.weight.dtype)
-        x = F.max_pool2d(F.relu(self.stem(x), inplace=True), 3, stride=2)
+        x = torch.add(self.mean * (-1 / 256), x.float(), alpha=1 / 256).to(self.fc.weight.dtype)
+        x = F.relu(F.max_pool2d(self.stem(x), 3, stride=2), inplace=True)
         embedding: Tensor = self.fc(self.blocks(x).mean(dim=(2, 3)))
         return embedding
 

@@ -25,7 +25,6 @@ INFINITY, MINUS_INFINITY, NOT_A_NUMBER = 32000, 32001, 32002
 """Exponents with a meaning of their own (``float_details.h``)."""
 
 LONGEST_NAME = 64
-RGB_SCALE = 256
 
 
 class DlibReader(ByteReader):
@@ -79,7 +78,7 @@ class DlibReader(ByteReader):
     def expect(self, what: str, found: object, wanted: object) -> None:
         """Raise unless the file holds what this network has at this place."""
         if found != wanted:
-            raise self.fail(f"{what} is {found}, dlib's face recognition ResNet has {wanted}")
+            raise self.fail(f"{what} is {found!r}, dlib's face recognition ResNet has {wanted!r}")
 
     def tensor(self) -> NDArray[np.float32]:
         """Version 2 of a tensor: samples, channels, rows, columns, then raw float32."""
@@ -170,8 +169,8 @@ def _read_state(reader: DlibReader, network: DlibResNet) -> dict[str, Tensor]:
         version = 1 if LAYERS[number - 1] in ("tag", "skip") else 3 if number == 1 else 2
         reader.expect(f"version of layer {number}", reader.integer(), version)
     state = {"mean": _read_input(reader)}
-    convs = [item for item in network.named_modules() if isinstance(item[1], nn.Conv2d)]
-    unread = iter(convs)
+    modules = network.named_modules()
+    unread = ((name, conv) for name, conv in modules if isinstance(conv, nn.Conv2d))
     for number, kind in enumerate(LAYERS, start=1):
         if kind in ("tag", "skip"):
             continue
@@ -197,7 +196,8 @@ def _read_loss(reader: DlibReader) -> None:
     """The metric loss: margin and distance threshold, of use only to dlib's trainer."""
     reader.expect("version of the loss layer", reader.integer(), 1)
     reader.expect("loss", reader.name(), "loss_metric_2")
-    reader.number(), reader.number()
+    for _ in range(2):
+        reader.number()
 
 
 def _read_input(reader: DlibReader) -> Tensor:
