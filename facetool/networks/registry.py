@@ -59,7 +59,6 @@ _LRESNET_UNITS: dict[int, tuple[int, int, int, int]] = {
     200: (3, 24, 36, 3),
     269: (3, 30, 48, 8),
 }
-_ARCFACE = Recipe(recipes.ARCFACE_112)  # InsightFace's networks scale their input themselves
 
 _ALL = [
     Architecture(
