@@ -7,12 +7,20 @@ accuracy than a smaller network. This module is data only and imports nothing he
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from facetool.errors import FormatError
 
-LANDMARK_SETS = ("five", "outerEyesAndNose", "innerEyesAndBottomLip", "arcface")
+METHODS = {
+    "five": "chip",
+    "outerEyesAndNose": "affine",
+    "innerEyesAndBottomLip": "affine",
+    "arcface": "similarity",
+}
+"""Landmark set to the method that uses it."""
+
+LANDMARK_SETS = tuple(METHODS)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Crop:
             crop = cls(**values)
         except TypeError as error:
             raise FormatError(f"not a crop recipe: {error}") from error
+        if METHODS.get(crop.landmarks) != crop.method:
+            raise FormatError(f"not a crop recipe: {crop.method!r} of {crop.landmarks!r}")
         if not (isinstance(crop.width, int) and isinstance(crop.height, int)):
             raise FormatError("not a crop recipe: width and height must be whole numbers")
         return crop
@@ -100,3 +110,23 @@ OPENFACE_INNER = Crop("affine", "innerEyesAndBottomLip", 96, 96)
 OPENFACE_224 = Crop("affine", "outerEyesAndNose", 224, 224)
 ARCFACE_112 = Crop("similarity", "arcface", 112, 112, detector="mtcnn")
 ARCFACE_112X96 = Crop("similarity", "arcface", 96, 112, detector="mtcnn")
+
+
+def override(
+    crop: Crop, landmarks: str | None = None, size: int | None = None, detector: str | None = None
+) -> Crop:
+    """A recipe with parts of it replaced.
+
+    Args:
+        crop: the recipe to start from.
+        landmarks: one of ``LANDMARK_SETS``; brings its method with it.
+        size: edge of a square crop, pixels.
+        detector: ``hog``, ``cnn`` or ``mtcnn``.
+    """
+    if landmarks is not None:
+        crop = replace(crop, landmarks=landmarks, method=METHODS[landmarks])
+    if size is not None:
+        crop = replace(crop, width=size, height=size)
+    if detector is not None:
+        crop = replace(crop, detector=detector)
+    return crop

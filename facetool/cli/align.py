@@ -1,0 +1,79 @@
+"""``facetool align``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from facetool.alignment.recipes import LANDMARK_SETS
+from facetool.cli import options
+
+
+@click.command("align")
+@click.argument("input", type=options.FOLDER)
+@click.argument("output", type=options.NEW_FOLDER)
+@options.model_option
+@click.option("--landmarks", type=click.Choice(LANDMARK_SETS), help="Points the crop is made from.")
+@click.option("--size", type=click.IntRange(16, 4096), help="Edge of the crop in pixels.")
+@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
+@click.option(
+    "--upsample",
+    type=click.IntRange(0, 3),
+    default=1,
+    show_default=True,
+    help="How often hog and cnn double the photo first; more finds smaller faces.",
+)
+@click.option(
+    "--select",
+    type=click.Choice(["largest", "center", "all", "only"]),
+    default="largest",
+    show_default=True,
+    help="Which faces of a photo to cut out.",
+)
+@click.option(
+    "--on-no-face",
+    type=click.Choice(["skip", "center", "fail"]),
+    default="skip",
+    show_default=True,
+    help="Photos without a face: no crop, a crop of the centre, or count as failed.",
+)
+@click.option(
+    "--fallback",
+    type=options.FOLDER,
+    help="Folder whose same-named image stands in for a photo without a face.",
+)
+@options.jobs_option
+@click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds crops already.")
+@options.quiet_option
+def command(
+    input: Path,
+    output: Path,
+    model: str,
+    landmarks: str | None,
+    size: int | None,
+    detector: str | None,
+    upsample: int,
+    select: str,
+    on_no_face: str,
+    fallback: Path | None,
+    jobs: int | None,
+    overwrite: bool,
+    quiet: bool,
+) -> int:
+    """Cut the faces out of the photos under INPUT.
+
+    Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
+    Each network has its own crop recipe, so give the --model that will represent the crops. A
+    run that was stopped continues where it stopped.
+    """
+    from facetool.alignment.recipes import override
+    from facetool.pipeline.align import AlignSettings, align
+    from facetool.weights.catalogue import crop_of
+
+    crop = override(crop_of(model), landmarks, size, detector)
+    settings = AlignSettings(crop, upsample, select, on_no_face, fallback)
+    report = align(input, output, settings, jobs, overwrite, quiet)
+    print(f"{output}: {report}", file=sys.stderr)
+    return report.exit_code

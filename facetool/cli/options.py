@@ -1,0 +1,79 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from facetool.cli.completion import complete_model
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def model_option(command: Command) -> Command:
+    """``--model``: a network by name."""
+    return click.option(
+        "--model",
+        default="dlib-resnet",
+        show_default=True,
+        metavar="NAME",
+        shell_complete=complete_model,
+        help="Network, as ARCH or ARCH.TAG; 'facetool models list' shows them.",
+    )(command)
+
+
+def weights_option(command: Command) -> Command:
+    """``--weights``: a file instead of the catalogue's weights."""
+    return click.option(
+        "--weights",
+        type=FILE,
+        help="Weights file (.t7, .params, .onnx, .pt, .safetensors …) instead of the published.",
+    )(command)
+
+
+def device_option(command: Command) -> Command:
+    """``--device``: where the network runs."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda|cuda:N",
+        help="Where the network runs; auto takes a GPU if there is one.",
+    )(command)
+
+
+def dtype_option(command: Command) -> Command:
+    """``--dtype``: the network's arithmetic."""
+    return click.option(
+        "--dtype",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Arithmetic of the network; embeddings are written as float32.",
+    )(command)
+
+
+def quiet_option(command: Command) -> Command:
+    """``--quiet``: no progress bar."""
+    return click.option("--quiet", is_flag=True, help="No progress bar.")(command)
+
+
+def jobs_option(command: Command) -> Command:
+    """``--jobs``: worker processes."""
+    return click.option(
+        "--jobs", type=click.IntRange(1), help="Workers; default: the cores at hand."
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """``--json``: one document on stdout."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document instead of a table."
+    )(command)

@@ -1,0 +1,65 @@
+"""``facetool represent``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+
+
+@click.command("represent")
+@click.argument("input", type=options.FOLDER)
+@click.argument("output", type=options.NEW_FOLDER)
+@options.model_option
+@options.weights_option
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Images per pass through the network.",
+)
+@options.device_option
+@options.dtype_option
+@click.option(
+    "--flip",
+    type=click.Choice(["none", "sum", "concat"]),
+    default="none",
+    show_default=True,
+    help="Use the mirrored crop too: sum (InsightFace) or concat (facenet).",
+)
+@click.option("--any-crop", is_flag=True, help="Take crops that another recipe made.")
+@options.jobs_option
+@click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds embeddings already.")
+@options.quiet_option
+def command(
+    input: Path,
+    output: Path,
+    model: str,
+    weights: Path | None,
+    batch_size: int,
+    device: str,
+    dtype: str,
+    flip: str,
+    any_crop: bool,
+    jobs: int | None,
+    overwrite: bool,
+    quiet: bool,
+) -> int:
+    """Turn the aligned faces under INPUT into embeddings.
+
+    Writes reps.csv (one row per image), labels.csv, reps.npy and represent.json to OUTPUT. A
+    run that was stopped continues where it stopped.
+    """
+    from facetool.pipeline.embed import resolve_device
+    from facetool.pipeline.represent import RepresentSettings, represent
+    from facetool.weights.load import load_network
+
+    settings = RepresentSettings(resolve_device(device), dtype, flip, batch_size, any_crop)
+    network = load_network(model, weights)
+    report = represent(input, output, network, settings, jobs, overwrite, quiet)
+    print(f"{output}: {report}", file=sys.stderr)
+    return report.exit_code

@@ -1,0 +1,89 @@
+"""Image folders: ``ROOT/<person>/<image>``, images directly in ROOT, or deeper trees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from facetool.errors import UsageError
+from facetool.images.read import RGBImage, read_image
+
+SUFFIXES = frozenset(  # noqa: SIM905 (a column of 19 literals reads worse)
+    ".avif .bmp .dib .gif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tga .tif .tiff"
+    " .webp".split()
+)
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """The images under a folder, by name.
+
+    Attributes:
+        root: the folder.
+        names: paths relative to ``root`` with forward slashes, in sorted order.
+        unreadable: subfolders that could not be listed, with the reason.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+    def read(self, name: str) -> RGBImage:
+        """One image, RGB uint8 (H, W, 3).
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_image(self.root / name)
+
+
+def list_images(root: Path, exclude: Path | None = None) -> ImageFolder:
+    """Find all images under ``root``, following links, in an order that never varies.
+
+    Hidden files and folders are passed over. Files are taken by their suffix, so that a
+    damaged image is found (and reported later) and a text file is not.
+
+    Args:
+        root: the folder.
+        exclude: a subfolder to leave out, such as the output of an earlier run.
+
+    Raises:
+        UsageError: ``root`` is no readable folder.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder")
+    names: list[str] = []
+    unreadable: list[tuple[str, str]] = []
+    excluded = exclude.resolve() if exclude else None
+    _walk(root, "", frozenset(), excluded, names.append, unreadable)
+    if unreadable and unreadable[0][0] == ".":
+        raise UsageError(f"cannot list {root}: {unreadable[0][1]}")
+    return ImageFolder(root, tuple(sorted(names)), tuple(sorted(unreadable)))
+
+
+def _walk(
+    folder: Path,
+    prefix: str,
+    above: frozenset[Path],
+    excluded: Path | None,
+    found: Callable[[str], None],
+    unreadable: list[tuple[str, str]],
+) -> None:
+    real = folder.resolve()
+    if real in above or real == excluded:  # a link back up, or the output
+        return
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        unreadable.append((prefix.rstrip("/") or ".", error.strerror or str(error)))
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            inside = f"{prefix}{entry.name}/"
+            _walk(Path(entry.path), inside, above | {real}, excluded, found, unreadable)
+        elif Path(entry.name).suffix.lower() in SUFFIXES:
+            found(prefix + entry.name)

@@ -1,0 +1,352 @@
+"""The ``align`` stage: a folder of photos becomes a folder of crops and a manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from facetool._version import __version__
+from facetool.alignment.recipes import Crop
+from facetool.errors import FacetoolError, ImageError, UsageError
+from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.manifest import (
+    ALIGN_CSV,
+    ALIGN_JSON,
+    MADE_CROP,
+    AlignRow,
+    format_rows,
+    read_json,
+    read_manifest,
+    write_json,
+    write_manifest,
+)
+from facetool.images.folder import ImageFolder, list_images
+from facetool.images.read import RGBImage
+from facetool.pipeline.crop_faces import FaceCrop, FaceCropper
+from facetool.pipeline.pool import OrderedPool, available_cores
+from facetool.pipeline.progress import progress_bar
+from facetool.pipeline.report import Report
+
+NO_FACE_POLICIES = ("skip", "center", "fail")
+_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """What decides how a crop looks; a folder holds crops of one kind only.
+
+    Attributes:
+        crop: the recipe.
+        upsample: how often a dlib detector doubles the photo first.
+        select: ``largest``, ``center``, ``all`` or ``only``.
+        on_no_face: ``skip`` (no crop), ``center`` (cut around the centre) or ``fail`` (no crop,
+            and the input counts as failed).
+        fallback: folder whose same-named image, scaled to the crop's size, stands in for a
+            photo without a face, as OpenFace's ``--fallbackLfw``.
+    """
+
+    crop: Crop
+    upsample: int = 1
+    select: str = "largest"
+    on_no_face: str = "skip"
+    fallback: Path | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as they stand in ``align.json``."""
+        return {
+            "crop": self.crop.as_dict(),
+            "upsample": self.upsample,
+            "select": self.select,
+            "on_no_face": self.on_no_face,
+            "fallback": str(self.fallback) if self.fallback else None,
+        }
+
+
+_Rows = dict[str, list[AlignRow]]
+"""The rows of each photo."""
+
+
+class _Task(NamedTuple):
+    """One photo and the name, without suffix, of its crops."""
+
+    name: str
+    stem: str
+
+
+def align(
+    input: Path,
+    output: Path,
+    settings: AlignSettings,
+    jobs: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Report:
+    """Cut the faces out of all photos under ``input``.
+
+    Writes ``OUTPUT/<person>/<image>.png``, ``align.csv`` (one row per face or missed image) and
+    ``align.json`` (settings and counts). A run that was stopped is continued by the next one.
+
+    Args:
+        input: image folder.
+        output: where the crops go; may lie inside ``input``.
+        settings: recipe and policies.
+        jobs: worker processes; default: the cores at hand.
+        overwrite: start anew where ``output`` holds crops already.
+        quiet: no progress bar.
+
+    Raises:
+        UsageError: the folders cannot be used as asked.
+        OutputError: a result cannot be written.
+    """
+    if input.resolve() == output.resolve():
+        raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
+    if settings.fallback is not None and not settings.fallback.is_dir():
+        raise UsageError(f"--fallback: {settings.fallback} is not a folder")
+    folder = list_images(input, exclude=output)
+    if not folder.names and not folder.unreadable:
+        raise UsageError(f"there are no images in {input}")
+    with output_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+    known = _earlier_rows(output, settings, overwrite)
+    write_json(part_path(output / ALIGN_JSON), settings.as_dict())
+
+    report = Report()
+    tasks = _plan(folder, several=settings.select == "all")
+    todo = [task for task in tasks if task.name not in known]
+    if known:
+        report.done("already there", len(tasks) - len(todo))
+    with progress_bar("align", len(tasks), len(tasks) - len(todo), quiet) as bar:
+        for rows in _process(folder, output, settings, todo, jobs):
+            known[rows[0].input] = rows
+            _count(rows, report)
+            bar.update()
+    for name, reason in folder.unreadable:
+        report.failed(name, f"folder cannot be listed: {reason}")
+        known[name] = [AlignRow(name, "failed", f"folder cannot be listed: {reason}")]
+    _finish(output, settings, known)
+    return report
+
+
+def _earlier_rows(output: Path, settings: AlignSettings, overwrite: bool) -> _Rows:
+    """What earlier runs, finished or stopped, have done; failed photos are tried again.
+
+    With ``overwrite`` only what a stopped run with the same settings did is kept: it was itself
+    told to overwrite, or has nothing finished to protect.
+    """
+    manifest, described = output / ALIGN_CSV, output / ALIGN_JSON
+    rows: _Rows = {}
+    if overwrite and _settings_differ(part_path(described), settings):
+        _remove_earlier(output)
+    for csv, description, header in (
+        (manifest, described, True),
+        (part_path(manifest), part_path(described), False),
+    ):
+        if not (csv.is_file() and description.is_file()):
+            continue
+        if _settings_differ(description, settings):
+            raise UsageError(
+                f"{output} holds crops made with other settings; "
+                "choose another OUTPUT or make them anew with --overwrite"
+            )
+        found: _Rows = {}
+        for row in read_manifest(csv, header):
+            found.setdefault(row.input, []).append(row)
+        rows.update(found)
+    return {name: found for name, found in rows.items() if _still_valid(found, output)}
+
+
+def _settings_differ(description: Path, settings: AlignSettings) -> bool:
+    if not description.is_file():
+        return True
+    earlier = read_json(description)
+    return any(earlier.get(key) != value for key, value in settings.as_dict().items())
+
+
+def _still_valid(rows: Sequence[AlignRow], output: Path) -> bool:
+    return all(
+        row.status == "no-face" or (row.status in MADE_CROP and (output / row.output).is_file())
+        for row in rows
+    )
+
+
+def _remove_earlier(output: Path) -> None:
+    """Remove what earlier runs say they made, so that no crop of another kind stays behind."""
+    root = output.resolve()
+    for manifest, header in ((part_path(output / ALIGN_CSV), False), (output / ALIGN_CSV, True)):
+        if not manifest.is_file():
+            continue
+        for row in read_manifest(manifest, header):
+            made = (output / row.output).resolve()
+            if row.output and made.suffix == ".png" and root in made.parents:
+                made.unlink(missing_ok=True)
+        manifest.unlink()
+    (output / ALIGN_JSON).unlink(missing_ok=True)
+
+
+def _plan(folder: ImageFolder, several: bool) -> list[_Task]:
+    """Name the crops. Photos that differ only in suffix keep it: ``a.jpg.png``, ``a.bmp.png``."""
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in folder.names]
+    taken = Counter(stems)
+    return [
+        _Task(name, name if taken[stem] > 1 or (several and ".face" in stem) else stem)
+        for name, stem in zip(folder.names, stems, strict=True)
+    ]
+
+
+def _process(
+    folder: ImageFolder,
+    output: Path,
+    settings: AlignSettings,
+    todo: Sequence[_Task],
+    jobs: int | None,
+) -> Iterator[list[AlignRow]]:
+    """Rows of each photo, in order, journalled as they come."""
+    if not todo:
+        return
+    jobs = min(jobs or available_cores(), len(todo))
+    size = max(1, min(_CHUNK, len(todo) // jobs))
+    chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
+    journal = part_path(output / ALIGN_CSV)
+    with (
+        OrderedPool(_align_chunk, _worker_died, _set_up, (folder, output, settings), jobs) as pool,
+        journal.open("ab") as file,
+    ):
+        for results in pool.map(chunks):
+            text = "".join(format_rows(rows) for rows in results)
+            with output_errors(journal):
+                file.write(text.encode("utf-8", "surrogateescape"))
+                file.flush()
+            yield from results
+
+
+def _count(rows: Sequence[AlignRow], report: Report) -> None:
+    for row in rows:
+        if row.status == "failed":
+            report.failed(row.input, row.reason)
+        else:
+            report.done(row.status)
+
+
+def _finish(output: Path, settings: AlignSettings, known: _Rows) -> None:
+    rows = [row for name in sorted(known) for row in known[name]]
+    counts = Counter(row.status for row in rows)
+    write_manifest(output, rows)
+    write_json(
+        output / ALIGN_JSON,
+        {**settings.as_dict(), "counts": dict(sorted(counts.items())), "facetool": __version__},
+    )
+    for name in (ALIGN_CSV, ALIGN_JSON):
+        part_path(output / name).unlink(missing_ok=True)
+
+
+# What follows runs in the worker processes.
+
+
+class _Worker(NamedTuple):
+    folder: ImageFolder
+    output: Path
+    settings: AlignSettings
+    cropper: FaceCropper
+
+
+_worker: _Worker
+
+
+def _set_up(folder: ImageFolder, output: Path, settings: AlignSettings) -> None:
+    global _worker
+    cropper = FaceCropper(
+        settings.crop,
+        settings.upsample,
+        settings.select,
+        assume_center=settings.on_no_face == "center" and settings.fallback is None,
+    )
+    # The workers read by name only: the list of names would be a copy in each of them.
+    _worker = _Worker(replace(folder, names=()), output, settings, cropper)
+
+
+def _worker_died(task: _Task) -> list[AlignRow]:
+    return [AlignRow(task.name, "failed", "the worker process died on it (out of memory?)")]
+
+
+def _align_chunk(tasks: Sequence[_Task]) -> list[list[AlignRow]]:
+    return [_align_one(task) for task in tasks]
+
+
+def _align_one(task: _Task) -> list[AlignRow]:
+    try:
+        image = _worker.folder.read(task.name)
+        crops = _worker.cropper.crops(image)
+        if crops:
+            return [_save_face(task, number, crop) for number, crop in enumerate(crops, start=1)]
+        return [_without_face(task)]
+    except ImageError as error:
+        return [AlignRow(task.name, "failed", str(error))]
+    except FacetoolError:
+        raise  # what cannot be written, or a model file that is not there, concerns every photo
+    except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return [AlignRow(task.name, "failed", f"cannot be aligned: {reason}")]
+
+
+def _without_face(task: _Task) -> AlignRow:
+    reason = "no face found" if _worker.settings.select != "only" else "not exactly one face"
+    if _worker.settings.fallback is not None:
+        stand_in = _fallback_crop(_worker.settings.fallback, task)
+        if stand_in is not None:
+            return AlignRow(task.name, "fallback", reason, output=_write_crop(task.stem, stand_in))
+    if _worker.settings.on_no_face == "fail":
+        return AlignRow(task.name, "failed", reason)
+    return AlignRow(task.name, "no-face", reason)
+
+
+def _fallback_crop(fallback: Path, task: _Task) -> RGBImage | None:
+    """The image of the same name, whatever its suffix, scaled to the crop's size."""
+    import cv2
+
+    from facetool.images.folder import SUFFIXES
+    from facetool.images.read import read_image
+
+    wanted = PurePosixPath(task.name)
+    beside = sorted((fallback / wanted).parent.glob("*"))
+    for path in beside:
+        if path.stem == wanted.stem and path.suffix.lower() in SUFFIXES:
+            size = (_worker.settings.crop.width, _worker.settings.crop.height)
+            scaled = cv2.resize(read_image(path), size, interpolation=cv2.INTER_AREA)
+            return np.asarray(scaled, dtype=np.uint8)
+    return None
+
+
+def _save_face(task: _Task, number: int, crop: FaceCrop) -> AlignRow:
+    stem = task.stem if number == 1 else f"{task.stem}.face{number}"
+    left, top, right, bottom = (_number(edge) for edge in crop.box)
+    return AlignRow(
+        task.name,
+        "aligned" if crop.found else "center",
+        "" if crop.found else "no face found",
+        left,
+        top,
+        right,
+        bottom,
+        f"{crop.score:.6g}" if crop.found else "",
+        " ".join(_number(value) for value in crop.landmarks.ravel()),
+        _write_crop(stem, crop.image),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _write_crop(stem: str, image: RGBImage) -> str:
+    import cv2
+
+    name = f"{stem}.png"
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    with atomic_write(_worker.output / name) as file:
+        file.write(encoded.tobytes())
+    return name

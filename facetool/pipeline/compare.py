@@ -1,0 +1,190 @@
+"""The ``compare`` stage: how alike the faces in raw photos are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetool.detection.face import Box
+from facetool.errors import FacetoolError, ImageError
+from facetool.images.read import read_image
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.crop_faces import FaceCropper
+from facetool.pipeline.embed import Embedder
+from facetool.pipeline.report import Report
+from facetool.weights.catalogue import CATALOGUE, Threshold
+
+
+@dataclass(frozen=True)
+class PhotoFace:
+    """A face of a photo.
+
+    Attributes:
+        image: the photo, as it was given.
+        number: of the face in the photo, from 1.
+        box: where it is, pixels of the upright photo.
+        embedding: float32 (D,), ready to be compared.
+    """
+
+    image: str
+    number: int
+    box: Box
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two faces of different photos, or of one.
+
+    Attributes:
+        first: one face.
+        second: the other.
+        squared_l2: of the two embeddings.
+        cosine: of the angle between them, -1…1.
+        same: whether they show one person; None where no threshold is known.
+    """
+
+    first: PhotoFace
+    second: PhotoFace
+    squared_l2: float
+    cosine: float
+    same: bool | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "images": [self.first.image, self.second.image],
+            "faces": [self.first.number, self.second.number],
+            "boxes": [list(self.first.box), list(self.second.box)],
+            "squared_l2": self.squared_l2,
+            "cosine": self.cosine,
+            "same": self.same,
+        }
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """All pairs, in the order of the photos.
+
+    Attributes:
+        comparisons: one per pair of faces of different photos.
+        threshold: what ``same`` is decided by, if anything.
+        report: photos that could not be used.
+    """
+
+    comparisons: list[Comparison]
+    threshold: Threshold | None
+    report: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "comparisons": [comparison.as_dict() for comparison in self.comparisons],
+            "threshold": asdict(self.threshold) if self.threshold else None,
+            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+        }
+
+    def __str__(self) -> str:
+        """A table, and below it where the verdict comes from."""
+        rows = [("squared L2", "cosine", "verdict", "faces")]
+        for one in self.comparisons:
+            verdict = {True: "same", False: "different", None: "-"}[one.same]
+            faces = f"{_name(one.first)} | {_name(one.second)}"
+            rows.append((f"{one.squared_l2:.4f}", f"{one.cosine:+.4f}", verdict, faces))
+        lines = [f"{a:>10}  {b:>7}  {c:<9}  {d}" for a, b, c, d in rows]
+        if self.threshold is None:
+            lines.append("No threshold is known for these weights; --threshold X gives a verdict.")
+        else:
+            lines.append(
+                f"same: squared L2 below {self.threshold.squared_l2:g} ({_origin(self.threshold)})"
+            )
+        return "\n".join(lines)
+
+
+def _name(face: PhotoFace) -> str:
+    return face.image if face.number == 1 else f"{face.image}#{face.number}"
+
+
+def _origin(threshold: Threshold) -> str:
+    if threshold.far is None:
+        return threshold.data_set
+    return f"{threshold.data_set}, false accept rate {threshold.far:g}"
+
+
+def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> Threshold | None:
+    """The threshold a user gave, or else the one calibrated for the network's weights."""
+    if given is not None:
+        return Threshold(given, "given by hand", normalized=network.unit_length)
+    published = CATALOGUE.get(network.weights_name)
+    return published.threshold if published else None
+
+
+def compare(
+    images: Sequence[Path],
+    network: EmbeddingNetwork,
+    threshold: Threshold | None,
+    select: str = "largest",
+    detector: str | None = None,
+    device: torch.device | None = None,
+) -> ComparisonResult:
+    """Detect, crop and embed the faces of photos and compare every two photos.
+
+    Args:
+        images: two or more photos.
+        network: from :func:`facetool.load_network`.
+        threshold: squared L2 below which two faces are one person's; None gives no verdict.
+        select: which faces of a photo take part: ``largest``, ``center``, ``all``, ``only``.
+        detector: instead of the one of the network's recipe.
+        device: where the network runs; default: the CPU.
+
+    Raises:
+        FacetoolError: fewer than two photos show a face.
+    """
+    from facetool.alignment.recipes import override
+
+    crop = override(network.recipe.crop, detector=detector)
+    cropper = FaceCropper(crop, select=select)
+    report = Report()
+    found: list[tuple[str, int, Box]] = []
+    crops = []
+    for path in images:
+        try:
+            faces = cropper.crops(read_image(path))
+            if not faces:
+                raise ImageError("no face found; --detector cnn or a larger photo may help")
+        except ImageError as error:
+            report.failed(str(path), str(error))
+            continue
+        report.done("compared")
+        for number, face in enumerate(faces, start=1):
+            found.append((str(path), number, face.box))
+            crops.append(face.image)
+    if report.counts["compared"] < 2:
+        raise FacetoolError("two photos with a face are needed to compare")
+    embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))
+    if network.unit_length:
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    photo_faces = [
+        PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)
+    ]
+    comparisons = [
+        _compare_two(one, other, threshold)
+        for one, other in combinations(photo_faces, 2)
+        if one.image != other.image
+    ]
+    return ComparisonResult(comparisons, threshold, report)
+
+
+def _compare_two(one: PhotoFace, other: PhotoFace, threshold: Threshold | None) -> Comparison:
+    a, b = one.embedding.astype(np.float64), other.embedding.astype(np.float64)
+    squared_l2 = float(((a - b) ** 2).sum())
+    cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    same = None if threshold is None else squared_l2 < threshold.squared_l2
+    return Comparison(one, other, squared_l2, cosine, same)

@@ -1,0 +1,102 @@
+"""From crops to embeddings: batches through a network on any device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from facetool.errors import UsageError
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.fold import fold_batch_norm
+
+FLIPS = ("none", "sum", "concat")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there.
+
+    Raises:
+        UsageError: it is not there, or no such name.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device {name}: give auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: give auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise UsageError(
+            f"--device {name}: this machine offers {found} CUDA devices; try --device cpu"
+        )
+    return device
+
+
+class Embedder:
+    """Runs crops through a network, its BatchNorm folded, in channels_last.
+
+    Args:
+        network: in eval mode; a folded copy of it is used.
+        device: where to run.
+        dtype: key of ``DTYPES``; results are float32 in any case.
+        flip: ``none``; ``sum`` adds the embedding of the mirrored crop and scales the result to
+            unit length (InsightFace); ``concat`` appends it (facenet).
+    """
+
+    def __init__(
+        self,
+        network: EmbeddingNetwork,
+        device: torch.device,
+        dtype: str = "float32",
+        flip: str = "none",
+    ) -> None:
+        self.recipe = network.recipe
+        self.size = network.embedding_size * (2 if flip == "concat" else 1)
+        self._device = device
+        self._dtype = DTYPES[dtype]
+        self._flip = flip
+        folded = fold_batch_norm(network).eval()
+        self._network = folded.to(device, self._dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings of a batch.
+
+        Args:
+            crops: uint8 RGB (N, H, W, 3), of the recipe's size.
+
+        Returns:
+            float32 (N, D), not normalised unless the network or ``flip`` does.
+        """
+        pixels = torch.from_numpy(crops)
+        if self._device.type == "cuda":
+            pixels = pixels.pin_memory().to(self._device, non_blocking=True)
+        return self._embed_within_memory(pixels).float().cpu().numpy()
+
+    def _embed_within_memory(self, pixels: Tensor) -> Tensor:
+        """The batch in one pass, or in halves where the device's memory does not hold it."""
+        try:
+            return self._embed(pixels)
+        except torch.OutOfMemoryError:
+            if len(pixels) == 1:
+                raise
+        torch.cuda.empty_cache()
+        return torch.cat([self._embed_within_memory(half) for half in pixels.tensor_split(2)])
+
+    def _embed(self, pixels: Tensor) -> Tensor:
+        # (N, H, W, 3) permuted is channels_last already: no copy but the change of type.
+        inputs = pixels.permute(0, 3, 1, 2).float()
+        inputs = inputs.sub_(self.recipe.mean).mul_(self.recipe.scale).to(self._dtype)
+        embeddings: Tensor = self._network(inputs)
+        if self._flip == "none":
+            return embeddings
+        mirrored: Tensor = self._network(inputs.flip(3))
+        if self._flip == "concat":
+            return torch.cat([embeddings, mirrored], dim=1)
+        return F.normalize(embeddings.float() + mirrored.float())

@@ -1,0 +1,42 @@
+"""What happened to each input of a stage; it decides the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Report:
+    """Counts outcomes and names failures as they come.
+
+    Attributes:
+        counts: outcome (``aligned``, ``failed`` …) to number of inputs.
+        failures: (input, reason) of each failed input.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def done(self, outcome: str, number: int = 1) -> None:
+        """Count inputs that went well."""
+        self.counts[outcome] += number
+
+    def failed(self, name: str, reason: str) -> None:
+        """Count an input that failed and say so at once on stderr."""
+        self.counts["failed"] += 1
+        self.failures.append((name, reason))
+        from tqdm import tqdm
+
+        tqdm.write(f"{name}: {reason}", file=sys.stderr)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if everything asked was done, 1 if some inputs failed."""
+        return 1 if self.failures else 0
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{number:,} {outcome}" for outcome, number in self.counts.items() if number
+        )

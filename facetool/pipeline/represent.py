@@ -1,0 +1,250 @@
+"""The ``represent`` stage: a folder of aligned crops becomes embeddings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetool._version import __version__
+from facetool.alignment.recipes import Crop
+from facetool.errors import ImageError, UsageError
+from facetool.files.embeddings_writer import REPRESENT_JSON, EmbeddingsWriter
+from facetool.files.manifest import ALIGN_JSON, missed_faces, read_json
+from facetool.images.folder import ImageFolder, list_images
+from facetool.images.read import RGBImage
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.embed import Embedder
+from facetool.pipeline.pool import available_cores
+from facetool.pipeline.progress import progress_bar
+from facetool.pipeline.report import Report
+
+_BATCHES_AHEAD = 2
+"""Batches decoded while one is in the network: enough to hide decoding, little to hold."""
+
+
+@dataclass(frozen=True)
+class RepresentSettings:
+    """How embeddings are computed.
+
+    Attributes:
+        device: where the network runs.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        flip: ``none``, ``sum`` or ``concat``.
+        batch_size: images per pass.
+        any_crop: take crops that were made by another recipe.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: str = "float32"
+    flip: str = "none"
+    batch_size: int = 64
+    any_crop: bool = False
+
+
+def represent(
+    input: Path,
+    output: Path,
+    network: EmbeddingNetwork,
+    settings: RepresentSettings,
+    jobs: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Report:
+    """Embed all crops under ``input``.
+
+    Writes ``reps.csv``, ``labels.csv``, ``reps.npy`` and ``represent.json``. A run that was
+    stopped is continued by the next one; a finished one is left as it is.
+
+    Args:
+        input: folder of aligned crops.
+        output: where the files go.
+        network: from :func:`facetool.load_network`.
+        settings: device, arithmetic, flip, batch.
+        jobs: threads that decode images; default: the cores at hand.
+        overwrite: start anew where ``output`` holds embeddings of something else.
+        quiet: no progress bar.
+
+    Raises:
+        UsageError: the folders cannot be used as asked, or the crops are of another recipe.
+        OutputError: a result cannot be written.
+    """
+    folder = list_images(input, exclude=None if _same(input, output) else output)
+    if not folder.names:
+        raise UsageError(f"there are no images in {input}")
+    crop = network.recipe.crop
+    if not settings.any_crop:
+        _check_recipe(input, network)
+    description = _describe(input, folder, network, settings)
+    report = Report()
+    if not overwrite and _finished(output, description, report):
+        return report
+    embedder = Embedder(network, settings.device, settings.dtype, settings.flip)
+    labels = _number_people(folder.names)
+    with EmbeddingsWriter(output, embedder.size, description) as writer:
+        batches = _split(folder.names, settings.batch_size)
+        done = sum(len(batch) for batch in batches[: writer.batches])
+        for name, reason in writer.failures:
+            report.failed(name, reason)
+        report.done("already there", writer.rows)
+        with progress_bar("represent", len(folder.names), done, quiet) as bar:
+            loader = _load(folder, batches[writer.batches :], crop, jobs or available_cores())
+            for batch in loader:
+                vectors = embedder.embed(batch.crops) if batch.names else _nothing(embedder.size)
+                writer.add(vectors, [(labels[n], n) for n in batch.names], batch.failures)
+                for name, reason in batch.failures:
+                    report.failed(name, reason)
+                report.done("represented", len(batch.names))
+                report.done("scaled to the network's size", batch.resized)
+                bar.update(len(batch.names) + len(batch.failures))
+        if not writer.rows:
+            raise UsageError(f"none of the {len(folder.names)} images in {input} can be read")
+        counts = {"images": writer.rows, "failed": len(writer.failures)}
+        missed = missed_faces(input)
+        writer.finish({**description, "counts": counts, "missed_faces": missed})
+    return report
+
+
+@dataclass
+class _Batch:
+    """Decoded crops with their names, and what could not be decoded."""
+
+    crops: NDArray[np.uint8]
+    names: list[str]
+    failures: list[tuple[str, str]]
+    resized: int
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _check_recipe(input: Path, network: EmbeddingNetwork) -> None:
+    described = input / ALIGN_JSON
+    if not described.is_file():
+        return
+    made = Crop.from_dict(read_json(described).get("crop", {}))
+    wanted = network.recipe.crop
+    if not made.same_picture(wanted):
+        raise UsageError(
+            f"{input} holds crops made as '{made}', but {network.architecture} wants '{wanted}'; "
+            f"make them with: facetool align PHOTOS OUTPUT --model {network.architecture} "
+            "(or insist with --any-crop)"
+        )
+
+
+def _describe(
+    input: Path, folder: ImageFolder, network: EmbeddingNetwork, settings: RepresentSettings
+) -> dict[str, Any]:
+    """Everything the embeddings depend on, as it stands in ``represent.json``."""
+    listing = hashlib.sha256()
+    for name in folder.names:
+        state = (input / name).stat()
+        line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
+        listing.update(line.encode("utf-8", "surrogateescape"))
+    device = settings.device
+    return {
+        "network": network.architecture,
+        "weights": {"name": network.weights_name, "sha256": network.weights_sha256},
+        "embedding_size": network.embedding_size,
+        "recipe": network.recipe.as_dict(),
+        "flip": settings.flip,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "dtype": settings.dtype,
+        "batch_size": settings.batch_size,
+        "input": str(input),
+        "input_listing_sha256": listing.hexdigest(),
+        "versions": {
+            "facetool": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _finished(output: Path, description: dict[str, Any], report: Report) -> bool:
+    """Whether these very embeddings are there already.
+
+    Raises:
+        UsageError: other embeddings are there.
+    """
+    described = output / REPRESENT_JSON
+    if not described.is_file():
+        return False
+    earlier = read_json(described)
+    ignored = ("versions", "input")
+    for key, value in description.items():
+        if key not in ignored and earlier.get(key) != value:
+            what = "other images" if key == "input_listing_sha256" else f"another {key}"
+            raise UsageError(
+                f"{output} holds embeddings of {what}; "
+                "choose another OUTPUT or make them anew with --overwrite"
+            )
+    report.done("already there", earlier["counts"]["images"])
+    for _ in range(earlier["counts"]["failed"]):
+        report.failures.append(("", "failed in an earlier run"))
+    return True
+
+
+def _number_people(names: Sequence[str]) -> dict[str, int]:
+    """Label numbers by folder, from 1 in sorted order, as OpenFace's ``batch-represent``."""
+    people = {name: name.rpartition("/")[0] for name in names}
+    numbers = {person: number for number, person in enumerate(sorted(set(people.values())), 1)}
+    return {name: numbers[person] for name, person in people.items()}
+
+
+def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _nothing(size: int) -> NDArray[np.float32]:
+    return np.empty((0, size), np.float32)
+
+
+def _load(
+    folder: ImageFolder, batches: Sequence[Sequence[str]], crop: Crop, threads: int
+) -> Iterator[_Batch]:
+    """Decode batches ahead of their use, in order; decoding releases the interpreter's lock."""
+
+    def read(name: str) -> tuple[RGBImage, bool] | ImageError:
+        try:
+            image = folder.read(name)
+        except ImageError as error:
+            return error
+        if image.shape[:2] == (crop.height, crop.width):
+            return image, False
+        scaled = cv2.resize(image, (crop.width, crop.height), interpolation=cv2.INTER_AREA)
+        return np.asarray(scaled, dtype=np.uint8), True
+
+    waiting: deque[tuple[Sequence[str], list[Future[tuple[RGBImage, bool] | ImageError]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        upcoming = iter(batches)
+        while True:
+            while len(waiting) <= _BATCHES_AHEAD and (names := next(upcoming, None)) is not None:
+                waiting.append((names, [pool.submit(read, name) for name in names]))
+            if not waiting:
+                return
+            names, futures = waiting.popleft()
+            yield _collect(names, [future.result() for future in futures])
+
+
+def _collect(names: Sequence[str], results: Sequence[tuple[RGBImage, bool] | ImageError]) -> _Batch:
+    good, crops, failures, resized = [], [], [], 0
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, ImageError):
+            failures.append((name, str(result)))
+        else:
+            good.append(name)
+            crops.append(result[0])
+            resized += result[1]
+    stacked = np.stack(crops) if crops else np.empty((0, 0, 0, 3), np.uint8)
+    return _Batch(stacked, good, failures, resized)
