@@ -8,11 +8,12 @@ of one kind load into the other without a word and give wrong embeddings.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, finfo, nn
 
+from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.graph import depth_concat, normalize
 
@@ -152,12 +153,17 @@ class OpenFace(EmbeddingNetwork):
         variant: ``nn4.small2``, ``nn4.small1``, ``nn4`` or ``nn2``.
         pooling: ``january2016`` for OpenFace's published weights and older, else ``june2016``.
         embedding_size: D.
+
+    Raises:
+        UsageError: there is no such pooling.
     """
 
     def __init__(
         self, variant: str, pooling: Pooling = "june2016", embedding_size: int = 128
     ) -> None:
         super().__init__()
+        if pooling not in get_args(Pooling):
+            raise UsageError(f"pooling {pooling!r} is not one of {', '.join(get_args(Pooling))}")
         self.embedding_size = embedding_size
         self.final_size = FINAL_SIZE[variant]
         self.stem = nn.Sequential(
