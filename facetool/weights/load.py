@@ -1,0 +1,225 @@
+"""Networks with weights, by catalogue name or from any file that can be read."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from facetool.alignment.recipes import Crop
+from facetool.errors import FormatError, UsageError, WeightsError
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.registry import ARCHITECTURES, Architecture
+from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
+from facetool.weights.identify import identify
+from facetool.weights.store import digest, find, how_to_get
+
+_SUFFIXES = {
+    ".t7": "torch7_network",
+    ".params": "mxnet",
+    ".onnx": "onnx",
+    ".pt": "pytorch",
+    ".pth": "pytorch",
+    ".ckpt": "pytorch",
+    ".bin": "pytorch",
+    ".safetensors": "safetensors",
+    ".dat": "dlib_dat",
+}
+"""Reader modules in ``facetool.weights`` by file name."""
+
+READABLE = ", ".join(_SUFFIXES)
+
+_MXNET_LIST = struct.pack("<Q", 0x112)
+_DLIB_VERSION = b"\x01\x01"
+_TORCH_PICKLE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+
+
+def load_network(
+    source: str | Path, weights: str | Path | None = None, device: str | torch.device = "cpu"
+) -> EmbeddingNetwork:
+    """A network with its weights, in eval mode.
+
+    It computes what the file's own framework computes on the same input tensor (N, 3, H, W);
+    ``network.recipe`` says how to make that from a photo.
+
+    Args:
+        source: catalogue or architecture name, case ignored, or a weights file.
+        weights: file to take the weights from instead of the published ones.
+        device: where the network goes.
+
+    Raises:
+        UsageError: there is no such name, file or device.
+        WeightsError: the weights are not on this machine, or belong to another network.
+        FormatError: the file is damaged or foreign.
+    """
+    entry = _resolve(source)
+    if isinstance(entry, Path):
+        network = read_network(Path(weights or entry))
+    elif weights is not None:
+        network = read_network(Path(weights), entry)
+    else:
+        pretrained, path = _at_hand(entry)
+        network = read_network(path, pretrained)
+        network.weights_name = pretrained.name
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"cannot use device {str(device)!r}: {reason}") from error
+
+
+def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> EmbeddingNetwork:
+    """Read any weights file; the reader is chosen by the file's content, then by its name.
+
+    A network from a foreign framework is compared with the known architectures; where it is
+    one of them it gets that name and its crop recipe. Weights known by their checksum get
+    their catalogue name.
+
+    Args:
+        path: ``.t7``, ``.params`` beside its ``-symbol.json``, ``.onnx``, ``.pt``, ``.pth``,
+            ``.ckpt``, ``.safetensors`` or dlib's ``.dat``.
+        entry: what the file should hold.
+
+    Raises:
+        UsageError: there is no such file.
+        WeightsError: the file holds no network that can be run, or not the one it should.
+        FormatError: the file is damaged or of no known format.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        reader = _choose_reader(path)
+        load: Callable[[Path], EmbeddingNetwork] = import_module(f"facetool.weights.{reader}").load
+        network = load(path)
+        network.weights_sha256 = digest(path)
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    network.weights_path = path
+    network.weights_name = path.name
+    own = reader == "safetensors"  # such a file says all of what follows itself
+    if not own and network.architecture == "custom" and (found := identify(network)):
+        network.architecture, network.variant = found
+        _set_crop(network, ARCHITECTURES[network.architecture])
+    if entry is not None:
+        _check_architecture(network, entry, path)
+    published = _published(path, network.weights_sha256)
+    if published is not None:
+        network.weights_name = published.name
+    for known in (published, entry):
+        if not own and isinstance(known, Pretrained):
+            _set_crop(network, known)
+    return network
+
+
+def _resolve(source: str | Path) -> Pretrained | Architecture | Path:
+    """A name's entry, or the file that ``source`` is; names come first."""
+    if isinstance(source, Path):
+        return source
+    try:
+        return resolve(source)
+    except UsageError:
+        path = Path(source).expanduser()
+        if path.is_file() or path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
+            return path
+        raise
+
+
+def _at_hand(entry: Pretrained | Architecture) -> tuple[Pretrained, Path]:
+    """The best weights on this machine for a name."""
+    choices = [entry] if isinstance(entry, Pretrained) else of_architecture(entry.name)
+    for pretrained in choices:
+        if pretrained.readable and (path := find(pretrained)):
+            return pretrained, path
+    for pretrained in choices:
+        if not pretrained.readable:
+            raise WeightsError(f"{pretrained.name} cannot be run: {pretrained.notes}")
+        # Where there is a choice, name one that needs no browser.
+        if pretrained.urls or pretrained.package or pretrained is choices[-1]:
+            break
+    else:
+        raise WeightsError(
+            f"no weights are published for {entry.name}; give a file with --weights FILE"
+        )
+    raise WeightsError(
+        f"the weights of {entry.name} are not on this machine; get them with: "
+        f"{how_to_get(pretrained)}; or give a file with --weights FILE"
+    )
+
+
+def _check_architecture(
+    network: EmbeddingNetwork, entry: Pretrained | Architecture, path: Path
+) -> None:
+    wanted = entry.architecture if isinstance(entry, Pretrained) else entry.name
+    if network.architecture != wanted and wanted not in _twins(network.architecture):
+        raise WeightsError(f"{path} holds {network.architecture}, not {wanted}")
+
+
+def _twins(name: str) -> list[str]:
+    """Architectures that are built alike under several names (LResNet49E-IR and 50)."""
+    if name not in ARCHITECTURES:
+        return []
+    one = ARCHITECTURES[name]
+    return [
+        other.name
+        for other in ARCHITECTURES.values()
+        if (other.factory, other.options) == (one.factory, one.options)
+    ]
+
+
+def _set_crop(network: EmbeddingNetwork, entry: Pretrained | Architecture) -> None:
+    """Take the crop that is known of an architecture or of its weights.
+
+    The input scaling stays as the reader found it: it depends on what the file does inside.
+    """
+    crop: Crop | None = entry.recipe.crop if isinstance(entry, Architecture) else entry.crop
+    if crop is not None:
+        network.recipe = replace(network.recipe, crop=crop)
+
+
+def _published(path: Path, sha256: str) -> Pretrained | None:
+    """The catalogue's entry of a file, known by its checksum or its place in the store."""
+    size = path.stat().st_size
+    for pretrained in CATALOGUE.values():
+        if pretrained.sha256:
+            if pretrained.sha256 == sha256:
+                return pretrained
+        elif pretrained.size not in (None, size):
+            continue
+        elif pretrained.md5 and path.name == pretrained.file:
+            if digest(path, "md5") == pretrained.md5:
+                return pretrained
+        elif not pretrained.md5 and find(pretrained) == path:
+            return pretrained
+    return None
+
+
+def _choose_reader(path: Path) -> str:
+    """The module that reads a file, by its first bytes, or else by its name."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    size = path.stat().st_size
+    if head.startswith(b"version https://git-lfs"):
+        raise FormatError(f"{path} is a Git LFS pointer, not the weights; fetch it with git lfs")
+    if head.lstrip()[:1] == b"<":
+        raise FormatError(f"{path} is a web page, not weights; download the file itself")
+    if len(head) >= 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] <= size - 8:
+        return "safetensors"
+    if head.startswith(_MXNET_LIST):
+        return "mxnet"
+    if head.startswith((b"PK\x03\x04", _TORCH_PICKLE)):
+        return "pytorch"
+    named = _SUFFIXES.get(path.suffix.lower())
+    if path.name.endswith("-symbol.json"):
+        raise FormatError(f"{path} describes a network; give the .params file beside it")
+    if named is None:
+        # A Torch7 file starts with the type of its root object; 4 is a torch class.
+        if head.startswith((b"\x04\0\0\0", b"4\n")):
+            return "torch7_network"
+        if head.startswith(_DLIB_VERSION):
+            return "dlib_dat"
+        raise FormatError(f"{path} is not a weights file; readable are {READABLE}")
+    return named

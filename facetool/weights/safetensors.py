@@ -1,0 +1,261 @@
+"""facetool's own weights files: safetensors whose header says everything about the network.
+
+Next to the tensors there is one text, ``facetool``, with a JSON object: format version,
+architecture and the options that build it (for a converted network, the nodes of its graph),
+recipe, embedding size, and where the weights came from. No other file is needed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.func import functional_call
+
+from facetool.alignment.recipes import Recipe
+from facetool.errors import FacetoolError, FormatError, OutputError
+from facetool.files.atomic import atomic_write
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
+from facetool.networks.registry import architecture, create
+from facetool.weights.store import digest
+
+KEY = "facetool"
+VERSION = 1
+
+_LONGEST_HEADER = 16 << 20
+_LARGEST = 1 << 24  # no size, width or stride of a face network comes near
+_DEPTHS = ("units", "blocks")  # options that say how many layers are built
+
+
+def save(
+    network: EmbeddingNetwork,
+    path: Path,
+    *,
+    source: Path | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a network, whole or not at all.
+
+    Args:
+        network: any; it stays as it is.
+        path: of the new file.
+        source: the weights file it was converted from, to be named with its checksum.
+        training: JSON values that say how it was trained.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    header: dict[str, Any] = {
+        "format": VERSION,
+        "architecture": network.architecture,
+        "variant": network.variant,
+        "options": network.options,
+        "recipe": network.recipe.as_dict(),
+        "embedding_size": network.embedding_size,
+    }
+    if source is not None:
+        checksum = network.weights_sha256 if network.weights_path == source else digest(source)
+        header["source"] = {"file": source.name, "sha256": checksum}
+    if training is not None:
+        header["training"] = dict(training)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    # The library opens the file itself, by name, and so fills the one that is open here.
+    with atomic_write(path) as file:
+        try:
+            save_file(tensors, file.name, metadata={KEY: json.dumps(header)})
+        except SafetensorError as error:
+            raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def load(path: Path) -> EmbeddingNetwork:
+    """Read a network written by :func:`save`.
+
+    Its tensors are a view of the mapped file where they are stored as float32.
+
+    Returns:
+        The network in eval mode, float32, with the recipe it was saved with.
+
+    Raises:
+        FormatError: the file is damaged, or is not one of facetool's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = _read_header((file.metadata() or {}).get(KEY))
+            tensors = {name: _read_tensor(file, name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FormatError(f"{path}: not a readable safetensors file: {error}") from error
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+    try:
+        network = _build(header, tensors)
+        network.recipe = Recipe.from_dict(header["recipe"])
+        _check_output(network.eval(), header["embedding_size"])
+    except FacetoolError as error:
+        raise FormatError(f"{path}: {error}") from error
+    network.variant = header["variant"]
+    return network
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """What a file of :func:`save` says of itself, without reading its tensors.
+
+    Raises:
+        FormatError: the file is damaged, or is not one of facetool's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _read_header((file.metadata() or {}).get(KEY))
+    except (SafetensorError, OSError, FormatError) as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _read_header(text: str | None) -> dict[str, Any]:
+    """The ``facetool`` text, its fields of the right types."""
+    if text is None:
+        raise FormatError("safetensors without facetool's description, so the network is unknown")
+    if len(text) > _LONGEST_HEADER:
+        raise FormatError("the description is too long to be true")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"the description is not JSON: {error}") from error
+    kinds = {
+        "format": int,
+        "architecture": str,
+        "variant": str,
+        "options": dict,
+        "recipe": dict,
+        "embedding_size": int,
+    }
+    if not isinstance(header, dict):
+        raise FormatError("the description is not a JSON object")
+    if header.get("format") != VERSION:
+        raise FormatError(f"written by a newer facetool (format {header.get('format')!r})")
+    for name, kind in kinds.items():
+        if not isinstance(header.get(name), kind):
+            raise FormatError(f"the description has no proper {name!r}")
+    return header
+
+
+def _read_tensor(file: Any, name: str) -> Tensor:
+    tensor: Tensor = file.get_tensor(name)
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _build(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> EmbeddingNetwork:
+    """The network, built without memory and then filled.
+
+    Raises:
+        FacetoolError: it cannot be built, or the tensors are not its own.
+    """
+    options = header["options"]
+    network: EmbeddingNetwork
+    if "nodes" in options:
+        prefix = "layers."
+        named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+        network = build_graph(_read_nodes(options["nodes"]), named)
+        network.architecture = header["architecture"]
+        return network
+    entry = architecture(header["architecture"])
+    _check_options(entry.factory, options, len(tensors))
+    try:
+        with torch.device("meta"):
+            network = create(entry.name, **options)
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        raise FormatError(f"{entry.name} cannot be built with {options}: {e}") from e
+    try:
+        network.load_state_dict(tensors, assign=True)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise FormatError(f"the tensors are not those of {entry.name}: {reason}") from error
+    return network
+
+
+def _check_options(factory: str, options: Mapping[str, Any], tensors: int) -> None:
+    """Refuse what the factory does not take, and depths beyond the tensors there are."""
+    module, function = factory.split(":")
+    known = inspect.signature(getattr(import_module(f"facetool.networks.{module}"), function))
+    for name, value in options.items():
+        if name not in known.parameters:
+            raise FormatError(f"unknown option {name!r}")
+        _check_value(name, value)
+        if name in _DEPTHS and (not isinstance(value, list) or sum(value) > tensors):
+            raise FormatError(f"option {name!r} is {value}")
+
+
+def _check_value(name: str, value: object) -> None:
+    """Numbers of sane size, texts, and lists of such numbers are all that options are made of."""
+    if isinstance(value, str) and len(value) < 100:
+        return
+    numbers = value if isinstance(value, list) else [value]
+    if not all(isinstance(n, int | float) and abs(n) <= _LARGEST for n in numbers):
+        raise FormatError(f"option {name!r} has a value that none can have")
+
+
+def _read_nodes(rows: object) -> list[Node]:
+    """The nodes of a graph, each attribute a number, a list of numbers or null."""
+    if not isinstance(rows, list):
+        raise FormatError("the graph is not a list")
+    nodes = []
+    for row in rows:
+        match row:
+            case [str(name), str(op), list(inputs), dict(attributes)] if all(
+                isinstance(n, str) for n in inputs
+            ):
+                allowed = _arguments(op)
+                for key, value in attributes.items():
+                    if allowed is not None and key not in allowed:
+                        raise FormatError(f"graph: {name} ({op}) has no argument {key!r}")
+                    if value is not None and not isinstance(value, str):
+                        _check_value(key, value)
+                    elif isinstance(value, str):
+                        raise FormatError(f"graph: {name}: {key} is a text")
+                nodes.append(Node(name, op, tuple(inputs), attributes))
+            case _:
+                raise FormatError(f"graph: {str(row)[:60]} is not a layer")
+    return nodes
+
+
+def _arguments(op: str) -> set[str] | None:
+    """The arguments an operation takes, but for those that say where tensors live.
+
+    None where it does not say.
+    """
+    function = MODULES.get(op) or FUNCTIONS.get(op)
+    if function is None:
+        return None  # the graph's own check names it
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return None
+    if any(p.kind == p.VAR_KEYWORD for p in parameters):
+        return None
+    return {p.name for p in parameters} - {"device", "dtype"}
+
+
+def _check_output(network: EmbeddingNetwork, embedding_size: int) -> None:
+    """Run the network once without memory: only one that runs on its own crops is let in."""
+    crop = network.recipe.crop
+    state = {
+        name: torch.empty_like(tensor, device="meta")
+        for name, tensor in network.state_dict().items()
+    }
+    x = torch.empty(1, 3, crop.height, crop.width, device="meta")
+    try:
+        shape = tuple(functional_call(network, state, (x,)).shape)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        raise FormatError(f"the network does not run on {crop}: {' '.join(str(e).split())}") from e
+    if shape != (1, embedding_size):
+        raise FormatError(
+            f"embeddings of shape {shape} where {embedding_size} numbers are announced"
+        )
+    network.embedding_size = embedding_size

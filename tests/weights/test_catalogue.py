@@ -1,0 +1,132 @@
+"""Every catalogue entry against its network."""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from math import prod
+
+import pytest
+import torch
+
+from facetool.alignment import recipes
+from facetool.errors import UsageError
+from facetool.networks.registry import ARCHITECTURES, Architecture, create
+from facetool.weights.catalogue import (
+    CATALOGUE,
+    Pretrained,
+    crop_of,
+    names,
+    of_architecture,
+    resolve,
+)
+
+ENTRIES = pytest.mark.parametrize("entry", CATALOGUE.values(), ids=CATALOGUE)
+BYTES = {"float32": 4, "int8": 1}
+MARGIN = 0.01
+"""A file holds its network's tensors and at most this part of their size besides."""
+
+
+@cache
+def tensor_numbers(name: str) -> int:
+    with torch.device("meta"):
+        network = create(name)
+    return sum(
+        prod(tensor.shape)
+        for key, tensor in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    )
+
+
+@ENTRIES
+def test_names(entry: Pretrained) -> None:
+    assert entry.name == f"{entry.architecture}.{entry.tag}"
+    assert entry.name == entry.name.lower()
+    assert entry.name not in ARCHITECTURES
+    assert resolve(entry.name) is entry
+    assert resolve(entry.name.upper()) is entry
+    assert entry in of_architecture(entry.architecture)
+
+
+@ENTRIES
+def test_builds_with_its_options(entry: Pretrained) -> None:
+    with torch.device("meta"):
+        network = create(entry.architecture, **entry.options)
+    crop = crop_of(entry.name)
+    assert crop in vars(recipes).values()
+    x = torch.empty(2, 3, crop.height, crop.width, device="meta")
+    assert network.eval()(x).shape == (2, network.embedding_size)
+    assert crop == (entry.crop or network.recipe.crop)
+
+
+@ENTRIES
+def test_size_fits_the_network(entry: Pretrained) -> None:
+    if entry.size is None:
+        pytest.skip("no size is published")
+    wanted = tensor_numbers(entry.architecture) * BYTES[entry.dtype]
+    assert wanted * (1 - MARGIN) < entry.size < wanted * (1 + MARGIN)
+
+
+@ENTRIES
+def test_can_be_had_and_checked(entry: Pretrained) -> None:
+    assert re.fullmatch(r"[0-9a-f]{32}|", entry.md5)
+    assert re.fullmatch(r"[0-9a-f]{64}|", entry.sha256)
+    assert re.fullmatch(r"[0-9a-f]{64}|", entry.archive_sha256)
+    assert all(url.startswith("https://") for url in (entry.page, *entry.urls))
+    assert bool(entry.urls) + bool(entry.package) + bool(entry.archive) == 1
+    assert entry.licence
+    for accuracy in entry.accuracies:
+        assert 0.5 < accuracy.value < 1
+        assert accuracy.source
+
+
+def test_files_and_checksums_are_not_shared() -> None:
+    for attribute in ("file", "md5", "sha256", "archive_sha256"):
+        values = [getattr(entry, attribute) for entry in CATALOGUE.values()]
+        values = [value for value in values if value]
+        assert len(values) == len(set(values))
+
+
+def test_published_openface_recipes() -> None:
+    inner = {name for name in CATALOGUE if crop_of(name) == recipes.OPENFACE_INNER}
+    assert inner == {"nn4.v1"}
+    outer = {name for name in CATALOGUE if crop_of(name) == recipes.OPENFACE_OUTER}
+    assert outer == {"nn4.v2", "nn4.small1.v1", "nn4.small2.v1", "nn4.small2.v1-pt"}
+    january = {entry.name for entry in CATALOGUE.values() if entry.options}
+    assert january == inner | outer
+
+
+def test_architectures_resolve_with_their_dots() -> None:
+    for name in ("nn4", "nn4.small2", "LResNet100E-IR"):
+        entry = resolve(name)
+        assert isinstance(entry, Architecture)
+        assert entry.name == name.lower()
+    assert crop_of("nn2").width == 224
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nn4.small2.v9", "nn4.small2.v1"),
+        ("nn4.v9", "nn4.v2, nn4.v1"),
+        ("dlib-resnt", "dlib-resnet"),
+        ("nothing like it", "models list"),
+    ],
+)
+def test_unknown_names_say_what_is_near(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(hint)) as caught:
+        resolve(name)
+    assert name in str(caught.value)
+
+
+def test_all_names_once() -> None:
+    assert len(names()) == len(set(names())) == len(ARCHITECTURES) + len(CATALOGUE)
+
+
+def test_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, facetool, facetool.weights.catalogue, facetool.weights.store;"
+        "heavy = {'torch', 'dlib', 'onnx', 'cv2', 'numpy', 'tqdm'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
