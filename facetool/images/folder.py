@@ -10,9 +10,28 @@ from pathlib import Path
 from facetool.errors import UsageError
 from facetool.images.read import RGBImage, read_image
 
-SUFFIXES = frozenset(  # noqa: SIM905 (a column of 19 literals reads worse)
-    ".avif .bmp .dib .gif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tga .tif .tiff"
-    " .webp".split()
+SUFFIXES = frozenset(
+    {
+        ".avif",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".ras",
+        ".sr",
+        ".tga",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
 )
 
 

@@ -20,6 +20,7 @@ class EmbeddingNetwork(nn.Module):
         options: the arguments that, with the architecture, build the same network again.
         embedding_size: D.
         recipe: from photo to input tensor; travels with the weights.
+        unit_length: whether embeddings are scaled to unit length before they are compared.
         variant: which definition of the architecture, where it has several.
         weights_path: file that the weights were read from.
         weights_sha256: of that file.
@@ -27,6 +28,7 @@ class EmbeddingNetwork(nn.Module):
     """
 
     architecture: str = "custom"
+    unit_length: bool = True
     variant: str = ""
     weights_path: Path | None = None
     weights_sha256: str = ""

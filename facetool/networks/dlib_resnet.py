@@ -77,6 +77,7 @@ class DlibResNet(EmbeddingNetwork):
         embedding_size: D.
     """
 
+    unit_length = False  # dlib compares embeddings as they are
     mean: Tensor
 
     def __init__(self, embedding_size: int = 128) -> None:

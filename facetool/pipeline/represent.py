@@ -156,6 +156,7 @@ def _describe(
         "network": network.architecture,
         "weights": {"name": network.weights_name, "sha256": network.weights_sha256},
         "embedding_size": network.embedding_size,
+        "unit_length": network.unit_length,
         "recipe": network.recipe.as_dict(),
         "flip": settings.flip,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

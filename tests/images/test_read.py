@@ -1,0 +1,144 @@
+"""Every kind of image file becomes RGB uint8, or an ImageError."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from facetool.errors import ImageError
+from facetool.images import read
+from facetool.images.read import decode_image, read_image
+
+
+def encode(image: Image.Image, format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """A smooth colour picture, so that lossy formats stay near it."""
+    y, x = np.mgrid[0:48, 0:64]
+    return np.stack([x * 4, y * 5, 255 - x * 2 - y], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM"])
+def test_lossless_formats_come_back_exactly(picture: np.ndarray, format: str) -> None:
+    decoded = decode_image(encode(Image.fromarray(picture), format))
+    assert decoded.dtype == np.uint8
+    assert np.array_equal(decoded, picture)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "JPEG2000"])
+def test_lossy_formats_come_near(picture: np.ndarray, format: str) -> None:
+    decoded = decode_image(encode(Image.fromarray(picture), format))
+    assert np.abs(decoded.astype(int) - picture).mean() < 4
+
+
+def test_formats_that_only_opencv_reads(picture: np.ndarray) -> None:
+    _, encoded = cv2.imencode(".hdr", picture[:, :, ::-1].astype(np.float32) / 255)
+    decoded = decode_image(encoded.tobytes())
+    assert decoded.shape == picture.shape
+    assert decoded.dtype == np.uint8
+
+
+def test_grayscale_is_repeated(picture: np.ndarray) -> None:
+    decoded = decode_image(encode(Image.fromarray(picture[:, :, 0]), "PNG"))
+    assert np.array_equal(decoded, np.repeat(picture[:, :, :1], 3, axis=2))
+
+
+def test_alpha_is_dropped(picture: np.ndarray) -> None:
+    alpha = np.full((*picture.shape[:2], 1), 200, np.uint8)
+    decoded = decode_image(encode(Image.fromarray(np.concatenate([picture, alpha], 2)), "PNG"))
+    assert np.array_equal(decoded, picture)
+
+
+def test_palette_becomes_its_colours() -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 10, 200, 30])
+    assert np.array_equal(decode_image(encode(image, "PNG"))[0, 0], [10, 200, 30])
+
+
+def test_cmyk_becomes_rgb(picture: np.ndarray) -> None:
+    decoded = decode_image(encode(Image.fromarray(picture).convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(decoded.astype(int) - picture).mean() < 4
+
+
+def test_sixteen_bits_are_scaled_not_clipped(picture: np.ndarray) -> None:
+    deep = picture[:, :, 0].astype(np.uint16) * 257
+    _, encoded = cv2.imencode(".png", deep)
+    assert np.array_equal(decode_image(encoded.tobytes())[:, :, 0], picture[:, :, 0])
+
+
+def test_sixteen_bit_colour(picture: np.ndarray) -> None:
+    _, encoded = cv2.imencode(".png", picture[:, :, ::-1].astype(np.uint16) * 257)
+    assert np.array_equal(decode_image(encoded.tobytes()), picture)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "undo"),
+    [(3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, 1)), (8, lambda a: np.rot90(a, -1))],
+)
+def test_exif_orientation_is_applied(picture: np.ndarray, orientation: int, undo: object) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(undo(picture)))  # type: ignore[operator]
+    assert np.array_equal(decode_image(encode(stored, "PNG", exif=exif)), picture)
+
+
+def test_one_pixel() -> None:
+    assert decode_image(encode(Image.new("RGB", (1, 1), (1, 2, 3)), "PNG")).tolist() == [[[1, 2, 3]]]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_jpeg_is_an_error(picture: np.ndarray, share: float) -> None:
+    data = encode(Image.fromarray(picture), "JPEG")
+    with pytest.raises(ImageError):
+        decode_image(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("data", [b"", b"this is no image", b"\xff\xd8\xff\xe0" + b"\0" * 40])
+def test_what_is_no_image_is_an_error(data: bytes) -> None:
+    with pytest.raises(ImageError):
+        decode_image(data)
+
+
+def test_a_huge_image_is_refused_before_it_is_decoded() -> None:
+    data = encode(Image.new("1", (20_000, 20_000)), "PNG")
+    with pytest.raises(ImageError, match="20000x20000"):
+        decode_image(data)
+
+
+def test_opencv_formats_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sunraster header that claims more pixels than are read must not be believed."""
+    header = np.array([0x59A66A95, 30_000, 30_000, 24, 0, 1, 0, 0], ">u4").tobytes()
+    with pytest.raises(ImageError):
+        read._decode_with_opencv(header)
+
+
+def test_postscript_is_not_handed_to_ghostscript() -> None:
+    with pytest.raises(ImageError):
+        decode_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+
+
+def test_damage_anywhere_is_an_image_error_or_an_image(picture: np.ndarray) -> None:
+    random = np.random.default_rng(1)
+    for format in ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"):
+        data = encode(Image.fromarray(picture), format)
+        for _ in range(40):
+            damaged = bytearray(data)
+            for place in random.integers(0, len(data), 3):
+                damaged[place] = random.integers(256)
+            try:
+                assert decode_image(bytes(damaged)).shape[2] == 3
+            except ImageError:
+                pass
+
+
+def test_a_missing_file_is_named_as_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image(tmp_path / "none.jpg")
