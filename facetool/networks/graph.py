@@ -83,6 +83,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "square": torch.square,
     "sqrt": torch.sqrt,
     "flatten": lambda x: torch.flatten(x, 1),
+    "reshape": lambda x, shape: x.reshape(x.shape[0], *shape),
     "add": lambda x, y: x + y,
     "mul": lambda x, y: x * y,
     "add_scalar": lambda x, value: x + value,
