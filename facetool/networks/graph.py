@@ -79,6 +79,8 @@ MODULES: dict[str, Callable[..., nn.Module]] = {
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "identity": lambda x: x,
     "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "clip": torch.clamp,
     "sigmoid": torch.sigmoid,
     "square": torch.square,
     "sqrt": torch.sqrt,
