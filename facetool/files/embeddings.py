@@ -1,0 +1,200 @@
+"""Reading a represent folder: embeddings, the images they belong to, and where they come from.
+
+A folder holds ``reps.npy`` (float32, N x D) or ``reps.csv`` (one row per image, no header),
+``labels.csv`` (``<label number>,<image path>`` in the same order) and, unless OpenFace itself
+wrote it, ``represent.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import FormatError
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """The embeddings of a folder of images.
+
+    Attributes:
+        names: N image paths as in ``labels.csv``.
+        labels: int64 (N,), the number of each image's person.
+        vectors: float32 (N, D), finite.
+        provenance: ``represent.json``, or empty where there is none.
+    """
+
+    names: list[str]
+    labels: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _rows(self) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(self.names):
+            rows.setdefault(PurePosixPath(name).stem, []).append(row)
+        return rows
+
+    @property
+    def missed_faces(self) -> set[str]:
+        """Names of images whose face was missed and which a stand-in crop represents.
+
+        Raises:
+            FormatError: ``represent.json`` does not list them by name.
+        """
+        missed = self.provenance.get("missed_faces", [])
+        if not isinstance(missed, list) or not all(isinstance(name, str) for name in missed):
+            raise FormatError("represent.json: missed_faces is not a list of image names")
+        return set(missed)
+
+    def find(self, person: str, number: int) -> int | None:
+        """The row of image ``number`` of ``person``, by LFW's naming ``<person>_NNNN``.
+
+        Folders and extension do not matter, unless they must decide between several images.
+
+        Raises:
+            FormatError: two images go by this name and their folders do not tell which is meant.
+        """
+        rows = self._rows.get(f"{person}_{number:04d}", [])
+        if len(rows) > 1:
+            rows = [r for r in rows if PurePosixPath(self.names[r]).parent.name == person] or rows
+        if len(rows) > 1:
+            raise FormatError(
+                f"labels.csv names image {number} of {person} more than once: "
+                f"{self.names[rows[0]]} and {self.names[rows[1]]}; keep one of them"
+            )
+        return rows[0] if rows else None
+
+
+def read_embeddings(folder: Path) -> Embeddings:
+    """Read a represent folder; ``reps.npy`` is preferred to ``reps.csv``.
+
+    Raises:
+        FormatError: a file is missing or damaged, or they do not fit each other.
+    """
+    binary, text = folder / "reps.npy", folder / "reps.csv"
+    if binary.is_file():
+        source, vectors = binary, _read_npy(binary)
+    elif text.is_file():
+        source, vectors = text, _read_csv(text)
+    else:
+        raise FormatError(
+            f"{folder}: neither reps.npy nor reps.csv is there; make them with facetool represent"
+        )
+    # One sum per row shows every NaN and infinity without a second array of this size.
+    bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
+    if bad.any():
+        raise FormatError(
+            f"{source}: row {int(bad.argmax()) + 1} has a value that is not finite; "
+            "run facetool represent again"
+        )
+    labels, names = _read_labels(folder / "labels.csv")
+    if len(names) != len(vectors):
+        raise FormatError(
+            f"{source} has {len(vectors):,} rows, but labels.csv beside it names "
+            f"{len(names):,} images; they must come from the same run"
+        )
+    return Embeddings(names, labels, vectors, _read_provenance(folder / "represent.json"))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: not a text file in UTF-8") from error
+
+
+def _read_npy(path: Path) -> NDArray[np.float32]:
+    try:
+        with _reading(path), path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, MemoryError) as error:
+        raise FormatError(
+            f"{path}: not a whole NumPy array file ({str(error).splitlines()[0]})"
+        ) from error
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise FormatError(
+            f"{path}: expected floating-point numbers of shape (N, D), "
+            f"found {array.dtype} of shape {array.shape}"
+        )
+    return np.asarray(array, np.float32)
+
+
+def _read_csv(path: Path) -> NDArray[np.float32]:
+    with _reading(path):
+        lines = path.read_text("utf-8").splitlines()
+    if not lines:
+        raise FormatError(f"{path}: the file is empty")
+    try:
+        array = np.loadtxt(lines, np.float32, comments=None, delimiter=",", ndmin=2)
+    except ValueError:
+        raise _bad_row(path, lines) from None
+    if len(array) != len(lines):  # loadtxt passes over empty lines, which would shift the rest
+        raise _bad_row(path, lines)
+    return array
+
+
+def _bad_row(path: Path, lines: list[str]) -> FormatError:
+    """Which line is not a row of numbers as long as the first."""
+    columns = lines[0].count(",") + 1
+    for number, line in enumerate(lines, start=1):
+        cells = line.split(",")
+        for cell in cells:
+            try:
+                float(cell)
+            except ValueError:
+                return FormatError(f"{path} line {number}: {cell[:40]!r} is not a number")
+        if len(cells) != columns:
+            return FormatError(
+                f"{path} line {number}: {len(cells)} numbers where line 1 has {columns}"
+            )
+    return FormatError(f"{path}: not rows of numbers separated by commas")
+
+
+def _read_labels(path: Path) -> tuple[NDArray[np.int64], list[str]]:
+    # Names of files need not be UTF-8; surrogateescape keeps them as Python's own paths do.
+    with _reading(path):
+        lines = path.read_text("utf-8", errors="surrogateescape").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    labels = np.empty(len(lines), np.int64)
+    names: list[str] = []
+    for row, line in enumerate(lines):
+        label, comma, name = line.partition(",")
+        try:
+            labels[row] = int(label)
+        except (ValueError, OverflowError):
+            comma = ""
+        if not comma or not name:
+            raise FormatError(
+                f"{path} line {row + 1}: expected <label number>,<image path>, found {line[:60]!r}"
+            )
+        if len(name) > 1 and name[0] == name[-1] == '"':
+            name = name[1:-1].replace('""', '"')
+        names.append(name)
+    return labels, names
+
+
+def _read_provenance(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        with _reading(path):
+            document = json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{path} line {error.lineno}: not JSON ({error.msg})") from error
+    if not isinstance(document, dict):
+        raise FormatError(f"{path}: expected a JSON object, found {type(document).__name__}")
+    return document
