@@ -1,0 +1,147 @@
+"""``facetool lfw-eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facetool.cli import options
+
+
+def _curve(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, Path]]:
+    curves = []
+    for value in values:
+        label, _, name = value.partition("=")
+        if not (label and name):
+            raise click.BadParameter(f"expected LABEL=FILE, got {value!r}")
+        curves.append((label, Path(name)))
+        if not curves[-1][1].is_file():
+            raise click.BadParameter(f"there is no file {name}")
+    return curves
+
+
+@click.command("lfw-eval")
+@click.argument("reps", type=options.FOLDER)
+@click.option("--pairs", type=options.FILE, required=True, help="Pairs in LFW's format.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["openface", "insightface", "facenet"]),
+    default="openface",
+    show_default=True,
+    help="Whose evaluation to follow.",
+)
+@click.option("--output", type=options.NEW_FOLDER, help="Folder for the results; default: REPS.")
+@click.option("--tag", metavar="NAME", help="Name of the curve; default: that of the weights.")
+@click.option(
+    "--curve",
+    "curves",
+    metavar="LABEL=FILE",
+    multiple=True,
+    callback=_curve,
+    help="A published ROC curve to draw as well; may be repeated.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["squared-l2", "arccos"]),
+    default="squared-l2",
+    show_default=True,
+    help="Distance of the facenet protocol.",
+)
+@click.option(
+    "--subtract-mean",
+    is_flag=True,
+    help="With the facenet protocol: subtract the training folds' mean embedding.",
+)
+@options.json_option
+def command(
+    reps: Path,
+    pairs: Path,
+    protocol: str,
+    output: Path | None,
+    tag: str | None,
+    curves: list[tuple[str, Path]],
+    metric: str,
+    subtract_mean: bool,
+    as_json: bool,
+) -> int:
+    """Verification accuracy and ROC of the embeddings in REPS on LFW-style pairs.
+
+    Writes accuracies.txt, l2-roc.fold-K.csv, roc.png, roc.pdf and result.json. Pairs whose
+    images are not in REPS are left out and named, and the exit code is then 1.
+
+    openface takes embeddings as they are; insightface normalises them (represent --flip sum);
+    facenet takes them as they are (represent --flip concat).
+    """
+    from facetool.pipeline.evaluate import lfw_eval, result_text
+
+    result = lfw_eval(reps, pairs, protocol, output, tag, curves, metric, subtract_mean)
+    for warning in result["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    missing = result["pairs"]["missing"]
+    if missing:
+        click.echo(_missing_line(result["pairs"]), err=True)
+    if as_json:
+        click.echo(result_text(result), nl=False)
+    else:
+        click.echo(_table(result))
+        click.echo(f"written to {output or reps}; the curve is in roc.png and roc.pdf", err=True)
+    return 1 if missing else 0
+
+
+def _missing_line(pairs: dict[str, Any]) -> str:
+    images = pairs["missing_images"]
+    named = ", ".join(images[:5])
+    if len(images) > 5:
+        named += f" and {len(images) - 5:,} more, all named in result.json"
+    total = pairs["scored"] + pairs["missing"]
+    return f"{pairs['missing']:,} of {total:,} pairs not scored, no embedding of: {named}"
+
+
+def _table(result: dict[str, Any]) -> str:
+    """The figures as aligned text."""
+    accuracy, pairs, auc = result["accuracy"], result["pairs"], result["auc"]
+    tested = sum(value is not None for value in accuracy["folds"])
+    settings = [result["protocol"], result.get("metric")]
+    if result.get("subtract_mean"):
+        settings.append("mean subtracted")
+    rows = [
+        ("embeddings", result["tag"]),
+        ("protocol", ", ".join(filter(None, settings))),
+        (
+            "pairs",
+            f"{pairs['scored']:,} scored ({pairs['genuine']:,} genuine, "
+            f"{pairs['impostors']:,} impostor), {pairs['missing']:,} missing",
+        ),
+        ("missed faces", f"{pairs['missed_faces']:,} images scored by a fallback crop"),
+        (
+            "accuracy",
+            f"{accuracy['mean']:.4f} ± {accuracy['std']:.4f} "
+            f"(std over {tested} folds; standard error {accuracy['se']:.4f})",
+        ),
+        ("AUC", f"{auc['value']:.4f} ({auc['averaging']})"),
+        ("EER", f"{result['eer']:.4f}"),
+    ]
+    for rate in result["tar_at_far"]:
+        rows.append(
+            (
+                f"TAR at FAR {rate['target']:g}",
+                f"{rate['tar']:.4f}"
+                + (f" ± {rate['tar_std']:.4f}" if rate["tar_std"] is not None else "")
+                + f" ({rate['impostors_accepted']:,} of {rate['impostors']:,} impostors accepted"
+                + ("" if rate["measurable"] else "; too few to measure this rate")
+                + ")",
+            )
+        )
+    lines = [f"{name:<17}{value}" for name, value in rows]
+    lines += ["", f"{'fold':>4}  {'threshold':>9}  {'accuracy':>8}"]
+    for fold, values in enumerate(zip(accuracy["thresholds"], accuracy["folds"], strict=True)):
+        threshold, share = (
+            "-" if value is None else f"{value:.{digits}f}"
+            for value, digits in zip(values, (2, 4), strict=True)
+        )
+        lines.append(f"{fold:>4}  {threshold:>9}  {share:>8}")
+    return "\n".join(lines)
