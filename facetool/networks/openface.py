@@ -90,7 +90,7 @@ class L2Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool (N, C, H, W) without padding."""
-        total = F.avg_pool2d(x.square(), 3, self.stride, divisor_override=1)
+        total = 9 * F.avg_pool2d(x.square(), 3, self.stride)
         # Windows of zeros are common after ReLU; there the root's gradient is 0, as in Torch7.
         return total.clamp_min(finfo(total.dtype).tiny).sqrt()
 

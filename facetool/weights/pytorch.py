@@ -158,14 +158,15 @@ def _recognise(state: State) -> tuple[EmbeddingNetwork, State]:
         )
         network.recipe = _IRESNET_RECIPE
         return network, _rename(state, _IRESNET_RULES)
-    name = _own_names().get(_weights_of(state), "")
-    if not name:
+    names = _weights_of(state)
+    own = next((known for known in ARCHITECTURES if _own_names(known) == names), None)
+    if own is None:
         first = ", ".join(_short(key) for key in list(state)[:3])
         raise WeightsError(
             f"{len(state)} tensors ({first}, …) that belong to no known network; readable are "
             "nn4.small2.v1.pt, MobileFaceNet 112x96, arcface_torch's iresnet and facetool's own"
         )
-    return _build(name, _length(state, _last_vector(state))), state
+    return _build(own, _length(state, _last_vector(state))), state
 
 
 def _build(name: str, embedding_size: int, **options: Any) -> EmbeddingNetwork:
@@ -205,11 +206,10 @@ def _weights_of(names: Mapping[str, Any]) -> frozenset[str]:
 
 
 @cache
-def _own_names() -> dict[frozenset[str], str]:
-    """Registry names by the names of their tensors."""
+def _own_names(architecture: str) -> frozenset[str]:
+    """Names of the tensors of a network in the registry."""
     with torch.device("meta"):
-        networks = {name: create(name) for name in reversed(ARCHITECTURES)}
-    return {_weights_of(network.state_dict()): name for name, network in networks.items()}
+        return _weights_of(create(architecture).state_dict())
 
 
 def _last_vector(state: State) -> str:
