@@ -1,0 +1,116 @@
+"""Batch normalisation folded into the layers before it, for networks that only run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
+
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.dlib_resnet import add_zero_extended
+from facetool.networks.graph import depth_concat
+
+_SHAPE_DEPENDENT = (add_zero_extended, depth_concat)
+"""Functions that look at their inputs' shapes, which cannot be traced through."""
+
+_DESCRIPTION = (
+    "architecture",
+    "unit_length",
+    "variant",
+    "weights_path",
+    "weights_sha256",
+    "weights_name",
+    "options",
+    "embedding_size",
+    "recipe",
+)
+
+
+class FoldedNetwork(EmbeddingNetwork):
+    """Computes what another network computes in eval mode, in fewer steps. Not for training.
+
+    Attributes:
+        body: the traced steps.
+    """
+
+    def __init__(self, body: fx.GraphModule) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (N, D) of inputs (N, 3, H, W)."""
+        y: Tensor = self.body(x)
+        return y
+
+
+class _Tracer(fx.Tracer):
+    """Takes every module without submodules as one step, whoever wrote it."""
+
+    def __init__(self) -> None:
+        super().__init__(autowrap_functions=_SHAPE_DEPENDENT)
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        """Whether a module is called rather than traced through."""
+        return next(module.children(), None) is None
+
+
+def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
+    """A network for inference with the same output, up to rounding in float32.
+
+    Every batch normalisation behind a convolution or a fully connected layer becomes part of
+    it, unless anything else uses that layer's output. Dropout and identities go.
+
+    Args:
+        network: stays as it was and shares no memory with the result.
+
+    Returns:
+        In eval mode, with the network's recipe and other attributes.
+    """
+    originals = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
+    network = deepcopy(network, dict(originals)).eval()  # for now with the tensors themselves
+    graph = _Tracer().trace(network)
+    modules: dict[str, nn.Module] = dict(network.named_modules())
+    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+
+    for node in list(graph.nodes):
+        node.type = None  # annotations as text would keep the result from being pickled
+        if node.op != "call_module":
+            continue
+        module, before = modules[node.target], node.args[0]
+        gone = isinstance(module, nn.Dropout | nn.Identity)
+        if (
+            isinstance(module, nn.modules.batchnorm._BatchNorm)
+            and before.op == "call_module"
+            and calls[before.target] == calls[node.target] == len(before.users) == 1
+        ):
+            gone = _fold_into(modules[before.target], module)
+        if gone:
+            node.replace_all_uses_with(before)
+            graph.erase_node(node)
+
+    folded = FoldedNetwork(fx.GraphModule(network, graph)).eval()
+    for module in folded.modules():
+        for name, tensor in [*module.named_parameters("", False), *module.named_buffers("", False)]:
+            if id(tensor) in originals:
+                setattr(module, name, deepcopy(tensor))
+    for name in _DESCRIPTION:
+        if hasattr(network, name):
+            setattr(folded, name, getattr(network, name))
+    return folded
+
+
+def _fold_into(layer: nn.Module, bn: nn.modules.batchnorm._BatchNorm) -> bool:
+    """Give a layer new weights that do a batch normalisation's work too, if it can have them."""
+    if isinstance(layer, nn.Conv2d):
+        fuse: Callable[..., tuple[nn.Parameter, nn.Parameter]] = fuse_conv_bn_weights
+    elif isinstance(layer, nn.Linear):
+        fuse = fuse_linear_bn_weights
+    else:
+        return False
+    layer.weight, layer.bias = fuse(
+        layer.weight, layer.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+    )
+    return True
