@@ -14,9 +14,9 @@ from facetool.alignment.recipes import Crop
 from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import ARCHITECTURES, Architecture
-from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
+from facetool.weights.catalogue import CATALOGUE, Pretrained, resolve
 from facetool.weights.identify import identify
-from facetool.weights.store import digest, find, how_to_get
+from facetool.weights.store import at_hand, digest, find
 
 _SUFFIXES = {
     ".t7": "torch7_network",
@@ -62,7 +62,7 @@ def load_network(
     elif weights is not None:
         network = read_network(Path(weights), entry)
     else:
-        pretrained, path = _at_hand(entry)
+        pretrained, path = at_hand(entry)
         network = read_network(path, pretrained)
         network.weights_name = pretrained.name
     try:
@@ -126,28 +126,6 @@ def _resolve(source: str | Path) -> Pretrained | Architecture | Path:
         if path.is_file() or path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
             return path
         raise
-
-
-def _at_hand(entry: Pretrained | Architecture) -> tuple[Pretrained, Path]:
-    """The best weights on this machine for a name."""
-    choices = [entry] if isinstance(entry, Pretrained) else of_architecture(entry.name)
-    for pretrained in choices:
-        if pretrained.readable and (path := find(pretrained)):
-            return pretrained, path
-    for pretrained in choices:
-        if not pretrained.readable:
-            raise WeightsError(f"{pretrained.name} cannot be run: {pretrained.notes}")
-        # Where there is a choice, name one that needs no browser.
-        if pretrained.urls or pretrained.package or pretrained is choices[-1]:
-            break
-    else:
-        raise WeightsError(
-            f"no weights are published for {entry.name}; give a file with --weights FILE"
-        )
-    raise WeightsError(
-        f"the weights of {entry.name} are not on this machine; get them with: "
-        f"{how_to_get(pretrained)}; or give a file with --weights FILE"
-    )
 
 
 def _check_architecture(

@@ -15,7 +15,8 @@ from facetool._version import __version__
 from facetool.errors import FacetoolError, WeightsError
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.dlib_models import dlib_model_path
-from facetool.weights.catalogue import Pretrained
+from facetool.networks.registry import Architecture
+from facetool.weights.catalogue import Pretrained, of_architecture
 
 _TIMEOUT = 30
 _BLOCK = 1 << 20
@@ -50,6 +51,43 @@ def find(pretrained: Pretrained) -> Path | None:
             return None
     path = weights_folder() / pretrained.file
     return path if path.is_file() else None
+
+
+def choose(entry: Pretrained | Architecture) -> Pretrained:
+    """The weights a name means: the best at hand, or else those that are easiest to get.
+
+    Raises:
+        WeightsError: there are none that can be run.
+    """
+    if isinstance(entry, Pretrained):
+        choices = [entry]
+    else:
+        choices = [one for one in of_architecture(entry.name) if one.readable]
+    if not choices:
+        raise WeightsError(
+            f"no weights are published for {entry.name}; give a file with --weights FILE"
+        )
+    direct = [one for one in choices if one.urls or one.package]
+    return next((one for one in choices if find(one)), (direct or choices)[0])
+
+
+def at_hand(entry: Pretrained | Architecture) -> tuple[Pretrained, Path]:
+    """The weights a name means, and where they lie.
+
+    Raises:
+        WeightsError: they are not on this machine, or cannot be run; the message says what
+            to do.
+    """
+    pretrained = choose(entry)
+    if not pretrained.readable:
+        raise WeightsError(f"{pretrained.name} cannot be run: {pretrained.notes}")
+    path = find(pretrained)
+    if path is None:
+        raise WeightsError(
+            f"the weights of {entry.name} are not on this machine; get them with: "
+            f"{how_to_get(pretrained)}; or give a file with --weights FILE"
+        )
+    return pretrained, path
 
 
 def how_to_get(pretrained: Pretrained) -> str:

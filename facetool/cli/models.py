@@ -1,0 +1,104 @@
+"""``facetool models``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+from facetool.cli.completion import complete_model
+
+
+@click.group("models")
+def command() -> None:
+    """List, inspect, fetch and convert networks and weights.
+
+    MODEL is a name as ARCH or ARCH.TAG, in upper or lower case, or a weights file.
+    """
+
+
+@command.command("list")
+@options.json_option
+def list_command(as_json: bool) -> None:
+    """Networks and their published weights."""
+    from facetool.pipeline.models import list_models, list_text
+
+    rows = list_models()
+    click.echo(json.dumps(rows, indent=2) if as_json else list_text(rows))
+
+
+@command.command("info")
+@click.argument("model", shell_complete=complete_model)
+@options.weights_option
+@options.json_option
+def info_command(model: str, weights: Path | None, as_json: bool) -> None:
+    """Parameters, layers, crop recipe, accuracy and licence of MODEL."""
+    from facetool.pipeline.models import info, info_text
+
+    values = info(model, weights)
+    click.echo(json.dumps(values, indent=2) if as_json else info_text(values))
+
+
+@command.command("fetch")
+@click.argument("models", nargs=-1, required=True, shell_complete=complete_model)
+@options.quiet_option
+def fetch_command(models: tuple[str, ...], quiet: bool) -> None:
+    """Download the weights of MODELS and print where they lie.
+
+    An interrupted download goes on where it stopped.
+    """
+    from facetool.weights.catalogue import resolve
+    from facetool.weights.store import choose, fetch
+
+    for pretrained in [choose(resolve(model)) for model in models]:
+        print(f"{pretrained.name}: licence {pretrained.licence}", file=sys.stderr)
+        click.echo(fetch(pretrained, quiet=quiet))
+
+
+@command.command("where")
+@click.argument("model", required=False, shell_complete=complete_model)
+def where_command(model: str | None) -> None:
+    """Print where the weights of MODEL lie, or the folder of all downloaded weights."""
+    from facetool.weights.catalogue import resolve
+    from facetool.weights.store import at_hand, weights_folder
+
+    click.echo(weights_folder() if model is None else at_hand(resolve(model))[1])
+
+
+@command.command("verify")
+@click.argument("models", nargs=-1, shell_complete=complete_model)
+@options.json_option
+def verify_command(models: tuple[str, ...], as_json: bool) -> int:
+    """Compare weights on this machine, or those of MODELS, with their published checksums."""
+    from facetool.pipeline.models import verify, verify_text
+
+    rows = verify(models)
+    click.echo(json.dumps(rows, indent=2) if as_json else verify_text(rows))
+    return 0 if all(row["ok"] for row in rows) else 1
+
+
+@command.command("convert")
+@click.argument("source", type=options.FILE, metavar="SRC")
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="DST")
+def convert_command(source: Path, target: Path) -> None:
+    """Turn any weights file SRC into DST, a safetensors file that needs no other."""
+    from facetool.pipeline.models import convert
+
+    network = convert(source, target)
+    print(f"{target}: {network.architecture} {network.variant}".rstrip(), file=sys.stderr)
+
+
+@command.command("export")
+@click.argument("model", shell_complete=complete_model)
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.onnx")
+@options.weights_option
+@click.option("--fold", is_flag=True, help="Put batch normalisation into the layers before it.")
+def export_command(model: str, target: Path, weights: Path | None, fold: bool) -> None:
+    """Write MODEL as ONNX, for any batch size."""
+    from facetool.pipeline.models import export
+
+    export(model, target, weights, fold)
+    print(f"{target}: input data, output embedding", file=sys.stderr)

@@ -1,0 +1,275 @@
+"""The catalogue of networks and weights: listing, inspecting, checking, converting, exporting."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facetool.errors import FacetoolError, UsageError
+from facetool.files.table import format_table
+from facetool.networks.registry import ARCHITECTURES, Architecture
+from facetool.weights import store
+from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
+
+if TYPE_CHECKING:
+    from facetool.networks.base import EmbeddingNetwork
+
+BY_HAND, FETCHABLE, AT_HAND = "by hand", "fetch", "at hand"
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Every architecture with its published weights, as JSON values; loads no network.
+
+    ``status`` is ``at hand``, ``fetch``, ``by hand`` or ``not runnable`` for weights, and
+    ``no published weights`` for an architecture that has none.
+    """
+    rows: list[dict[str, Any]] = []
+    for architecture in ARCHITECTURES.values():
+        published = of_architecture(architecture.name)
+        rows += [_describe(entry) for entry in published]
+        if not published:
+            rows.append({"name": architecture.name, "status": "no published weights"})
+    return rows
+
+
+def list_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A table of what :func:`list_models` returns."""
+    cells = []
+    for row in rows:
+        accuracies = {one["data_set"]: one["value"] for one in row.get("accuracies", [])[::-1]}
+        lfw = accuracies.get("LFW")
+        cells.append(
+            (
+                row["name"],
+                row["status"],
+                None if lfw is None else f"{lfw:.4f}",
+                row.get("size"),
+                row.get("licence"),
+            )
+        )
+    return format_table(("name", "status", "LFW", "bytes", "licence of the weights"), cells)
+
+
+def _describe(entry: Pretrained) -> dict[str, Any]:
+    path = store.find(entry)
+    if path is not None:
+        status = AT_HAND
+    elif not entry.readable:
+        status = "not runnable"
+    else:
+        status = FETCHABLE if entry.urls or entry.package else BY_HAND
+    return {"status": status, "path": None if path is None else str(path), **asdict(entry)}
+
+
+def info(name: str, weights: Path | None = None) -> dict[str, Any]:
+    """What is known of a network, as JSON values.
+
+    Parameters, operations and layers are counted on the network itself; by name it is built
+    without memory, so that its weights need not be there.
+
+    Args:
+        name: catalogue or architecture name, or a weights file.
+        weights: file to look into instead of the published weights.
+
+    Raises:
+        UsageError: there is no such name or file.
+        FacetoolError: the file cannot be read.
+    """
+    from facetool.networks.count import count_flops, count_parameters
+    from facetool.networks.fold import fold_batch_norm
+
+    network, published = _inspect(name, weights)
+    crop = network.recipe.crop
+    flops = count_flops(network, (crop.height, crop.width))
+    known = ARCHITECTURES.get(network.architecture)
+    return {
+        "name": network.weights_name or name.lower(),
+        "architecture": network.architecture,
+        "variant": network.variant,
+        "paper": known.paper if known else "",
+        "parameters": count_parameters(network),
+        "parameters_folded": count_parameters(fold_batch_norm(network)),
+        "multiply_adds": flops.multiply_adds,
+        "flops": flops.openvino,
+        "layers": _count_layers(network),
+        "embedding_size": network.embedding_size,
+        "recipe": network.recipe.as_dict(),
+        "file": None if network.weights_path is None else str(network.weights_path),
+        "sha256": network.weights_sha256,
+        "weights": [_describe(entry) for entry in published],
+    }
+
+
+def _inspect(name: str, weights: Path | None) -> tuple[EmbeddingNetwork, list[Pretrained]]:
+    """The network, on the meta device where no file is asked for, and its published weights."""
+    import torch
+
+    from facetool.networks.registry import create
+    from facetool.weights.load import load_network
+
+    try:
+        entry = resolve(name)
+    except UsageError:
+        entry = None
+    if entry is None or weights is not None:
+        network = load_network(name, weights)
+        return network, [e for e in CATALOGUE.values() if e.name == network.weights_name]
+    with torch.device("meta"):
+        if isinstance(entry, Architecture):
+            return create(entry.name), of_architecture(entry.name)
+        network = create(entry.architecture, **entry.options)
+    network.variant = str(entry.options.get("pooling", ""))
+    if entry.crop is not None:
+        network.recipe = replace(network.recipe, crop=entry.crop)
+    return network, [entry]
+
+
+def _count_layers(network: EmbeddingNetwork) -> dict[str, int]:
+    """Layers with weights by kind."""
+    from torch import nn
+
+    kinds = {
+        nn.Conv2d: "convolution",
+        nn.Linear: "fully connected",
+        nn.BatchNorm2d: "batch normalisation",
+        nn.PReLU: "PReLU",
+    }
+    layers = Counter(
+        name
+        for module in network.modules()
+        for kind, name in kinds.items()
+        if isinstance(module, kind)
+    )
+    return dict(layers)
+
+
+def info_text(values: dict[str, Any]) -> str:
+    """Lines of what :func:`info` returns."""
+    recipe = values["recipe"]
+    crop = recipe["crop"]
+    layers = ", ".join(f"{number} {kind}" for kind, number in values["layers"].items())
+    lines = {
+        "name": values["name"],
+        "architecture": " ".join(filter(None, (values["architecture"], values["variant"]))),
+        "described in": values["paper"],
+        "parameters": f"{values['parameters']:,}",
+        "folded": f"{values['parameters_folded']:,} (batch normalisation inside other layers)",
+        "operations": f"{values['flops'] / 1e9:.4f} GFLOPs, "
+        f"{values['multiply_adds'] / 1e9:.4f} G multiply-adds a face",
+        "layers": layers,
+        "embedding": f"{values['embedding_size']} numbers",
+        "crop": f"{crop['method']} {crop['width']}x{crop['height']}, {crop['landmarks']}, "
+        f"detector {crop['detector']}",
+        "input": f"(RGB 0…255 - {recipe['mean']:g}) * {recipe['scale']:g}",
+        "file": values["file"],
+        "sha256": values["sha256"],
+    }
+    blocks = [lines, *[_weights_lines(entry) for entry in values["weights"]]]
+    width = max(len(key) for block in blocks for key in block)
+    return "\n\n".join(
+        "\n".join(f"{key:<{width}}  {value}" for key, value in block.items() if value)
+        for block in blocks
+    )
+
+
+def _weights_lines(entry: dict[str, Any]) -> dict[str, Any]:
+    accuracies = []
+    for one in entry["accuracies"]:
+        spread = "" if one["std"] is None else f" ± {one['std']:.4f}"
+        accuracies.append(f"{one['data_set']} {one['value']:.4f}{spread} ({one['source']})")
+    threshold = entry["threshold"]
+    return {
+        "weights": f"{entry['name']} ({entry['status']})",
+        "licence": entry["licence"],
+        "accuracy": ", ".join(accuracies),
+        "threshold": threshold
+        and f"same person below squared L2 {threshold['squared_l2']:g} ({threshold['data_set']})",
+        "published at": entry["page"],
+        "path": entry["path"],
+        "notes": entry["notes"],
+    }
+
+
+def verify(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Compare weights with what their publishers state.
+
+    Args:
+        names: catalogue or architecture names; none means all weights at hand.
+
+    Returns:
+        For each, as JSON values, ``name``, ``path``, ``ok`` and what was compared (``check``);
+        where nothing is published to compare with, ``check`` is empty.
+
+    Raises:
+        UsageError: there is no such name.
+    """
+    entries = [store.choose(resolve(name)) for name in names] or list(CATALOGUE.values())
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        path = store.find(entry)
+        row: dict[str, Any] = {"name": entry.name, "path": str(path or ""), "ok": True, "check": ""}
+        if path is not None:
+            try:
+                row["check"] = store.check(entry, path)
+            except FacetoolError as error:
+                row |= {"ok": False, "problem": str(error)}
+        elif names:
+            row |= {"ok": False, "problem": f"not at hand; {store.how_to_get(entry)}"}
+        else:
+            continue
+        rows.append(row)
+    return rows
+
+
+def verify_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A table of what :func:`verify` returns."""
+    cells = []
+    for row in rows:
+        checked = f"{row['check']} agrees" if row["check"] else "nothing is published to compare"
+        cells.append((row["name"], checked if row["ok"] else row["problem"], row["path"]))
+    return format_table(("name", "result", "path"), cells)
+
+
+def convert(source: Path, target: Path) -> EmbeddingNetwork:
+    """Turn any weights file that can be read into safetensors.
+
+    Args:
+        source: weights file.
+        target: new file, ``.safetensors``.
+
+    Raises:
+        UsageError: ``target`` is called something else.
+        FacetoolError: ``source`` cannot be read, or ``target`` not be written.
+    """
+    from facetool.weights import safetensors
+    from facetool.weights.load import read_network
+
+    if target.suffix.lower() != ".safetensors":
+        raise UsageError(f"{target}: the new file is safetensors, so call it *.safetensors")
+    network = read_network(source)
+    safetensors.save(network, target, source=source)
+    return network
+
+
+def export(name: str, target: Path, weights: Path | None = None, fold: bool = False) -> None:
+    """Write a network as ONNX, for any batch size.
+
+    Args:
+        name: catalogue or architecture name, or a weights file.
+        target: new file, ``.onnx``.
+        weights: file to take the weights from instead of the published ones.
+        fold: put batch normalisation into the layers before it.
+
+    Raises:
+        UsageError: ``target`` is called something else, or there is no such network.
+        FacetoolError: the network cannot be loaded or written.
+    """
+    from facetool.weights.load import load_network
+    from facetool.weights.onnx_export import export as write
+
+    if target.suffix.lower() != ".onnx":
+        raise UsageError(f"{target}: the new file is ONNX, so call it *.onnx")
+    write(load_network(name, weights), target, fold=fold)

@@ -1,0 +1,449 @@
+"""Writes a network as ONNX, by listening to the functions it calls on one batch.
+
+Every call of a PyTorch function becomes one or two ONNX nodes, so that the file is as plain as
+the network: no shape arithmetic, any batch size, weights as initialisers. It takes the ``onnx``
+package only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+
+from facetool._version import __version__
+from facetool.errors import WeightsError
+from facetool.files.atomic import atomic_write
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.fold import fold_batch_norm
+
+OPSET = 17
+INPUT, OUTPUT = "data", "embedding"
+_BATCH = 2  # any: no handler may write it down
+_IR_VERSION = 8  # the one of opset 17
+
+
+def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None:
+    """Write an ONNX file, whole or not at all.
+
+    The input ``data`` is float32 (batch, 3, H, W) made as the recipe says, the output
+    ``embedding`` (batch, D). The recipe stands in the metadata under ``facetool``.
+
+    Args:
+        network: stays as it is.
+        path: of the new file.
+        fold: put batch normalisation into the layers before it, where possible.
+
+    Raises:
+        WeightsError: the network does something that is not known here.
+        OutputError: the file cannot be written.
+    """
+    crop = network.recipe.crop
+    running = fold_batch_norm(network) if fold else network
+    if running.training:
+        running = deepcopy(running).eval()
+    graph = _record(running, (crop.height, crop.width), network.embedding_size)
+    model = helper.make_model(
+        graph,
+        producer_name="facetool",
+        producer_version=__version__,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+    )
+    description = {
+        "architecture": network.architecture,
+        "variant": network.variant,
+        "weights": network.weights_name,
+        "recipe": network.recipe.as_dict(),
+    }
+    helper.set_model_props(model, {"facetool": json.dumps(description)})
+    onnx.checker.check_model(model)
+    with atomic_write(path) as file:
+        file.write(model.SerializeToString())
+
+
+def _record(
+    network: EmbeddingNetwork, size: tuple[int, int], embedding_size: int
+) -> onnx.GraphProto:
+    """The graph of one forward pass, which is made without memory."""
+    weights = network.state_dict()
+    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in weights.items()}
+    x = torch.empty(_BATCH, 3, *size, device="meta")
+    recorder = _Recorder(weights, shapes, x)
+    with torch.no_grad(), recorder:
+        y = functional_call(network, shapes, (x,))
+    recorder.emit("Identity", [recorder.name(y)], result=OUTPUT)
+    return helper.make_graph(
+        recorder.nodes,
+        network.architecture,
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, *size])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", embedding_size])],
+        recorder.initialisers,
+    )
+
+
+class _Recorder(TorchFunctionMode):
+    """Turns calls into nodes.
+
+    Args:
+        weights: of the network, by name.
+        shapes: the tensors that stand for them in the pass.
+        x: the tensor that stands for the input.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], shapes: Mapping[str, Tensor], x: Tensor
+    ) -> None:
+        super().__init__()
+        self.nodes: list[onnx.NodeProto] = []
+        self.initialisers: list[onnx.TensorProto] = []
+        self._weights = weights
+        self._names = {id(x): INPUT}
+        self._weight_names = {id(tensor): name for name, tensor in shapes.items()}
+        self._alive: list[Any] = [x, *shapes.values()]  # so that no id is given twice
+        self._count = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a function and write down what it did."""
+        kwargs = kwargs or {}
+        name = func.__name__.strip("_")
+        handler = _HANDLERS.get(name) or _HANDLERS.get(name.removeprefix("i"))
+        if handler is None and isinstance(func, FunctionType):
+            with self:  # not known itself, but made of functions that may be
+                return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if handler is not None:
+            self._alive.append(out)
+            result = handler(self, out, *args, **kwargs)
+            self._names[id(args[0] if out is None else out)] = result
+        elif isinstance(out, Tensor) and id(out) not in self._names:
+            raise WeightsError(f"cannot write {func.__name__}() as ONNX")
+        return out
+
+    def name(self, value: Tensor | float) -> str:
+        """The name of a tensor; weights and numbers get theirs on first use."""
+        if not isinstance(value, Tensor):
+            return self.constant(np.float32(value))
+        key = id(value)
+        if key not in self._names:
+            weight = self._weight_names[key]
+            self._add_initialiser(self._weights[weight].detach().cpu().float().numpy(), weight)
+            self._names[key] = weight
+        return self._names[key]
+
+    def array(self, value: Tensor) -> np.ndarray[Any, Any]:
+        """The numbers of a weight."""
+        array: np.ndarray[Any, Any] = self._weights[self._weight_names[id(value)]].cpu().numpy()
+        return array
+
+    def constant(self, value: Any) -> str:
+        """A new constant, of the type that numpy gives it."""
+        return self._add_initialiser(np.asarray(value), self._fresh("constant"))
+
+    def emit(self, op: str, inputs: Sequence[str], result: str = "", **attributes: Any) -> str:
+        """Append a node and return the name of its output."""
+        result = result or self._fresh(op.lower())
+        self.nodes.append(helper.make_node(op, inputs, [result], name=result, **attributes))
+        return result
+
+    def _fresh(self, stem: str) -> str:
+        self._count += 1
+        return f"{stem}_{self._count}"
+
+    def _add_initialiser(self, array: np.ndarray[Any, Any], name: str) -> str:
+        self.initialisers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+
+def _pair(value: int | Sequence[int]) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
+def _simple(op: str) -> Callable[..., str]:
+    """A function of one tensor that ONNX has under another name."""
+
+    def write(r: _Recorder, out: Tensor, x: Tensor, *_: Any, **__: Any) -> str:
+        return r.emit(op, [r.name(x)])
+
+    return write
+
+
+def _same(r: _Recorder, out: Tensor, x: Tensor, *_: Any, **__: Any) -> str:
+    return r.name(x)
+
+
+def _arithmetic(op: str, reverse: bool = False) -> Callable[..., str]:
+    """A function of two tensors, or of a tensor and a number."""
+
+    def write(r: _Recorder, out: Tensor, x: Any, y: Any, *, alpha: float = 1) -> str:
+        names = [r.name(x), r.name(y)]
+        if alpha != 1:
+            names[1] = r.emit("Mul", [names[1], r.name(alpha)])
+        return r.emit(op, names[::-1] if reverse else names)
+
+    return write
+
+
+def _conv2d(
+    r: _Recorder,
+    out: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> str:
+    inputs = [r.name(value) for value in (x, weight, bias) if value is not None]
+    return r.emit(
+        "Conv",
+        inputs,
+        kernel_shape=list(weight.shape[2:]),
+        strides=_pair(stride),
+        pads=_pair(padding) * 2,
+        dilations=_pair(dilation),
+        group=groups,
+    )
+
+
+def _linear(
+    r: _Recorder, out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> str:
+    inputs = [r.name(value) for value in (x, weight, bias) if value is not None]
+    return r.emit("Gemm", inputs, transB=1)
+
+
+def _batch_norm(
+    r: _Recorder,
+    out: Tensor,
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> str:
+    inputs = [r.name(value) for value in (x, weight, bias, mean, variance)]
+    return r.emit("BatchNormalization", inputs, epsilon=eps)
+
+
+def _prelu(r: _Recorder, out: Tensor, x: Tensor, weight: Tensor) -> str:
+    # ONNX broadcasts slopes from the last axis, PyTorch along the channels.
+    slopes = r.array(weight).reshape(-1, *[1] * (x.dim() - 2))
+    return r.emit("PRelu", [r.name(x), r.constant(slopes)])
+
+
+def _leaky_relu(
+    r: _Recorder, out: Tensor, x: Tensor, negative_slope: float = 0.01, inplace: bool = False
+) -> str:
+    return r.emit("LeakyRelu", [r.name(x)], alpha=negative_slope)
+
+
+def _clamp(
+    r: _Recorder, out: Tensor, x: Tensor, min: float | None = None, max: float | None = None
+) -> str:
+    limits = ["" if limit is None else r.name(limit) for limit in (min, max)]
+    return r.emit("Clip", [r.name(x), *limits])
+
+
+def _square(r: _Recorder, out: Tensor, x: Tensor) -> str:
+    return r.emit("Mul", [r.name(x)] * 2)
+
+
+def _rsqrt(r: _Recorder, out: Tensor, x: Tensor) -> str:
+    return r.emit("Reciprocal", [r.emit("Sqrt", [r.name(x)])])
+
+
+def _max_pool2d(
+    r: _Recorder,
+    out: Tensor,
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> str:
+    return r.emit(
+        "MaxPool",
+        [r.name(x)],
+        kernel_shape=_pair(kernel_size),
+        strides=_pair(stride or kernel_size),
+        pads=_pair(padding) * 2,
+        dilations=_pair(dilation),
+        ceil_mode=int(ceil_mode),
+    )
+
+
+def _avg_pool2d(
+    r: _Recorder,
+    out: Tensor,
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> str:
+    kernel = _pair(kernel_size)
+    mean = r.emit(
+        "AveragePool",
+        [r.name(x)],
+        kernel_shape=kernel,
+        strides=_pair(stride or kernel_size),
+        pads=_pair(padding) * 2,
+        ceil_mode=int(ceil_mode),
+        # Sums are means over the whole window, times its size.
+        count_include_pad=int(count_include_pad or divisor_override is not None),
+    )
+    if divisor_override is None:
+        return mean
+    return r.emit("Mul", [mean, r.name(kernel[0] * kernel[1] / divisor_override)])
+
+
+def _local_response_norm(
+    r: _Recorder,
+    out: Tensor,
+    x: Tensor,
+    size: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+) -> str:
+    return r.emit("LRN", [r.name(x)], size=size, alpha=alpha, beta=beta, bias=k)
+
+
+def _mean(
+    r: _Recorder, out: Tensor, x: Tensor, dim: int | Sequence[int], keepdim: bool = False
+) -> str:
+    axes = [dim] if isinstance(dim, int) else list(dim)
+    return r.emit("ReduceMean", [r.name(x)], axes=axes, keepdims=int(keepdim))
+
+
+def _sum(
+    r: _Recorder, out: Tensor, x: Tensor, dim: int | Sequence[int], keepdim: bool = False
+) -> str:
+    axes = r.constant(np.array([dim] if isinstance(dim, int) else dim, np.int64))
+    return r.emit("ReduceSum", [r.name(x), axes], keepdims=int(keepdim))
+
+
+def _flatten(r: _Recorder, out: Tensor, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> str:
+    if (start_dim, end_dim) != (1, -1):
+        raise WeightsError("cannot write flatten() of the batch axis as ONNX")
+    return r.emit("Flatten", [r.name(x)], axis=1)
+
+
+def _reshape(r: _Recorder, out: Tensor, x: Tensor, *shape: Any) -> str:
+    if out.shape[0] != x.shape[0]:
+        raise WeightsError("cannot write reshape() of the batch axis as ONNX")
+    return r.emit("Reshape", [r.name(x), r.constant(np.array([0, *out.shape[1:]], np.int64))])
+
+
+def _cat(r: _Recorder, out: Tensor, tensors: Sequence[Tensor], dim: int = 0) -> str:
+    return r.emit("Concat", [r.name(tensor) for tensor in tensors], axis=dim)
+
+
+def _pad(
+    r: _Recorder,
+    out: Tensor,
+    x: Tensor,
+    pad: Sequence[int],
+    mode: str = "constant",
+    value: float | None = None,
+) -> str:
+    if not any(pad):
+        return r.name(x)
+    if mode != "constant" or value:
+        raise WeightsError("cannot write pad() with anything but zeros as ONNX")
+    missing = [0] * (x.dim() - len(pad) // 2)  # PyTorch counts axes from the last
+    begins, ends = missing + list(pad[0::2])[::-1], missing + list(pad[1::2])[::-1]
+    return r.emit("Pad", [r.name(x), r.constant(np.array(begins + ends, np.int64))])
+
+
+def _channels(index: Any) -> slice:
+    """The slice of a subscript ``[:, start:stop]``."""
+    match index:
+        case (slice(start=None, stop=None, step=None), slice(step=None) as channels):
+            return channels
+    raise WeightsError(f"cannot write the subscript {index} as ONNX")
+
+
+def _slice(r: _Recorder, x: str, start: int, stop: int) -> str:
+    bounds = [r.constant(np.array([value], np.int64)) for value in (start, stop, 1)]
+    return r.emit("Slice", [x, *bounds])
+
+
+def _getitem(r: _Recorder, out: Tensor, x: Tensor, index: Any) -> str:
+    start, stop, _ = _channels(index).indices(x.shape[1])
+    return _slice(r, r.name(x), start, stop)
+
+
+def _setitem(r: _Recorder, out: None, x: Tensor, index: Any, value: Tensor) -> str:
+    """What ``x`` is afterwards."""
+    start, stop, _ = _channels(index).indices(x.shape[1])
+    parts = [r.name(value)]
+    if start > 0:
+        parts.insert(0, _slice(r, r.name(x), 0, start))
+    if stop < x.shape[1]:
+        parts.append(_slice(r, r.name(x), stop, x.shape[1]))
+    return r.emit("Concat", parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+_HANDLERS: dict[str, Callable[..., str]] = {
+    "add": _arithmetic("Add"),
+    "radd": _arithmetic("Add"),
+    "sub": _arithmetic("Sub"),
+    "rsub": _arithmetic("Sub", reverse=True),
+    "mul": _arithmetic("Mul"),
+    "rmul": _arithmetic("Mul"),
+    "div": _arithmetic("Div"),
+    "truediv": _arithmetic("Div"),
+    "relu": _simple("Relu"),
+    "sigmoid": _simple("Sigmoid"),
+    "sqrt": _simple("Sqrt"),
+    "dropout": _same,
+    "conv2d": _conv2d,
+    "linear": _linear,
+    "batch_norm": _batch_norm,
+    "prelu": _prelu,
+    "leaky_relu": _leaky_relu,
+    "clamp": _clamp,
+    "clamp_min": _clamp,
+    "square": _square,
+    "rsqrt": _rsqrt,
+    "max_pool2d": _max_pool2d,
+    "avg_pool2d": _avg_pool2d,
+    "local_response_norm": _local_response_norm,
+    "mean": _mean,
+    "sum": _sum,
+    "flatten": _flatten,
+    "reshape": _reshape,
+    "view": _reshape,
+    "cat": _cat,
+    "pad": _pad,
+    "getitem": _getitem,
+    "setitem": _setitem,
+}
+"""By the function's name without underscores, so that ``__iadd__`` is ``add`` as well."""

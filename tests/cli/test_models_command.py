@@ -1,0 +1,125 @@
+"""``facetool models`` from the outside: exit codes, streams, help, completion."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from facetool.cli.completion import complete_model
+from facetool.cli.models import command
+from facetool.errors import WeightsError
+
+COMMANDS = ("list", "info", "fetch", "where", "verify", "convert", "export")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FACETOOL_HOME", str(tmp_path))
+    return tmp_path / "weights"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(a) for a in arguments], standalone_mode=False)
+
+
+def facetool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "facetool", "models", *arguments]
+    return subprocess.run(line, capture_output=True, text=True)
+
+
+def test_list_json_is_all_there_is_on_stdout() -> None:
+    result = run("list", "--json")
+    names = [row["name"] for row in json.loads(result.stdout)]
+    assert "dlib-resnet.v1" in names
+    assert "lresnet100e-ir.onnx-zoo" in run("list").stdout
+
+
+def test_info() -> None:
+    assert json.loads(run("info", "NN4.small2", "--json").stdout)["parameters"] == 3_733_968
+    assert "3,733,968" in run("info", "nn4.small2").stdout
+
+
+def test_where(home: Path) -> None:
+    assert run("where").stdout.strip() == str(home)
+    assert run("where", "dlib-resnet").stdout.strip().endswith(".dat")
+    result = run("where", "nn4")
+    assert isinstance(result.exception, WeightsError)
+
+
+def test_verify() -> None:
+    assert run("verify").return_value == 0
+    result = run("verify", "--json", "nn4.v1")
+    assert result.return_value == 1
+    assert json.loads(result.stdout)[0]["ok"] is False
+
+
+def test_fetch_shows_the_licence() -> None:
+    result = run("fetch", "dlib-resnet")
+    assert result.stdout.strip().endswith(".dat")
+    assert "public domain" in result.stderr
+
+
+def test_convert_and_export(shared: Path, tmp_path: Path) -> None:
+    converted = tmp_path / "tiny.safetensors"
+    run("convert", shared / "golden/mxnet/tiny18-0000.params", converted)
+    assert json.loads(run("info", converted, "--json").stdout)["embedding_size"] == 64
+    exported = tmp_path / "tiny.onnx"
+    result = run("export", converted, exported, "--fold")
+    assert result.exception is None
+    assert exported.stat().st_size > 600_000
+
+
+def test_mistakes_are_one_line_without_traceback() -> None:
+    for arguments, code in [
+        (("info", "nn5"), 2),
+        (("where", "nn4.v1"), 1),
+        (("fetch", "lresnet50e-ir"), 1),
+        (("convert", "gone.t7", "x.safetensors"), 2),
+    ]:
+        process = facetool(*arguments)
+        assert process.returncode == code, process.stderr
+        assert "Traceback" not in process.stderr
+        assert process.stdout == ""
+
+
+def test_help_is_quick_and_light() -> None:
+    start = time.perf_counter()
+    for name in COMMANDS:
+        code = (
+            "import sys; from facetool.cli.models import command;"
+            f"command(['{name}', '--help'], standalone_mode=False);"
+            "assert not {'torch', 'dlib', 'sklearn', 'matplotlib', 'numpy'} & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+    assert time.perf_counter() - start < len(COMMANDS)
+
+
+def test_listing_loads_no_torch() -> None:
+    code = (
+        "import sys; from facetool.cli.models import command;"
+        "command(['list'], standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env=environment
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("NN4.small2", {"nn4.small2", "nn4.small2.v1", "nn4.small2.v1-pt"}),
+        ("lresnet50", {"lresnet50e-ir", "lresnet50e-ir.ms1m-v1"}),
+        ("x", set()),
+    ],
+)
+def test_completion(typed: str, names: set[str]) -> None:
+    info = command.commands["info"]
+    with info.make_context("info", ["dlib-resnet"]) as context:
+        items = complete_model(context, info.params[0], typed)
+    assert {item.value for item in items} == names

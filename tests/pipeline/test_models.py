@@ -1,0 +1,128 @@
+"""What the catalogue says of networks, counted on the networks themselves."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facetool.errors import FacetoolError, UsageError
+from facetool.networks.registry import ARCHITECTURES
+from facetool.pipeline import models
+from facetool.weights.catalogue import CATALOGUE
+from facetool.weights.load import load_network
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FACETOOL_HOME", str(tmp_path))
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    return folder
+
+
+def test_list_has_everything_once(home: Path) -> None:
+    rows = {row["name"]: row for row in models.list_models()}
+    without = [name for name in rows if name not in CATALOGUE]
+    assert set(rows) - set(without) == set(CATALOGUE)
+    published = {entry.architecture for entry in CATALOGUE.values()}
+    assert set(without) == set(ARCHITECTURES) - published
+    assert rows["dlib-resnet.v1"]["status"] == "at hand"
+    assert rows["nn4.small2.v1"]["status"] == "fetch"
+    assert rows["lresnet34e-ir.ms1m-v1"]["status"] == "by hand"
+    assert rows["lresnet100e-ir.onnx-zoo-int8"]["status"] == "not runnable"
+    home.joinpath("nn4.small2.v1.t7").touch()
+    rows = {row["name"]: row for row in models.list_models()}
+    assert rows["nn4.small2.v1"]["status"] == "at hand"
+    json.dumps(list(rows.values()))
+    assert len(models.list_text(list(rows.values())).splitlines()) == len(rows) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("nn4.small2", 3_733_968),
+        ("nn4.small1", 5_579_520),
+        ("nn4", 6_959_088),
+        ("nn2", 7_472_144),
+        ("mobilefacenet", 1_003_264),
+    ],
+)
+def test_published_numbers_of_parameters(name: str, parameters: int, home: Path) -> None:
+    assert models.info(name.upper())["parameters"] == parameters
+
+
+def test_arcface_as_openvino_counts_it(home: Path) -> None:
+    values = models.info("lresnet100e-ir")
+    assert values["parameters"] == 65_156_160
+    assert values["parameters_folded"] == 65_131_968
+    assert f"{values['flops'] / 1e9:.4f}" == "24.2115"
+    assert values["layers"] == {
+        "convolution": 103,
+        "batch normalisation": 154,
+        "PReLU": 50,
+        "fully connected": 1,
+    }
+    text = models.info_text(values)
+    assert "65,156,160" in text
+    assert "24.2115 GFLOPs" in text
+    assert "non-commercial" in text
+
+
+def test_weights_have_their_own_recipe(home: Path) -> None:
+    values = models.info("nn4.v1")
+    assert values["recipe"]["crop"]["landmarks"] == "innerEyesAndBottomLip"
+    assert values["variant"] == "january2016"
+    assert [entry["name"] for entry in values["weights"]] == ["nn4.v1"]
+
+
+def test_info_of_a_file(shared: Path) -> None:
+    path = shared / "golden/torch7/nn4.small2.old2016.t7"
+    values = models.info(str(path))
+    assert (values["architecture"], values["variant"]) == ("nn4.small2", "january2016")
+    assert values["file"] == str(path)
+    assert len(values["sha256"]) == 64
+    assert models.info("nn4.small2", path)["parameters"] == values["parameters"] == 3_733_968
+    assert str(path) in models.info_text(values)
+
+
+def test_info_of_nothing() -> None:
+    with pytest.raises(UsageError):
+        models.info("nn5")
+
+
+def test_verify(home: Path) -> None:
+    (row,) = models.verify([])
+    assert row["name"] == "dlib-resnet.v1"
+    assert row["ok"]
+    assert row["check"] == "md5"
+    home.joinpath("nn4.small2.v1.t7").write_bytes(b"not it")
+    home.joinpath("nn4.v2.t7").write_bytes(b"who knows")
+    rows = {row["name"]: row for row in models.verify([])}
+    assert not rows["nn4.small2.v1"]["ok"]
+    assert rows["nn4.v2"] == {
+        "name": "nn4.v2",
+        "path": str(home / "nn4.v2.t7"),
+        "ok": True,
+        "check": "",
+    }
+    (missing,) = models.verify(["nn4.v1"])
+    assert not missing["ok"]
+    assert "models fetch nn4.v1" in missing["problem"]
+    assert "nothing is published" in models.verify_text(list(rows.values()))
+
+
+def test_convert(shared: Path, tmp_path: Path) -> None:
+    target = tmp_path / "y1.safetensors"
+    models.convert(shared / "golden/mxnet/y1-0000.params", target)
+    network = load_network(target)
+    assert network.architecture == "mobilefacenet"
+    assert network.weights_name == "y1.safetensors"
+
+
+def test_names_of_new_files(shared: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="safetensors"):
+        models.convert(shared / "golden/mxnet/y1-0000.params", tmp_path / "y1.pt")
+    with pytest.raises(UsageError, match="onnx"):
+        models.export("dlib-resnet", tmp_path / "dlib.pt")
+    with pytest.raises(FacetoolError):
+        models.convert(tmp_path / "gone.t7", tmp_path / "x.safetensors")

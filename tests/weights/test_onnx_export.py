@@ -1,0 +1,145 @@
+"""Exported networks compute in ONNX Runtime what they compute here, for any batch size."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from facetool.alignment.recipes import ARCFACE_112, Recipe
+from facetool.errors import WeightsError
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.registry import create
+from facetool.weights.load import load_network, read_network
+from facetool.weights.onnx_export import export
+
+TOLERANCE = 1e-5
+"""Largest difference allowed, as a part of the largest number of the embedding."""
+
+SMALL: dict[str, dict[str, Any]] = {
+    "nn4.small2": {"pooling": "june2016"},
+    "nn4.small1": {"pooling": "january2016"},
+    "lresnet18e-ir": {"filters": (8, 8, 8, 16, 16), "embedding_size": 32},
+    "mobilefacenet": {},
+    "mobilefacenet-112x96": {},
+    "lmobilenete": {"multiplier": 0.125, "embedding_size": 32},
+    "ldensenet121e": {"units": (2, 2, 2, 2), "growth": 8, "embedding_size": 32},
+    "ldpn92e": {
+        "units": (1, 2, 1, 1),
+        "increments": (4, 4, 4, 4),
+        "bottleneck": 8,
+        "groups": 2,
+        "width": 16,
+        "embedding_size": 32,
+    },
+    "linceptionresnetv2e": {"divisor": 8, "blocks": (1, 1, 2), "embedding_size": 32},
+}
+FOREIGN = [
+    "torch7/nn4.small2.t7",
+    "torch7/nn4.small2.old2016.t7",
+    "mxnet/tiny18-0000.params",
+    "mxnet/y1_zoolike_spatial1.onnx",
+    "mxnet-backbones/p92tiny-0000.params",
+]
+
+
+def shake(network: EmbeddingNetwork) -> EmbeddingNetwork:
+    """Statistics and slopes as after training, so that nothing cancels out."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+        if isinstance(module, nn.PReLU):
+            nn.init.uniform_(module.weight, -0.2, 0.6)
+    return network.eval()
+
+
+def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
+    """Export, run with batches of one and three, compare."""
+    export(network, path, fold=fold)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    crop = network.recipe.crop
+    for count in (1, 3):
+        x = torch.randint(0, 256, (count, 3, crop.height, crop.width))
+        x = (x - network.recipe.mean) * network.recipe.scale
+        with torch.inference_mode():
+            expected = network(x.clone())
+        (found,) = session.run(None, {"data": x.numpy()})
+        assert found.shape == (count, network.embedding_size)
+        difference = (torch.from_numpy(found) - expected).abs().max()
+        assert difference <= TOLERANCE * expected.abs().max()
+    return onnx.load(path)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("fold", [False, True])
+@pytest.mark.parametrize("name", SMALL)
+def test_networks_built_by_name(name: str, fold: bool, tmp_path: Path) -> None:
+    check(shake(create(name, **SMALL[name])), tmp_path / "x.onnx", fold)
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_default_network(fold: bool, tmp_path: Path) -> None:
+    check(load_network("dlib-resnet"), tmp_path / "x.onnx", fold)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_networks_from_files(name: str, shared: Path, tmp_path: Path) -> None:
+    check(read_network(shared / "golden" / name), tmp_path / "x.onnx", fold=False)
+
+
+def test_plain_graph(tmp_path: Path) -> None:
+    network = shake(create("nn4.small2"))
+    model = check(network, tmp_path / "x.onnx", fold=True)
+    kinds = {node.op_type for node in model.graph.node}
+    assert "LRN" in kinds
+    assert not kinds & {"Shape", "Gather", "BatchNormalization"}
+    described = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(described["facetool"])["recipe"] == network.recipe.as_dict()
+
+
+def test_exported_file_is_readable_here(tmp_path: Path) -> None:
+    network = shake(create("mobilefacenet"))
+    path = tmp_path / "x.onnx"
+    export(network, path)
+    again = read_network(path)
+    assert again.architecture == "mobilefacenet"
+    assert again.recipe == network.recipe
+    x = torch.randint(0, 256, (2, 3, 112, 112)).float()
+    with torch.inference_mode():
+        assert torch.allclose(again(x), network(x), rtol=0, atol=1e-6)
+
+
+def test_the_network_stays_in_training(tmp_path: Path) -> None:
+    network = create("mobilefacenet")
+    network.train()
+    export(network, tmp_path / "x.onnx")
+    assert network.training
+    assert all(p.device.type == "cpu" for p in network.parameters())
+
+
+class Odd(EmbeddingNetwork):
+    embedding_size = 3
+    recipe = Recipe(ARCFACE_112)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.rfft(x).abs().mean((2, 3))
+
+
+def test_unknown_functions_are_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="fft_rfft"):
+        export(Odd().eval(), tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
