@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.files.atomic import output_errors, part_path
+from facetool.files.lock import sole_writer
 from facetool.files.manifest import write_json
 
 REPS_CSV = "reps.csv"
@@ -48,8 +49,9 @@ class EmbeddingsWriter:
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> EmbeddingsWriter:
+        self._held = sole_writer(self.folder)
+        self._held.__enter__()
         with output_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
             journal = self._part("journal")
             lengths = self._read_journal(journal)
             mode = "r+b" if self.batches else "wb"
@@ -72,6 +74,7 @@ class EmbeddingsWriter:
     ) -> None:
         for file in (*self._files.values(), self._journal):
             file.close()
+        self._held.__exit__(kind, error, trace)
 
     def add(
         self,

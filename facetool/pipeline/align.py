@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from facetool._version import __version__
 from facetool.alignment.recipes import Crop
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.lock import sole_writer
 from facetool.files.manifest import (
     ALIGN_CSV,
     ALIGN_JSON,
@@ -25,8 +26,8 @@ from facetool.files.manifest import (
     write_json,
     write_manifest,
 )
-from facetool.images.folder import ImageFolder, list_images
 from facetool.images.read import RGBImage
+from facetool.images.source import Images, open_images
 from facetool.pipeline.crop_faces import FaceCrop, FaceCropper
 from facetool.pipeline.pool import OrderedPool, available_cores
 from facetool.pipeline.progress import progress_bar
@@ -92,7 +93,7 @@ def align(
     ``align.json`` (settings and counts). A run that was stopped is continued by the next one.
 
     Args:
-        input: image folder.
+        input: image folder or ``.rec`` file.
         output: where the crops go; may lie inside ``input``.
         settings: recipe and policies.
         jobs: worker processes; default: the cores at hand.
@@ -107,14 +108,23 @@ def align(
         raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
     if settings.fallback is not None and not settings.fallback.is_dir():
         raise UsageError(f"--fallback: {settings.fallback} is not a folder")
-    folder = list_images(input, exclude=output)
+    folder = open_images(input, exclude=output)
     if not folder.names and not folder.unreadable:
         raise UsageError(f"there are no images in {input}")
-    with output_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
+    with sole_writer(output):
+        return _align_folder(folder, output, settings, jobs, overwrite, quiet)
+
+
+def _align_folder(
+    folder: Images,
+    output: Path,
+    settings: AlignSettings,
+    jobs: int | None,
+    overwrite: bool,
+    quiet: bool,
+) -> Report:
     known = _earlier_rows(output, settings, overwrite)
     write_json(part_path(output / ALIGN_JSON), settings.as_dict())
-
     report = Report()
     tasks = _plan(folder, several=settings.select == "all")
     todo = [task for task in tasks if task.name not in known]
@@ -126,8 +136,8 @@ def align(
             _count(rows, report)
             bar.update()
     for name, reason in folder.unreadable:
-        report.failed(name, f"folder cannot be listed: {reason}")
-        known[name] = [AlignRow(name, "failed", f"folder cannot be listed: {reason}")]
+        report.failed(name, f"cannot be listed: {reason}")
+        known[name] = [AlignRow(name, "failed", f"cannot be listed: {reason}")]
     _finish(output, settings, known)
     return report
 
@@ -188,7 +198,7 @@ def _remove_earlier(output: Path) -> None:
     (output / ALIGN_JSON).unlink(missing_ok=True)
 
 
-def _plan(folder: ImageFolder, several: bool) -> list[_Task]:
+def _plan(folder: Images, several: bool) -> list[_Task]:
     """Name the crops. Photos that differ only in suffix keep it: ``a.jpg.png``, ``a.bmp.png``."""
     stems = [str(PurePosixPath(name).with_suffix("")) for name in folder.names]
     taken = Counter(stems)
@@ -199,7 +209,7 @@ def _plan(folder: ImageFolder, several: bool) -> list[_Task]:
 
 
 def _process(
-    folder: ImageFolder,
+    folder: Images,
     output: Path,
     settings: AlignSettings,
     todo: Sequence[_Task],
@@ -248,7 +258,7 @@ def _finish(output: Path, settings: AlignSettings, known: _Rows) -> None:
 
 
 class _Worker(NamedTuple):
-    folder: ImageFolder
+    folder: Images
     output: Path
     settings: AlignSettings
     cropper: FaceCropper
@@ -257,7 +267,7 @@ class _Worker(NamedTuple):
 _worker: _Worker
 
 
-def _set_up(folder: ImageFolder, output: Path, settings: AlignSettings) -> None:
+def _set_up(folder: Images, output: Path, settings: AlignSettings) -> None:
     global _worker
     cropper = FaceCropper(
         settings.crop,
@@ -266,7 +276,7 @@ def _set_up(folder: ImageFolder, output: Path, settings: AlignSettings) -> None:
         assume_center=settings.on_no_face == "center" and settings.fallback is None,
     )
     # The workers read by name only: the list of names would be a copy in each of them.
-    _worker = _Worker(replace(folder, names=()), output, settings, cropper)
+    _worker = _Worker(folder.without_names(), output, settings, cropper)
 
 
 def _worker_died(task: _Task) -> list[AlignRow]:

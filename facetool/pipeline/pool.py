@@ -32,6 +32,8 @@ class OrderedPool(Generic[Item, Result]):
     A worker that dies (out of memory, a crash inside a native library) takes down only the item
     that killed it: the pool is started again and that chunk is tried item by item.
 
+    In a script, call it under ``if __name__ == "__main__"``: workers import the main module.
+
     Args:
         work: module-level function from a chunk to one result per item.
         on_death: the result for an item whose worker died.
@@ -56,8 +58,16 @@ class OrderedPool(Generic[Item, Result]):
         self._executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
-        arguments = (self._setup, self._arguments)
-        return ProcessPoolExecutor(self._jobs, initializer=_start_worker, initargs=arguments)
+        # A fork of a process in which OpenCV or torch have threads may hang, so workers come
+        # from a fresh process that has loaded nothing but what they need.
+        if "forkserver" in multiprocessing.get_all_start_methods():
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload([self._work.__module__])
+        else:
+            context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(
+            self._jobs, context, _start_worker, (self._setup, self._arguments)
+        )
 
     def map(self, chunks: Sequence[Sequence[Item]]) -> Iterator[list[Result]]:
         """The results of each chunk, chunks in order; a bounded number is in flight."""

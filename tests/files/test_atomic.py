@@ -28,5 +28,8 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line() -> None:
-    with pytest.raises(OutputError, match=r"cannot write .*: "), atomic_write(Path("/dev/full/x")) as file:
+    with (
+        pytest.raises(OutputError, match=r"cannot write .*: "),
+        atomic_write(Path("/dev/full/x")) as file,
+    ):
         file.write(b"x")

@@ -24,7 +24,7 @@ def test_values_in_order(reader: ByteReader) -> None:
 
 @pytest.mark.parametrize("count", [17, 10**15, -1])
 def test_more_than_there_is(reader: ByteReader, count: int) -> None:
-    with pytest.raises(FormatError, match="file: .* announced"):
+    with pytest.raises(FormatError, match=r"file: .* announced"):
         reader.take(count)
     with pytest.raises(FormatError):
         reader.array("<f8", count)
