@@ -29,6 +29,12 @@ _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _MOST_DIMENSIONS = 32
 _LARGEST_SYMBOL = 2**24  # bytes; the longest of InsightFace's symbols has less than a million
+_BAD_JSON = (
+    *(ArithmeticError, AttributeError, LookupError),
+    *(RecursionError, TypeError, ValueError),
+)
+"""What values that are not those of a symbol raise."""
+
 _BFLOAT16 = 12
 _DTYPES = {
     0: "<f4",
@@ -170,10 +176,9 @@ class SymbolNode:
 
     def pair(self, key: str, default: Sequence[int] | None = None) -> list[int]:
         """Two numbers, for height and width."""
-        if key not in self.attributes and default is not None:
-            return list(default)
-        text = self.attributes.get(key, "()")
-        numbers = [self._integer(key, number) for number in re.findall(r"-?\d+", text)]
+        text = self.attributes.get(key, "").strip("()[] ")
+        # Python 2 wrote long integers: (3L, 3L).
+        numbers = [self._integer(key, part.strip(" L")) for part in text.split(",") if part]
         if not numbers and default is not None:
             return list(default)
         if len(numbers) != 2:
@@ -227,7 +232,7 @@ def read_symbol(path: Path) -> tuple[list[SymbolNode], int]:
         graph = json.loads(path.read_bytes())
         nodes = [_symbol_node(number, values) for number, values in enumerate(graph["nodes"])]
         heads = {int(head[0]) for head in graph["heads"]}
-    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except _BAD_JSON as error:
         raise FormatError(f"{path}: not a symbol of MXNet: {str(error)[:100]}") from None
     for number, node in enumerate(nodes):
         if node.name == EMBEDDING and node.op != "null":
@@ -244,11 +249,13 @@ def _symbol_node(number: int, values: Mapping[str, Any]) -> SymbolNode:
     """One entry of the JSON, of any age.
 
     Raises:
-        ArithmeticError, LookupError, TypeError, ValueError: it is none.
+        one of ``_BAD_JSON``: it is none.
     """
     attributes: dict[str, str] = {}
     for key in ("attr", "param", "attrs"):
-        attributes.update((str(name), str(text)) for name, text in values.get(key, {}).items())
+        attributes.update(
+            (str(name), str(text)) for name, text in dict(values.get(key, {})).items()
+        )
     inputs = tuple((int(entry[0]), int(entry[1])) for entry in values["inputs"])
     if any(not 0 <= source < number for source, _ in inputs):
         raise ValueError(f"node {number} stands before its inputs")
@@ -318,9 +325,9 @@ class _SymbolReader:
 
 
 def _convolution(reader: _SymbolReader, node: SymbolNode) -> str:
-    weight = reader.param(node, 1, "weight")
-    if list(weight.shape[2:]) != node.pair("kernel"):
-        raise WeightsError(f"a kernel {node.text('kernel', '')} with a weight {weight.shape}")
+    weight, kernel = reader.param(node, 1, "weight"), node.pair("kernel")
+    if list(weight.shape[2:]) != kernel:
+        raise WeightsError(f"a kernel {kernel} with a weight of shape {weight.shape}")
     return reader.builder.conv(
         node.name,
         reader.data(node),
