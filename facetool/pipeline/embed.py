@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facetool.errors import UsageError
@@ -61,8 +61,8 @@ class Embedder:
         self._device = device
         self._dtype = DTYPES[dtype]
         self._flip = flip
-        folded = fold_batch_norm(network).eval()
-        self._network = folded.to(device, self._dtype, memory_format=torch.channels_last)
+        folded: nn.Module = fold_batch_norm(network).to(device, self._dtype)
+        self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -60,6 +61,7 @@ class OrderedPool(Generic[Item, Result]):
     def _start(self) -> ProcessPoolExecutor:
         # A fork of a process in which OpenCV or torch have threads may hang, so workers come
         # from a fresh process that has loaded nothing but what they need.
+        context: BaseContext
         if "forkserver" in multiprocessing.get_all_start_methods():
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([self._work.__module__])
