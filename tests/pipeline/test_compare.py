@@ -1,0 +1,77 @@
+"""compare on drawn photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facetool.errors import FacetoolError
+from facetool.files.manifest import read_manifest
+from facetool.images.read import read_image
+from facetool.pipeline.compare import compare, known_threshold
+from facetool.pipeline.crop_faces import FaceCropper
+from facetool.weights.catalogue import Threshold
+from facetool.weights.load import load_network
+
+
+@pytest.fixture(scope="module")
+def photos(album: Path, crops: Path) -> list[Path]:
+    """Two photos of one person and one of another, all with a face."""
+    aligned = [r.input for r in read_manifest(crops / "align.csv") if r.status == "aligned"]
+    people = sorted({name.split("/")[0] for name in aligned})
+    first = [name for name in aligned if name.startswith(people[0])][:2]
+    other = next(name for name in aligned if name.startswith(people[1]))
+    return [album / name for name in (*first, other)]
+
+
+def test_every_pair_and_its_figures(photos: list[Path]) -> None:
+    network = load_network("dlib-resnet")
+    result = compare(photos, network, Threshold(0.36, "test"))
+    assert [(c.first.image, c.second.image) for c in result.comparisons] == [
+        (str(photos[0]), str(photos[1])),
+        (str(photos[0]), str(photos[2])),
+        (str(photos[1]), str(photos[2])),
+    ]
+    one = result.comparisons[0]
+    a, b = (face.embedding.astype(float) for face in (one.first, one.second))
+    assert one.squared_l2 == pytest.approx(((a - b) ** 2).sum())
+    assert one.cosine == pytest.approx(np.corrcoef(a, b)[0, 1], abs=0.2)
+    assert -1 <= one.cosine <= 1
+    assert one.same == (one.squared_l2 < 0.36)
+    assert "squared L2 below 0.36 (test)" in str(result)
+
+
+def test_the_shipped_weights_have_a_threshold() -> None:
+    threshold = known_threshold(load_network("dlib-resnet"))
+    assert threshold is not None
+    assert threshold.far is not None
+    assert known_threshold(load_network("dlib-resnet"), 0.5) == Threshold(0.5, "given by hand")
+
+
+def test_a_photo_without_a_face_is_named(photos: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_text("no")
+    network = load_network("dlib-resnet")
+    result = compare([photos[0], tmp_path / "bad.jpg", photos[1]], network, None)
+    assert len(result.comparisons) == 1
+    assert result.comparisons[0].same is None
+    assert [Path(name).name for name, _ in result.report.failures] == ["bad.jpg"]
+    assert result.report.exit_code == 1
+    with pytest.raises(FacetoolError, match="two photos"):
+        compare([photos[0], tmp_path / "bad.jpg"], network, None)
+
+
+def test_openfaces_published_distance(shared: Path) -> None:
+    """lennon-1 and lennon-2 are one man to dlib's network, clapton another."""
+    network = load_network("dlib-resnet")
+    photos = [
+        shared / f"photos/examples/{name}.jpg" for name in ("lennon-1", "lennon-2", "clapton-1")
+    ]
+    result = compare(photos, network, known_threshold(network))
+    assert [comparison.same for comparison in result.comparisons] == [True, False, False]
+
+
+def test_several_faces_of_one_photo(shared: Path) -> None:
+    cropper = FaceCropper(load_network("dlib-resnet").recipe.crop, select="all")
+    faces = cropper.crops(read_image(shared / "photos/examples/longoria-cooper.jpg"))
+    assert len(faces) == 2
+    assert faces[0].box.area >= faces[1].box.area
