@@ -22,8 +22,8 @@ from facetool.weights.lowering import Array
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
-_LARGEST_DESCRIPTION = 2**23  # bytes of a graph without its tensors; LResNet100E-IR has 133,000
-_MOST_TENSORS = 2**16
+_LARGEST_DESCRIPTION = 2**21  # bytes of a graph without its tensors; LResNet100E-IR has 133,000
+_MOST_FIELDS = 2**16  # of a graph: nodes, tensors and inputs
 _GRAPH, _INITIALIZER = 7 << 3 | 2, 5 << 3 | 2
 _FLOAT_DATA, _RAW_DATA, _DOUBLE_DATA = 4 << 3 | 2, 9 << 3 | 2, 10 << 3 | 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -140,12 +140,12 @@ def _cut(
     """
     rest = bytearray()
     found = []
-    for key, start, content, end in _fields(path, message):
+    for count, (key, start, content, end) in enumerate(_fields(path, message)):
         if key in keys:
             found.append((key, message[content:end]))
         else:
             rest += message[start:end]
-        if len(rest) > _LARGEST_DESCRIPTION or len(found) > _MOST_TENSORS:
+        if len(rest) > _LARGEST_DESCRIPTION or count > _MOST_FIELDS:
             raise FormatError(f"{path}: not an ONNX file of a network: too long a description")
     return bytes(rest), found
 

@@ -1,5 +1,6 @@
 import json
 import random
+import runpy
 import shutil
 import struct
 import time
@@ -53,10 +54,9 @@ def test_gives_what_mxnet_gave(shared, net, size, tolerance):
 
 def test_m1_with_the_seeded_weights_of_its_golden(shared, tmp_path, golden_input):
     folder = shared / "golden/mxnet-backbones"
-    scope: dict = {}
-    exec(compile((folder / "seeded.py").read_text(), "seeded.py", "exec"), scope)
+    seeded = runpy.run_path(str(folder / "seeded.py"))["seeded"]
     shapes = json.loads((folder / "m1_shapes.json").read_text())
-    weights = scope["seeded"]("m1", {**shapes["args"], **shapes["aux"]})
+    weights = seeded("m1", {**shapes["args"], **shapes["aux"]})
     shutil.copy(folder / "m1-symbol.json", tmp_path)
     write_params(tmp_path / "m1-0000.params", weights)
     network = load(tmp_path / "m1-0000.params")
