@@ -68,7 +68,6 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
         "recipe": network.recipe.as_dict(),
     }
     helper.set_model_props(model, {"facetool": json.dumps(description)})
-    onnx.checker.check_model(model)
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
 

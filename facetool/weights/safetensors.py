@@ -25,7 +25,8 @@ from facetool.errors import FacetoolError, FormatError, OutputError
 from facetool.files.atomic import atomic_write
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
-from facetool.networks.registry import architecture, create
+from facetool.networks.registry import ARCHITECTURES, architecture, create
+from facetool.weights.identify import POOLINGS
 from facetool.weights.store import digest
 
 KEY = "facetool"
@@ -105,19 +106,6 @@ def load(path: Path) -> EmbeddingNetwork:
     return network
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """What a file of :func:`save` says of itself, without reading its tensors.
-
-    Raises:
-        FormatError: the file is damaged, or is not one of facetool's.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return _read_header((file.metadata() or {}).get(KEY))
-    except (SafetensorError, OSError, FormatError) as error:
-        raise FormatError(f"{path}: {error}") from error
-
-
 def _read_header(text: str | None) -> dict[str, Any]:
     """The ``facetool`` text, its fields of the right types."""
     if text is None:
@@ -143,6 +131,8 @@ def _read_header(text: str | None) -> dict[str, Any]:
     for name, kind in kinds.items():
         if not isinstance(header.get(name), kind):
             raise FormatError(f"the description has no proper {name!r}")
+    if header["variant"] not in ("", *POOLINGS):
+        raise FormatError("the description names an unknown variant")
     return header
 
 
@@ -160,6 +150,8 @@ def _build(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> EmbeddingNe
     options = header["options"]
     network: EmbeddingNetwork
     if "nodes" in options:
+        if header["architecture"] not in (*ARCHITECTURES, EmbeddingNetwork.architecture):
+            raise FormatError("the description names an unknown architecture")
         prefix = "layers."
         named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
         network = build_graph(_read_nodes(options["nodes"]), named)
@@ -202,27 +194,34 @@ def _check_value(name: str, value: object) -> None:
 
 
 def _read_nodes(rows: object) -> list[Node]:
-    """The nodes of a graph, each attribute a number, a list of numbers or null."""
+    """The nodes of a graph, from JSON."""
     if not isinstance(rows, list):
         raise FormatError("the graph is not a list")
     nodes = []
     for row in rows:
         match row:
-            case [str(name), str(op), list(inputs), dict(attributes)] if all(
-                isinstance(n, str) for n in inputs
-            ):
-                allowed = _arguments(op)
-                for key, value in attributes.items():
-                    if allowed is not None and key not in allowed:
-                        raise FormatError(f"graph: {name} ({op}) has no argument {key!r}")
-                    if value is not None and not isinstance(value, str):
-                        _check_value(key, value)
-                    elif isinstance(value, str):
-                        raise FormatError(f"graph: {name}: {key} is a text")
+            case [str(name), str(op), list(inputs), dict(attributes)] if _all_texts(inputs):
+                _check_attributes(name, op, attributes)
                 nodes.append(Node(name, op, tuple(inputs), attributes))
             case _:
                 raise FormatError(f"graph: {str(row)[:60]} is not a layer")
     return nodes
+
+
+def _all_texts(values: list[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _check_attributes(name: str, op: str, attributes: Mapping[str, Any]) -> None:
+    """Attributes are arguments the operation takes, and numbers, lists of numbers or null."""
+    allowed = _arguments(op)
+    for key, value in attributes.items():
+        if allowed is not None and key not in allowed:
+            raise FormatError(f"graph: {name} ({op}) has no argument {key!r}")
+        if isinstance(value, str):
+            raise FormatError(f"graph: {name}: {key} is a text")
+        if value is not None:
+            _check_value(key, value)
 
 
 def _arguments(op: str) -> set[str] | None:
@@ -235,7 +234,7 @@ def _arguments(op: str) -> set[str] | None:
         return None  # the graph's own check names it
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:
+    except ValueError:  # a function written in C
         return None
     if any(p.kind == p.VAR_KEYWORD for p in parameters):
         return None

@@ -74,7 +74,9 @@ def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
         assert found.shape == (count, network.embedding_size)
         difference = (torch.from_numpy(found) - expected).abs().max()
         assert difference <= TOLERANCE * expected.abs().max()
-    return onnx.load(path)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 @pytest.fixture(autouse=True)
