@@ -20,6 +20,7 @@ from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork
 
 INPUT = "input"
+_TINY = torch.finfo(torch.float32).tiny
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -69,6 +70,14 @@ def normalize(x: Tensor, eps: float) -> Tensor:
     return x * torch.rsqrt(x.square().sum(dim=1, keepdim=True) + eps)
 
 
+def sqrt(x: Tensor) -> Tensor:
+    """Square root whose gradient at 0 is 0, not infinite: a pool after ReLU is often 0.
+
+    0 becomes 1e-19, the root of the smallest normal number, which no later sum notices.
+    """
+    return x.clamp_min(_TINY).sqrt()
+
+
 MODULES: dict[str, Callable[..., nn.Module]] = {
     "conv": nn.Conv2d,
     "batch_norm": BatchNorm,
@@ -83,7 +92,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "clip": torch.clamp,
     "sigmoid": torch.sigmoid,
     "square": torch.square,
-    "sqrt": torch.sqrt,
+    "sqrt": sqrt,
     "flatten": lambda x: torch.flatten(x, 1),
     "reshape": lambda x, shape: x.reshape(x.shape[0], *shape),
     "add": lambda x, y: x + y,
