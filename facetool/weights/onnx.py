@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 EMBEDDING = "fc1"
 FLOAT_FILE = "arcfaceresnet100-8.onnx"
-RECIPE_KEY = "facetool.recipe"
-"""Key of a model's metadata under which the recipe stands, as JSON of ``Recipe.as_dict``."""
+METADATA_KEY = "facetool"
+"""Key of a model's metadata under which :mod:`facetool.weights.onnx_export` puts the recipe."""
 
 
 def load(path: Path) -> GraphNetwork:
@@ -74,10 +74,10 @@ def load(path: Path) -> GraphNetwork:
 
 def _stated_recipe(model: ModelProto) -> Recipe | None:
     for entry in model.metadata_props:
-        if entry.key == RECIPE_KEY:
+        if entry.key == METADATA_KEY:
             try:
-                return Recipe.from_dict(json.loads(entry.value))
-            except (FormatError, RecursionError, TypeError, ValueError) as error:
+                return Recipe.from_dict(json.loads(entry.value)["recipe"])
+            except (FormatError, LookupError, RecursionError, TypeError, ValueError) as error:
                 raise WeightsError(f"its metadata hold no recipe: {error}") from None
     return None
 

@@ -13,7 +13,7 @@ from onnx.external_data_helper import convert_model_to_external_data
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, OPENFACE_OUTER, Recipe
 from facetool.errors import FacetoolError, FormatError, WeightsError
 from facetool.networks.lresnet import LResNet
-from facetool.weights.onnx import RECIPE_KEY, load
+from facetool.weights.onnx import METADATA_KEY, load
 
 ARCFACE_TORCH = Recipe(ARCFACE_112, mean=127.5, scale=1 / 127.5)
 
@@ -137,9 +137,9 @@ def test_a_stated_recipe_goes_before_guesses(tmp_path):
     nodes, tensors = small()
     tensors["fc"] = np.ones((6, 4 * 6 * 6), np.float32)
     proto = model(nodes, tensors, size=(96, 96))
-    helper.set_model_props(proto, {RECIPE_KEY: json.dumps(stated.as_dict())})
+    helper.set_model_props(proto, {METADATA_KEY: json.dumps({"recipe": stated.as_dict()})})
     assert load(write(tmp_path, proto)).recipe == stated
-    helper.set_model_props(proto, {RECIPE_KEY: "{}"})
+    helper.set_model_props(proto, {METADATA_KEY: "{}"})
     with pytest.raises(WeightsError, match="recipe"):
         load(write(tmp_path, proto))
 
