@@ -1,0 +1,1 @@
+"""Training embedding networks: data, losses, the loop."""

@@ -1,0 +1,108 @@
+"""The angular margins of SphereFace, CosineFace and ArcFace as one function."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facetool.errors import UsageError
+from facetool.networks.graph import normalize
+from facetool.training.losses.base import ClassificationLoss, full_precision
+
+UNIT_EPS = 1e-10
+"""Under the root of a norm, as in MXNet's L2Normalization."""
+
+EDGE = 1e-7
+"""Cosines are held this far from ±1, where the angle's slope is infinite.
+
+Beyond, the gradient is 0: there an embedding and its class coincide (or oppose each other), and no
+direction is the one to move in.
+"""
+
+
+def angle(cosine: Tensor) -> Tensor:
+    """arccos with a finite gradient: 0 at ±1, and never more than 2,300."""
+    return torch.acos(cosine.clamp(EDGE - 1, 1 - EDGE))
+
+
+def combined_margin(cosine: Tensor, m1: float, m2: float, m3: float) -> Tensor:
+    """COM(θ) = cos(m1·θ + m2) - m3, falling over all of θ = 0…π.
+
+    From θ0 = (π - m2) / m1 on, where the cosine would rise again, it is cosθ - c - m3 with
+    c = max(m2·sin m2, 1 + cosθ0). For m1 = 1 and m2 up to 2.3 that is c = m2·sin m2, the
+    continuation in InsightFace's ``train_softmax.py`` of 2018 (its ArcFace; its combined margin
+    had none). Otherwise c is at least so large that the function does not jump upwards.
+
+    Args:
+        cosine: cosθ, any shape, float32 or float64.
+        m1: factor of the angle (SphereFace).
+        m2: added to the angle, radians (ArcFace).
+        m3: taken from the cosine (CosineFace).
+    """
+    if m1 == 1 and m2 == 0:
+        return cosine - m3
+    theta = angle(cosine)
+    turning = (math.pi - m2) / m1
+    with_margin = torch.cos(m1 * theta + m2)
+    if turning < math.pi:
+        drop = max(m2 * math.sin(m2), 1 + math.cos(turning))
+        with_margin = torch.where(theta <= turning, with_margin, cosine - drop)
+    return with_margin - m3
+
+
+class MarginLoss(ClassificationLoss):
+    """Cross-entropy of scale·cosθ, the own class's cosθ replaced by COM(θ).
+
+    θ_j is the angle between an embedding and the weights of class j, both of any length:
+
+        L = -log( e^(s·COM(θ_y)) / (e^(s·COM(θ_y)) + Σ_{j≠y} e^(s·cosθ_j)) )
+
+    Deng et al. 2019, arXiv:1801.07698, equation 4.
+
+    Args:
+        embedding_size: D.
+        classes: C.
+        m1: factor of the angle.
+        m2: added to the angle, radians.
+        m3: taken from the cosine.
+        scale: s.
+        fraction: see :class:`~facetool.training.losses.base.ClassificationLoss`.
+        seed: of the choice of classes.
+
+    Raises:
+        UsageError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        classes: int,
+        m1: float,
+        m2: float,
+        m3: float,
+        scale: float,
+        fraction: float,
+        seed: int,
+    ) -> None:
+        super().__init__(embedding_size, classes, fraction, seed)
+        if not (m1 > 0 and 0 <= m2 < math.pi and m3 >= 0 and scale > 0):
+            raise UsageError(
+                f"margins ({m1:g}, {m2:g}, {m3:g}) and scale {scale:g}: the factor and the scale "
+                "are above 0, the angle is 0 to below π radians, the cosine margin at least 0"
+            )
+        self.margins = (m1, m2, m3)
+        self.scale = scale
+
+    def scores(self, embeddings: Tensor, rows: Tensor | None) -> Tensor:
+        """Cosines (N, K)."""
+        weight = full_precision(self.weight if rows is None else self.weight[rows])
+        return F.linear(normalize(embeddings, UNIT_EPS), normalize(weight, UNIT_EPS))
+
+    def with_margin(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Scaled cosines with the margin on each image's own class."""
+        own = labels[:, None]
+        margin = combined_margin(scores.gather(1, own), *self.margins)
+        return self.scale * scores.scatter(1, own, margin)
