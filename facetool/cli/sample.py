@@ -1,0 +1,39 @@
+"""``facetool sample``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+
+
+@click.command("sample")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--people", default=60, show_default=True, help="Number of people.")
+@click.option("--images", default=10, show_default=True, help="Photos of each.")
+@click.option("--seed", default=0, show_default=True, help="Another seed gives other people.")
+@options.jobs_option
+@click.option("--overwrite", is_flag=True, help="Draw anew; replaces an album that is there.")
+@options.quiet_option
+def command(
+    output: Path,
+    people: int,
+    images: int,
+    seed: int,
+    jobs: int | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Draw an album of imaginary people, to try everything without photos.
+
+    Writes OUTPUT/<First_Last>/<First_Last>_0001.jpg and so on, as in LFW, and OUTPUT/pairs.txt
+    for lfw-eval. The same numbers give the same files; a run that was stopped continues.
+    """
+    import sys
+
+    from facetool.sample.album import draw_album
+
+    summary = draw_album(output, people, images, seed, jobs, overwrite, quiet)
+    print(f"{output}: {summary}", file=sys.stderr)
