@@ -12,7 +12,7 @@ from facetool.cli import options
 
 
 @click.command("align")
-@click.argument("input", type=options.FOLDER)
+@click.argument("input", type=options.IMAGES)
 @click.argument("output", type=options.NEW_FOLDER)
 @options.model_option
 @click.option("--landmarks", type=click.Choice(LANDMARK_SETS), help="Points the crop is made from.")
@@ -62,7 +62,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> int:
-    """Cut the faces out of the photos under INPUT.
+    """Cut the faces out of the photos under INPUT, a folder or a .rec file.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
     Each network has its own crop recipe, so give the --model that will represent the crops. A

@@ -14,9 +14,11 @@ from facetool.errors import FacetoolError
 
 COMMANDS = {
     "align": "Cut the faces out of a folder of photos.",
+    "bin-eval": "Accuracy on InsightFace's verification sets (lfw.bin ...).",
     "compare": "Say how alike the faces in photos are.",
     "lfw-eval": "Verification accuracy and ROC on LFW-style pairs.",
     "models": "List, inspect, fetch and convert networks and weights.",
+    "records": "Pack, inspect and unpack InsightFace's record files.",
     "represent": "Turn aligned faces into embeddings.",
     "sample": "Draw an album of imaginary people to try things with.",
 }

@@ -14,6 +14,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+IMAGES = click.Path(exists=True, path_type=Path)
+"""An image folder or a record file; the stage says what it is not."""
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 

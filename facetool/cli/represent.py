@@ -11,7 +11,7 @@ from facetool.cli import options
 
 
 @click.command("represent")
-@click.argument("input", type=options.FOLDER)
+@click.argument("input", type=options.IMAGES)
 @click.argument("output", type=options.NEW_FOLDER)
 @options.model_option
 @options.weights_option

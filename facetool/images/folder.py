@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facetool.errors import UsageError
@@ -56,6 +57,19 @@ class ImageFolder:
             ImageError: it cannot be read.
         """
         return read_image(self.root / name)
+
+    def without_names(self) -> ImageFolder:
+        """The same with no list of names to carry about, for reading by name only."""
+        return replace(self, names=())
+
+    def fingerprint(self) -> str:
+        """A checksum of names, sizes and times of all images, sha256 in hexadecimal digits."""
+        listing = hashlib.sha256()
+        for name in self.names:
+            state = (self.root / name).stat()
+            line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
+            listing.update(line.encode("utf-8", "surrogateescape"))
+        return listing.hexdigest()
 
 
 def list_images(root: Path, exclude: Path | None = None) -> ImageFolder:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
-from facetool.errors import ImageError, UsageError
+from facetool.errors import UsageError
 from facetool.files.embeddings_writer import REPRESENT_JSON, EmbeddingsWriter
 from facetool.files.manifest import ALIGN_JSON, missed_faces, read_json
-from facetool.images.folder import ImageFolder, list_images
-from facetool.images.read import RGBImage
+from facetool.images.source import Images, open_images
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.embed import Embedder
+from facetool.pipeline.load_crops import load_crops
 from facetool.pipeline.pool import available_cores
 from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
-
-_BATCHES_AHEAD = 2
-"""Batches decoded while one is in the network: enough to hide decoding, little to hold."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ def represent(
     stopped is continued by the next one; a finished one is left as it is.
 
     Args:
-        input: folder of aligned crops.
+        input: folder or ``.rec`` file of aligned crops.
         output: where the files go.
         network: from :func:`facetool.load_network`.
         settings: device, arithmetic, flip, batch.
@@ -78,7 +71,7 @@ def represent(
         UsageError: the folders cannot be used as asked, or the crops are of another recipe.
         OutputError: a result cannot be written.
     """
-    folder = list_images(input, exclude=None if _same(input, output) else output)
+    folder = open_images(input, exclude=None if _same(input, output) else output)
     if not folder.names:
         raise UsageError(f"there are no images in {input}")
     crop = network.recipe.crop
@@ -86,6 +79,8 @@ def represent(
         _check_recipe(input, network)
     description = _describe(input, folder, network, settings)
     report = Report()
+    for name, reason in folder.unreadable:
+        report.failed(name, f"cannot be listed: {reason}")
     if not overwrite and _finished(output, description, report):
         return report
     embedder = Embedder(network, settings.device, settings.dtype, settings.flip)
@@ -97,7 +92,8 @@ def represent(
             report.failed(name, reason)
         report.done("already there", writer.rows)
         with progress_bar("represent", len(folder.names), done, quiet) as bar:
-            loader = _load(folder, batches[writer.batches :], crop, jobs or available_cores())
+            threads = jobs or available_cores()
+            loader = load_crops(folder.read, batches[writer.batches :], crop, threads)
             for batch in loader:
                 vectors = embedder.embed(batch.crops) if batch.names else _nothing(embedder.size)
                 writer.add(vectors, [(labels[n], n) for n in batch.names], batch.failures)
@@ -112,16 +108,6 @@ def represent(
         missed = missed_faces(input)
         writer.finish({**description, "counts": counts, "missed_faces": missed})
     return report
-
-
-@dataclass
-class _Batch:
-    """Decoded crops with their names, and what could not be decoded."""
-
-    crops: NDArray[np.uint8]
-    names: list[str]
-    failures: list[tuple[str, str]]
-    resized: int
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -143,14 +129,9 @@ def _check_recipe(input: Path, network: EmbeddingNetwork) -> None:
 
 
 def _describe(
-    input: Path, folder: ImageFolder, network: EmbeddingNetwork, settings: RepresentSettings
+    input: Path, folder: Images, network: EmbeddingNetwork, settings: RepresentSettings
 ) -> dict[str, Any]:
     """Everything the embeddings depend on, as it stands in ``represent.json``."""
-    listing = hashlib.sha256()
-    for name in folder.names:
-        state = (input / name).stat()
-        line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
-        listing.update(line.encode("utf-8", "surrogateescape"))
     device = settings.device
     return {
         "network": network.architecture,
@@ -163,7 +144,7 @@ def _describe(
         "dtype": settings.dtype,
         "batch_size": settings.batch_size,
         "input": str(input),
-        "input_listing_sha256": listing.hexdigest(),
+        "input_listing_sha256": folder.fingerprint(),
         "versions": {
             "facetool": __version__,
             "torch": torch.__version__,
@@ -209,43 +190,3 @@ def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
 
 def _nothing(size: int) -> NDArray[np.float32]:
     return np.empty((0, size), np.float32)
-
-
-def _load(
-    folder: ImageFolder, batches: Sequence[Sequence[str]], crop: Crop, threads: int
-) -> Iterator[_Batch]:
-    """Decode batches ahead of their use, in order; decoding releases the interpreter's lock."""
-
-    def read(name: str) -> tuple[RGBImage, bool] | ImageError:
-        try:
-            image = folder.read(name)
-        except ImageError as error:
-            return error
-        if image.shape[:2] == (crop.height, crop.width):
-            return image, False
-        scaled = cv2.resize(image, (crop.width, crop.height), interpolation=cv2.INTER_AREA)
-        return np.asarray(scaled, dtype=np.uint8), True
-
-    waiting: deque[tuple[Sequence[str], list[Future[tuple[RGBImage, bool] | ImageError]]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        upcoming = iter(batches)
-        while True:
-            while len(waiting) <= _BATCHES_AHEAD and (names := next(upcoming, None)) is not None:
-                waiting.append((names, [pool.submit(read, name) for name in names]))
-            if not waiting:
-                return
-            names, futures = waiting.popleft()
-            yield _collect(names, [future.result() for future in futures])
-
-
-def _collect(names: Sequence[str], results: Sequence[tuple[RGBImage, bool] | ImageError]) -> _Batch:
-    good, crops, failures, resized = [], [], [], 0
-    for name, result in zip(names, results, strict=True):
-        if isinstance(result, ImageError):
-            failures.append((name, str(result)))
-        else:
-            good.append(name)
-            crops.append(result[0])
-            resized += result[1]
-    stacked = np.stack(crops) if crops else np.empty((0, 0, 0, 3), np.uint8)
-    return _Batch(stacked, good, failures, resized)

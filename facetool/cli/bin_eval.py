@@ -1,0 +1,54 @@
+"""``facetool bin-eval``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+
+
+@click.command("bin-eval")
+@click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="FILE.bin...")
+@options.model_option
+@options.weights_option
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Images per pass through the network.",
+)
+@options.device_option
+@options.dtype_option
+@options.json_option
+@options.quiet_option
+def command(
+    files: tuple[Path, ...],
+    model: str,
+    weights: Path | None,
+    batch_size: int,
+    device: str,
+    dtype: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Verification accuracy on InsightFace's sets (lfw.bin, cfp_fp.bin, agedb_30.bin ...).
+
+    Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, with the figures
+    published of the network beside. 'facetool records pack-pairs' makes such a set.
+    """
+    from facetool.pipeline.bin_eval import bin_eval
+    from facetool.pipeline.bin_eval_text import table
+    from facetool.pipeline.embed import resolve_device
+    from facetool.weights.load import load_network
+
+    where = resolve_device(device)
+    network = load_network(model, weights)
+    result, report = bin_eval(files, network, where, dtype, batch_size, quiet)
+    click.echo(json.dumps(result, indent=2) if as_json else table(result))
+    print(report, file=sys.stderr)
+    return report.exit_code

@@ -1,0 +1,86 @@
+"""``facetool records``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+
+_new_file = click.Path(dir_okay=False, path_type=Path)
+_overwrite = click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+
+
+@click.group("records")
+def command() -> None:
+    """InsightFace's record files (.rec, .bin): pack, inspect, unpack.
+
+    align and represent take a .rec file in place of a folder.
+    """
+
+
+@command.command("pack")
+@click.argument("folder", type=options.FOLDER)
+@click.argument("output", type=_new_file, metavar="OUT.rec")
+@_overwrite
+@options.quiet_option
+def pack(folder: Path, output: Path, overwrite: bool, quiet: bool) -> int:
+    """Pack the crops FOLDER/<person>/<image> for training.
+
+    Writes OUT.rec, OUT.idx, OUT.lst and the file 'property' beside, as InsightFace's
+    face2rec2.py does.
+    """
+    from facetool.pipeline import records
+
+    report = records.pack(folder, output, overwrite, quiet)
+    print(f"{output}: {report}", file=sys.stderr)
+    return report.exit_code
+
+
+@command.command("unpack")
+@click.argument("file", type=options.FILE, metavar="FILE.rec")
+@click.argument("output", type=options.NEW_FOLDER)
+@options.quiet_option
+def unpack(file: Path, output: Path, quiet: bool) -> int:
+    """Write the images of a record file as OUTPUT/<label>/<key>.jpg."""
+    from facetool.pipeline import records
+
+    report = records.unpack(file, output, quiet)
+    print(f"{output}: {report}", file=sys.stderr)
+    return report.exit_code
+
+
+@command.command("info")
+@click.argument("file", type=options.FILE, metavar="FILE.rec")
+@options.json_option
+def info(file: Path, as_json: bool) -> int:
+    """Say what a record file holds."""
+    from facetool.pipeline import records
+
+    found = records.describe(file)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            click.echo(f"{name.replace('_', ' '):<20}{value if value is not None else '-'}")
+    return 1 if found["damaged"] else 0
+
+
+@command.command("pack-pairs")
+@click.argument("folder", type=options.FOLDER)
+@click.argument("output", type=_new_file, metavar="OUT.bin")
+@click.option("--pairs", type=options.FILE, required=True, help="Pairs in LFW's format.")
+@_overwrite
+def pack_pairs(folder: Path, output: Path, pairs: Path, overwrite: bool) -> int:
+    """Make a verification set for bin-eval from crops and a pairs file.
+
+    The crops are FOLDER/<person>/<person>_NNNN.<suffix>, as in LFW.
+    """
+    from facetool.pipeline import records
+
+    report = records.pack_pairs(folder, output, pairs, overwrite)
+    print(f"{output}: {report}", file=sys.stderr)
+    return report.exit_code

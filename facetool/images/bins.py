@@ -1,0 +1,195 @@
+"""InsightFace's verification sets (``lfw.bin`` …): pairs of encoded images in one pickle.
+
+The pickle is a pair: a list of 2N image files (pair i is images 2i and 2i + 1) and a list of N
+flags. Python 2 and 3 wrote it in several forms: the files as byte strings, or as uint8 arrays
+from ``cv2.imencode``.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import FormatError
+from facetool.images.read import RGBImage, decode_image
+
+
+@dataclass(frozen=True)
+class VerificationSet:
+    """Pairs of images.
+
+    Attributes:
+        name: such as ``lfw``, from the file's name.
+        images: 2N encoded images, those of a pair side by side.
+        same: bool (N,), whether a pair shows one person.
+    """
+
+    name: str
+    images: list[bytes]
+    same: NDArray[np.bool_]
+
+    def read(self, number: int) -> RGBImage:
+        """Image ``number`` of 2N, RGB uint8 (H, W, 3).
+
+        Raises:
+            ImageError: it is damaged.
+        """
+        return decode_image(self.images[number])
+
+
+def read_bin(path: Path) -> VerificationSet:
+    """Read a verification set without letting its pickle do anything but describe it.
+
+    Raises:
+        FormatError: the file cannot be read, or is no such set.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        found = _Unpickler(data).load()
+    except pickle.UnpicklingError as error:
+        raise FormatError(f"{path} is not a verification set: {error}") from error
+    except Exception as error:  # the unpickler stumbles over damage with errors of any type
+        raise FormatError(f"{path} is not a verification set: the pickle is damaged") from error
+    if not (isinstance(found, (tuple, list)) and len(found) == 2):
+        raise FormatError(f"{path} is not a verification set: not (images, flags)")
+    images, flags = found
+    if not (isinstance(images, list) and isinstance(flags, list)):
+        raise FormatError(f"{path} is not a verification set: not two lists")
+    if not flags or len(images) != 2 * len(flags):
+        raise FormatError(f"{path}: {len(images):,} images do not make {len(flags):,} pairs")
+    if not all(isinstance(flag, int) and flag in (0, 1) for flag in flags):
+        raise FormatError(f"{path}: a flag is neither true nor false")
+    try:
+        encoded = [_image_bytes(image) for image in images]
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{path} is not a verification set: {error}") from error
+    return VerificationSet(path.stem, encoded, np.array(flags, bool))
+
+
+def write_bin(file: IO[bytes], images: Sequence[bytes], same: Sequence[bool]) -> None:
+    """Write a verification set as InsightFace's tools for Python 3 do.
+
+    Args:
+        file: opened ``wb``.
+        images: 2N encoded images, those of a pair side by side.
+        same: N flags.
+    """
+    pickle.dump((list(images), [bool(flag) for flag in same]), file, protocol=4)
+
+
+def _image_bytes(image: object) -> bytes:
+    if isinstance(image, _Array):
+        return image.content()
+    if isinstance(image, bytes):
+        return image
+    raise ValueError(f"an image is neither bytes nor an array but {type(image).__name__}")
+
+
+class _Type:
+    """Stands for ``numpy.dtype('u1')``; nothing else is let through."""
+
+    def __init__(self, *arguments: object) -> None:
+        if arguments not in (("u1", False, True), (b"u1", False, True)):
+            raise pickle.UnpicklingError(f"an array of type {arguments[:1]}")
+
+    def __setstate__(self, state: object) -> None:
+        """Byte order and the like: nothing of it matters to single bytes."""
+
+
+class _Array:
+    """Stands for a ``numpy.ndarray`` of bytes."""
+
+    _state: tuple[Any, ...] = ()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._state = state
+
+    def content(self) -> bytes:
+        """The bytes; ValueError or TypeError where the state is not that of a whole array."""
+        _, shape, kind, _, data = self._state
+        if not isinstance(kind, _Type) or not isinstance(data, bytes):
+            raise ValueError("an array is not of bytes")
+        if math.prod(shape) != len(data):
+            raise ValueError(f"an array of {len(data):,} bytes should have {shape}")
+        return data
+
+
+def _reconstruct(*arguments: object) -> _Array:
+    """Stands for NumPy's function that makes an empty array, to be filled by its state."""
+    return _Array()
+
+
+_NUMPY: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Type,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+}
+
+_OPCODES = (
+    *(pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK),
+    *(pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE),
+    *(pickle.GET, pickle.BINGET, pickle.LONG_BINGET),
+    *(pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE),
+    *(pickle.INT, pickle.BININT, pickle.BININT1, pickle.BININT2),
+    *(pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING),
+    *(pickle.BINBYTES, pickle.SHORT_BINBYTES, pickle.BINBYTES8),
+    *(pickle.BINUNICODE, pickle.SHORT_BINUNICODE),
+    *(pickle.EMPTY_LIST, pickle.LIST, pickle.APPEND, pickle.APPENDS),
+    *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
+    *(pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.REDUCE, pickle.BUILD),
+)
+"""What the known forms are made of. None of these allocates more than the file is long."""
+
+
+class _Unpickler(pickle._Unpickler):
+    """Knows a handful of opcodes and globals, and none of the real things behind the globals.
+
+    The one written in Python is used: the other's table of memoized objects can be made to fill
+    all memory with a single opcode.
+    """
+
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = {
+        opcode[0]: pickle._Unpickler.dispatch[opcode[0]] for opcode in _OPCODES
+    }
+
+    stack: list[Any]
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(BytesIO(data), encoding="bytes")
+        self._budget = len(data)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return self._encode
+        try:
+            return _NUMPY[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
+
+    def load_build(self) -> None:
+        """The original would set attributes of whatever lies on the stack."""
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], (_Array, _Type)):
+            raise pickle.UnpicklingError("a state for something that has none")
+        self.stack[-1].__setstate__(state)
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+    def _encode(self, text: str, encoding: str) -> bytes:
+        """How protocol 2 writes Python 3's bytes."""
+        self._budget -= len(text)
+        if encoding != "latin1" or self._budget < 0:
+            raise pickle.UnpicklingError("text that is not the bytes of an image")
+        return text.encode("latin1")

@@ -1,0 +1,153 @@
+"""InsightFace's verification sets through a network: accuracy, XNorm, TAR at FAR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetool.evaluation import insightface
+from facetool.evaluation.pairs import Trials
+from facetool.images.bins import VerificationSet, read_bin
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.embed import Embedder
+from facetool.pipeline.load_crops import load_crops
+from facetool.pipeline.pool import available_cores
+from facetool.pipeline.progress import progress_bar
+from facetool.pipeline.report import Report
+from facetool.weights.catalogue import CATALOGUE, Accuracy
+
+
+def bin_eval(
+    files: Sequence[Path],
+    network: EmbeddingNetwork,
+    device: torch.device,
+    dtype: str = "float32",
+    batch_size: int = 64,
+    quiet: bool = False,
+) -> tuple[dict[str, Any], Report]:
+    """Evaluate a network on verification sets, as InsightFace's ``verification.py`` does.
+
+    Pairs with a damaged image are left out and reported; the folds are made of the others.
+
+    Args:
+        files: ``.bin`` files.
+        network: in eval mode.
+        device: where it runs.
+        dtype: its arithmetic, a key of :data:`facetool.pipeline.embed.DTYPES`.
+        batch_size: images per pass.
+        quiet: no progress bar.
+
+    Returns:
+        Plain JSON values, a dictionary per set under ``sets``; and what failed.
+
+    Raises:
+        FormatError: a file is no verification set; all are read before the first is evaluated.
+        FacetoolError: too few pairs to cross-validate.
+    """
+    sets = [read_bin(file) for file in files]
+    embedder = Embedder(network, device, dtype, flip="concat")
+    report = Report()
+    results = []
+    for file, one in zip(files, sets, strict=True):
+        vectors, good = _embed(one, embedder, batch_size, report, quiet)
+        figures = evaluate_set(vectors, one.same, good)
+        published = published_figures(network.weights_name, one.name)
+        results.append(
+            {
+                "set": one.name,
+                "file": str(file),
+                **figures,
+                "published": [{"accuracy": p.value, "source": p.source} for p in published],
+            }
+        )
+        report.done("pairs", figures["pairs"]["scored"])
+    result = {
+        "network": network.architecture,
+        "weights": {"name": network.weights_name, "sha256": network.weights_sha256},
+        "protocol": "insightface",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "dtype": dtype,
+        "sets": results,
+    }
+    return result, report
+
+
+def evaluate_set(
+    vectors: NDArray[np.float32], same: NDArray[np.bool_], good: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """The figures of one set.
+
+    Args:
+        vectors: float32 (2N, 2D): of each image the embedding, then that of its mirror image,
+            neither normalised.
+        same: bool (N,).
+        good: bool (2N,), which images have an embedding.
+
+    Returns:
+        ``flip``: with the mirror images' embeddings added, ``no_flip``: without them, each as
+        :meth:`facetool.evaluation.verification.Verification.as_dict`; ``xnorm``: mean length of
+        all embeddings, mirror images included; and counts of ``pairs``.
+
+    Raises:
+        FacetoolError: too few pairs to cross-validate.
+    """
+    plain, mirrored = np.split(vectors, 2, axis=1)
+    scored = good[0::2] & good[1::2]
+    trials = Trials.in_order(same[scored])
+    lengths = [np.linalg.norm(half[good], axis=1) for half in (plain, mirrored)]
+
+    def verify(embeddings: NDArray[np.float32]) -> dict[str, Any]:
+        first, second = embeddings[0::2][scored], embeddings[1::2][scored]
+        return insightface.evaluate(first, second, trials).as_dict()
+
+    return {
+        "flip": verify(plain + mirrored),
+        "no_flip": verify(plain),
+        "xnorm": float(np.mean(np.concatenate(lengths), dtype=np.float64)),
+        "pairs": {
+            "scored": int(scored.sum()),
+            "failed": int((~scored).sum()),
+            "genuine": int(trials.same.sum()),
+            "impostors": int((~trials.same).sum()),
+        },
+    }
+
+
+def published_figures(weights: str, name: str) -> list[Accuracy]:
+    """What is published of these weights on the set of this name (``agedb_30``: AgeDB-30)."""
+    if weights not in CATALOGUE:
+        return []
+    return [a for a in CATALOGUE[weights].accuracies if _plain(a.data_set) == _plain(name)]
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def _embed(
+    one: VerificationSet, embedder: Embedder, batch_size: int, report: Report, quiet: bool
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Embeddings of all images and of their mirror images (2N, 2D), and which there are."""
+    count = len(one.images)
+    vectors = np.zeros((count, embedder.size), np.float32)
+    good = np.zeros(count, bool)
+    numbers = [str(number) for number in range(count)]
+    batches = [numbers[start : start + batch_size] for start in range(0, count, batch_size)]
+    with progress_bar(one.name, count, 0, quiet) as bar:
+        for batch in load_crops(
+            lambda number: one.read(int(number)), batches, embedder.recipe.crop, available_cores()
+        ):
+            if batch.names:
+                rows = np.array(batch.names, int)
+                vectors[rows] = embedder.embed(batch.crops)
+                good[rows] = True
+            for number, reason in batch.failures:
+                report.failed(f"{one.name} image {number}", reason)
+            report.done("scaled to the network's size", batch.resized)
+            bar.update(len(batch.names) + len(batch.failures))
+    return vectors, good
