@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# The test runner already keeps every core busy; threads of torch on top only get in the way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
