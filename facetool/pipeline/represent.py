@@ -23,6 +23,7 @@ from facetool.pipeline.load_crops import load_crops
 from facetool.pipeline.pool import available_cores
 from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.weights.catalogue import crop_of, names
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,18 @@ def _check_recipe(input: Path, network: EmbeddingNetwork) -> None:
     if not made.same_picture(wanted):
         raise UsageError(
             f"{input} holds crops made as '{made}', but {network.architecture} wants '{wanted}'; "
-            f"make them with: facetool align PHOTOS OUTPUT --model {network.architecture} "
+            f"make them with: facetool align PHOTOS OUTPUT {_align_options(network)} "
             "(or insist with --any-crop)"
         )
+
+
+def _align_options(network: EmbeddingNetwork) -> str:
+    """How to ask ``align`` for a network's crops."""
+    wanted = network.recipe.crop
+    for name in (network.weights_name, network.architecture):
+        if name in names() and crop_of(name).same_picture(wanted):
+            return f"--model {name}"
+    return f"--landmarks {wanted.landmarks} --size {wanted.height} --detector {wanted.detector}"
 
 
 def _describe(
