@@ -16,8 +16,7 @@ class ArcFace(MarginLoss):
         classes: C.
         margin: m, radians.
         scale: s.
-        fraction: see :class:`~facetool.training.losses.base.ClassificationLoss`.
-        seed: of the choice of classes.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
     """
 
     def __init__(
@@ -27,6 +26,6 @@ class ArcFace(MarginLoss):
         margin: float = 0.5,
         scale: float = 64.0,
         fraction: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__(embedding_size, classes, 1.0, margin, 0.0, scale, fraction, seed)

@@ -14,19 +14,19 @@ from facetool.training.losses import SamplerKind
 
 
 class LossResult(NamedTuple):
-    """What a loss returns.
+    """What a loss returns: scalars on the device, so that nobody waits for them.
 
     Attributes:
-        loss: scalar, at least float32.
-        correct: int64 scalar, images whose own class scores highest, before any margin; None
-            for a loss without classes.
-        used: terms the loss is the mean of: images, or triplets. At 0 the loss and its gradient
-            are 0, and no step should be taken.
+        loss: at least float32.
+        correct: int64, how many of ``used`` the embeddings have right before any margin: images
+            whose own class scores highest, or triplets whose negative is the farther one.
+        used: int64, terms the loss is the mean of: images, or triplets. At 0 the loss and its
+            gradient are 0.
     """
 
     loss: Tensor
-    correct: Tensor | None
-    used: int
+    correct: Tensor
+    used: Tensor
 
 
 def full_precision(x: Tensor) -> Tensor:
@@ -41,14 +41,16 @@ class EmbeddingLoss(nn.Module):
     ``state_dict()``: a resumed run draws what the interrupted one would have drawn.
 
     Args:
-        seed: of the random numbers.
+        seed: of the random numbers; None takes one from PyTorch's.
     """
 
     sampler_kind: ClassVar[SamplerKind]
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | None = None) -> None:
         super().__init__()
         self.generator = torch.Generator()
+        if seed is None:
+            seed = int(torch.randint(1 << 62, ()))
         self.generator.manual_seed(seed)
 
     def get_extra_state(self) -> Tensor:
@@ -79,7 +81,7 @@ class ClassificationLoss(EmbeddingLoss):
         classes: C.
         fraction: of the classes to take part in each step, above 0 up to 1; never fewer classes
             than the batch has images.
-        seed: of the choice of classes.
+        seed: of the choice of classes; None takes one from PyTorch's random numbers.
 
     Attributes:
         weight: (C, D).
@@ -91,7 +93,7 @@ class ClassificationLoss(EmbeddingLoss):
     sampler_kind = "plain"
 
     def __init__(
-        self, embedding_size: int, classes: int, fraction: float = 1.0, seed: int = 0
+        self, embedding_size: int, classes: int, fraction: float = 1.0, seed: int | None = None
     ) -> None:
         super().__init__(seed)
         if not 0 < fraction <= 1:
@@ -111,7 +113,7 @@ class ClassificationLoss(EmbeddingLoss):
             scores = self.scores(full_precision(embeddings), rows)
             correct = (scores.detach().argmax(1) == labels).sum()
             loss = F.cross_entropy(self.with_margin(scores, labels), labels)
-        return LossResult(loss, correct, len(labels))
+        return LossResult(loss, correct, torch.full_like(correct, len(labels)))
 
     def choose(self, labels: Tensor) -> Tensor:
         """The classes of this step in rising order, all of ``labels`` among them, int64 (K,)."""

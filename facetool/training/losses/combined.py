@@ -20,8 +20,7 @@ class CombinedMargin(MarginLoss):
         m2: added to the angle, radians.
         m3: taken from the cosine.
         scale: s.
-        fraction: see :class:`~facetool.training.losses.base.ClassificationLoss`.
-        seed: of the choice of classes.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
     """
 
     def __init__(
@@ -33,6 +32,6 @@ class CombinedMargin(MarginLoss):
         m3: float = 0.2,
         scale: float = 64.0,
         fraction: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__(embedding_size, classes, m1, m2, m3, scale, fraction, seed)

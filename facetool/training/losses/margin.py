@@ -69,8 +69,7 @@ class MarginLoss(ClassificationLoss):
         m2: added to the angle, radians.
         m3: taken from the cosine.
         scale: s.
-        fraction: see :class:`~facetool.training.losses.base.ClassificationLoss`.
-        seed: of the choice of classes.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
 
     Raises:
         UsageError: an argument is out of range.
@@ -85,7 +84,7 @@ class MarginLoss(ClassificationLoss):
         m3: float,
         scale: float,
         fraction: float,
-        seed: int,
+        seed: int | None,
     ) -> None:
         super().__init__(embedding_size, classes, fraction, seed)
         if not (m1 > 0 and 0 <= m2 < math.pi and m3 >= 0 and scale > 0):

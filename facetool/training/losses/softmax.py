@@ -20,8 +20,7 @@ class Softmax(ClassificationLoss):
         embedding_size: D.
         classes: C.
         bias: whether scores have one, 0 at first (``--fc7-no-bias`` had none).
-        fraction: see :class:`~facetool.training.losses.base.ClassificationLoss`.
-        seed: of the choice of classes.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class Softmax(ClassificationLoss):
         classes: int,
         bias: bool = True,
         fraction: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__(embedding_size, classes, fraction, seed)
         self.bias = nn.Parameter(torch.zeros(classes)) if bias else None

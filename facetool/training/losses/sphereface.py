@@ -18,8 +18,7 @@ class SphereFace(MarginLoss):
         classes: C.
         margin: m, 1.35 to 1.5.
         scale: s.
-        fraction: see :class:`~facetool.training.losses.base.ClassificationLoss`.
-        seed: of the choice of classes.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
     """
 
     def __init__(
@@ -29,6 +28,6 @@ class SphereFace(MarginLoss):
         margin: float = 1.35,
         scale: float = 64.0,
         fraction: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__(embedding_size, classes, margin, 0.0, 0.0, scale, fraction, seed)

@@ -26,7 +26,7 @@ class TripletLoss(EmbeddingLoss):
 
     Args:
         alpha: the margin.
-        seed: of the choice of negatives.
+        seed: of the choice of negatives; None takes one from PyTorch's random numbers.
 
     Raises:
         UsageError: ``alpha`` is not above 0.
@@ -34,7 +34,7 @@ class TripletLoss(EmbeddingLoss):
 
     sampler_kind = "identity"
 
-    def __init__(self, alpha: float = 0.2, seed: int = 0) -> None:
+    def __init__(self, alpha: float = 0.2, seed: int | None = None) -> None:
         super().__init__(seed)
         if not alpha > 0:
             raise UsageError(f"the triplet margin is {alpha:g}; it is above 0")
@@ -45,17 +45,24 @@ class TripletLoss(EmbeddingLoss):
         with torch.autocast(embeddings.device.type, enabled=False):
             x = normalize(full_precision(embeddings), UNIT_EPS)
             distances = self.distances(x @ x.T)
-            anchor, positive, negative = self.choose(distances.detach(), labels)
-            losses = distances[anchor, positive] - distances[anchor, negative] + self.alpha
-            loss = losses.clamp_min(0).sum() / max(len(losses), 1)
-        return LossResult(loss, None, len(losses))
+            anchor, positive, negative, found = self.choose(distances.detach(), labels)
+            near, far = distances[anchor, positive], distances[anchor, negative]
+            used = found.sum()
+            loss = ((near - far + self.alpha).clamp_min(0) * found).sum() / used.clamp_min(1)
+            correct = (found & (near < far)).sum()
+        return LossResult(loss, correct, used)
 
     def distances(self, cosines: Tensor) -> Tensor:
         """Distances (N, N) from inner products of embeddings of unit length."""
         return 2 - 2 * cosines
 
-    def choose(self, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Indices int64 (T,) of anchors, positives and negatives."""
+    def choose(self, distances: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """A negative for every pair of one person's images.
+
+        Returns:
+            Indices of anchors, positives and negatives, int64 (P,), and whether there was a
+            negative within the margin, bool (P,); without one the index means nothing.
+        """
         same = labels[:, None] == labels
         anchor, positive = same.triu(1).nonzero(as_tuple=True)
         limit = distances[anchor, positive] + self.alpha
@@ -65,9 +72,7 @@ class TripletLoss(EmbeddingLoss):
         count = running[:, -1]
         drawn = (self.random(len(count), labels.device) * count).int() + 1
         nth = torch.minimum(drawn, count)[:, None]
-        negative = torch.searchsorted(running, nth)[:, 0]
-        kept = count > 0
-        return anchor[kept], positive[kept], negative[kept]
+        return anchor, positive, torch.searchsorted(running, nth)[:, 0], count > 0
 
 
 class AngularTripletLoss(TripletLoss):
@@ -78,10 +83,10 @@ class AngularTripletLoss(TripletLoss):
 
     Args:
         alpha: the margin, radians; InsightFace's default.
-        seed: of the choice of negatives.
+        seed: of the choice of negatives; None takes one from PyTorch's random numbers.
     """
 
-    def __init__(self, alpha: float = 0.3, seed: int = 0) -> None:
+    def __init__(self, alpha: float = 0.3, seed: int | None = None) -> None:
         super().__init__(alpha, seed)
 
     def distances(self, cosines: Tensor) -> Tensor:
