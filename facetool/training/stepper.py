@@ -1,0 +1,158 @@
+"""One update of the weights: forward, loss, backward, clipping, optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from facetool.networks.base import EmbeddingNetwork
+from facetool.training.config import TrainConfig
+from facetool.training.distributed import Place
+from facetool.training.frozen import plain_scales, set_training
+from facetool.training.losses.base import LossResult
+from facetool.training.optimizers import create_optimizer
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class StepResult(NamedTuple):
+    """The outcome of a step; tensors stay on the device, so that nobody waits for them.
+
+    Attributes:
+        loss: mean over the passes.
+        correct: how many of ``used`` the network had right; NaN for a loss without classes.
+        used: images, or triplets, that the loss was made of. Without any there was no update.
+        norm: of the gradient, before clipping.
+    """
+
+    loss: Tensor
+    correct: Tensor
+    used: int
+    norm: Tensor
+
+
+class _Pass(nn.Module):
+    """From pixels to the loss as one module, so that DistributedDataParallel sees all of it."""
+
+    def __init__(self, network: EmbeddingNetwork, loss: nn.Module, compiled: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self._recipe = network.recipe
+        # In a tuple the compiled form is no submodule with a second name for every weight.
+        self._run = (torch.compile(network) if compiled else network,)
+
+    def forward(self, pixels: Tensor, labels: Tensor) -> LossResult:
+        """The loss of uint8 crops (N, H, W, 3) and their identities (N,)."""
+        # (N, H, W, 3) permuted is channels_last already.
+        inputs = pixels.permute(0, 3, 1, 2).float()
+        inputs = inputs.sub_(self._recipe.mean).mul_(self._recipe.scale)
+        result: LossResult = self.loss(self._run[0](inputs), labels)
+        return result
+
+
+class Stepper:
+    """Updates a network and the parameters of its loss.
+
+    Args:
+        network: moved to the device, in channels_last.
+        loss: from :func:`facetool.training.losses.create_loss`; moved to the device.
+        config: the run.
+        place: this process's.
+        compiled: run the network through ``torch.compile``.
+    """
+
+    def __init__(
+        self,
+        network: EmbeddingNetwork,
+        loss: nn.Module,
+        config: TrainConfig,
+        place: Place,
+        compiled: bool = False,
+    ) -> None:
+        self.network = network.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss = loss.to(place.device)
+        self._place = place
+        self._clip = config.clip_norm or math.inf
+        self._dtype = _DTYPES.get(config.dtype)
+        self.optimizer = create_optimizer(
+            config.optimizer,
+            [self.network, self.loss],
+            config.learning_rate,
+            config.momentum,
+            config.weight_decay,
+            config.decay_all,
+        )
+        self.scaler = torch.amp.GradScaler(place.device.type, enabled=config.dtype == "float16")
+        self._frozen = plain_scales(self.network) if config.start else []
+        self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        self._pass: nn.Module = _Pass(self.network, self.loss, compiled)
+        if place.size > 1:
+            ids = [place.device.index] if place.device.type == "cuda" else None
+            self._pass = DistributedDataParallel(self._pass, device_ids=ids)
+
+    def step(self, batches: Sequence[tuple[Tensor, Tensor]], learning_rate: float) -> StepResult:
+        """Update the weights once.
+
+        Args:
+            batches: for each pass, uint8 crops (N, H, W, 3) and identities int64 (N,).
+            learning_rate: of this update.
+        """
+        set_training(self.network, self._frozen)
+        self.loss.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad(set_to_none=True)
+        results = []
+        for number, (pixels, labels) in enumerate(batches, 1):
+            # Gradients are exchanged between processes once, with the last pass.
+            hold = self._place.size > 1 and number < len(batches)
+            with self._pass.no_sync() if hold else nullcontext():  # type: ignore[operator]
+                results.append(self._run_pass(pixels, labels, len(batches)))
+        used = sum(result.used for result in results)
+        # Only a loss without classes can be left without terms; it need not be asked otherwise.
+        if self.loss.sampler_kind == "plain" or self._place.any(used > 0):
+            self.scaler.unscale_(self.optimizer)
+            norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            norm = torch.zeros(())
+        losses = torch.stack([result.loss.detach() for result in results])
+        correct = [math.nan if r.correct is None else r.correct for r in results]
+        return StepResult(losses.mean(), torch.as_tensor(sum(correct)), used, norm)
+
+    def _run_pass(self, pixels: Tensor, labels: Tensor, passes: int) -> LossResult:
+        device = self._place.device
+        pixels = pixels.to(device, non_blocking=True)
+        labels = labels.to(device, non_blocking=True)
+        with torch.autocast(device.type, self._dtype, enabled=self._dtype is not None):
+            result = LossResult(*self._pass(pixels, labels))
+        self.scaler.scale(result.loss / passes).backward()
+        return result
+
+    def state(self) -> dict[str, Any]:
+        """Everything a step changes but the random generators."""
+        return {
+            "network": self.network.state_dict(),
+            "loss": self.loss.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Put back what :meth:`state` gave.
+
+        Raises:
+            RuntimeError, ValueError, KeyError: it belongs to another network, loss or optimizer.
+        """
+        self.network.load_state_dict(state["network"])
+        self.loss.load_state_dict(state["loss"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
