@@ -31,6 +31,8 @@ _SUFFIXES = {
 }
 """Reader modules in ``facetool.weights`` by file name."""
 
+_ALIGNMENT = 64  # bytes, of memory that PyTorch allocates
+
 READABLE = ", ".join(_SUFFIXES)
 
 _MXNET_LIST = struct.pack("<Q", 0x112)
@@ -98,6 +100,7 @@ def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> 
         network.weights_sha256 = digest(path)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    _align(network)
     network.weights_path = path
     network.weights_name = path.name
     own = reader == "safetensors"  # such a file says all of what follows itself
@@ -126,6 +129,16 @@ def _resolve(source: str | Path) -> Pretrained | Architecture | Path:
         if path.is_file() or path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
             return path
         raise
+
+
+def _align(network: EmbeddingNetwork) -> None:
+    """Let every tensor start where PyTorch's own do.
+
+    Matrix products round differently elsewhere, and a converted file must give the same bits.
+    """
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.data_ptr() % _ALIGNMENT:
+            tensor.data = tensor.detach().clone()
 
 
 def _check_architecture(

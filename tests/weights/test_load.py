@@ -168,6 +168,13 @@ def test_library_is_light_until_used() -> None:
         facetool.nothing  # noqa: B018
 
 
+def test_tensors_are_aligned(shared: Path, tmp_path: Path) -> None:
+    network = read_network(shared / "golden/torch7/nn4.small2.t7")
+    safetensors.save(network, tmp_path / "x.safetensors")
+    for loaded in (network, read_network(tmp_path / "x.safetensors")):
+        assert not any(tensor.data_ptr() % 64 for tensor in loaded.state_dict().values())
+
+
 def test_batches_of_any_size() -> None:
     network = load_network("dlib-resnet")
     with torch.inference_mode():
