@@ -81,10 +81,16 @@ class FaceCropper:
 
     def crops_of_batch(self, images: Sequence[RGBImage]) -> list[list[FaceCrop]]:
         """The chosen faces of several photos, detected together."""
-        found = self._detector.detect(images)
-        return [self._cut(image, faces) for image, faces in zip(images, found, strict=True)]
+        return [
+            self.cut(image, faces) for image, faces in zip(images, self.detect(images), strict=True)
+        ]
 
-    def _cut(self, image: RGBImage, faces: Sequence[Face]) -> list[FaceCrop]:
+    def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
+        """The first half of the work: all faces of several photos."""
+        return self._detector.detect(images)
+
+    def cut(self, image: RGBImage, faces: Sequence[Face]) -> list[FaceCrop]:
+        """The second half: the chosen ones of the faces of a photo, cut out."""
         chosen = select_faces(faces, self.select, image)
         if chosen:
             return [self._cut_one(image, face, found=True) for face in chosen]
