@@ -195,9 +195,7 @@ def plain_proposals(
     for y, x_ in (face > 0.6).nonzero().tolist():
         corners = (2 * x_ + 1, 2 * y + 1, 2 * x_ + 12, 2 * y + 12)
         moves = edges[:, y, x_].tolist()
-        box = [
-            (corner + 11 * offset) / scale for corner, offset in zip(corners, offsets, strict=True)
-        ]
+        box = [(edge + 11 * move) / scale for edge, move in zip(corners, moves, strict=True)]
         rows.append([*box, face[y, x_].item()])
     return rows
 
