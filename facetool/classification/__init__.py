@@ -1,0 +1,1 @@
+"""From embeddings to names: classifiers, the open set, groups and outliers."""

@@ -1,0 +1,244 @@
+"""A trained classifier: from embeddings to names, ``unknown`` included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.classification.confidence import Confidence, fit_slope, fit_temperature
+from facetool.classification.fit import (
+    FITTERS,
+    Labels,
+    Lda,
+    class_means,
+    fit_lda,
+    normalise,
+    split_folds,
+)
+from facetool.classification.models import Floats, Model
+from facetool.classification.openset import Threshold, calibrate, genuine, impostors
+from facetool.errors import UsageError
+
+UNKNOWN = "unknown"
+
+_MANY_PEOPLE = 1000
+"""Above it one fold of the cross-validation is run: training takes minutes there."""
+
+_TEMPERATURE_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which embeddings a classifier understands.
+
+    Attributes:
+        network: architecture; empty where it is not known.
+        weights: name of the weights.
+        sha256: of the weights file.
+        recipe: crop and input scaling, plain JSON values.
+        flip: ``none``, ``sum`` or ``concat``.
+        unit_length: whether embeddings are scaled to unit length before they are compared.
+    """
+
+    network: str = ""
+    weights: str = ""
+    sha256: str = ""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    flip: str = "none"
+    unit_length: bool = True
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """How well people who were trained on are named on images that were not.
+
+    Attributes:
+        accuracy: share of the images named right, nobody being unknown; None where nobody has
+            two images.
+        std: of the accuracies over the folds; None with fewer than two.
+        folds: how many were run.
+        images: how many were named.
+    """
+
+    accuracy: float | None
+    std: float | None
+    folds: int
+    images: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier says of N faces.
+
+    Attributes:
+        best: (N,) the number of the most likely person.
+        likeness: (N,) cosine to that person's mean.
+        known: (N,) whether that is enough.
+        confidence: (N,) of the answer, 0…1.
+    """
+
+    best: Labels
+    likeness: Floats
+    known: NDArray[np.bool_]
+    confidence: Floats
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Everything that is needed to name a face.
+
+    Attributes:
+        kind: key of :data:`facetool.classification.fit.FITTERS`.
+        people: names, by number.
+        model: scores them.
+        lda: comes before the model, where there is one.
+        means: (C, D) of each person's embeddings.
+        threshold: of the likeness.
+        confidence: turns scores into probabilities.
+        source: which embeddings it understands.
+        cross_validation: figures of the training.
+    """
+
+    kind: str
+    people: tuple[str, ...]
+    model: Model
+    lda: Lda | None
+    means: Floats
+    threshold: Threshold
+    confidence: Confidence
+    source: Source
+    cross_validation: CrossValidation
+
+    def prepare(self, vectors: NDArray[Any]) -> Floats:
+        """Embeddings as the network compares them: float64, of unit length if it says so."""
+        return prepare(vectors, self.source)
+
+    def scores(self, vectors: Floats) -> Floats:
+        """The model's scores of prepared embeddings, (N, D) to (N, C)."""
+        return self.model.scores(self.lda(vectors) if self.lda else vectors)
+
+    def answer(self, vectors: NDArray[Any]) -> Answers:
+        """Name N faces by their embeddings (N, D), as the network gives them."""
+        prepared = self.prepare(vectors)
+        if not len(prepared):
+            nothing = np.empty(0)
+            return Answers(np.empty(0, np.int64), nothing, np.empty(0, bool), nothing)
+        scores = self.scores(prepared)
+        best = scores.argmax(axis=1)
+        likeness = np.einsum("nd,nd->n", normalise(prepared), normalise(self.means[best]))
+        known = likeness >= self.threshold.cosine
+        of_likeness = self.confidence.of_likeness(likeness, self.threshold)
+        named = self.confidence.of_class(scores) * of_likeness
+        return Answers(best, likeness, known, np.where(known, named, 1 - of_likeness))
+
+    def names(self, answers: Answers) -> list[str]:
+        """The names of answers, ``unknown`` included."""
+        return [
+            self.people[best] if known else UNKNOWN
+            for best, known in zip(answers.best, answers.known, strict=True)
+        ]
+
+
+def prepare(vectors: NDArray[Any], source: Source) -> Floats:
+    """See :meth:`Classifier.prepare`."""
+    exact = np.asarray(vectors, np.float64)
+    return normalise(exact) if source.unit_length else exact
+
+
+def train(
+    vectors: NDArray[Any],
+    labels: Labels,
+    people: Sequence[str],
+    source: Source,
+    kind: str = "linear-svm",
+    lda_dim: int | None = None,
+    fpir: float = 0.01,
+    published: float | None = None,
+) -> Classifier:
+    """Train, cross-validate and calibrate a classifier.
+
+    Args:
+        vectors: (N, D) embeddings as the network gives them.
+        labels: (N,) numbers of the people, 0…C-1, each at least once.
+        people: C names.
+        source: of the embeddings.
+        kind: key of ``FITTERS``.
+        lda_dim: dimensions to keep by LDA; None for no LDA.
+        fpir: false positive identification rate of the threshold.
+        published: likeness that is enough by the network's publisher, for too few people.
+
+    Raises:
+        UsageError: too few people, or more LDA dimensions than there can be.
+    """
+    prepared = prepare(vectors, source)
+    _check(prepared, labels, people, lda_dim)
+    cross_validation, temperature = _cross_validate(prepared, labels, kind, lda_dim)
+    threshold = calibrate(prepared, labels, fpir, published)
+    own = genuine(prepared, labels)
+    slope = fit_slope(own[~np.isnan(own)], impostors(prepared, labels), threshold)
+    lda, model = _fit(prepared, labels, kind, lda_dim)
+    return Classifier(
+        kind,
+        tuple(people),
+        model,
+        lda,
+        class_means(prepared, labels),
+        threshold,
+        Confidence(temperature, slope),
+        source,
+        cross_validation,
+    )
+
+
+def _check(vectors: Floats, labels: Labels, people: Sequence[str], lda_dim: int | None) -> None:
+    if len(people) < 2:
+        raise UsageError(
+            f"a classifier needs two people or more, here are {len(people)}; "
+            "to tell whether two photos show one person there is facetool compare"
+        )
+    if lda_dim is not None:
+        most = min(len(people) - 1, vectors.shape[1])
+        if not 1 <= lda_dim <= most:
+            raise UsageError(
+                f"--lda-dim {lda_dim}: {len(people):,} people have {most} at most "
+                "(one less than people, and no more than the embedding has)"
+            )
+        if len(vectors) == len(people):
+            raise UsageError("--lda-dim: LDA needs people with two images or more")
+
+
+def _fit(
+    vectors: Floats, labels: Labels, kind: str, lda_dim: int | None
+) -> tuple[Lda | None, Model]:
+    lda = fit_lda(vectors, labels, lda_dim) if lda_dim else None
+    return lda, FITTERS[kind](lda(vectors) if lda else vectors, labels)
+
+
+def _cross_validate(
+    vectors: Floats, labels: Labels, kind: str, lda_dim: int | None
+) -> tuple[CrossValidation, float]:
+    """Accuracy on held-out images, and the temperature of the softmax fitted to them."""
+    folds = split_folds(labels)
+    if labels.max() >= _MANY_PEOPLE:
+        folds = folds[:1]
+    accuracies, images, kept, kept_labels = [], 0, [], []
+    for rows, held_out in folds:
+        lda, model = _fit(vectors[rows], labels[rows], kind, lda_dim)
+        tested = vectors[held_out]
+        scores = model.scores(lda(tested) if lda else tested)
+        right = scores.argmax(axis=1) == labels[held_out]
+        accuracies.append((right.mean(), len(right)))
+        images += len(right)
+        some = slice(None, None, 1 + len(right) * len(folds) // _TEMPERATURE_ROWS)
+        kept.append(scores[some])
+        kept_labels.append(labels[held_out[some]])
+    if not folds:
+        return CrossValidation(None, None, 0, 0), 1.0
+    shares, sizes = np.array(accuracies).T
+    std = float(shares.std()) if len(folds) > 1 else None
+    figures = CrossValidation(float(np.average(shares, weights=sizes)), std, len(folds), images)
+    return figures, fit_temperature(np.concatenate(kept), np.concatenate(kept_labels))

@@ -1,0 +1,261 @@
+"""Training: scikit-learn's classifiers, turned into the arrays of :mod:`.models`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.classification.models import (
+    Floats,
+    Gaussians,
+    KernelMachines,
+    Linear,
+    Model,
+    Neighbours,
+    Tree,
+)
+
+Labels = NDArray[np.int64]
+
+_SVM_GRID = (1, 10, 100, 1000)
+_GAMMA_GRID = (0.0001, 0.001, 2)
+_MIXTURE_IMAGES = 10
+"""Images that a person must have for each further Gaussian of a mixture."""
+
+
+@dataclass(frozen=True)
+class Lda:
+    """Linear discriminant analysis in front of a classifier.
+
+    Attributes:
+        mean: (D,).
+        projection: (D, d).
+    """
+
+    mean: Floats
+    projection: Floats
+
+    def __call__(self, vectors: Floats) -> Floats:
+        """(N, D) to (N, d)."""
+        return (vectors - self.mean) @ self.projection
+
+
+def fit_lda(vectors: Floats, labels: Labels, dimensions: int) -> Lda:
+    """The directions that tell people apart best; at most people - 1 of them exist."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    lda = LinearDiscriminantAnalysis(n_components=dimensions).fit(vectors, labels)
+    return Lda(lda.xbar_, np.ascontiguousarray(lda.scalings_[:, :dimensions]))
+
+
+def fit_linear_svm(vectors: Floats, labels: Labels) -> Linear:
+    """One hyperplane per person against all others, ``C = 1`` as OpenFace's.
+
+    OpenFace's own ``SVC(kernel="linear", probability=True)`` trains a machine per pair of
+    people, six times over; for thousands of people this one stays linear in their number and
+    names no worse. Everybody weighs the same, however many images there are.
+    """
+    from sklearn.svm import LinearSVC
+
+    return _linear(_quietly(LinearSVC(C=1, class_weight="balanced"), vectors, labels))
+
+
+def fit_radial_svm(vectors: Floats, labels: Labels) -> KernelMachines:
+    """RBF machines, one per pair of people, with OpenFace's ``C = 1`` and ``γ = 2``."""
+    from sklearn.svm import SVC
+
+    return _kernel_machines(SVC(C=1, gamma=2).fit(vectors, labels))
+
+
+def fit_grid_search_svm(vectors: Floats, labels: Labels) -> Linear | KernelMachines:
+    """The better of linear and RBF machines by cross-validation over OpenFace's grid."""
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.svm import SVC, LinearSVC
+
+    folds = split_folds(labels)
+    best: list[tuple[float, Any]] = []
+    for machine, grid in (
+        (LinearSVC(class_weight="balanced"), {"C": _SVM_GRID}),
+        (SVC(), {"C": _SVM_GRID, "gamma": _GAMMA_GRID}),
+    ):
+        if not folds:
+            return fit_linear_svm(vectors, labels)  # nobody has two images: nothing to compare by
+        search = _quietly(GridSearchCV(machine, grid, cv=folds), vectors, labels)
+        best.append((search.best_score_, search.best_estimator_))
+    (linear_score, linear), (radial_score, radial) = best
+    return _linear(linear) if linear_score >= radial_score else _kernel_machines(radial)
+
+
+def fit_gmm(vectors: Floats, labels: Labels) -> Gaussians:
+    """A Gaussian mixture per person, weighed by Bayes' rule.
+
+    OpenFace fits one mixture over everybody, whose components have nothing to do with the names.
+    Variances are kept from vanishing by the spread that images of one person have on average.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    floor = _spread(vectors, labels)
+    means, variances, log_weights, owners = [], [], [], []
+    for person, count in enumerate(np.bincount(labels)):
+        own = vectors[labels == person]
+        if count == 1:
+            means.append(own)
+            variances.append(np.full_like(own, floor))
+            shares = np.ones(1)
+        else:
+            mixture = GaussianMixture(
+                1 + count // _MIXTURE_IMAGES,
+                covariance_type="diag",
+                reg_covar=floor,
+                random_state=0,
+            )
+            _quietly(mixture, own)
+            means.append(mixture.means_)
+            variances.append(mixture.covariances_)
+            shares = mixture.weights_
+        log_weights.append(np.log(np.maximum(shares, 1e-300)) - np.log(labels.max() + 1))
+        owners.append(np.full(len(shares), person))
+    return Gaussians(*(np.concatenate(part) for part in (means, variances, log_weights, owners)))
+
+
+def fit_gaussian_nb(vectors: Floats, labels: Labels) -> Gaussians:
+    """Gaussian naive Bayes, everybody as likely as everybody else beforehand.
+
+    The largest variance is added to each, for people with one image have none of their own.
+    """
+    from sklearn.naive_bayes import GaussianNB
+
+    classes = int(labels.max()) + 1
+    bayes = GaussianNB(priors=np.full(classes, 1 / classes), var_smoothing=1)
+    bayes.fit(vectors, labels)
+    return Gaussians(
+        bayes.theta_, bayes.var_, np.log(bayes.class_prior_), np.arange(classes, dtype=np.int64)
+    )
+
+
+def fit_decision_tree(vectors: Floats, labels: Labels) -> Tree:
+    """A tree of depth 20 at most, as OpenFace's."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    fitted = DecisionTreeClassifier(max_depth=20, random_state=0).fit(vectors, labels)
+    tree = fitted.tree_
+    here = np.arange(tree.node_count)
+    leaf = tree.children_left < 0
+    counts = tree.value[:, 0]
+    best = counts.argmax(axis=1)
+    return Tree(
+        np.where(leaf, here, tree.children_left),
+        np.where(leaf, here, tree.children_right),
+        np.where(leaf, 0, tree.feature).astype(np.int64),
+        tree.threshold.copy(),
+        best,
+        counts[here, best] / counts.sum(axis=1),
+        np.array(counts.shape[1]),
+    )
+
+
+def fit_nearest_mean(vectors: Floats, labels: Labels) -> Linear:
+    """The cosine to each person's mean."""
+    means = class_means(normalise(vectors), labels)
+    return Linear(normalise(means), np.zeros(len(means)))
+
+
+def fit_nearest_neighbours(vectors: Floats, labels: Labels) -> Neighbours:
+    """The three nearest images by cosine; fewer where nobody has as many."""
+    neighbours = min(3, int(np.bincount(labels).max()))
+    classes = int(labels.max()) + 1
+    return Neighbours(normalise(vectors), labels, np.array(classes), np.array(neighbours))
+
+
+FITTERS: dict[str, Callable[[Floats, Labels], Model]] = {
+    "linear-svm": fit_linear_svm,
+    "radial-svm": fit_radial_svm,
+    "grid-search-svm": fit_grid_search_svm,
+    "gmm": fit_gmm,
+    "decision-tree": fit_decision_tree,
+    "gaussian-nb": fit_gaussian_nb,
+    "nearest-mean": fit_nearest_mean,
+    "nearest-neighbours": fit_nearest_neighbours,
+}
+"""By the name that users give. Without hyphens and in any case they are OpenFace's names."""
+
+
+def normalise(vectors: Floats) -> Floats:
+    """Rows scaled to unit length; zero rows stay as they are."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths == 0, 1, lengths))
+
+
+def class_means(vectors: Floats, labels: Labels) -> Floats:
+    """The mean of each class's vectors, (N, D) to (C, D)."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    starts = np.cumsum(counts) - counts
+    return np.asarray(np.add.reduceat(vectors[order], starts, axis=0) / counts[:, None])
+
+
+def split_folds(labels: Labels, folds: int = 5, seed: int = 0) -> list[tuple[Labels, Labels]]:
+    """Training and test rows of each fold; every person stays in every training part.
+
+    The images of each person are dealt out to the folds in turn, in random order. Who has one
+    image is trained on and never tested. Without anybody who has two there are no folds.
+    """
+    counts = np.bincount(labels)
+    folds = min(folds, int(counts.max()))
+    if folds < 2:
+        return []
+    rng = np.random.default_rng(seed)
+    fold = np.empty(len(labels), np.int64)
+    first = rng.integers(folds, size=len(counts))
+    shuffled = rng.permutation(len(labels))
+    order = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    within = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    fold[order] = (first[labels[order]] + within) % folds
+    tested = counts[labels] > 1
+    parts = [(np.flatnonzero((fold != k) | ~tested), fold == k) for k in range(folds)]
+    return [
+        (train, np.flatnonzero(test & tested)) for train, test in parts if (test & tested).any()
+    ]
+
+
+def _spread(vectors: Floats, labels: Labels) -> float:
+    """Mean variance of a coordinate within one person's images."""
+    counts = np.bincount(labels)
+    several = int((counts - 1).sum())
+    if several == 0:
+        return float(vectors.var(axis=0).mean())
+    residues = vectors - class_means(vectors, labels)[labels]
+    return float(np.square(residues).sum() / several / vectors.shape[1]) or 1e-6
+
+
+def _quietly(estimator: Any, *data: Any) -> Any:
+    """Fit; that an optimiser stops at its last iteration is no news for a user."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return estimator.fit(*data)
+
+
+def _linear(machine: Any) -> Linear:
+    weights, bias = machine.coef_, machine.intercept_
+    if len(weights) == 1:  # two people share one hyperplane
+        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+    return Linear(weights, bias)
+
+
+def _kernel_machines(machine: Any) -> KernelMachines:
+    # For two classes scikit-learn turns the sign, so that positive means the second.
+    sign = -1.0 if len(machine.classes_) == 2 else 1.0
+    return KernelMachines(
+        machine.support_vectors_,
+        machine.n_support_.astype(np.int64),
+        sign * machine.dual_coef_,
+        sign * machine.intercept_,
+        np.array(float(machine.gamma)),
+    )

@@ -1,0 +1,296 @@
+"""``facetool classify``: train, infer, evaluate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from facetool.cli import options
+
+if TYPE_CHECKING:
+    from facetool.pipeline.name_faces import NamedPhoto
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _complete_classifier(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from facetool.classification.fit import FITTERS
+
+    return [CompletionItem(name) for name in FITTERS if name.startswith(incomplete.lower())]
+
+
+def _training_options(command: Command) -> Command:
+    for option in (
+        click.option(
+            "--fpir",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            default=0.01,
+            show_default=True,
+            help="Share of strangers that may be given a name.",
+        ),
+        click.option(
+            "--lda-dim", type=click.IntRange(1), metavar="N", help="Reduce to N dimensions by LDA."
+        ),
+        click.option(
+            "--classifier",
+            "kind",
+            default="linear-svm",
+            show_default=True,
+            metavar="NAME",
+            shell_complete=_complete_classifier,
+            help="linear-svm, radial-svm, grid-search-svm, gmm, decision-tree, gaussian-nb, "
+            "nearest-mean or nearest-neighbours.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("classify")
+def command() -> None:
+    """Name the people in photos.
+
+    train learns them from a represent folder, infer names them in photos, evaluate measures how
+    well that goes, strangers included.
+    """
+
+
+@command.command("train")
+@click.argument("reps", type=options.FOLDER)
+@click.option(
+    "-o",
+    "--output",
+    type=_FILE,
+    metavar="FILE",
+    help="The classifier's file; default: REPS/classifier.safetensors.",
+)
+@_training_options
+@options.json_option
+def train(
+    reps: Path, output: Path | None, kind: str, lda_dim: int | None, fpir: float, as_json: bool
+) -> None:
+    """Learn the people of a represent folder, each named as the folder of the photos.
+
+    Prints the cross-validated accuracy. A face that is not alike enough to the person it would
+    be taken for is unknown; from where on is calibrated on people held out of the training.
+    """
+    from facetool.pipeline import classify
+
+    settings = classify.TrainSettings(classify.find_kind(kind), lda_dim, fpir)
+    result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings)
+    _warn(result["warnings"])
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    click.echo(_train_table(result))
+    click.echo(f"name people with: facetool classify infer {result['file']} PHOTO…", err=True)
+
+
+def _train_table(result: dict[str, Any]) -> str:
+    accuracy, threshold = result["accuracy"], result["threshold"]
+    named = "not measured: nobody has two images"
+    if accuracy["accuracy"] is not None:
+        std = f" ± {accuracy['std']:.4f}" if accuracy["std"] is not None else ""
+        folds = "fold" if accuracy["folds"] == 1 else "folds"
+        named = (
+            f"{accuracy['accuracy']:.4f}{std} "
+            f"({accuracy['images']:,} held-out images, {accuracy['folds']} {folds})"
+        )
+    rejection = {
+        "none": "none: every face gets a name",
+        "network": f"below cosine {threshold['cosine']:.3f} (published for the network)",
+        "held-out identities": f"below cosine {threshold['cosine']:.3f} "
+        f"({threshold['people']:,} held-out people, {threshold['fpir']:.3g} of strangers named)",
+    }[threshold["source"]]
+    rows = [
+        ("classifier", result["classifier"]),
+        ("people", f"{result['people']:,} ({result['images']:,} images)"),
+        ("accuracy", named),
+        ("unknown", rejection),
+        ("file", result["file"]),
+    ]
+    return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+@command.command("infer")
+@click.argument("classifier", type=options.FILE)
+@click.argument(
+    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
+)
+@click.option("--multi", is_flag=True, help="Name every face, not only the largest.")
+@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
+@click.option(
+    "--annotate",
+    type=options.NEW_FOLDER,
+    metavar="DIR",
+    help="Write copies of the photos with boxes, names and confidences.",
+)
+@options.weights_option
+@options.device_option
+@options.json_option
+@options.quiet_option
+def infer(
+    classifier: Path,
+    images: tuple[Path, ...],
+    multi: bool,
+    detector: str | None,
+    annotate: Path | None,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Name the people in photos, or in folders of photos.
+
+    Prints each face with its name, or unknown, how sure that is and where it is, from left to
+    right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
+    """
+    from facetool.classification.store import load
+    from facetool.pipeline.embed import resolve_device
+    from facetool.pipeline.name_faces import InferSettings
+    from facetool.pipeline.name_faces import infer as name_people
+    from facetool.weights.load import load_network
+
+    made = load(classifier)
+    settings = InferSettings(multi, detector, annotate, resolve_device(device))
+    network = load_network(made.source.weights or made.source.network, weights)
+    photos, report = name_people(made, images, network, settings, quiet)
+    if as_json:
+        click.echo(json.dumps([photo.as_dict() for photo in photos], indent=2, ensure_ascii=False))
+    else:
+        click.echo(_infer_table(photos))
+    if made.threshold.source == "none":
+        _warn(["this classifier has no rejection threshold, so strangers get a name as well"])
+    if annotate is not None:
+        click.echo(f"annotated copies: {annotate}", err=True)
+    return report.exit_code
+
+
+def _infer_table(photos: list[NamedPhoto]) -> str:
+    rows = [("name", "confidence", "left top right bottom", "image")]
+    for photo in photos:
+        for face in photo.faces:
+            box = " ".join(f"{edge:.0f}" for edge in face.box)
+            rows.append((face.name, f"{face.confidence:.3f}", box, photo.image))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows
+    )
+
+
+@command.command("evaluate")
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="[CLASSIFIER] REPS",
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.option(
+    "--unknown",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR-OR-LIST",
+    help="Strangers: another represent folder, or a text file naming people of REPS.",
+)
+@click.option(
+    "--output",
+    type=options.NEW_FOLDER,
+    metavar="DIR",
+    help="Folder for the results; default: REPS.",
+)
+@_training_options
+@options.json_option
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    unknown: Path | None,
+    output: Path | None,
+    kind: str,
+    lda_dim: int | None,
+    fpir: float,
+    as_json: bool,
+) -> None:
+    """Measure how well people are named and strangers recognised as such.
+
+    With a CLASSIFIER file, on the images of REPS, which it should not have been trained on;
+    people that it does not know are strangers. Without one, by cross-validation: five times, a
+    classifier is trained on four fifths of the images in REPS and tested on the others.
+
+    Writes classification.json and, for 50 people or fewer, confusion.png.
+    """
+    from facetool.pipeline import classify
+
+    *files, reps = paths
+    if len(files) > 1 or not reps.is_dir() or any(not file.is_file() for file in files):
+        raise click.UsageError(
+            "give a represent folder, or a classifier file and a represent folder"
+        )
+    given = click.core.ParameterSource.COMMANDLINE
+    if files and any(
+        context.get_parameter_source(name) == given for name in ("kind", "lda_dim", "fpir")
+    ):
+        raise click.UsageError(
+            "--classifier, --lda-dim and --fpir belong to the training, and the classifier is "
+            "trained already; leave them out, or the file"
+        )
+    settings = classify.TrainSettings(classify.find_kind(kind), lda_dim, fpir)
+    result = classify.evaluate(reps, files[0] if files else None, unknown, settings, output)
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    click.echo(_evaluate_table(result))
+    click.echo(f"written to {output or reps}", err=True)
+
+
+def _evaluate_table(result: dict[str, Any]) -> str:
+    at, strangers = result["at_threshold"], result["strangers"]
+    rows = [
+        ("classifier", f"{result['classifier']}, {result['how']}"),
+        ("people", f"{result['people']:,} ({result['images']:,} images)"),
+        ("accuracy", f"{result['accuracy']:.4f} (closed set: nobody is unknown)"),
+        (
+            "found",
+            f"{at['dir']:.4f} at the classifier's threshold ({at['rejected']:,} taken for "
+            f"strangers, {at['misnamed']:,} for somebody else)",
+        ),
+    ]
+    if strangers:
+        rows.append(
+            (
+                "strangers",
+                f"{strangers['named']:,} of {strangers['images']:,} named "
+                f"(FPIR {strangers['fpir']:.4f}, asked for {at['fpir_asked']:g})",
+            )
+        )
+        rows += [
+            (
+                f"DIR at FPIR {one['fpir']:g}",
+                f"{one['dir']:.4f}" + ("" if one["measurable"] else " (too few strangers)"),
+            )
+            for one in strangers["dir_at_fpir"]
+        ]
+    else:
+        rows.append(("strangers", "none; give some with --unknown DIR-OR-LIST"))
+    lines = [f"{name:<20}{value}" for name, value in rows]
+    if result["confusions"]:
+        lines += ["", "most frequent errors"]
+        lines += [
+            f"{one['images']:>4} {one['person']} taken for {one['answer']}"
+            for one in result["confusions"][:10]
+        ]
+    return "\n".join(lines)
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)

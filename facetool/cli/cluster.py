@@ -1,0 +1,53 @@
+"""``facetool cluster``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+
+
+@click.command("cluster")
+@click.argument("reps", type=options.FOLDER)
+@options.pair_threshold_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV file of group and image; default: REPS/groups.csv.",
+)
+@click.option(
+    "--links",
+    type=options.NEW_FOLDER,
+    metavar="DIR",
+    help="Fill a folder with one folder per group, of links to the crops.",
+)
+@options.json_option
+def command(
+    reps: Path, threshold: float | None, output: Path | None, links: Path | None, as_json: bool
+) -> None:
+    """Group the faces of unknown people.
+
+    Faces are joined while the mean distance between two groups is below the threshold. Where the
+    images lie in people's folders, the agreement with those is reported over all pairs of images.
+    """
+    from facetool.pipeline.group import cluster_folder
+
+    table = output or reps / "groups.csv"
+    result = cluster_folder(reps, threshold, table, links).as_dict()
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(
+        f"{result['images']:,} faces in {result['groups']:,} groups "
+        f"({result['single_images']:,} of one face, the largest of {result['largest']:,}), "
+        f"squared L2 below {result['threshold']:g}"
+    )
+    for name in ("precision", "recall"):
+        if result[f"pair_{name}"] is not None:
+            click.echo(f"pairwise {name} {result[f'pair_{name}']:.4f}")
+    click.echo(f"written to {table}" + (f" and {links}" if links else ""), err=True)

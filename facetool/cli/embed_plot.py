@@ -1,0 +1,30 @@
+"""``facetool embed-plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+
+
+@click.command("embed-plot")
+@click.argument("reps", type=options.FOLDER)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="PNG file; default: REPS/tsne.png.",
+)
+def command(reps: Path, output: Path | None) -> None:
+    """Draw the embeddings of a represent folder as a map in which similar faces lie together.
+
+    The map is made by t-SNE; each person has a colour, and up to 20 people a legend.
+    """
+    from facetool.pipeline.group import embed_plot
+
+    target = output or reps / "tsne.png"
+    drawn = embed_plot(reps, target)
+    click.echo(f"{drawn:,} faces drawn: {target}", err=True)

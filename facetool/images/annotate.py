@@ -1,0 +1,45 @@
+"""Drawing boxes and names on photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from facetool.images.read import RGBImage
+
+_COLOUR = (255, 214, 0)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A box (left, top, right, bottom; pixels) and the text beside it."""
+
+    box: tuple[float, ...]
+    text: str
+
+
+def annotate(image: RGBImage, labels: Sequence[Label]) -> RGBImage:
+    """A copy of a photo with labelled boxes; lines and letters grow with the photo.
+
+    The text stands above its box, or below it where there is no room, and never leaves the
+    photo if it fits in at all.
+    """
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    width, height = picture.size
+    line = max(1, round(min(width, height) / 250))
+    font = ImageFont.load_default(max(11, min(width, height) / 28))
+    for label in labels:
+        left, top, right, bottom = label.box
+        draw.rectangle((left, top, right, bottom), outline=_COLOUR, width=line)
+        text = label.text.replace("_", " ")
+        x0, y0, x1, y1 = draw.textbbox((0, 0), text, font=font)
+        wide, high = x1 - x0 + 2 * line, y1 - y0 + 2 * line
+        x = max(0.0, min(left, width - wide))
+        y = top - high if top >= high else min(bottom, height - high)
+        draw.rectangle((x, y, x + wide, y + high), fill=_COLOUR)
+        draw.text((x + line - x0, y + line - y0), text, fill="black", font=font)
+    return np.asarray(picture)

@@ -1,0 +1,361 @@
+"""``classify train`` and ``classify evaluate``: from represent folders to names and figures."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.classification import classifier as classification
+from facetool.classification.classifier import UNKNOWN, Classifier, Source
+from facetool.classification.figures import FPIRS, confusion_figure, dir_at_fpir
+from facetool.classification.fit import FITTERS, split_folds
+from facetool.classification.store import load, save
+from facetool.errors import FacetoolError, UsageError
+from facetool.files.atomic import atomic_write
+from facetool.pipeline.people import People, pair_threshold, read_people
+
+CLASSIFIER_FILE = "classifier.safetensors"
+FIGURES_FILE = "classification.json"
+CONFUSION_FILE = "confusion.png"
+
+MOST_CONFUSED = 50
+"""People that a confusion picture can show."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a classifier is made.
+
+    Attributes:
+        kind: key of :data:`facetool.classification.fit.FITTERS`.
+        lda_dim: dimensions to keep by LDA; None for no LDA.
+        fpir: false positive identification rate of the rejection threshold, 0…1.
+    """
+
+    kind: str = "linear-svm"
+    lda_dim: int | None = None
+    fpir: float = 0.01
+
+
+def find_kind(name: str) -> str:
+    """A classifier's name, case and hyphens ignored, so that OpenFace's names are known too.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    wanted = name.lower().replace("-", "")
+    for kind in FITTERS:
+        if kind.replace("-", "") == wanted:
+            return kind
+    raise UsageError(f"there is no classifier {name!r}; known are {', '.join(FITTERS)}")
+
+
+def train(reps: Path, output: Path, settings: TrainSettings) -> dict[str, Any]:
+    """Train a classifier on a represent folder and write it to a file.
+
+    Returns:
+        JSON values: what was trained, how well it does, how the threshold was found.
+
+    Raises:
+        FormatError: the folder is damaged.
+        UsageError: there are too few people, or an option does not fit.
+        OutputError: the file cannot be written.
+    """
+    people = read_people(reps)
+    made = _train(people, settings)
+    save(made, output)
+    warnings = []
+    if people.missed:
+        warnings.append(
+            f"{people.missed:,} images whose face was not found are left out of the training"
+        )
+    if not made.source.network:
+        warnings.append(
+            f"{reps} does not say which network made it (no represent.json), so this classifier "
+            "can be evaluated on such folders but cannot name faces in photos"
+        )
+    if made.cross_validation.accuracy is None:
+        warnings.append("nobody has two images, so neither accuracy nor confidence can be measured")
+    warnings += _threshold_warnings(made)
+    return {
+        "classifier": made.kind,
+        "file": str(output),
+        "people": len(made.people),
+        "images": len(people.labels),
+        "lda_dim": settings.lda_dim,
+        "accuracy": asdict(made.cross_validation),
+        "threshold": made.threshold.as_dict(),
+        "network": asdict(made.source),
+        "warnings": warnings,
+    }
+
+
+def _train(people: People, settings: TrainSettings) -> Classifier:
+    published = pair_threshold(people.source)
+    cosine = None
+    if published is not None:
+        # |a - b|² = 2 r² (1 - cosine) for embeddings of about the same length r.
+        length = float(np.square(people.prepared()).sum(axis=1).mean())
+        cosine = 1 - published.squared_l2 / (2 * length)
+    return classification.train(
+        people.vectors,
+        people.labels,
+        people.names,
+        people.source,
+        settings.kind,
+        settings.lda_dim,
+        settings.fpir,
+        cosine,
+    )
+
+
+def _threshold_warnings(made: Classifier) -> list[str]:
+    few = f"with {len(made.people)} people no rejection threshold can be calibrated (5 are needed)"
+    if made.threshold.source == "network":
+        return [
+            f"{few}; the network's published one is used, so how many strangers get named "
+            "is not known"
+        ]
+    if made.threshold.source == "none":
+        return [f"{few}, and none is published for this network: every stranger gets a name"]
+    return []
+
+
+def check_source(wanted: Source, given: Source, what: str) -> None:
+    """Refuse embeddings of another network than the classifier was trained on.
+
+    Raises:
+        UsageError: network, weights or flip differ.
+    """
+    if not (wanted.network and given.network):
+        return
+    if wanted.network != given.network or wanted.sha256 != given.sha256:
+        raise UsageError(
+            f"{what} comes from {_name(given)}, but the classifier was trained on embeddings "
+            f"of {_name(wanted)}; use that, or train a classifier for this one"
+        )
+    if wanted.flip != given.flip:
+        raise UsageError(
+            f"{what} was made with --flip {given.flip}, but the classifier was trained on "
+            f"embeddings made with --flip {wanted.flip}"
+        )
+
+
+def _name(source: Source) -> str:
+    return f"{source.weights or source.network} (sha256 {source.sha256[:8] or 'unknown'}…)"
+
+
+def evaluate(
+    reps: Path,
+    classifier: Path | None = None,
+    unknown: Path | None = None,
+    settings: TrainSettings | None = None,
+    output: Path | None = None,
+) -> dict[str, Any]:
+    """Measure a classifier file on a represent folder, or cross-validate on the folder itself.
+
+    Strangers are the people of ``unknown`` and, for a classifier file, everybody it does not
+    know. Writes ``classification.json`` and, for few people, ``confusion.png``.
+
+    Args:
+        reps: a represent folder.
+        classifier: a file of :func:`train`; without it, five folds are trained and tested.
+        unknown: another represent folder, or a text file that names people of ``reps``, one a
+            line, who are then strangers.
+        settings: of the training, where there is no file.
+        output: where the files go; ``reps`` unless given.
+
+    Returns:
+        The document that ``classification.json`` holds.
+
+    Raises:
+        FormatError: an input is damaged.
+        UsageError: inputs do not go together.
+        FacetoolError: there is nothing to measure.
+        OutputError: a file cannot be written.
+    """
+    people = read_people(reps)
+    made = load(classifier) if classifier else None
+    if made is not None:
+        check_source(made.source, people.source, str(reps))
+        _check_size(made, people, reps)
+    strangers = np.zeros(len(people.labels), bool)
+    if unknown is not None and unknown.is_file():
+        strangers = people.having(_read_list(unknown, people))
+    if made is not None:
+        strangers |= ~people.having(made.people)
+    stranger_vectors = people.vectors[strangers]
+    if unknown is not None and unknown.is_dir():
+        stranger_vectors = np.concatenate(
+            [stranger_vectors, _other_people(unknown, made, people).vectors]
+        )
+    if strangers.all():
+        raise FacetoolError(
+            f"none of the people in {reps} is one that the classifier knows; are the folders "
+            "named alike?"
+        )
+    known = people.only(~strangers)
+    if made is not None:
+        outcome = _measure(made, known, stranger_vectors)
+    else:
+        outcome = _cross_validate(known, stranger_vectors, settings or TrainSettings())
+    result = outcome.as_dict()
+    result["provenance"] = {k: v for k, v in people.provenance.items() if k != "missed_faces"}
+    folder = output or reps
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic_write(folder / FIGURES_FILE, "w", encoding="utf-8") as file:
+        file.write(text)
+    shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
+    if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
+        figure = confusion_figure(outcome.truth, outcome.answers, list(dict.fromkeys(shown)))
+        with atomic_write(folder / CONFUSION_FILE) as file:
+            figure.savefig(file, format="png", dpi=150)
+    return result
+
+
+def _check_size(made: Classifier, people: People, reps: Path) -> None:
+    if made.means.shape[1] != people.vectors.shape[1]:
+        raise UsageError(
+            f"{reps} has embeddings of {people.vectors.shape[1]} numbers, but the classifier was "
+            f"trained on {made.means.shape[1]}"
+        )
+
+
+def _read_list(path: Path, people: People) -> set[str]:
+    """The names in a text file; all must be people of the folder."""
+    lines = path.read_text("utf-8", errors="surrogateescape").splitlines()
+    names = {line.strip().rstrip("/") for line in lines if line.strip()}
+    absent = sorted(names - set(people.names))
+    if absent:
+        raise UsageError(
+            f"{path}: {absent[0]!r} is nobody in this folder; the list has one name a line, "
+            "as the folders of the photos are called"
+        )
+    return names
+
+
+def _other_people(folder: Path, made: Classifier | None, people: People) -> People:
+    """A folder of strangers, without those who are known after all."""
+    others = read_people(folder)
+    check_source(made.source if made else people.source, others.source, str(folder))
+    if others.vectors.shape[1] != people.vectors.shape[1]:
+        raise UsageError(
+            f"{folder} has embeddings of {others.vectors.shape[1]} numbers where the others "
+            f"have {people.vectors.shape[1]}"
+        )
+    strangers = ~others.having(made.people if made else people.names)
+    if not strangers.any():
+        raise UsageError(f"--unknown {folder}: everybody in it is known to the classifier")
+    return others.only(strangers)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Answers for known people and strangers, each by one classifier or by several folds."""
+
+    kind: str
+    fpir: float
+    people: int
+    how: str
+    truth: list[str]
+    closed: NDArray[np.bool_]
+    likeness: NDArray[np.float64]
+    answers: list[str]
+    strangers: NDArray[np.float64]
+    named: NDArray[np.bool_]
+
+    def as_dict(self) -> dict[str, Any]:
+        found = np.array([a == t for a, t in zip(self.answers, self.truth, strict=True)])
+        rejected = sum(answer == UNKNOWN for answer in self.answers)
+        strangers: dict[str, Any] | None = None
+        if len(self.strangers):
+            strangers = {
+                "images": len(self.strangers),
+                "named": int(self.named.sum()),
+                "fpir": float(self.named.mean()),
+                "dir_at_fpir": [
+                    dir_at_fpir(self.likeness, self.closed, self.strangers, fpir) for fpir in FPIRS
+                ],
+            }
+        return {
+            "classifier": self.kind,
+            "how": self.how,
+            "people": self.people,
+            "images": len(self.truth),
+            "accuracy": float(self.closed.mean()),
+            "at_threshold": {
+                "fpir_asked": self.fpir,
+                "dir": float(found.mean()),
+                "misnamed": len(found) - int(found.sum()) - rejected,
+                "rejected": rejected,
+            },
+            "strangers": strangers,
+            "confusions": self._confusions(),
+        }
+
+    def _confusions(self) -> list[dict[str, Any]]:
+        """Who was taken for whom, the most frequent first."""
+        pairs = zip(self.truth, self.answers, strict=True)
+        counts = Counter((truth, answer) for truth, answer in pairs if truth != answer)
+        return [
+            {"person": truth, "answer": answer, "images": number}
+            for (truth, answer), number in counts.most_common(100)
+        ]
+
+
+def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) -> _Outcome:
+    answers = made.answer(known.vectors)
+    of_strangers = made.answer(strangers)
+    truth = [known.names[label] for label in known.labels]
+    closed = np.array([made.people[b] == t for b, t in zip(answers.best, truth, strict=True)], bool)
+    return _Outcome(
+        made.kind,
+        made.threshold.fpir,
+        len(made.people),
+        "classifier file",
+        truth,
+        closed,
+        answers.likeness,
+        made.names(answers),
+        of_strangers.likeness,
+        of_strangers.known,
+    )
+
+
+def _cross_validate(
+    known: People, strangers: NDArray[np.float32], settings: TrainSettings
+) -> _Outcome:
+    folds = split_folds(known.labels)
+    if not folds:
+        raise FacetoolError(
+            "nobody has two images, so there is nothing to train and test on; "
+            "give a classifier file, or a folder with more images"
+        )
+    parts = []
+    for rows, held_out in folds:
+        training, test = (_chosen(known, chosen) for chosen in (rows, held_out))
+        parts.append(_measure(_train(training, settings), test, strangers))
+    return _Outcome(
+        settings.kind,
+        settings.fpir,
+        len(known.names),
+        f"{len(folds)}-fold cross-validation",
+        [name for part in parts for name in part.truth],
+        np.concatenate([part.closed for part in parts]),
+        np.concatenate([part.likeness for part in parts]),
+        [name for part in parts for name in part.answers],
+        np.concatenate([part.strangers for part in parts]),
+        np.concatenate([part.named for part in parts]),
+    )
+
+
+def _chosen(people: People, rows: NDArray[np.int64]) -> People:
+    chosen = np.zeros(len(people.labels), bool)
+    chosen[rows] = True
+    return people.only(chosen)

@@ -1,0 +1,259 @@
+"""``classify infer``: raw photos in, names out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from facetool.alignment.recipes import Recipe, override
+from facetool.classification.classifier import Classifier, Source
+from facetool.detection.face import Box
+from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
+from facetool.files.atomic import atomic_write
+from facetool.images.annotate import Label, annotate
+from facetool.images.folder import list_images
+from facetool.images.read import RGBImage, read_image
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.classify import check_source
+from facetool.pipeline.crop_faces import FaceCropper
+from facetool.pipeline.embed import Embedder
+from facetool.pipeline.progress import progress_bar
+from facetool.pipeline.report import Report
+
+_PHOTOS_AT_ONCE = 8
+"""Photos whose faces go through the network together; large photos are not held for longer."""
+
+
+@dataclass(frozen=True)
+class NamedFace:
+    """A face of a photo and who it is.
+
+    Attributes:
+        name: of the person, or ``unknown``.
+        confidence: of the name, 0…1.
+        likeness: cosine to the most likely person's mean.
+        box: where it is, pixels of the upright photo.
+    """
+
+    name: str
+    confidence: float
+    likeness: float
+    box: Box
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "name": self.name,
+            "confidence": round(self.confidence, 6),
+            "box": [round(edge, 2) for edge in self.box],
+            "likeness": round(self.likeness, 6),
+        }
+
+
+@dataclass(frozen=True)
+class NamedPhoto:
+    """A photo and its faces, from left to right; ``error`` where it could not be used."""
+
+    image: str
+    faces: list[NamedFace] = field(default_factory=list)
+    error: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        document = {"image": self.image, "faces": [face.as_dict() for face in self.faces]}
+        return {**document, "error": self.error} if self.error else document
+
+
+@dataclass(frozen=True)
+class InferSettings:
+    """How photos are read.
+
+    Attributes:
+        multi: name every face, not only the largest.
+        detector: instead of the one that the training's crops were made with.
+        annotate: folder for copies of the photos with boxes and names.
+        device: where the network runs.
+    """
+
+    multi: bool = False
+    detector: str | None = None
+    annotate: Path | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
+    """Refuse another network than the classifier was trained on.
+
+    Raises:
+        UsageError: it is another, or the classifier does not say which it was.
+    """
+    source = classifier.source
+    if not source.network:
+        raise UsageError(
+            "this classifier does not know which network it belongs to; train it on a folder "
+            "that facetool represent made"
+        )
+    given = Source(
+        network.architecture, network.weights_name, network.weights_sha256, flip=source.flip
+    )
+    check_source(source, given, "the network")
+
+
+def infer(
+    classifier: Classifier,
+    images: Sequence[Path],
+    network: EmbeddingNetwork,
+    settings: InferSettings,
+    quiet: bool = False,
+) -> tuple[list[NamedPhoto], Report]:
+    """Name the people in photos.
+
+    Args:
+        classifier: from :func:`facetool.classification.store.load`.
+        images: photos, or folders of them.
+        network: the one that the classifier was trained on.
+        settings: faces, detector, annotation, device.
+        quiet: no progress bar.
+
+    Returns:
+        The photos in order, and what became of them.
+
+    Raises:
+        UsageError: the network is another, or a folder has no images.
+        FormatError: the classifier's crop recipe is damaged.
+        OutputError: an annotated copy cannot be written.
+    """
+    check_network(classifier, network)
+    photos = _expand(images)
+    crop = Recipe.from_dict(classifier.source.recipe).crop
+    if not crop.same_picture(network.recipe.crop):
+        raise FormatError(
+            f"the classifier was trained on crops made as '{crop}', which is not "
+            f"what {network.architecture} takes ('{network.recipe.crop}')"
+        )
+    cropper = FaceCropper(
+        override(crop, detector=settings.detector),
+        select="all" if settings.multi else "largest",
+    )
+    embedder = Embedder(network, settings.device, flip=classifier.source.flip)
+    if embedder.size != classifier.means.shape[1]:
+        raise FormatError(
+            f"the classifier takes embeddings of {classifier.means.shape[1]} "
+            f"numbers; {network.architecture} makes {embedder.size}"
+        )
+    copies = _copy_names(photos, settings.annotate)
+    report = Report()
+    named: list[NamedPhoto] = []
+    with progress_bar("infer", len(photos), 0, quiet) as bar:
+        for chunk in _chunks(photos):
+            for path, photo, image in _infer_chunk(chunk, classifier, cropper, embedder):
+                if photo.error:
+                    report.failed(photo.image, photo.error)
+                else:
+                    report.done("named")
+                if image is not None and settings.annotate is not None:
+                    _write_copy(copies[path], image, photo.faces)
+                named.append(photo)
+                bar.update()
+    return named, report
+
+
+def _expand(images: Sequence[Path]) -> list[Path]:
+    """The photos, folders replaced by what is in them; none twice."""
+    photos: dict[Path, None] = {}
+    for path in images:
+        if path.is_dir():
+            names = list_images(path).names
+            if not names:
+                raise UsageError(f"there are no images in {path}")
+            photos.update(dict.fromkeys(path / name for name in names))
+        else:
+            photos[path] = None
+    return list(photos)
+
+
+def _chunks(photos: Sequence[Path]) -> Iterator[list[Path]]:
+    waiting = iter(photos)
+    while chunk := list(islice(waiting, _PHOTOS_AT_ONCE)):
+        yield chunk
+
+
+def _infer_chunk(
+    paths: Sequence[Path], classifier: Classifier, cropper: FaceCropper, embedder: Embedder
+) -> list[tuple[Path, NamedPhoto, RGBImage | None]]:
+    found, errors, crops = {}, {}, []
+    for path in paths:
+        try:
+            image = read_image(path)
+            faces = cropper.crops(image)
+            if not faces:
+                raise ImageError("no face found; --detector cnn or a larger photo may help")
+        except ImageError as error:
+            errors[path] = str(error)
+            continue
+        except FacetoolError:
+            raise
+        except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
+            errors[path] = " ".join(f"cannot be searched for faces: {error}".split())
+            continue
+        faces.sort(key=lambda face: face.box.center)
+        found[path] = (image, [face.box for face in faces])
+        crops += [face.image for face in faces]
+    named: Iterator[NamedFace] = iter(())
+    if crops:
+        boxes = [box for _, of_photo in found.values() for box in of_photo]
+        answers = classifier.answer(embedder.embed(np.stack(crops)))
+        named = map(
+            NamedFace,
+            classifier.names(answers),
+            answers.confidence.tolist(),
+            answers.likeness.tolist(),
+            boxes,
+        )
+    results: list[tuple[Path, NamedPhoto, RGBImage | None]] = []
+    for path in paths:
+        if path in errors:
+            results.append((path, NamedPhoto(str(path), error=errors[path]), None))
+        else:
+            image, boxes = found[path]
+            results.append((path, NamedPhoto(str(path), list(islice(named, len(boxes)))), image))
+    return results
+
+
+def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
+    """Where the annotated copies go; photos of one name are numbered.
+
+    Raises:
+        UsageError: a copy would replace its photo.
+    """
+    if folder is None:
+        return {}
+    copies: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for photo in photos:
+        name, number = f"{photo.stem}.png", 2
+        while name in taken:
+            name, number = f"{photo.stem}-{number}.png", number + 1
+        taken.add(name)
+        copies[photo] = folder / name
+    originals = {photo.resolve() for photo in photos}
+    for copy in copies.values():
+        if copy.resolve() in originals:
+            raise UsageError(f"--annotate {folder}: {copy.name} would replace the photo itself")
+    return copies
+
+
+def _write_copy(path: Path, image: RGBImage, faces: Sequence[NamedFace]) -> None:
+    import cv2
+
+    labels = [Label(tuple(face.box), f"{face.name} {face.confidence:.0%}") for face in faces]
+    drawn = annotate(image, labels)
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    with atomic_write(path) as file:
+        file.write(encoded.tobytes())

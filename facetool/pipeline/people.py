@@ -1,0 +1,134 @@
+"""A represent folder as people: whose embeddings they are, and from which network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.classification.classifier import Source, prepare
+from facetool.errors import FacetoolError, FormatError
+from facetool.files.embeddings import read_embeddings
+from facetool.weights.catalogue import CATALOGUE
+from facetool.weights.catalogue import Threshold as PairThreshold
+
+
+@dataclass(frozen=True)
+class People:
+    """Embeddings by person.
+
+    Attributes:
+        names: C names, sorted.
+        labels: int64 (N,), the number of each image's person.
+        vectors: float32 (N, D) as the network gives them.
+        images: N image paths as in ``labels.csv``.
+        source: the network.
+        missed: images left out because their face was not found.
+        provenance: ``represent.json``, or empty.
+    """
+
+    names: list[str]
+    labels: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    images: list[str]
+    source: Source
+    missed: int
+    provenance: dict[str, Any]
+
+    def prepared(self) -> NDArray[np.float64]:
+        """The embeddings as the network compares them."""
+        return prepare(self.vectors, self.source)
+
+    def only(self, rows: NDArray[np.bool_]) -> People:
+        """Some of the images, and the people they show."""
+        kept, labels = np.unique(self.labels[rows], return_inverse=True)
+        images = [image for image, keep in zip(self.images, rows, strict=True) if keep]
+        return People(
+            [self.names[k] for k in kept],
+            labels.astype(np.int64),
+            self.vectors[rows],
+            images,
+            self.source,
+            self.missed,
+            self.provenance,
+        )
+
+    def having(self, names: Collection[str]) -> NDArray[np.bool_]:
+        """Which images show one of these people."""
+        wanted = np.array([name in names for name in self.names], bool)
+        return np.asarray(wanted[self.labels])
+
+
+def read_people(reps: Path) -> People:
+    """Read a represent folder; a person is named by the folder an image lies in.
+
+    Images whose face was missed, and which were cut around their centre, are left out.
+
+    Raises:
+        FormatError: the folder is damaged, or images lie in no person's folder.
+    """
+    embeddings = read_embeddings(reps)
+    missed = embeddings.missed_faces
+    kept = np.array([name not in missed for name in embeddings.names], bool)
+    images = [name for name in embeddings.names if name not in missed]
+    if not images:
+        raise FacetoolError(f"{reps} has no image with a face that was found")
+    folders = [PurePosixPath(image).parent for image in images]
+    for image, folder in zip(images, folders, strict=True):
+        if not folder.name:
+            raise FormatError(
+                f"{reps}: {image} lies in no person's folder; the photos must be sorted as "
+                "ROOT/<person>/<image> before facetool align"
+            )
+    # Two people of one name, in different places, keep their whole path.
+    places: dict[str, set[str]] = {}
+    for folder in folders:
+        places.setdefault(folder.name, set()).add(str(folder))
+    owners = [f.name if len(places[f.name]) == 1 else str(f) for f in folders]
+    names, labels = np.unique(owners, return_inverse=True)
+    return People(
+        names.tolist(),
+        labels.astype(np.int64),
+        embeddings.vectors[kept],
+        images,
+        read_source(embeddings.provenance),
+        int((~kept).sum()),
+        embeddings.provenance,
+    )
+
+
+def read_source(provenance: dict[str, Any]) -> Source:
+    """What ``represent.json`` says of the network; OpenFace's own folders say nothing.
+
+    Raises:
+        FormatError: its fields are not of the right types.
+    """
+    if not provenance:
+        return Source()
+    weights = provenance.get("weights")
+    weights = weights if isinstance(weights, dict) else {}
+    texts = {
+        "network": provenance.get("network", ""),
+        "weights": weights.get("name", ""),
+        "sha256": weights.get("sha256", ""),
+        "flip": provenance.get("flip", "none"),
+    }
+    recipe, unit_length = provenance.get("recipe", {}), provenance.get("unit_length", True)
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            raise FormatError(f"represent.json: {key} is not a text")
+    if not isinstance(recipe, dict) or not isinstance(unit_length, bool):
+        raise FormatError("represent.json: recipe or unit_length is not what it should be")
+    return Source(**texts, recipe=recipe, unit_length=unit_length)
+
+
+def pair_threshold(source: Source) -> PairThreshold | None:
+    """The published threshold between two photos, where it applies to these embeddings."""
+    published = CATALOGUE.get(source.weights)
+    if published is None or source.flip != "none":
+        return None
+    return published.threshold
