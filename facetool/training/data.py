@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -57,16 +57,18 @@ class TrainingSet:
         if self._records is not None:
             known = self._records.labels != NO_LABEL
             self._keys = self._records.keys[known]
-            labels: NDArray[Any] = self._records.labels[known]
-            self.unlabelled = int(len(known) - len(labels))
+            people, numbers = np.unique(self._records.labels[known], return_inverse=True)
+            self.identities = tuple(str(label) for label in people)
+            self.unlabelled = len(known) - len(numbers)
         else:
             self._names = [name for name in source.names if "/" in name]
-            labels = np.array([name.rpartition("/")[0] for name in self._names], dtype=object)
-            self.unlabelled = len(source.names) - len(self._names)
-        if not len(labels):
+            folders = [name.rpartition("/")[0] for name in self._names]
+            self.identities = tuple(sorted(set(folders)))
+            number = {folder: place for place, folder in enumerate(self.identities)}
+            numbers = np.fromiter((number[folder] for folder in folders), np.int64, len(folders))
+            self.unlabelled = len(source.names) - len(numbers)
+        if not len(numbers):
             raise UsageError(f"{path} holds no images with identities (PERSON/IMAGE)")
-        names, numbers = np.unique(labels, return_inverse=True)
-        self.identities = tuple(str(name) for name in names)
         self.labels: Indices = numbers.astype(np.int64)
         self.size = self._first_size()
 
@@ -127,8 +129,9 @@ class TrainingSet:
 def decode(data: bytes) -> RGBImage:
     """Decode an image as :func:`~facetool.images.read.decode_image` does, the usual ones faster.
 
-    OpenCV lets other threads run while it decodes. Some of its versions fill truncated images
-    with grey, so only files with an end are given to it.
+    The pixels are the same, but for CMYK, which is rounded otherwise. OpenCV lets other threads
+    run while it decodes. Some of its versions fill truncated images with grey, so only files
+    with an end are given to it.
 
     Raises:
         ImageError: it is no image, or damaged.
