@@ -46,6 +46,8 @@ def test_sgd_is_the_formula_it_states():
 
 
 def test_adam_has_the_settings_of_torch7():
-    (group,) = create_optimizer("adam", [nn.Linear(2, 2, bias=False)], 1e-3, 0.9, 0, False).param_groups
+    (group,) = create_optimizer(
+        "adam", [nn.Linear(2, 2, bias=False)], 1e-3, 0.9, 0, False
+    ).param_groups
     assert (group["lr"], group["betas"], group["eps"]) == (1e-3, (0.9, 0.999), 1e-8)
     assert group["weight_decay"] == 0

@@ -1,0 +1,270 @@
+"""``facetool train``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facetool.cli import options
+
+LOSSES = (
+    "softmax",
+    "sphereface",
+    "cosineface",
+    "arcface",
+    "combined",
+    "triplet",
+    "angular-triplet",
+)
+
+
+def _assignments(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any]:
+    found = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"expected KEY=VALUE, got {value!r}")
+        try:
+            found[key.replace("-", "_")] = json.loads(text)
+        except ValueError:
+            found[key.replace("-", "_")] = text
+    return found
+
+
+def _steps(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...]:
+    try:
+        return tuple(int(step) for step in value.split(",")) if value else ()
+    except ValueError:
+        raise click.BadParameter(f"expected whole numbers like 1000,2000, got {value!r}") from None
+
+
+@click.command("train")
+@click.argument("data", type=options.IMAGES)
+@click.argument("output", type=options.NEW_FOLDER)
+@click.option("--network", default="", metavar="NAME", help="Architecture to train from scratch.")
+@click.option(
+    "--network-option",
+    "network_options",
+    multiple=True,
+    callback=_assignments,
+    metavar="KEY=VALUE",
+    help="Change its definition, e.g. embedding_size=256; may be repeated.",
+)
+@click.option(
+    "--from",
+    "start",
+    default="",
+    metavar="NAME|FILE",
+    help="Fine-tune these weights instead: a catalogue name or any readable file.",
+)
+@click.option("--loss", type=click.Choice(LOSSES), required=True, help="What to minimise.")
+@click.option(
+    "--loss-option",
+    "loss_options",
+    multiple=True,
+    callback=_assignments,
+    metavar="KEY=VALUE",
+    help="Set one of its parameters, e.g. margin=0.35 or scale=64; may be repeated.",
+)
+@click.option("--steps", type=click.IntRange(1), required=True, help="Updates of the weights.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=128,
+    show_default=True,
+    help="Images per pass (and per process under torchrun).",
+)
+@click.option(
+    "--people",
+    type=click.IntRange(2),
+    default=15,
+    show_default=True,
+    help="With a triplet loss: people per pass.",
+)
+@click.option(
+    "--images-per-person",
+    type=click.IntRange(2),
+    default=20,
+    show_default=True,
+    help="With a triplet loss: images of each of them.",
+)
+@click.option(
+    "--accumulate",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Passes per update.",
+)
+@click.option("--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True)
+@click.option(
+    "--lr",
+    "learning_rate",
+    type=click.FloatRange(0, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Highest learning rate.",
+)
+@click.option("--momentum", type=click.FloatRange(0, 1), default=0.9, show_default=True)
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(0),
+    default=5e-4,
+    show_default=True,
+    help="Of kernels and matrices; not of biases, batch normalisation and PReLU.",
+)
+@click.option("--decay-all", is_flag=True, help="Decay those too, as InsightFace did in 2018.")
+@click.option(
+    "--schedule",
+    type=click.Choice(["constant", "step", "cosine", "polynomial"]),
+    default="constant",
+    show_default=True,
+    help="How the learning rate falls.",
+)
+@click.option(
+    "--lr-steps",
+    "milestones",
+    callback=_steps,
+    metavar="N,N...",
+    help="With 'step': after how many steps it falls.",
+)
+@click.option(
+    "--lr-factor",
+    "factor",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="With 'step': by which factor.",
+)
+@click.option(
+    "--lr-power",
+    "power",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="With 'polynomial': (1 - progress) to this power.",
+)
+@click.option(
+    "--warmup",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Steps over which the learning rate first rises.",
+)
+@click.option(
+    "--clip-norm",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Largest norm of the gradient; 0 for any.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the passes; weights stay float32.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--eval",
+    "bins",
+    multiple=True,
+    type=options.FILE,
+    metavar="FILE.bin",
+    help="Verify on InsightFace's set; may be repeated.",
+)
+@click.option(
+    "--eval-pairs",
+    type=options.FILE,
+    metavar="FILE",
+    help="Verify on pairs in LFW's format, crops in --eval-crops.",
+)
+@click.option("--eval-crops", type=options.FOLDER, help="Aligned crops of those pairs.")
+@click.option(
+    "--eval-every",
+    "evaluate_every",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    help="Steps between evaluations.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Steps between checkpoints.",
+)
+@click.option(
+    "--log-every",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Steps between rows of the log.",
+)
+@options.device_option
+@click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")
+@options.jobs_option
+@click.option("--any-crop", is_flag=True, help="Take crops that another recipe made.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="There must be a run in OUTPUT to continue; --steps may differ from its own.",
+)
+@click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds a run already.")
+@options.quiet_option
+def command(
+    data: Path,
+    output: Path,
+    bins: tuple[Path, ...],
+    eval_pairs: Path | None,
+    eval_crops: Path | None,
+    evaluate_every: int,
+    checkpoint_every: int,
+    log_every: int,
+    device: str,
+    compiled: bool,
+    jobs: int | None,
+    any_crop: bool,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    **run: Any,
+) -> int:
+    """Train a network on the identities under DATA: a folder of crops or a .rec file.
+
+    Writes model.safetensors, which 'represent --weights' takes, best.safetensors (of the best
+    evaluation), log.csv, training.png and checkpoint.pt to OUTPUT. A run that was stopped, by
+    Ctrl-C or SIGTERM too, continues with the same command. On several GPUs:
+    torchrun --nproc-per-node N -m facetool train ...
+    """
+    from facetool.pipeline.embed import resolve_device
+    from facetool.pipeline.train import TrainSettings, train
+    from facetool.pipeline.verify import collect_pairs
+    from facetool.training.config import TrainConfig
+
+    config = TrainConfig(**run)
+    settings = TrainSettings(
+        resolve_device(device),
+        collect_pairs(bins, eval_pairs, eval_crops),
+        evaluate_every,
+        checkpoint_every,
+        log_every,
+        jobs,
+        compiled,
+        any_crop,
+        resume,
+        overwrite,
+        quiet,
+    )
+    report = train(data, output, config, settings)
+    print(f"{output}: {report}", file=sys.stderr)
+    return report.exit_code

@@ -1,0 +1,409 @@
+"""The ``train`` stage: from aligned crops with identities to a network's weights."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from facetool._version import __version__
+from facetool.alignment.recipes import Crop
+from facetool.errors import FormatError, UsageError
+from facetool.evaluation.plot import save as save_figure
+from facetool.files.atomic import atomic_write
+from facetool.files.lock import sole_writer
+from facetool.files.manifest import ALIGN_JSON, read_json
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.registry import create
+from facetool.pipeline.pool import available_cores
+from facetool.pipeline.progress import progress_bar
+from facetool.pipeline.report import Report
+from facetool.pipeline.verify import PairSet, verify
+from facetool.training.checkpoint import (
+    load_checkpoint,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+)
+from facetool.training.config import TrainConfig
+from facetool.training.data import IdentitySampler, Loader, PlainSampler, Sampler, TrainingSet
+from facetool.training.distributed import Place, join
+from facetool.training.figure import training_figure
+from facetool.training.log import LogRow, TrainLog
+from facetool.training.losses import LOSSES, create_loss
+from facetool.training.meter import Meter
+from facetool.training.stepper import Stepper
+from facetool.weights import safetensors
+from facetool.weights.load import load_network
+
+CHECKPOINT = "checkpoint.pt"
+MODEL = "model.safetensors"
+BEST = "best.safetensors"
+LOG = "log.csv"
+PICTURE = "training.png"
+EVENTS = "events"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a run is carried out; none of it decides the resulting weights.
+
+    Attributes:
+        device: where to train; with torchrun, the kind of device.
+        pairs: sets to verify on.
+        evaluate_every: steps between evaluations; one follows the last step in any case.
+        checkpoint_every: steps between checkpoints.
+        log_every: steps between rows of the log.
+        jobs: threads that decode crops, all processes of this machine together.
+        compiled: run the network through ``torch.compile``.
+        any_crop: take crops that were made by another recipe.
+        resume: insist that there is a run to continue; its number of steps may then differ.
+        overwrite: start anew where there is one.
+        quiet: no progress bar.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    pairs: Sequence[PairSet] = ()
+    evaluate_every: int = 2000
+    checkpoint_every: int = 500
+    log_every: int = 20
+    jobs: int | None = None
+    compiled: bool = False
+    any_crop: bool = False
+    resume: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+
+
+def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings) -> Report:
+    """Train a network on the identities under ``data``.
+
+    Writes ``model.safetensors``; with sets to verify on, ``best.safetensors``, the network of
+    the best evaluation; ``log.csv``, ``training.png`` and ``checkpoint.pt``. A run that was
+    stopped is continued by the next one with the same settings; a finished one is left as it is.
+
+    Started by torchrun, each process takes its share of every batch size given: the batches of
+    all of them together make one update.
+
+    Args:
+        data: folder ``<person>/<crop>`` or ``.rec`` file.
+        output: where the files go.
+        config: what decides the outcome.
+        settings: the rest.
+
+    Raises:
+        UsageError: data, output and settings do not go together.
+        FacetoolError: the loss is no longer a finite number.
+        KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
+        OutputError: a file cannot be written.
+    """
+    with ExitStack() as stack:
+        place = stack.enter_context(join(settings.device))
+        if place.first:
+            stack.enter_context(sole_writer(output))
+        return _Run(data, output, config, settings, place).run()
+
+
+class _Run:
+    """One process's part of a run, from the first step or a checkpoint to the last."""
+
+    def __init__(
+        self, data: Path, output: Path, config: TrainConfig, settings: TrainSettings, place: Place
+    ) -> None:
+        self._output, self._config, self._settings, self._place = output, config, settings, place
+        self._checkpoint = output / CHECKPOINT
+        state = self._find_checkpoint()
+        torch.manual_seed(config.seed)
+        self._network = _create_network(config)
+        if not settings.any_crop:
+            _check_crops(data, self._network)
+        self._data = TrainingSet(data)
+        _check_size(self._data, self._network.recipe.crop)
+        options = {"seed": config.seed, **config.loss_options}
+        self._loss = create_loss(
+            config.loss, self._network.embedding_size, self._data.classes, **options
+        )
+        self._sampler = _create_sampler(config, self._data, place)
+        self._stepper = Stepper(self._network, self._loss, config, place, settings.compiled)
+        self._meter = Meter(place, scaled=config.dtype == "float16")
+        self._threads = max((settings.jobs or available_cores()) // place.size, 1)
+        self._step = 0
+        self._best = 0.0
+        torch.manual_seed(config.seed + place.rank)
+        if state is not None:
+            self._restore(state)
+
+    def run(self) -> Report:
+        """Train to the end."""
+        config, place = self._config, self._place
+        report = Report()
+        if self._step >= config.steps and (self._output / MODEL).is_file():
+            report.done("steps already there", self._step)
+            return report
+        begun = self._step
+        with ExitStack() as stack:
+            log = stack.enter_context(self._open_log()) if place.first else None
+            stop = stack.enter_context(_stop_requests())
+            if log is not None and self._step == 0 and self._settings.pairs:
+                log.add(self._before_training())
+            quiet = self._settings.quiet or not place.first
+            bar = stack.enter_context(
+                progress_bar("train", config.steps, self._step, quiet, unit="step")
+            )
+            batches = stack.enter_context(
+                Loader(
+                    self._data,
+                    self._sampler.stream(self._step * config.accumulate),
+                    self._threads,
+                    config.seed,
+                    pinned=place.device.type == "cuda",
+                )
+            )
+            clock = time.perf_counter()
+            while self._step < config.steps:
+                passes = [next(batches) for _ in range(config.accumulate)]
+                rate = config.rate.at(self._step)
+                result = self._stepper.step([(b.pixels, b.labels) for b in passes], rate)
+                self._step += 1
+                now = time.perf_counter()
+                images = sum(len(b.labels) for b in passes)
+                skipped = sum(b.skipped for b in passes)
+                self._meter.add(self._step, rate, result, images, skipped, now - clock)
+                clock = now
+                stopped = place.any(stop.is_set())
+                if self._pause(log, rate, stopped, bar):
+                    clock = time.perf_counter()
+                bar.update()
+                if stopped:
+                    raise KeyboardInterrupt
+            if log is not None:
+                self._finish(log.rows)
+                for name, reason in batches.damaged.items():
+                    report.failed(name, reason)
+        report.done("steps", self._step - begun)
+        return report
+
+    def _find_checkpoint(self) -> dict[str, Any] | None:
+        """The checkpoint to continue from, if this is the run that wrote it."""
+        settings = self._settings
+        if settings.overwrite or not self._checkpoint.is_file():
+            if settings.resume:
+                raise UsageError(f"there is no {self._checkpoint} to resume from")
+            return None
+        state = load_checkpoint(self._checkpoint)
+        ignored = ("steps",) if settings.resume else ()
+        difference = self._config.difference(state["config"], ignored)
+        if difference:
+            raise UsageError(
+                f"{self._output} holds a run with other settings ({difference}); "
+                "choose another OUTPUT or start anew with --overwrite"
+            )
+        return state
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Continue where a checkpoint was written."""
+        progress = state["progress"]
+        if progress.get("data") != self._describe_data():
+            raise UsageError(
+                f"{self._output} holds a run on other data; choose another OUTPUT or start anew "
+                "with --overwrite"
+            )
+        if len(state["random"]) != self._place.size:
+            raise UsageError(
+                f"{self._checkpoint} is of a run in {len(state['random'])} processes, "
+                f"this one has {self._place.size}"
+            )
+        try:
+            self._stepper.load_state(state)
+            self._meter.load_state(progress["meter"])
+            self._best = progress["best"]
+            set_random_state(state["random"][self._place.rank], self._place.device)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise FormatError(f"{self._checkpoint} does not fit its own run: {reason}") from error
+        self._step = state["step"]
+
+    def _describe_data(self) -> dict[str, Any]:
+        """What tells one training set from another."""
+        labels = hashlib.sha256(self._data.labels.tobytes()).hexdigest()
+        return {"images": len(self._data), "people": self._data.classes, "labels": labels}
+
+    def _open_log(self) -> TrainLog:
+        names = [pairs.name for pairs in self._settings.pairs]
+        output = self._output
+        return TrainLog(output / LOG, names, self._step, output / EVENTS)
+
+    def _pause(self, log: TrainLog | None, rate: float, stopped: bool, bar: Any) -> bool:
+        """Report, verify and write a checkpoint where it is time to; whether that took time."""
+        settings, step = self._settings, self._step
+        last = step >= self._config.steps
+        evaluating = bool(settings.pairs) and (last or step % settings.evaluate_every == 0)
+        reporting = evaluating or last or step % settings.log_every == 0
+        keeping = stopped or last or step % settings.checkpoint_every == 0
+        if not (reporting or keeping):
+            return False
+        self._meter.read()
+        if reporting:
+            figures = self._meter.report()
+            row = LogRow(
+                step,
+                step * self._config.accumulate / len(self._sampler),
+                learning_rate=rate,
+                skipped=self._meter.skipped,
+                verification=self._verify() if evaluating and self._place.first else {},
+                **figures,
+            )
+            bar.set_postfix(
+                loss=f"{row.loss:.3f}",
+                accuracy=f"{row.accuracy:.3f}",
+                rate=f"{rate:.2g}",
+                speed=f"{row.images_per_second:.0f} images/s",
+            )
+            if log is not None:
+                log.add(row)
+                self._keep_best(row)
+        if keeping:
+            self._write_checkpoint()
+        return True
+
+    def _before_training(self) -> LogRow:
+        """What the untrained network, or the weights to start from, are worth."""
+        unknown = math.nan
+        accuracies = self._verify()
+        return LogRow(
+            0, 0.0, unknown, unknown, 0.0, self._config.rate.at(0), unknown, unknown, 0, accuracies
+        )
+
+    def _verify(self) -> dict[str, float]:
+        settings = self._settings
+        accuracies = {
+            pairs.name: verify(
+                self._network, pairs, self._place.device, self._threads * self._place.size
+            ).accuracy
+            for pairs in settings.pairs
+        }
+        text = ", ".join(f"{name} {value:.4f}" for name, value in accuracies.items())
+        tqdm.write(f"step {self._step:,}: verification accuracy {text}", file=sys.stderr)
+        return accuracies
+
+    def _keep_best(self, row: LogRow) -> None:
+        if row.score > self._best:
+            self._best = row.score
+            self._save(BEST, row.verification)
+
+    def _save(self, name: str, verification: dict[str, float]) -> None:
+        """Write the network with everything that tells how it came about."""
+        training = {
+            "facetool": __version__,
+            "torch": torch.__version__,
+            "config": self._config.as_dict(),
+            "data": self._describe_data(),
+            "processes": self._place.size,
+            "device": self._place.device.type,
+            "step": self._step,
+            "verification": verification,
+        }
+        safetensors.save(self._network, self._output / name, training=training)
+
+    def _write_checkpoint(self) -> None:
+        """Write the state after this step. Every process must take part."""
+        random = self._place.gather(random_state(self._place.device))
+        if self._place.first:
+            state = {
+                "config": self._config.as_dict(),
+                "step": self._step,
+                **self._stepper.state(),
+                "random": random,
+                "progress": {
+                    "data": self._describe_data(),
+                    "meter": self._meter.state(),
+                    "best": self._best,
+                },
+            }
+            save_checkpoint(self._checkpoint, state)
+
+    def _finish(self, rows: Sequence[LogRow]) -> None:
+        """Write the result and the picture."""
+        with atomic_write(self._output / PICTURE) as file:
+            title = f"{self._network.architecture}, {self._config.loss}"
+            save_figure(training_figure(rows, title), file, "png")
+        self._save(MODEL, rows[-1].verification)
+
+
+def _create_network(config: TrainConfig) -> EmbeddingNetwork:
+    """A fresh network, or one with weights that are nobody else's memory and can be trained."""
+    if not config.start:
+        return create(config.network, **config.network_options)
+    network = load_network(config.start)
+    for tensor in [*network.parameters(), *network.buffers()]:
+        tensor.data = tensor.data.clone()
+    return network
+
+
+def _check_crops(data: Path, network: EmbeddingNetwork) -> None:
+    """Refuse crops of which their folder says that another recipe made them."""
+    described = data / ALIGN_JSON
+    if not described.is_file():
+        return
+    made = Crop.from_dict(read_json(described).get("crop", {}))
+    wanted = network.recipe.crop
+    if not made.same_picture(wanted):
+        raise UsageError(
+            f"{data} holds crops made as '{made}', but {network.architecture} wants '{wanted}'; "
+            f"make them with: facetool align PHOTOS OUTPUT --model {network.architecture} "
+            "(or insist with --any-crop)"
+        )
+
+
+def _check_size(data: TrainingSet, crop: Crop) -> None:
+    if data.size != (crop.height, crop.width):
+        height, width = data.size
+        raise UsageError(
+            f"{data.path} holds crops of {width}x{height} pixels, the network takes "
+            f"{crop.width}x{crop.height}; make them with facetool align"
+        )
+
+
+def _create_sampler(config: TrainConfig, data: TrainingSet, place: Place) -> Sampler:
+    """The sampler that the loss needs, for this process."""
+    share = (config.seed, place.rank, place.size)
+    if LOSSES[config.loss].sampler_kind == "identity":
+        return IdentitySampler(data.labels, config.people, config.images_per_person, *share)
+    return PlainSampler(data.labels, config.batch_size, *share)
+
+
+@contextmanager
+def _stop_requests() -> Iterator[threading.Event]:
+    """An event that SIGINT or SIGTERM sets; the second one interrupts at once.
+
+    The step at work is finished and a checkpoint written first. Outside the main thread, where
+    Python lets nobody handle signals, the event stays as it is.
+    """
+    requested = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield requested
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if requested.is_set():
+            raise KeyboardInterrupt
+        requested.set()
+
+    before = {n: signal.signal(n, request) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
