@@ -16,6 +16,7 @@ COMMANDS = {
     "align": "Cut the faces out of a folder of photos.",
     "bin-eval": "Accuracy on InsightFace's verification sets (lfw.bin ...).",
     "compare": "Say how alike the faces in photos are.",
+    "identify": "Identification rates among distractors, as MegaFace measures.",
     "lfw-eval": "Verification accuracy and ROC on LFW-style pairs.",
     "models": "List, inspect, fetch and convert networks and weights.",
     "records": "Pack, inspect and unpack InsightFace's record files.",

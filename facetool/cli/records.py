@@ -84,3 +84,21 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, overwrite: bool) -> int:
     report = records.pack_pairs(folder, output, pairs, overwrite)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code
+
+
+@command.command("features")
+@click.argument("reps", type=options.FOLDER)
+@click.argument("output", type=options.NEW_FOLDER)
+@click.option(
+    "--algorithm",
+    default="facetool",
+    show_default=True,
+    help="Ends the files' names, as MegaFace's tools ask for.",
+)
+def features(reps: Path, output: Path, algorithm: str) -> int:
+    """Write a represent folder as MegaFace's feature files, <image>_<algorithm>.bin."""
+    from facetool.pipeline.megaface import write_features
+
+    report = write_features(reps, output, algorithm)
+    print(f"{output}: {report}", file=sys.stderr)
+    return report.exit_code

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, told apart by colour-blind readers; the line styles by a printer.
 _OVERLAYS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (1, 1)))
-_MAIN = "#0072B2"
+MAIN = "#0072B2"
 
 _LOWEST_FPR = 1e-3
-_PAPER: Any = {
+PAPER: Any = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
@@ -50,7 +50,7 @@ def roc_figure(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    lines = [(mean, _labelled(label, mean, color=_MAIN, linewidth=1.5, zorder=3))]
+    lines = [(mean, _labelled(label, mean, color=MAIN, linewidth=1.5, zorder=3))]
     for number, fold in enumerate(folds):
         # A label that begins with an underscore stays out of the legend.
         name = f"its {len(folds)} folds" if number == 0 else "_"
@@ -60,7 +60,7 @@ def roc_figure(
         lines.append((curve, _labelled(name, curve, color=colour, linestyle=dashes, zorder=2)))
 
     legend_rows = (len(overlays) + 2 + 2) // 3
-    with rc_context(_PAPER):
+    with rc_context(PAPER):
         figure = Figure(figsize=(7, 3.25 + 0.17 * legend_rows), layout="constrained")
         linear, logarithmic = figure.subplots(1, 2)
         _draw(linear, np.linspace(0, 1, 1001), lines)
@@ -79,7 +79,7 @@ def save(figure: Figure, file: IO[bytes], kind: str) -> None:
     """Write a figure as ``png`` or ``pdf``; equal figures make equal files."""
     from matplotlib import rc_context
 
-    with rc_context(_PAPER):
+    with rc_context(PAPER):
         metadata = {"CreationDate": None} if kind == "pdf" else None
         figure.savefig(file, format=kind, metadata=metadata)
 

@@ -1,0 +1,100 @@
+"""``facetool identify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facetool.cli import options
+
+_REPS = click.Path(exists=True, path_type=Path)
+
+
+@click.command("identify")
+@click.argument("gallery", type=_REPS)
+@click.argument("probes", type=_REPS)
+@click.option(
+    "--distractors",
+    type=_REPS,
+    multiple=True,
+    metavar="REPS",
+    help="Embeddings of people who are not looked for; may be repeated.",
+)
+@click.option(
+    "--remove",
+    type=options.FILE,
+    multiple=True,
+    metavar="LIST",
+    help="List of mislabelled images, such as facescrub_noises.txt; may be repeated.",
+)
+@click.option(
+    "--ranks",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="Highest rank to report.",
+)
+@click.option("--output", type=options.NEW_FOLDER, help="Folder for JSON and pictures.")
+@options.device_option
+@options.json_option
+@options.quiet_option
+def command(
+    gallery: Path,
+    probes: Path,
+    distractors: tuple[Path, ...],
+    remove: tuple[Path, ...],
+    ranks: int,
+    output: Path | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Identification rates among distractors, by MegaFace's protocol.
+
+    GALLERY, PROBES and REPS are represent folders, or MegaFace feature files (.bin). Each
+    gallery image of a probe's person in turn is its mate, alone among the distractors; GALLERY
+    and PROBES may be the same folder. Without --distractors the gallery's other people serve.
+
+    Writes identify.json, identify.png and identify.pdf where --output is given.
+    """
+    from facetool.pipeline.embed import resolve_device
+    from facetool.pipeline.megaface import identify, result_text
+
+    where = resolve_device(device)
+    result = identify(gallery, probes, distractors, remove, output, where, ranks, quiet)
+    click.echo(result_text(result) if as_json else _table(result), nl=not as_json)
+    if output:
+        click.echo(f"written to {output}", err=True)
+    return 0
+
+
+def _table(result: dict[str, Any]) -> str:
+    from facetool.files.table import format_table
+
+    shown = [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= len(result["identification"][0]["cmc"])]
+    rates = [
+        [one["distractors"], *[f"{one['cmc'][k - 1]:.4f}" for k in shown]]
+        for one in result["identification"]
+    ]
+    verification = result["verification"]
+    accepted = [
+        [
+            f"{rate['target']:g}",
+            f"{rate['tar']:.4f}",
+            f"{rate['genuine_accepted']:,} of {rate['genuine']:,}",
+            f"{rate['impostors_accepted']:,} of {rate['impostors']:,}"
+            + ("" if rate["measurable"] else " (too few)"),
+        ]
+        for rate in verification["tar_at_far"]
+    ]
+    titles = ["FAR", "TAR", "genuine accepted", "impostors accepted"]
+    return "\n\n".join(
+        [
+            f"{result['probes']['images']:,} probes, {result['gallery']['images']:,} gallery "
+            f"images, {result['pairs']:,} pairs of probe and mate",
+            format_table(["distractors", *[f"rank-{k}" for k in shown]], rates),
+            format_table(titles, accepted),
+        ]
+    )

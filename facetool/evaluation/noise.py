@@ -1,0 +1,96 @@
+"""Lists of mislabelled images, and how InsightFace's ``remove_noises.py`` takes them out.
+
+A noisy distractor is out of the search. A noisy image of a person in question is replaced by the
+centre of that person's other embeddings, so that the number of trials stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import FormatError
+from facetool.evaluation.distances import normalise
+from facetool.images.folder import SUFFIXES
+
+
+class NoiseList:
+    """Names of images, as whole paths or only their ends.
+
+    Args:
+        entries: such as ``Aaron_Eckhart_136.png`` or ``375/37531198@N00/4174611825_0.jpg``.
+            Suffixes do not matter.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._entries = {_without_suffix(entry.strip("/")) for entry in entries}
+        self._lengths = {entry.count("/") + 1 for entry in self._entries}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which images are in the list: one whose path ends with an entry is."""
+        return np.array([self._has(name) for name in names], bool)
+
+    def _has(self, name: str) -> bool:
+        parts = _without_suffix(name).split("/")
+        return any("/".join(parts[-length:]) in self._entries for length in self._lengths)
+
+
+def read_noise_lists(paths: Iterable[Path]) -> NoiseList:
+    """Read lists with a line per image; of lines with tabs the second column counts.
+
+    Lines that start with ``#`` are comments.
+
+    Raises:
+        FormatError: a file cannot be read as text.
+    """
+    entries: list[str] = []
+    for path in paths:
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except OSError as error:
+            raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{path}: not a text file in UTF-8") from error
+        for line in lines:
+            if line.strip() and not line.startswith("#"):
+                cells = line.strip().split("\t")
+                entries.append(cells[min(1, len(cells) - 1)])
+    return NoiseList(entries)
+
+
+def _without_suffix(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return stem if f"{dot}{suffix.lower()}" in SUFFIXES else name
+
+
+def replace_noisy(
+    vectors: NDArray[np.float32], identities: NDArray[np.int64], noisy: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Put the centre of a person's clean embeddings in the place of the noisy ones.
+
+    The centre is the sum of the clean ones at unit length; only its direction matters.
+    InsightFace adds random numbers up to 0.001 to it, which change nothing that is measured.
+
+    Args:
+        vectors: (N, D).
+        identities: (N,).
+        noisy: (N,).
+
+    Returns:
+        The vectors, and which to keep: a person without any clean image has no centre.
+    """
+    cleaned, keep = vectors.copy(), np.ones(len(vectors), bool)
+    for identity in np.unique(identities[noisy]):
+        own = identities == identity
+        clean = own & ~noisy
+        if clean.any():
+            cleaned[own & noisy] = normalise(normalise(vectors[clean]).sum(axis=0)[None])[0]
+        else:
+            keep[own] = False
+    return cleaned, keep

@@ -1,0 +1,98 @@
+"""Verification sets through a network."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.preprocessing import normalize
+
+from facetool.errors import FormatError
+from facetool.evaluation import insightface
+from facetool.evaluation.pairs import Trials
+from facetool.images.bins import read_bin, write_bin
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.bin_eval import bin_eval, published_figures
+from facetool.pipeline.bin_eval_text import table
+from facetool.weights.load import load_network
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network(shared: Path) -> EmbeddingNetwork:
+    """A small trained-by-nobody network of MXNet's."""
+    return load_network(shared / "golden" / "mxnet" / "tiny18-0000.params")
+
+
+@pytest.fixture
+def bins(shared: Path) -> Path:
+    return shared / "golden" / "mxnet" / "records" / "bin"
+
+
+def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwork) -> None:
+    file = bins / "py3_bytes_proto4.bin"
+    one = read_bin(file)
+    pixels = np.stack([one.read(n) for n in range(len(one.images))]).transpose(0, 3, 1, 2)
+    with torch.inference_mode():
+        plain = network(torch.from_numpy(pixels.astype(np.float32))).numpy()
+        mirrored = network(torch.from_numpy(pixels[..., ::-1].astype(np.float32))).numpy()
+    summed = normalize(plain + mirrored)
+    expected = insightface.evaluate(summed[0::2], summed[1::2], Trials.in_order(one.same))
+    lengths = np.linalg.norm(np.concatenate([plain, mirrored]), axis=1)
+
+    result, report = bin_eval([file], network, CPU, batch_size=17)
+    found = result["sets"][0]
+    assert found["flip"]["accuracy"]["folds"] == expected.accuracies.tolist()
+    assert (
+        found["flip"]["tar_at_far"][2]["genuine_accepted"]
+        == expected.tar_at_far[2].genuine_accepted
+    )
+    assert found["xnorm"] == pytest.approx(lengths.mean(), rel=1e-5)
+    unmirrored = insightface.evaluate(plain[0::2], plain[1::2], Trials.in_order(one.same))
+    assert found["no_flip"]["accuracy"]["folds"] == unmirrored.accuracies.tolist()
+    assert found["pairs"] == {"scored": 60, "failed": 0, "genuine": 30, "impostors": 30}
+    assert report.exit_code == 0
+
+
+def test_several_sets_in_one_table(bins: Path, network: EmbeddingNetwork) -> None:
+    files = [bins / "py2_str_proto2.bin", bins / "py3_numpy_proto4.bin"]
+    result, _ = bin_eval(files, network, CPU)
+    assert [one["set"] for one in result["sets"]] == ["py2_str_proto2", "py3_numpy_proto4"]
+    json.dumps(result, allow_nan=False)
+    lines = table(result).splitlines()
+    assert lines[3].startswith("py2_str_proto2")
+    assert lines[4].startswith("py3_numpy_proto4")
+
+
+def test_damaged_image_costs_its_pair(
+    bins: Path, network: EmbeddingNetwork, tmp_path: Path
+) -> None:
+    one = read_bin(bins / "py3_bytes_proto4.bin")
+    images = [*one.images[:7], b"damaged", *one.images[8:]]
+    with (tmp_path / "lfw.bin").open("wb") as file:
+        write_bin(file, images, one.same.tolist())
+    result, report = bin_eval([tmp_path / "lfw.bin"], network, CPU)
+    assert result["sets"][0]["pairs"]["scored"] == 59
+    assert [name for name, _ in report.failures] == ["lfw image 7"]
+    assert report.exit_code == 1
+
+
+def test_all_sets_are_read_before_the_first_is_evaluated(bins: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"x")
+
+    class Untouchable(EmbeddingNetwork):
+        embedding_size = 4
+
+    with pytest.raises(FormatError):
+        bin_eval([bins / "py3_bytes_proto4.bin", tmp_path / "a.bin"], Untouchable(), CPU)
+
+
+def test_published_figures_go_by_the_sets_name() -> None:
+    found = published_figures("lresnet50e-ir.ms1m-v1", "agedb_30")
+    assert [figure.value for figure in found] == [0.9776]
+    assert published_figures("lresnet50e-ir.ms1m-v1", "my_set") == []
+    assert published_figures("somebody's.params", "lfw") == []
+    sources = {figure.source for figure in published_figures("lresnet100e-ir.onnx-zoo", "lfw")}
+    assert sources == {"ONNX Model Zoo", "OpenVINO"}
