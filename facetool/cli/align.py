@@ -9,12 +9,21 @@ import click
 
 from facetool.alignment.recipes import LANDMARK_SETS
 from facetool.cli import options
+from facetool.cli.completion import complete_model
+from facetool.weights.catalogue import DEFAULT, crop_of
 
 
 @click.command("align")
 @click.argument("input", type=options.IMAGES)
 @click.argument("output", type=options.NEW_FOLDER)
-@options.model_option
+@click.option(
+    "--model",
+    default=DEFAULT,
+    show_default=True,
+    metavar="NAME",
+    shell_complete=complete_model,
+    help="Network the crops are for, as ARCH or ARCH.TAG; 'facetool models list' shows them.",
+)
 @click.option("--landmarks", type=click.Choice(LANDMARK_SETS), help="Points the crop is made from.")
 @click.option("--size", type=click.IntRange(16, 4096), help="Edge of the crop in pixels.")
 @click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
@@ -70,7 +79,6 @@ def command(
     """
     from facetool.alignment.recipes import override
     from facetool.pipeline.align import AlignSettings, align
-    from facetool.weights.catalogue import crop_of
 
     crop = override(crop_of(model), landmarks, size, detector)
     settings = AlignSettings(crop, upsample, select, on_no_face, fallback)

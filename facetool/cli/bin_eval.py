@@ -28,7 +28,7 @@ from facetool.cli import options
 @options.quiet_option
 def command(
     files: tuple[Path, ...],
-    model: str,
+    model: str | None,
     weights: Path | None,
     batch_size: int,
     device: str,

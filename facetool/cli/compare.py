@@ -34,7 +34,7 @@ from facetool.cli import options
 @options.json_option
 def command(
     images: tuple[Path, ...],
-    model: str,
+    model: str | None,
     weights: Path | None,
     threshold: float | None,
     select: str,

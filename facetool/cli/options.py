@@ -23,11 +23,10 @@ def model_option(command: Command) -> Command:
     """``--model``: a network by name."""
     return click.option(
         "--model",
-        default="dlib-resnet",
-        show_default=True,
         metavar="NAME",
         shell_complete=complete_model,
-        help="Network, as ARCH or ARCH.TAG; 'facetool models list' shows them.",
+        help="Network, as ARCH or ARCH.TAG; 'facetool models list' shows them. "
+        "Default: what --weights holds, or else dlib-resnet.",
     )(command)
 
 
@@ -78,4 +77,14 @@ def json_option(command: Command) -> Command:
     """``--json``: one document on stdout."""
     return click.option(
         "--json", "as_json", is_flag=True, help="Print one JSON document instead of a table."
+    )(command)
+
+
+def pair_threshold_option(command: Command) -> Command:
+    """``--threshold``: where "same person" ends."""
+    return click.option(
+        "--threshold",
+        type=click.FloatRange(0, min_open=True),
+        metavar="X",
+        help="Squared L2 below which two faces are one person's, instead of the network's own.",
     )(command)

@@ -38,7 +38,7 @@ from facetool.cli import options
 def command(
     input: Path,
     output: Path,
-    model: str,
+    model: str | None,
     weights: Path | None,
     batch_size: int,
     device: str,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +16,11 @@ from torch.nn import functional as F
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.fold import fold_batch_norm
+
+Batch = TypeVar("Batch")
+
+_MOST_STREAMS = 8
+"""Batches in the network at once on a CPU; their activations are what takes memory."""
 
 FLIPS = ("none", "sum", "concat")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -64,16 +74,48 @@ class Embedder:
         folded: nn.Module = fold_batch_norm(network).to(device, self._dtype)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def embed_batches(
+        self, batches: Iterable[Batch], crops: Callable[[Batch], NDArray[np.uint8]]
+    ) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
+        """Each batch with its embeddings, in order; several are in the network at a time.
+
+        On a CPU one thread per batch beats several threads per layer: layers are small, so
+        threads that share one wait for the slowest more than they work, above all on a machine
+        that does other things too. On a GPU the second batch hides the copies of the first.
+
+        Args:
+            batches: anything that holds crops; taken only a few ahead.
+            crops: gives a batch's uint8 RGB (N, H, W, 3); N may be 0.
+        """
+        threads = torch.get_num_threads()
+        streams = min(threads, _MOST_STREAMS) if self._device.type == "cpu" else 2
+        each = max(1, threads // streams)
+        waiting: deque[tuple[Batch, Future[NDArray[np.float32]]]] = deque()
+        with ThreadPoolExecutor(streams, "embed", torch.set_num_threads, (each,)) as pool:
+            try:
+                for batch in batches:
+                    waiting.append((batch, pool.submit(self.embed, crops(batch))))
+                    if len(waiting) > streams:
+                        done, future = waiting.popleft()
+                        yield done, future.result()
+                for done, future in waiting:
+                    yield done, future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+                torch.set_num_threads(threads)
+
     @torch.inference_mode()
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings of a batch.
 
         Args:
-            crops: uint8 RGB (N, H, W, 3), of the recipe's size.
+            crops: uint8 RGB (N, H, W, 3), of the recipe's size; N may be 0.
 
         Returns:
             float32 (N, D), not normalised unless the network or ``flip`` does.
         """
+        if not len(crops):
+            return np.empty((0, self.size), np.float32)
         pixels = torch.from_numpy(crops)
         if self._device.type == "cuda":
             pixels = pixels.pin_memory().to(self._device, non_blocking=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
@@ -95,8 +94,7 @@ def represent(
         with progress_bar("represent", len(folder.names), done, quiet) as bar:
             threads = jobs or available_cores()
             loader = load_crops(folder.read, batches[writer.batches :], crop, threads)
-            for batch in loader:
-                vectors = embedder.embed(batch.crops) if batch.names else _nothing(embedder.size)
+            for batch, vectors in embedder.embed_batches(loader, lambda batch: batch.crops):
                 writer.add(vectors, [(labels[n], n) for n in batch.names], batch.failures)
                 for name, reason in batch.failures:
                     report.failed(name, reason)
@@ -196,7 +194,3 @@ def _number_people(names: Sequence[str]) -> dict[str, int]:
 
 def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
     return [names[start : start + size] for start in range(0, len(names), size)]
-
-
-def _nothing(size: int) -> NDArray[np.float32]:
-    return np.empty((0, size), np.float32)

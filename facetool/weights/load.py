@@ -14,7 +14,7 @@ from facetool.alignment.recipes import Crop
 from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import ARCHITECTURES, Architecture
-from facetool.weights.catalogue import CATALOGUE, Pretrained, resolve
+from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.identify import identify
 from facetool.weights.store import at_hand, digest, find
 
@@ -41,7 +41,9 @@ _TORCH_PICKLE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 
 
 def load_network(
-    source: str | Path, weights: str | Path | None = None, device: str | torch.device = "cpu"
+    source: str | Path | None = None,
+    weights: str | Path | None = None,
+    device: str | torch.device = "cpu",
 ) -> EmbeddingNetwork:
     """A network with its weights, in eval mode.
 
@@ -49,7 +51,8 @@ def load_network(
     ``network.recipe`` says how to make that from a photo.
 
     Args:
-        source: catalogue or architecture name, case ignored, or a weights file.
+        source: catalogue or architecture name, case ignored, or a weights file; default: what
+            the weights hold, or else the default network.
         weights: file to take the weights from instead of the published ones.
         device: where the network goes.
 
@@ -58,7 +61,7 @@ def load_network(
         WeightsError: the weights are not on this machine, or belong to another network.
         FormatError: the file is damaged or foreign.
     """
-    entry = _resolve(source)
+    entry = _resolve(source or weights or DEFAULT)
     if isinstance(entry, Path):
         network = read_network(Path(weights or entry))
     elif weights is not None:
