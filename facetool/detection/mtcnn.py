@@ -17,7 +17,7 @@ from torch import Tensor
 
 from facetool.detection.face import Box, Face
 from facetool.detection.mtcnn_networks import OutputNetwork, RefineNetwork, load_networks
-from facetool.detection.patches import sample_patches
+from facetool.detection.patches import pack_pixels, sample_patches
 from facetool.detection.pyramid import Pyramid
 from facetool.detection.suppression import suppress
 from facetool.images.read import RGBImage
@@ -126,41 +126,46 @@ class MtcnnDetector:
         if self._device.type == "cuda":
             images = images.pin_memory().to(self._device, non_blocking=True)
         boxes = _squares(self._propose(images))
-        boxes, _ = self._judge(self._refine, images, boxes, self._thresholds[1], self._pass.refine)
+        packed = pack_pixels(images)
+        boxes, _ = self._judge(self._refine, packed, boxes, self._thresholds[1], self._pass.refine)
         boxes = _squares(boxes.at(suppress(*boxes, _REFINED)))
         boxes, points = self._judge(
-            self._output, images, boxes, self._thresholds[2], self._pass.output
+            self._output, packed, boxes, self._thresholds[2], self._pass.output
         )
         kept = suppress(*boxes, _FINAL, by_smaller=True)
         return _as_faces(boxes.at(kept), points[kept], stack.shape)
 
     def _propose(self, images: Tensor) -> _Boxes:
         """P-Net's boxes."""
-        count = max(1, self._pass.pixels // (images.shape[1] * images.shape[2]))
-        found = [_no_boxes(images.device)]
+        _, height, width, _ = images.shape
+        scales: list[float] = []
+        while min(height, width) * (scale := self._scale(len(scales))) >= _WINDOW:
+            scales.append(scale)
+        count = max(1, self._pass.pixels // (height * width))
+        found, levels = [_no_boxes(images.device)], [_no_boxes(images.device).image]
         for start in range(0, len(images), count):
-            for boxes in self._propose_on_levels(Pyramid(images[start : start + count])):
-                boxes.image.add_(start)
-                found.append(boxes.at(suppress(*boxes, _SAME_LEVEL)))
+            pyramid = Pyramid(images[start : start + count])
+            for level, scale in enumerate(scales):
+                for boxes in self._propose_on_level(pyramid, scale):
+                    found.append(boxes._replace(image=boxes.image + start))
+                    levels.append(torch.full_like(boxes.image, level))
         boxes = _joined(found)
+        same_level = boxes.image * len(scales) + torch.cat(levels)
+        boxes = boxes.at(suppress(boxes.edges, boxes.scores, same_level, _SAME_LEVEL))
         return boxes.at(suppress(*boxes, _ALL_LEVELS))
 
-    def _propose_on_levels(self, pyramid: Pyramid) -> Iterator[_Boxes]:
-        """The boxes of each level of the pyramid, in pixels of the image."""
-        scale = self._largest_scale
-        level = 0
-        while min(pyramid.height, pyramid.width) * scale >= _WINDOW:
-            height, width = int(pyramid.height * scale), int(pyramid.width * scale)
-            windows = (height + 1) // 2 - _MARGIN
-            step = max(1, self._pass.pixels // (pyramid.count * width * _STRIDE))
-            strips = [
-                self._propose_on_rows(pyramid, height, width, first, min(first + step, windows))
-                for first in range(0, windows, step)
-            ]
-            boxes = _joined(strips)
+    def _scale(self, level: int) -> float:
+        return self._largest_scale * self._scale_factor**level
+
+    def _propose_on_level(self, pyramid: Pyramid, scale: float) -> Iterator[_Boxes]:
+        """The boxes of one level of the pyramid, in pixels of the image, strip by strip."""
+        height, width = int(pyramid.height * scale), int(pyramid.width * scale)
+        windows = (height + 1) // 2 - _MARGIN
+        step = max(1, self._pass.pixels // (pyramid.count * width * _STRIDE))
+        for first in range(0, windows, step):
+            last = min(first + step, windows)
+            boxes = self._propose_on_rows(pyramid, height, width, first, last)
             yield boxes._replace(edges=boxes.edges / scale)
-            level += 1
-            scale = self._largest_scale * self._scale_factor**level
 
     def _propose_on_rows(
         self, pyramid: Pyramid, height: int, width: int, first: int, last: int
@@ -179,7 +184,7 @@ class MtcnnDetector:
     def _judge(
         self,
         network: RefineNetwork | OutputNetwork,
-        images: Tensor,
+        packed: Tensor,
         boxes: _Boxes,
         threshold: float,
         count: int,
@@ -192,7 +197,7 @@ class MtcnnDetector:
         """
         outputs = torch.cat(
             [
-                network(sample_patches(images, part.edges, part.image, network.patch))
+                network(sample_patches(packed, part.edges, part.image, network.patch))
                 for part in _parts(boxes, count)
             ]
         )

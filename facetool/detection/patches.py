@@ -9,11 +9,18 @@ OUTSIDE = 127.5
 """Grey level beyond the border of an image."""
 
 
-def sample_patches(images: Tensor, boxes: Tensor, image: Tensor, size: int) -> Tensor:
+def pack_pixels(images: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) as int32 (N, H, W), so that a pixel is fetched as one number."""
+    packed = images.new_empty(*images.shape[:3], 4)
+    packed[..., :3] = images
+    return packed.view(torch.int32)[..., 0]
+
+
+def sample_patches(packed: Tensor, boxes: Tensor, image: Tensor, size: int) -> Tensor:
     """Bilinear samples on a regular grid over each box: TensorFlow's ``crop_and_resize``.
 
     Args:
-        images: uint8 (N, H, W, 3).
+        packed: the images, from :func:`pack_pixels`.
         boxes: float32 (K, 4): left, top, right, bottom in pixels; may reach over the border.
         image: int64 (K,), which image each box lies in.
         size: edge of a patch, pixels.
@@ -21,17 +28,21 @@ def sample_patches(images: Tensor, boxes: Tensor, image: Tensor, size: int) -> T
     Returns:
         float32 (K, 3, size, size), 0…255, channels_last.
     """
-    _, height, width, _ = images.shape
+    _, height, width = packed.shape
     left, right, x_share, x_inside = _samples(boxes[:, 0], boxes[:, 2], width, size)
     top, bottom, y_share, y_inside = _samples(boxes[:, 1], boxes[:, 3], height, size)
-    pixels = images.flatten(0, 2)
+    pixels = packed.flatten()
     start = image[:, None] * (height * width)
     top, bottom = (start + top * width)[:, :, None], (start + bottom * width)[:, :, None]
     left, right = left[:, None, :], right[:, None, :]
     x_share = x_share[:, None, :, None]
-    above = torch.lerp(pixels[top + left].float(), pixels[top + right].float(), x_share)
-    below = torch.lerp(pixels[bottom + left].float(), pixels[bottom + right].float(), x_share)
-    patches = torch.lerp(above, below, y_share[:, :, None, None])
+
+    def fetch(index: Tensor) -> Tensor:
+        return pixels[index][..., None].view(torch.uint8).float()
+
+    above = torch.lerp(fetch(top + left), fetch(top + right), x_share)
+    below = torch.lerp(fetch(bottom + left), fetch(bottom + right), x_share)
+    patches = torch.lerp(above, below, y_share[:, :, None, None])[..., :3]
     inside = (y_inside[:, :, None] & x_inside[:, None, :])[..., None]
     return torch.where(inside, patches, OUTSIDE).permute(0, 3, 1, 2)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 _TABLE_PIXELS = 2**22
 """Pixels of one image a summed-area table covers: less than 2**31 as a sum of grey levels."""
@@ -34,25 +34,38 @@ class Pyramid:
         Returns:
             float32 (N, 3, stop - start, width), 0…255.
         """
-        low, share = _edges(start, stop, height, self.height)
-        sums = self._sums_above(low, share).diff(dim=2)
-        low, share = _edges(0, width, width, self.width)
-        sums = _interpolate(sums, 3, low, share).diff(dim=3)
-        return sums.mul_(height / self.height * width / self.width).float()
+        sums = self._sums_above(start, stop, height).diff(dim=1).permute(0, 3, 1, 2)
+        # Corners aligned, sample i lies at i * W / width, which is the edge of pixel i.
+        size = (stop - start, width + 1)
+        sums = F.interpolate(sums, size, mode="bilinear", align_corners=True).diff(dim=3)
+        sums.mul_(height / self.height * width / self.width)
+        return sums.to(torch.float32, memory_format=torch.contiguous_format)
 
-    def _sums_above(self, low: NDArray[np.int64], share: NDArray[np.float64]) -> Tensor:
-        """float64 (N, 3, edges, W + 1): sums between a common row and each edge, left of each
-        column; the common row is where the first table starts."""
-        number = low // self._table_rows
-        carried: float | Tensor = 0.0
+    def _sums_above(self, start: int, stop: int, count: int) -> Tensor:
+        """Sums between a common row and the upper edges of rows ``start`` to ``stop`` of ``count``.
+
+        Returns:
+            float64 (N, stop - start + 1, W + 1, 3): for each edge, of the pixels left of each
+            column. The common row is where the first table starts.
+        """
+        edges = np.arange(start, stop + 1, dtype=np.float64) * (self.height / count)
+        row = np.minimum(edges.astype(np.int64), self.height - 1)
+        number = row // self._table_rows
+        carried: Tensor | None = None
         found = []
         for table_number in range(int(number[0]), int(number[-1]) + 1):
             table = self._table(table_number)
             here = number == table_number
-            inside = low[here] - table_number * self._table_rows
-            found.append(_interpolate(table, 2, inside, share[here]) + carried)
-            carried = carried + table[:, :, -1:].double()
-        return found[0] if len(found) == 1 else torch.cat(found, dim=2)
+            index = torch.from_numpy(row[here] - table_number * self._table_rows).to(table.device)
+            share = torch.from_numpy((edges - row)[here]).to(table.device)[:, None, None]
+            above = table.index_select(1, index).double()
+            above = above.lerp(table.index_select(1, index + 1).double(), share)
+            total = table[:, -1:].double()
+            if carried is not None:
+                above, total = above + carried, total + carried
+            found.append(above)
+            carried = total
+        return found[0] if len(found) == 1 else torch.cat(found, dim=1)
 
     def _table(self, number: int) -> Tensor:
         if self._latest is None or self._latest[0] != number:
@@ -61,36 +74,7 @@ class Pyramid:
         return self._latest[1]
 
 
-def _edges(
-    start: int, stop: int, count: int, size: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Where the edges of pixels ``start`` to ``stop`` of ``count`` lie among ``size`` pixels.
-
-    Returns:
-        The pixel an edge lies in, and the share of that pixel before it.
-    """
-    edges = np.arange(start, stop + 1, dtype=np.float64) * (size / count)
-    low = np.minimum(edges.astype(np.int64), size - 1)
-    return low, edges - low
-
-
-def _interpolate(
-    table: Tensor, dim: int, low: NDArray[np.int64], share: NDArray[np.float64]
-) -> Tensor:
-    index = torch.from_numpy(low).to(table.device)
-    weight = torch.from_numpy(share).to(table.device)
-    if dim == 2:
-        weight = weight[:, None]
-    before, after = table.index_select(dim, index), table.index_select(dim, index + 1)
-    return torch.lerp(before.double(), after.double(), weight)
-
-
 def _summed_area(images: Tensor) -> Tensor:
-    """int32 (N, 3, H + 1, W + 1): the sum of all pixels above and left of each corner."""
-    count, height, width, channels = images.shape
-    table = torch.zeros(
-        count, channels, height + 1, width + 1, dtype=torch.int32, device=images.device
-    )
-    planes = images.permute(0, 3, 1, 2).contiguous()
-    table[:, :, 1:, 1:] = planes.cumsum(3, dtype=torch.int32).cumsum(2, dtype=torch.int32)
-    return table
+    """int32 (N, H + 1, W + 1, 3): the sum of all pixels above and left of each corner."""
+    sums = images.cumsum(1, dtype=torch.int32).cumsum(2, dtype=torch.int32)
+    return F.pad(sums, (0, 0, 1, 0, 1, 0))
