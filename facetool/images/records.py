@@ -221,8 +221,9 @@ class ImageRecords:
         last = np.searchsorted(keys, bounds[1])
         self.ranges = np.array(list(self._identities(offsets[end:last])), np.int64).reshape(-1, 2)
         for start, stop in np.searchsorted(self.keys, self.ranges).tolist():
-            if start < stop:
-                self.labels[start:stop] = self._label(int(self._offsets[start])) or 0
+            label = self._label(int(self._offsets[start])) if start < stop else None
+            if label is not None:
+                self.labels[start:stop] = label
         for row in np.flatnonzero(self.labels == NO_LABEL).tolist():
             label = self._label(int(self._offsets[row]))
             self.labels[row] = NO_LABEL if label is None else label
