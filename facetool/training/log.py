@@ -36,7 +36,8 @@ class LogRow:
         step: updates made so far.
         epoch: passes over the data so far, with a fraction.
         loss: mean.
-        accuracy: share of images whose own class scores highest; NaN for a loss without classes.
+        accuracy: share of images whose own class scores highest, or of triplets whose negative is
+            the farther one; NaN where there were none.
         terms: images or triplets that the loss is the mean of, per step over all processes.
         learning_rate: of the last update.
         gradient_norm: of the last update, before clipping.

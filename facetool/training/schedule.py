@@ -35,10 +35,10 @@ class Schedule:
         if step < self.warmup:
             return self.base * (step + 1) / self.warmup
         if self.kind == "step":
-            return self.base * self.factor ** sum(step >= end for end in self.milestones)
+            return float(self.base * self.factor ** sum(step >= end for end in self.milestones))
         left = 1 - (step - self.warmup) / max(self.steps - self.warmup, 1)
         if self.kind == "cosine":
             return self.base * (1 - math.cos(math.pi * left)) / 2
         if self.kind == "polynomial":
-            return self.base * left**self.power
+            return float(self.base * left**self.power)
         return self.base

@@ -15,6 +15,7 @@ from facetool.networks.base import EmbeddingNetwork
 from facetool.training.config import TrainConfig
 from facetool.training.distributed import Place
 from facetool.training.frozen import plain_scales, set_training
+from facetool.training.losses import LOSSES
 from facetool.training.losses.base import LossResult
 from facetool.training.optimizers import create_optimizer
 
@@ -26,14 +27,14 @@ class StepResult(NamedTuple):
 
     Attributes:
         loss: mean over the passes.
-        correct: how many of ``used`` the network had right; NaN for a loss without classes.
+        correct: how many of ``used`` the network had right.
         used: images, or triplets, that the loss was made of. Without any there was no update.
         norm: of the gradient, before clipping.
     """
 
     loss: Tensor
     correct: Tensor
-    used: int
+    used: Tensor
     norm: Tensor
 
 
@@ -79,6 +80,7 @@ class Stepper:
         self.network = network.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = loss.to(place.device)
         self._place = place
+        self._always = LOSSES[config.loss].sampler_kind == "plain"
         self._clip = config.clip_norm or math.inf
         self._dtype = _DTYPES.get(config.dtype)
         self.optimizer = create_optimizer(
@@ -115,18 +117,15 @@ class Stepper:
             hold = self._place.size > 1 and number < len(batches)
             with self._pass.no_sync() if hold else nullcontext():  # type: ignore[operator]
                 results.append(self._run_pass(pixels, labels, len(batches)))
-        used = sum(result.used for result in results)
-        # Only a loss without classes can be left without terms; it need not be asked otherwise.
-        if self.loss.sampler_kind == "plain" or self._place.any(used > 0):
+        losses, correct, used = (torch.stack(v) for v in zip(*results, strict=True))
+        norm = torch.zeros(())
+        # Images always make terms, triplets may not; only where they may not is the device asked.
+        if self._always or self._place.any(bool(used.any())):
             self.scaler.unscale_(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        else:
-            norm = torch.zeros(())
-        losses = torch.stack([result.loss.detach() for result in results])
-        correct = [math.nan if r.correct is None else r.correct for r in results]
-        return StepResult(losses.mean(), torch.as_tensor(sum(correct)), used, norm)
+        return StepResult(losses.mean(), correct.sum(), used.sum(), norm)
 
     def _run_pass(self, pixels: Tensor, labels: Tensor, passes: int) -> LossResult:
         device = self._place.device
@@ -134,8 +133,8 @@ class Stepper:
         labels = labels.to(device, non_blocking=True)
         with torch.autocast(device.type, self._dtype, enabled=self._dtype is not None):
             result = LossResult(*self._pass(pixels, labels))
-        self.scaler.scale(result.loss / passes).backward()
-        return result
+        self.scaler.scale(result.loss / passes).backward()  # type: ignore[no-untyped-call]
+        return LossResult(result.loss.detach(), result.correct, result.used)
 
     def state(self) -> dict[str, Any]:
         """Everything a step changes but the random generators."""

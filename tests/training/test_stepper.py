@@ -109,7 +109,7 @@ def test_a_state_put_back_gives_the_same_next_step():
     two = _stepper("triplet", seed=5)
     two.load_state(state)
     found = two.step([(_pixels(1), LABELS)], 0.1)
-    assert torch.equal(found.loss, expected.loss) and found.used == expected.used
+    assert torch.equal(found.loss, expected.loss) and torch.equal(found.used, expected.used)
     for a, b in zip(one.network.parameters(), two.network.parameters(), strict=True):
         assert torch.equal(a, b)
 
