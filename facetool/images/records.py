@@ -24,6 +24,8 @@ NO_LABEL = -1
 HEADER_SIZE = 24
 _HEADER = struct.Struct("<IfQQ")
 _MOST_LABELS = 1 << 16
+_LARGEST = 1 << 62
+"""Numbers from here on count nothing; they would not fit an int64 for long."""
 
 
 class ImageRecord(NamedTuple):
@@ -43,7 +45,7 @@ class ImageRecord(NamedTuple):
     def label(self) -> int:
         """The identity's number, or ``NO_LABEL``."""
         value = self.labels[0] if self.labels else math.nan
-        return int(value) if value >= 0 and value.is_integer() else NO_LABEL
+        return int(value) if 0 <= value < _LARGEST and value.is_integer() else NO_LABEL
 
     @property
     def range(self) -> tuple[int, int] | None:
@@ -51,7 +53,7 @@ class ImageRecord(NamedTuple):
         if self.image or len(self.labels) != 2:
             return None
         first, end = self.labels
-        if not (1 <= first <= end and first.is_integer() and end.is_integer()):
+        if not (1 <= first <= end < _LARGEST and first.is_integer() and end.is_integer()):
             return None
         return int(first), int(end)
 
@@ -196,7 +198,7 @@ class ImageRecords:
 
     def _id(self, offset: int) -> int | None:
         head = self._head(offset)
-        return head.id if head is not None and head.id < 1 << 62 else None
+        return head.id if head is not None and head.id < _LARGEST else None
 
     def _head(self, offset: int) -> ImageRecord | None:
         """Labels of a record, and at most one byte of its image; None where it is damaged."""

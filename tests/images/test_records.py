@@ -156,7 +156,7 @@ def test_wrong_names(golden: Path) -> None:
             records.read(name)
 
 
-@pytest.mark.parametrize("label", [float("nan"), float("inf"), -3.0, 0.5])
+@pytest.mark.parametrize("label", [float("nan"), float("inf"), -3.0, 0.5, 1e30])
 def test_labels_that_number_nobody(tmp_path: Path, label: float) -> None:
     records = ImageRecords(make(tmp_path, {5: ((label, 1.0), b"x")}))
     assert records.labels.tolist() == [NO_LABEL]
@@ -164,7 +164,7 @@ def test_labels_that_number_nobody(tmp_path: Path, label: float) -> None:
 
 
 def test_header_with_impossible_ranges_is_an_image_without_content(tmp_path: Path) -> None:
-    for bounds in ((0.0, 5.0), (9.0, 2.0), (float("nan"), 2.0), (1.5, 3.0)):
+    for bounds in ((0.0, 5.0), (9.0, 2.0), (float("nan"), 2.0), (1.5, 3.0), (1.0, 1e30)):
         records = ImageRecords(make(tmp_path, {0: (bounds, b""), 1: ((3.0,), b"x")}))
         assert len(records.ranges) == 0
         assert records.labels[records.keys == 1].tolist() == [3]
