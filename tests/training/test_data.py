@@ -188,6 +188,16 @@ def test_identity_sampler_shows_every_person_before_any_comes_again():
         assert len(people) == 12
 
 
+def test_identity_sampler_draws_a_persons_images_evenly():
+    labels = np.repeat([0, 1], 10)
+    sampler = IdentitySampler(labels, people=2, images=4, seed=0)
+    batches = [batch for epoch in range(500) for batch in sampler.epoch(epoch)]
+    times = np.bincount(np.concatenate(batches), minlength=20)
+    # 1,000 batches, 4 of 10 images each: mean 400, standard deviation 15.5
+    assert times.sum() == 8 * len(batches) == 8000
+    assert (abs(times - 400) < 5 * 15.5).all()
+
+
 def test_identity_sampler_needs_two_people_with_two_images():
     with pytest.raises(UsageError, match="two people"):
         IdentitySampler(np.array([0, 0, 0, 1, 2]))
