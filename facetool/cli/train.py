@@ -10,16 +10,7 @@ from typing import Any
 import click
 
 from facetool.cli import options
-
-LOSSES = (
-    "softmax",
-    "sphereface",
-    "cosineface",
-    "arcface",
-    "combined",
-    "triplet",
-    "angular-triplet",
-)
+from facetool.training.losses import LOSSES
 
 
 def _assignments(
@@ -65,7 +56,7 @@ def _steps(
     metavar="NAME|FILE",
     help="Fine-tune these weights instead: a catalogue name or any readable file.",
 )
-@click.option("--loss", type=click.Choice(LOSSES), required=True, help="What to minimise.")
+@click.option("--loss", type=click.Choice(list(LOSSES)), required=True, help="What to minimise.")
 @click.option(
     "--loss-option",
     "loss_options",

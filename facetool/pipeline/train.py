@@ -132,9 +132,10 @@ class _Run:
         self._data = TrainingSet(data)
         _check_size(self._data, self._network.recipe.crop)
         options = {"seed": config.seed, **config.loss_options}
-        self._loss = create_loss(
-            config.loss, self._network.embedding_size, self._data.classes, **options
-        )
+        with _usage_errors(config.loss, config.loss_options):
+            self._loss = create_loss(
+                config.loss, self._network.embedding_size, self._data.classes, **options
+            )
         self._sampler = _create_sampler(config, self._data, place)
         self._stepper = Stepper(self._network, self._loss, config, place, settings.compiled)
         self._meter = Meter(place, scaled=config.dtype == "float16")
@@ -345,11 +346,22 @@ class _Run:
 def _create_network(config: TrainConfig) -> EmbeddingNetwork:
     """A fresh network, or one with weights that are nobody else's memory and can be trained."""
     if not config.start:
-        return create(config.network, **config.network_options)
+        with _usage_errors(config.network, config.network_options):
+            return create(config.network, **config.network_options)
     network = load_network(config.start)
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = tensor.data.clone()
     return network
+
+
+@contextmanager
+def _usage_errors(name: str, options: dict[str, Any]) -> Iterator[None]:
+    """Call by its name what a network or a loss says to options it cannot have."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{name} cannot be made with {options}: {reason}") from error
 
 
 def _check_crops(data: Path, network: EmbeddingNetwork) -> None:

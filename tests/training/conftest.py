@@ -15,17 +15,25 @@ def one_thread():
 
 
 def _draw_people(folder, people, images, size=112, seed=0):
-    """Write ``folder/<person>/<person>_NNNN.png``: a pattern per person, shifted, dimmed, noisy."""
+    """Write ``folder/<person>/<person>_NNNN.png``.
+
+    Each person is a pattern of brightness; colour, contrast, the light's direction and noise
+    differ from image to image and say nothing.
+    """
     random = np.random.default_rng(seed)
+    slope = np.linspace(-1, 1, size)
     for number in range(people):
         name = f"P{number:02d}"
         (folder / name).mkdir(parents=True)
-        pattern = random.uniform(0, 255, (7, 7, 3)).astype(np.float32)
+        pattern = random.choice([-1.0, 1.0], (5, 5))
         for image in range(1, images + 1):
             large = cv2.resize(pattern, (size + 8, size + 8), interpolation=cv2.INTER_CUBIC)
             x, y = random.integers(0, 8, 2)
-            pixels = large[y : y + size, x : x + size] * random.uniform(0.6, 1)
-            pixels = pixels + random.normal(0, 12, pixels.shape)
+            face = large[y : y + size, x : x + size, None] * random.uniform(20, 60)
+            light = slope[:, None, None] * random.uniform(-50, 50, 3)
+            light = light + slope[:, None] * random.uniform(-50, 50, 3)
+            pixels = 128 + random.uniform(-60, 60, 3) + face + light
+            pixels = pixels + random.normal(0, 15, pixels.shape)
             path = folder / name / f"{name}_{image:04d}.png"
             assert cv2.imwrite(str(path), np.clip(pixels, 0, 255).astype(np.uint8))
     return folder
