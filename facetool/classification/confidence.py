@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facetool.classification.fit import Labels
 from facetool.classification.models import Floats
-from facetool.classification.openset import Threshold, chord
+from facetool.classification.openset import Threshold, angle
 
 _DEFAULT_SLOPE = 3.0
 """Where nobody has two images: three standard deviations decide nearly everything."""
@@ -26,7 +26,7 @@ class Confidence:
 
     Attributes:
         temperature: divides the classifier's scores before the softmax.
-        slope: of the logistic, per unit of chord; 0 where there is no threshold.
+        slope: of the logistic, per radian; 0 where there is no threshold.
     """
 
     temperature: float
@@ -41,7 +41,7 @@ class Confidence:
         """Probability that a face is not a stranger's, (N,) to (N,)."""
         if self.slope == 0:
             return np.ones(len(cosines))
-        above = self.slope * (chord(threshold.cosine) - chord(cosines))
+        above = self.slope * (angle(threshold.cosine) - angle(cosines))
         return np.asarray(1 / (1 + np.exp(-above.clip(-50, 50))))
 
 
@@ -95,7 +95,7 @@ def fit_slope(
     if len(genuine) == 0 or len(impostors) == 0:
         return _DEFAULT_SLOPE / unit
     cosines = np.concatenate([genuine, impostors])
-    above = (chord(threshold.cosine) - chord(cosines))[:, None] / unit
+    above = (angle(threshold.cosine) - angle(cosines))[:, None] / unit
     known = np.arange(len(cosines)) < len(genuine)
     model = LogisticRegression(fit_intercept=False, class_weight="balanced").fit(above, known)
     return max(float(model.coef_[0, 0]), 0.1) / unit

@@ -7,11 +7,12 @@ is like the person, whichever way the name was found.
 The threshold is calibrated on held-out identities: everybody in the training data plays the
 stranger once, before all others. Naming the stranger takes one likeness above the threshold among
 C people, so a false positive identification rate F asks for a rate ``1 - (1 - F)^(1/C)`` per
-person. Few training sets have enough people to count so rare an event, but the chord between
-different people (``sqrt(2 - 2 cosine)``) is close to normally distributed; so its mean and
-deviation over all pairs of people are taken, and the threshold is the prediction bound of a next
-pair: a quantile of Student's t with as many degrees of freedom as there are pairs, less one. With
-few people it is therefore the more careful. People count the same, however many images they have.
+person. Few training sets have enough people to count so rare an event, but the angle between
+different people is close to normally distributed (between uniform directions in D dimensions its
+density is ``sin(angle)^(D-2)``, with tails lighter still); so its mean and deviation over all
+pairs of people are taken, and the threshold is the prediction bound of a next pair: a quantile of
+Student's t with as many degrees of freedom as there are pairs, less one. With few people it is
+therefore the more careful. People count the same, however many images they have.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Threshold:
         fpir: the false positive identification rate asked for.
         people: held-out identities.
         pairs: likenesses of a face and somebody else that were measured.
-        deviation: of the chords between different people; 0 where they were not measured.
+        deviation: of the angles between different people; 0 where they were not measured.
     """
 
     cosine: float
@@ -57,9 +58,9 @@ class Threshold:
         return asdict(self)
 
 
-def chord(cosine: Floats | float) -> Any:
-    """Distance of two points on the unit sphere, from the cosine of their angle."""
-    return np.sqrt(np.maximum(2 - 2 * np.asarray(cosine), 0))
+def angle(cosine: Floats | float) -> Any:
+    """0…π; what rounding puts outside of -1…1 counts as on the edge."""
+    return np.arccos(np.clip(cosine, -1, 1))
 
 
 def likenesses(vectors: Floats, means: Floats) -> Floats:
@@ -92,18 +93,18 @@ def calibrate(
     block = max(1, _BLOCK // people)
     for start in range(0, len(vectors), block):
         own = labels[start : start + block]
-        chords = chord(likenesses(vectors[start : start + block], means))
-        chords[np.arange(len(own)), own] = 0
+        angles = angle(likenesses(vectors[start : start + block], means))
+        angles[np.arange(len(own)), own] = 0
         weights = 1 / counts[own]
-        total += float(weights @ chords.sum(axis=1))
-        squares += float(weights @ np.square(chords).sum(axis=1))
+        total += float(weights @ angles.sum(axis=1))
+        squares += float(weights @ np.square(angles).sum(axis=1))
     mean = total / (people * (people - 1))
     pairs = people * (people - 1) // 2
     variance = squares / (people * (people - 1)) - mean**2
     deviation = float(np.sqrt(max(variance, 0.0) * pairs / (pairs - 1)))
     per_person = -np.expm1(np.log1p(-fpir) / people)
     bound = mean - deviation * float(t.isf(per_person, pairs - 1)) * np.sqrt(1 + 1 / pairs)
-    cosine = 1 - max(float(bound), 0.0) ** 2 / 2
+    cosine = float(np.cos(np.clip(bound, 0, np.pi)))
     measured = len(vectors) * (people - 1)
     return Threshold(cosine, "held-out identities", fpir, people, measured, deviation)
 

@@ -156,13 +156,13 @@ def infer(
     """
     from facetool.classification.store import load
     from facetool.pipeline.embed import resolve_device
-    from facetool.pipeline.name_faces import InferSettings
+    from facetool.pipeline.name_faces import InferSettings, network_name
     from facetool.pipeline.name_faces import infer as name_people
     from facetool.weights.load import load_network
 
     made = load(classifier)
     settings = InferSettings(multi, detector, annotate, resolve_device(device))
-    network = load_network(made.source.weights or made.source.network, weights)
+    network = load_network(network_name(made), weights)
     photos, report = name_people(made, images, network, settings, quiet)
     if as_json:
         click.echo(json.dumps([photo.as_dict() for photo in photos], indent=2, ensure_ascii=False))

@@ -131,10 +131,8 @@ def check_source(wanted: Source, given: Source, what: str) -> None:
     """Refuse embeddings of another network than the classifier was trained on.
 
     Raises:
-        UsageError: network, weights or flip differ.
+        UsageError: network, weights or flip differ, or one of them is not known.
     """
-    if not (wanted.network and given.network):
-        return
     if wanted.network != given.network or wanted.sha256 != given.sha256:
         raise UsageError(
             f"{what} comes from {_name(given)}, but the classifier was trained on embeddings "
@@ -148,7 +146,9 @@ def check_source(wanted: Source, given: Source, what: str) -> None:
 
 
 def _name(source: Source) -> str:
-    return f"{source.weights or source.network} (sha256 {source.sha256[:8] or 'unknown'}…)"
+    if not source.network:
+        return "a network that its represent folder does not name"
+    return f"{source.weights or source.network} (sha256 {source.sha256[:8]}…)"
 
 
 def evaluate(

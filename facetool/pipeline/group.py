@@ -156,8 +156,8 @@ def _link(result: Clustering, crops: Path, links: Path) -> None:
     """One folder per group, with a link to each of its crops."""
     if not (crops / result.images[0]).is_file():
         raise UsageError(
-            f"--links: the crops are not in {crops.absolute()}, where represent.json says they "
-            "are; put them back or take -o FILE.csv"
+            f"--links: the crops are not in {crops.absolute()}; call this where facetool represent "
+            "was called, so that the path it noted is found, or take -o FILE.csv"
         )
     if links.is_dir() and any(links.iterdir()):
         raise UsageError(f"--links: {links} is not empty; choose another folder")
@@ -199,7 +199,8 @@ def embed_plot(reps: Path, output: Path) -> int:
             label = name.replace("_", " ").replace("$", r"\$")
             axes.scatter([], [], s=14, color=colormaps["tab20"](number), label=label)
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    axes.set_aspect("equal", adjustable="datalim")
     axes.set_title(f"t-SNE of {len(points):,} faces of {len(people.names):,} people", fontsize=10)
     with atomic_write(output) as file:
         figure.savefig(file, format="png", dpi=150)

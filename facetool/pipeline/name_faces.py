@@ -25,6 +25,7 @@ from facetool.pipeline.crop_faces import FaceCropper
 from facetool.pipeline.embed import Embedder
 from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.weights.catalogue import CATALOGUE
 
 _PHOTOS_AT_ONCE = 8
 """Photos whose faces go through the network together; large photos are not held for longer."""
@@ -87,11 +88,11 @@ class InferSettings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
-def check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
-    """Refuse another network than the classifier was trained on.
+def network_name(classifier: Classifier) -> str:
+    """The network that a classifier belongs to, as ``load_network`` takes it.
 
     Raises:
-        UsageError: it is another, or the classifier does not say which it was.
+        UsageError: it does not say.
     """
     source = classifier.source
     if not source.network:
@@ -99,6 +100,11 @@ def check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
             "this classifier does not know which network it belongs to; train it on a folder "
             "that facetool represent made"
         )
+    return source.weights if source.weights in CATALOGUE else source.network
+
+
+def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
+    source = classifier.source
     given = Source(
         network.architecture, network.weights_name, network.weights_sha256, flip=source.flip
     )
@@ -125,11 +131,11 @@ def infer(
         The photos in order, and what became of them.
 
     Raises:
-        UsageError: the network is another, or a folder has no images.
-        FormatError: the classifier's crop recipe is damaged.
+        UsageError: the network is not the classifier's, or a folder has no images.
+        FormatError: what the classifier says of the network does not fit it.
         OutputError: an annotated copy cannot be written.
     """
-    check_network(classifier, network)
+    _check_network(classifier, network)
     photos = _expand(images)
     crop = Recipe.from_dict(classifier.source.recipe).crop
     if not crop.same_picture(network.recipe.crop):

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from facetool.classification.classifier import UNKNOWN, Source, train
+from facetool.classification.fit import FITTERS
+from facetool.errors import UsageError
+
+NAMES = [f"P{number:02}" for number in range(12)]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FITTERS if "grid" not in kind])
+def test_known_people_are_found_and_strangers_are_not(kind, draw):
+    vectors, labels = draw(312, 8, size=64)
+    known = labels < 12
+    train_rows = known & (np.arange(len(labels)) % 2 == 0)
+    made = train(vectors[train_rows], labels[train_rows], NAMES, Source(), kind)
+    test = made.answer(vectors[known & ~train_rows])
+    names = made.names(test)
+    right = np.mean(
+        [n == NAMES[k] for n, k in zip(names, np.repeat(np.arange(12), 4), strict=True)]
+    )
+    assert right > (0.95 if kind != "decision-tree" else 0.3)
+    strangers = made.answer(vectors[~known])
+    assert strangers.known.mean() < 0.02
+    assert made.names(strangers).count(UNKNOWN) == (~strangers.known).sum()
+    for answers in (test, strangers):
+        assert ((answers.confidence >= 0) & (answers.confidence <= 1)).all()
+    assert made.cross_validation.images == 48 and made.cross_validation.folds == 4
+
+
+def test_lda(draw):
+    vectors, labels = draw(12, 8)
+    made = train(vectors, labels, NAMES, Source(), lda_dim=6)
+    assert made.model.weights.shape == (12, 6)
+    assert (made.answer(vectors).best == labels).all()
+    assert made.cross_validation.accuracy > 0.95
+    for wrong in (12, 33):
+        with pytest.raises(UsageError, match="12 people have 11 at most"):
+            train(vectors, labels, NAMES, Source(), lda_dim=wrong)
+
+
+def test_embeddings_are_scaled_only_where_the_network_says_so(draw):
+    vectors, labels = draw(12, 6)
+    lengths = np.random.default_rng(0).uniform(0.5, 20, size=(len(vectors), 1))
+    made = train(vectors, labels, NAMES, Source(unit_length=True))
+    again = train(vectors * lengths, labels, NAMES, Source(unit_length=True))
+    np.testing.assert_allclose(again.means, made.means, atol=1e-12)
+    raw = train(vectors * lengths, labels, NAMES, Source(unit_length=False))
+    assert np.linalg.norm(raw.means, axis=1).max() > 2
+
+
+def test_too_few(draw):
+    vectors, labels = draw(1, 5)
+    with pytest.raises(UsageError, match="two people or more"):
+        train(vectors, labels, ["A"], Source())
+    vectors, labels = draw(2, 3)
+    made = train(vectors, labels, ["A", "B"], Source())
+    assert made.threshold.source == "none"
+    assert UNKNOWN not in made.names(made.answer(-vectors))
+
+
+def test_nobody_twice(draw):
+    vectors, labels = draw(12, 1)
+    made = train(vectors, labels, NAMES, Source(), "nearest-mean")
+    assert made.cross_validation.accuracy is None
+    assert made.names(made.answer(vectors)) == NAMES
+    with pytest.raises(UsageError, match="two images"):
+        train(vectors, labels, NAMES, Source(), lda_dim=2)
+
+
+def test_no_faces(draw):
+    vectors, labels = draw(12, 2)
+    made = train(vectors, labels, NAMES, Source())
+    assert made.names(made.answer(vectors[:0])) == []

@@ -1,0 +1,167 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facetool.classification.store import load
+from facetool.errors import FacetoolError, UsageError
+from facetool.pipeline.align import AlignSettings, align
+from facetool.pipeline.classify import TrainSettings, evaluate, find_kind, train
+from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.weights.load import load_network
+
+PROVENANCE = {"network": "n", "weights": {"name": "n.v1", "sha256": "ab" * 32}, "flip": "none"}
+
+
+def write(folder: Path, people: range, images: range, provenance: object = PROVENANCE) -> Path:
+    """A represent folder; person K looks the same in every folder."""
+    folder.mkdir()
+    names, rows = [], []
+    for person in people:
+        centre = np.random.default_rng(person).normal(size=32)
+        for image in images:
+            noise = np.random.default_rng(1000 * person + image).normal(size=32)
+            rows.append(centre + 0.5 * noise)
+            names.append(f"P{person:03d}/{image}.png")
+    np.save(folder / "reps.npy", np.array(rows, np.float32))
+    (folder / "labels.csv").write_text("".join(f"1,{name}\n" for name in names))
+    if provenance:
+        (folder / "represent.json").write_text(json.dumps(provenance))
+    return folder
+
+
+@pytest.fixture
+def trained(tmp_path):
+    reps = write(tmp_path / "train", range(12), range(5))
+    return train(reps, tmp_path / "classifier", TrainSettings())
+
+
+def test_train(trained, tmp_path):
+    assert trained["people"] == 12 and trained["images"] == 60
+    assert trained["accuracy"]["accuracy"] == 1.0 and trained["warnings"] == []
+    made = load(tmp_path / "classifier")
+    assert made.people == tuple(f"P{k:03d}" for k in range(12))
+    assert made.source.sha256 == "ab" * 32
+    json.dumps(trained, allow_nan=False)
+
+
+def test_train_says_what_is_missing(tmp_path):
+    reps = write(tmp_path / "few", range(3), range(1), None)
+    warnings = " ".join(train(reps, tmp_path / "c", TrainSettings("nearest-mean"))["warnings"])
+    assert "no represent.json" in warnings and "nobody has two images" in warnings
+    assert "with 3 people no rejection threshold" in warnings
+    dlib = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1", "sha256": "00"}}
+    reps = write(tmp_path / "dlib", range(3), range(2), {**dlib, "unit_length": True})
+    result = train(reps, tmp_path / "c", TrainSettings())
+    assert result["threshold"]["source"] == "network"
+    assert result["threshold"]["cosine"] == pytest.approx(1 - 0.36 / 2)
+    assert "published one is used" in result["warnings"][0]
+
+
+@pytest.mark.usefixtures("trained")
+def test_evaluate_a_file(tmp_path):
+    reps = write(tmp_path / "test", range(5, 200), range(5, 9))
+    result = evaluate(reps, tmp_path / "classifier", output=tmp_path / "out")
+    assert result == json.loads((tmp_path / "out" / "classification.json").read_text())
+    assert (tmp_path / "out" / "confusion.png").read_bytes()[:4] == b"\x89PNG"
+    assert result["people"] == 12 and result["images"] == 7 * 4
+    assert result["accuracy"] == 1.0 and result["at_threshold"]["dir"] > 0.9
+    strangers = result["strangers"]
+    assert strangers["images"] == 188 * 4 and strangers["fpir"] < 0.03
+    assert [one["fpir"] for one in strangers["dir_at_fpir"]] == [0.001, 0.01, 0.1]
+
+
+@pytest.mark.usefixtures("trained")
+def test_strangers_of_another_folder(tmp_path):
+    reps = write(tmp_path / "test", range(6), range(5, 9))
+    others = write(tmp_path / "others", range(10, 40), range(3))
+    result = evaluate(reps, tmp_path / "classifier", others)
+    assert result["strangers"]["images"] == 28 * 3  # two of them are known
+    assert evaluate(reps, tmp_path / "classifier")["strangers"] is None
+    with pytest.raises(UsageError, match="everybody in it is known"):
+        evaluate(reps, tmp_path / "classifier", write(tmp_path / "same", range(3), range(2)))
+
+
+def test_cross_validation_with_a_list_of_strangers(tmp_path):
+    reps = write(tmp_path / "reps", range(20), range(5))
+    (tmp_path / "list").write_text("P003\n\nP007/\n")
+    result = evaluate(reps, None, tmp_path / "list", TrainSettings("nearest-mean"))
+    assert result["how"] == "5-fold cross-validation"
+    assert result["people"] == 18 and result["images"] == 90
+    assert result["strangers"]["images"] == 5 * 10  # all of them, in each of five folds
+    (tmp_path / "list").write_text("P003\nNobody\n")
+    with pytest.raises(UsageError, match="'Nobody' is nobody in this folder"):
+        evaluate(reps, None, tmp_path / "list")
+    with pytest.raises(FacetoolError, match="nobody has two images"):
+        evaluate(write(tmp_path / "single", range(6), range(1)))
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": "other"}, "was trained on embeddings of n.v1"),
+        ({"weights": {"name": "n.v2", "sha256": "cd" * 32}}, "comes from n.v2"),
+        ({"flip": "sum"}, "made with --flip sum"),
+        (None, "does not name"),
+    ],
+)
+def test_another_network_is_refused(change, message, tmp_path):
+    provenance = {**PROVENANCE, **change} if change is not None else None
+    reps = write(tmp_path / "test", range(5), range(2), provenance)
+    with pytest.raises(UsageError, match=message):
+        evaluate(reps, tmp_path / "classifier")
+
+
+@pytest.mark.usefixtures("trained")
+def test_nobody_known(tmp_path):
+    with pytest.raises(FacetoolError, match="none of the people"):
+        evaluate(write(tmp_path / "test", range(50, 60), range(2)), tmp_path / "classifier")
+
+
+def test_openfaces_names_are_known():
+    names = ["LinearSvm", "GridSearchSvm", "GMM", "RadialSvm", "DecisionTree", "GaussianNB"]
+    assert [find_kind(name) for name in names] == [
+        "linear-svm",
+        "grid-search-svm",
+        "gmm",
+        "radial-svm",
+        "decision-tree",
+        "gaussian-nb",
+    ]
+    with pytest.raises(UsageError, match="nearest-mean"):
+        find_kind("DBN")
+
+
+def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> None:
+    """The default network and classifier, trained on five photos each, tested on the others."""
+    photos = shared / "photos" / "lfw-colour"
+    known = sorted(path.name for path in photos.iterdir())
+    parts: dict[str, Path] = {}
+    for part, rest in (("train", 1), ("test", 0)):
+        parts[part] = tmp_path / part
+        for person in known:
+            (parts[part] / person).mkdir(parents=True)
+            for number, photo in enumerate(sorted((photos / person).iterdir())):
+                if (number < 5) == bool(rest):
+                    (parts[part] / person / photo.name).symlink_to(photo)
+    parts["strangers"] = tmp_path / "strangers"
+    strangers = sorted((shared / "lfw-a" / "images").iterdir())[::29]
+    for person in strangers:
+        if person.name not in known:
+            (parts["strangers"] / person.name).mkdir(parents=True)
+            photo = sorted(person.iterdir())[0]
+            (parts["strangers"] / person.name / photo.name).symlink_to(photo)
+    network = load_network("dlib-resnet")
+    for part, folder in parts.items():
+        align(folder, tmp_path / f"{part}-crops", AlignSettings(network.recipe.crop))
+        represent(
+            tmp_path / f"{part}-crops", tmp_path / f"{part}-reps", network, RepresentSettings()
+        )
+    train(tmp_path / "train-reps", tmp_path / "c", TrainSettings())
+    result = evaluate(tmp_path / "test-reps", tmp_path / "c", tmp_path / "strangers-reps")
+    assert result["images"] == 50 and result["accuracy"] >= 0.99
+    assert result["at_threshold"]["dir"] >= 0.95
+    assert result["strangers"]["images"] > 190
+    assert result["strangers"]["fpir"] <= 0.015
