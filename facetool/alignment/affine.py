@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facetool.alignment.landmarks import OPENFACE_INDICES
+from facetool.alignment.landmarks import OPENFACE_INDICES, openface_points
 from facetool.detection.face import Points
 from facetool.images.read import RGBImage
 
@@ -39,7 +39,7 @@ def affine_crop(
 
     Args:
         image: uint8 (H, W, 3).
-        points: dlib's 68 landmarks (68, 2).
+        points: dlib's 68 landmarks (68, 2), or for ``outerEyesAndNose`` its 5 (5, 2).
         landmarks: ``outerEyesAndNose`` or ``innerEyesAndBottomLip``.
         width: of the crop, pixels.
         height: of the crop, pixels.
@@ -47,7 +47,7 @@ def affine_crop(
     Returns:
         uint8 (height, width, 3).
     """
-    source = points[list(OPENFACE_INDICES[landmarks])].astype(np.float32)
+    source = openface_points(points, landmarks).astype(np.float32)
     target = (openface_template(landmarks) * (width, height)).astype(np.float32)
     transform = cv2.getAffineTransform(source, target)
     return np.asarray(cv2.warpAffine(image, transform, (width, height)), dtype=np.uint8)

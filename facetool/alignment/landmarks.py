@@ -13,8 +13,31 @@ OPENFACE_INDICES = {
 }
 """Rows of dlib's 68 points, as in OpenFace's ``AlignDlib``."""
 
-PREDICTOR_POINTS = {"five": 5, "outerEyesAndNose": 68, "innerEyesAndBottomLip": 68, "arcface": 68}
-"""How many points dlib's predictor must give for a set."""
+PREDICTOR_POINTS = {
+    "five": (5, 68),
+    "outerEyesAndNose": (68, 5),
+    "innerEyesAndBottomLip": (68,),
+    "arcface": (68,),
+}
+"""Which of dlib's predictors can give a set; the first is the one the originals use."""
+
+
+def openface_points(points: Points, landmarks: str) -> Points:
+    """The three points (3, 2) of an OpenFace set.
+
+    Args:
+        points: dlib's 68 (68, 2), or its 5 (5, 2), whose 2, 0 and 4 are the outer corners of the
+            eyes and the base of the nose.
+        landmarks: a key of ``OPENFACE_INDICES``.
+
+    Raises:
+        UsageError: the set is not among the points.
+    """
+    if len(points) == 68:
+        return points[list(OPENFACE_INDICES[landmarks])]
+    if len(points) == 5 and landmarks == "outerEyesAndNose":
+        return points[[2, 0, 4]]
+    raise UsageError(f"{landmarks} is not among {len(points)} landmarks; use 68")
 
 
 def arcface_points(points: Points) -> Points:

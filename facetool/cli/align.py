@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,6 +36,30 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     help="How often hog and cnn double the photo first; more finds smaller faces.",
 )
 @click.option(
+    "--predictor",
+    type=click.Choice(["5", "68"]),
+    help="dlib's landmarks, instead of those the recipe or mtcnn comes with.",
+)
+@click.option(
+    "--thresholds",
+    type=float,
+    nargs=3,
+    metavar="P R O",
+    help="Least scores of mtcnn's three networks.  [default: 0.6 0.7 0.8]",
+)
+@click.option(
+    "--min-face-size",
+    type=int,
+    metavar="PIXELS",
+    help="Smallest face mtcnn looks for.  [default: 20]",
+)
+@click.option(
+    "--scale-factor",
+    type=float,
+    metavar="FACTOR",
+    help="Between the levels of mtcnn's image pyramid.  [default: 0.709]",
+)
+@click.option(
     "--select",
     type=click.Choice(["largest", "center", "all", "only"]),
     default="largest",
@@ -53,6 +78,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     type=options.FOLDER,
     help="Folder whose same-named image stands in for a photo without a face.",
 )
+@options.device_option
 @options.jobs_option
 @click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds crops already.")
 @options.quiet_option
@@ -64,9 +90,14 @@ def command(
     size: int | None,
     detector: str | None,
     upsample: int,
+    predictor: str | None,
+    thresholds: tuple[float, float, float] | None,
+    min_face_size: int | None,
+    scale_factor: float | None,
     select: str,
     on_no_face: str,
     fallback: Path | None,
+    device: str,
     jobs: int | None,
     overwrite: bool,
     quiet: bool,
@@ -78,10 +109,29 @@ def command(
     run that was stopped continues where it stopped.
     """
     from facetool.alignment.recipes import override
+    from facetool.detection.mtcnn_options import MtcnnOptions
+    from facetool.errors import UsageError
     from facetool.pipeline.align import AlignSettings, align
 
     crop = override(crop_of(model), landmarks, size, detector)
-    settings = AlignSettings(crop, upsample, select, on_no_face, fallback)
-    report = align(input, output, settings, jobs, overwrite, quiet)
+    asked: dict[str, Any] = {
+        "thresholds": thresholds,
+        "min_face_size": min_face_size,
+        "scale_factor": scale_factor,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    if given and crop.detector != "mtcnn":
+        option = next(iter(given)).replace("_", "-")
+        raise UsageError(f"--{option} belongs to --detector mtcnn, not to {crop.detector}")
+    settings = AlignSettings(
+        crop,
+        upsample,
+        select,
+        on_no_face,
+        fallback,
+        int(predictor) if predictor else None,
+        MtcnnOptions(**given) if given else None,
+    )
+    report = align(input, output, settings, jobs, overwrite, quiet, device)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

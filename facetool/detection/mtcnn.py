@@ -17,15 +17,13 @@ from torch import Tensor
 
 from facetool.detection.face import Box, Face
 from facetool.detection.mtcnn_networks import OutputNetwork, RefineNetwork, load_networks
+from facetool.detection.mtcnn_options import MtcnnOptions
 from facetool.detection.patches import pack_pixels, sample_patches
 from facetool.detection.pyramid import Pyramid
 from facetool.detection.suppression import suppress
 from facetool.images.read import RGBImage
 
-THRESHOLDS = (0.6, 0.7, 0.8)
-MIN_FACE_SIZE = 20
-SCALE_FACTOR = 0.709
-
+_DEFAULTS = MtcnnOptions()
 _WINDOW, _STRIDE = 12, 2
 _MARGIN = 5
 """Rows of windows fewer than half the rows of pixels: the window is wider than its step."""
@@ -91,9 +89,9 @@ class MtcnnDetector:
     def __init__(
         self,
         device: str | torch.device = "cpu",
-        thresholds: tuple[float, float, float] = THRESHOLDS,
-        min_face_size: int = MIN_FACE_SIZE,
-        scale_factor: float = SCALE_FACTOR,
+        thresholds: tuple[float, float, float] = _DEFAULTS.thresholds,
+        min_face_size: int = _DEFAULTS.min_face_size,
+        scale_factor: float = _DEFAULTS.scale_factor,
     ) -> None:
         self._device = torch.device(device)
         self._pass = _PASSES[self._device.type]
@@ -236,10 +234,14 @@ def _squares(boxes: _Boxes) -> _Boxes:
 
 
 def _as_faces(boxes: _Boxes, points: Tensor, shape: tuple[int, ...]) -> list[list[Face]]:
-    """Faces of each image; boxes end at the image's border, points may lie outside."""
+    """Faces of each image; boxes end at the image's border, points may lie outside.
+
+    Both are rounded to a thousandth of a pixel, as ``align.csv`` states them: what is cut from
+    them can be cut again, and hardly depends on which images shared a pass.
+    """
     count, height, width, _ = shape
-    edges = boxes.edges.double().cpu().numpy().clip(0, (width - 1, height - 1) * 2)
-    landmarks = points.transpose(1, 2).double().cpu().numpy()
+    edges = boxes.edges.double().cpu().numpy().clip(0, (width - 1, height - 1) * 2).round(3)
+    landmarks = points.transpose(1, 2).double().cpu().numpy().round(3)
     faces: list[list[Face]] = [[] for _ in range(count)]
     for number, score, box, its_points in zip(
         boxes.image.tolist(), boxes.scores.tolist(), edges.tolist(), landmarks, strict=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
-from facetool.errors import FacetoolError, ImageError, UsageError
+from facetool.detection.face import Face
+from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.errors import ImageError, UsageError
 from facetool.files.atomic import atomic_write, output_errors, part_path
 from facetool.files.lock import sole_writer
 from facetool.files.manifest import (
@@ -28,13 +30,16 @@ from facetool.files.manifest import (
 )
 from facetool.images.read import RGBImage
 from facetool.images.source import Images, open_images
-from facetool.pipeline.crop_faces import FaceCrop, FaceCropper
-from facetool.pipeline.pool import OrderedPool, available_cores
+from facetool.pipeline.crop_faces import FaceCrop, FaceCropper, points_of
+from facetool.pipeline.pool import OrderedPool, available_cores, map_in_threads
 from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
 
 NO_FACE_POLICIES = ("skip", "center", "fail")
 _CHUNK = 8
+_GPU_CHUNK = 32
+_BATCH_PIXELS = 2**23
+"""Photos of a chunk that are held and detected together."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class AlignSettings:
             and the input counts as failed).
         fallback: folder whose same-named image, scaled to the crop's size, stands in for a
             photo without a face, as OpenFace's ``--fallbackLfw``.
+        predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
+        mtcnn: settings of that detector, where the recipe uses it; default: its own.
     """
 
     crop: Crop
@@ -56,6 +63,8 @@ class AlignSettings:
     select: str = "largest"
     on_no_face: str = "skip"
     fallback: Path | None = None
+    predictor: int | None = None
+    mtcnn: MtcnnOptions | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, as they stand in ``align.json``."""
@@ -65,7 +74,13 @@ class AlignSettings:
             "select": self.select,
             "on_no_face": self.on_no_face,
             "fallback": str(self.fallback) if self.fallback else None,
+            "points": points_of(self.crop, self.predictor),
+            "mtcnn": self._mtcnn_as_dict() if self.crop.detector == "mtcnn" else None,
         }
+
+    def _mtcnn_as_dict(self) -> dict[str, Any]:
+        options = self.mtcnn or MtcnnOptions()
+        return {**asdict(options), "thresholds": list(options.thresholds)}
 
 
 _Rows = dict[str, list[AlignRow]]
@@ -86,6 +101,7 @@ def align(
     jobs: int | None = None,
     overwrite: bool = False,
     quiet: bool = False,
+    device: str = "auto",
 ) -> Report:
     """Cut the faces out of all photos under ``input``.
 
@@ -99,20 +115,23 @@ def align(
         jobs: worker processes; default: the cores at hand.
         overwrite: start anew where ``output`` holds crops already.
         quiet: no progress bar.
+        device: where mtcnn runs; on a GPU the workers are threads that share it.
 
     Raises:
         UsageError: the folders cannot be used as asked.
         OutputError: a result cannot be written.
+        WeightsError: the detector's weights are not there.
     """
     if input.resolve() == output.resolve():
         raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
     if settings.fallback is not None and not settings.fallback.is_dir():
         raise UsageError(f"--fallback: {settings.fallback} is not a folder")
+    device = _detector_device(settings.crop.detector, device)
     folder = open_images(input, exclude=output)
     if not folder.names and not folder.unreadable:
         raise UsageError(f"there are no images in {input}")
     with sole_writer(output):
-        return _align_folder(folder, output, settings, jobs, overwrite, quiet)
+        return _align_folder(folder, output, settings, jobs, overwrite, quiet, device)
 
 
 def _align_folder(
@@ -122,6 +141,7 @@ def _align_folder(
     jobs: int | None,
     overwrite: bool,
     quiet: bool,
+    device: str,
 ) -> Report:
     known = _earlier_rows(output, settings, overwrite)
     write_json(part_path(output / ALIGN_JSON), settings.as_dict())
@@ -131,7 +151,7 @@ def _align_folder(
     if known:
         report.done("already there", len(tasks) - len(todo))
     with progress_bar("align", len(tasks), len(tasks) - len(todo), quiet) as bar:
-        for rows in _process(folder, output, settings, todo, jobs):
+        for rows in _process(folder, output, settings, todo, jobs, device):
             known[rows[0].input] = rows
             _count(rows, report)
             bar.update()
@@ -140,6 +160,17 @@ def _align_folder(
         known[name] = [AlignRow(name, "failed", f"cannot be listed: {reason}")]
     _finish(output, settings, known)
     return report
+
+
+def _detector_device(detector: str, device: str) -> str:
+    """``cpu``, ``cuda`` or ``cuda:N``; what the detector needs is looked for, too."""
+    if detector != "mtcnn":
+        return "cpu"
+    from facetool.detection.mtcnn_weights import mtcnn_weights_path
+    from facetool.pipeline.embed import resolve_device
+
+    mtcnn_weights_path("pnet")
+    return str(resolve_device(device))
 
 
 def _earlier_rows(output: Path, settings: AlignSettings, overwrite: bool) -> _Rows:
@@ -214,24 +245,33 @@ def _process(
     settings: AlignSettings,
     todo: Sequence[_Task],
     jobs: int | None,
+    device: str,
 ) -> Iterator[list[AlignRow]]:
     """Rows of each photo, in order, journalled as they come."""
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
-    size = max(1, min(_CHUNK, len(todo) // jobs))
+    size = max(1, min(_CHUNK if device == "cpu" else _GPU_CHUNK, len(todo) // jobs))
     chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
     journal = part_path(output / ALIGN_CSV)
-    with (
-        OrderedPool(_align_chunk, _worker_died, _set_up, (folder, output, settings), jobs) as pool,
-        journal.open("ab") as file,
-    ):
-        for results in pool.map(chunks):
+    with journal.open("ab") as file:
+        for results in _chunk_results(chunks, (folder, output, settings, device), jobs):
             text = "".join(format_rows(rows) for rows in results)
             with output_errors(journal):
                 file.write(text.encode("utf-8", "surrogateescape"))
                 file.flush()
             yield from results
+
+
+def _chunk_results(
+    chunks: Sequence[Sequence[_Task]], arguments: tuple[Images, Path, AlignSettings, str], jobs: int
+) -> Iterator[list[list[AlignRow]]]:
+    if arguments[-1] != "cpu":
+        _set_up(*arguments)
+        yield from map_in_threads(_align_chunk, chunks, jobs)
+        return
+    with OrderedPool(_align_chunk, _worker_died, _set_up, arguments, jobs) as pool:
+        yield from pool.map(chunks)
 
 
 def _count(rows: Sequence[AlignRow], report: Report) -> None:
@@ -267,13 +307,20 @@ class _Worker(NamedTuple):
 _worker: _Worker
 
 
-def _set_up(folder: Images, output: Path, settings: AlignSettings) -> None:
+def _set_up(folder: Images, output: Path, settings: AlignSettings, device: str) -> None:
     global _worker
+    if settings.crop.detector == "mtcnn" and device == "cpu":
+        import torch
+
+        torch.set_num_threads(1)  # the workers themselves keep all cores busy
     cropper = FaceCropper(
         settings.crop,
         settings.upsample,
         settings.select,
         assume_center=settings.on_no_face == "center" and settings.fallback is None,
+        predictor=settings.predictor,
+        mtcnn=settings.mtcnn,
+        device=device,
     )
     # The workers read by name only: the list of names would be a copy in each of them.
     _worker = _Worker(folder.without_names(), output, settings, cropper)
@@ -283,24 +330,58 @@ def _worker_died(task: _Task) -> list[AlignRow]:
     return [AlignRow(task.name, "failed", "the worker process died on it (out of memory?)")]
 
 
+_Photo = tuple[_Task, RGBImage]
+
+_EXPECTED = (ImageError, RuntimeError, MemoryError, ValueError)
+"""What one photo may raise: dlib and OpenCV answer odd shapes with the latter. Other errors, a
+file that cannot be written or a model that is not there, concern every photo."""
+
+
 def _align_chunk(tasks: Sequence[_Task]) -> list[list[AlignRow]]:
-    return [_align_one(task) for task in tasks]
+    """The rows of each photo; photos are held, and detected together, up to a number of pixels."""
+    rows: _Rows = {}
+    photos: list[_Photo] = []
+    for task in tasks:
+        try:
+            photos.append((task, _worker.folder.read(task.name)))
+        except _EXPECTED as error:
+            rows[task.name] = [_failed(task, error)]
+        if sum(image.size for _, image in photos) >= 3 * _BATCH_PIXELS:
+            rows.update(_align_photos(photos))
+            photos = []
+    rows.update(_align_photos(photos))
+    return [rows[task.name] for task in tasks]
 
 
-def _align_one(task: _Task) -> list[AlignRow]:
+def _align_photos(photos: Sequence[_Photo]) -> _Rows:
     try:
-        image = _worker.folder.read(task.name)
-        crops = _worker.cropper.crops(image)
+        found = _worker.cropper.detect([image for _, image in photos])
+    except _EXPECTED as error:
+        if len(photos) == 1:
+            task = photos[0][0]
+            return {task.name: [_failed(task, error)]}
+        return {name: rows for photo in photos for name, rows in _align_photos([photo]).items()}
+    return {
+        task.name: _save_faces(task, image, faces)
+        for (task, image), faces in zip(photos, found, strict=True)
+    }
+
+
+def _save_faces(task: _Task, image: RGBImage, faces: Sequence[Face]) -> list[AlignRow]:
+    try:
+        crops = _worker.cropper.cut(image, faces)
         if crops:
             return [_save_face(task, number, crop) for number, crop in enumerate(crops, start=1)]
         return [_without_face(task)]
-    except ImageError as error:
-        return [AlignRow(task.name, "failed", str(error))]
-    except FacetoolError:
-        raise  # what cannot be written, or a model file that is not there, concerns every photo
-    except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return [AlignRow(task.name, "failed", f"cannot be aligned: {reason}")]
+    except _EXPECTED as error:
+        return [_failed(task, error)]
+
+
+def _failed(task: _Task, error: Exception) -> AlignRow:
+    if isinstance(error, ImageError):
+        return AlignRow(task.name, "failed", str(error))
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return AlignRow(task.name, "failed", f"cannot be aligned: {reason}")
 
 
 def _without_face(task: _Task) -> AlignRow:

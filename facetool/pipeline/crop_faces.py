@@ -4,12 +4,13 @@ starts with raw photos."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from facetool.alignment.cut import cut_face
 from facetool.alignment.landmarks import PREDICTOR_POINTS
 from facetool.alignment.recipes import Crop
 from facetool.detection.face import Box, Detector, Face, Points, select_faces
+from facetool.detection.mtcnn_options import MtcnnOptions
 from facetool.errors import UsageError
 from facetool.images.read import RGBImage
 
@@ -37,19 +38,56 @@ class FaceCrop:
     found: bool = True
 
 
-def create_detector(name: str, upsample: int = 1) -> Detector:
-    """A detector by name: ``hog`` or ``cnn``.
+def create_detector(
+    name: str,
+    upsample: int = 1,
+    mtcnn: MtcnnOptions | None = None,
+    device: str = "cpu",
+) -> Detector:
+    """A detector by name.
+
+    Args:
+        name: ``hog``, ``cnn`` or ``mtcnn``.
+        upsample: how often hog and cnn double the photo first.
+        mtcnn: settings of mtcnn; default: those of :class:`MtcnnOptions`.
+        device: where mtcnn runs: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         UsageError: there is no such detector.
     """
+    if name == "mtcnn":
+        from facetool.detection.mtcnn import MtcnnDetector
+
+        return MtcnnDetector(device, **asdict(mtcnn or MtcnnOptions()))
     from facetool.detection import dlib_faces
 
     if name == "hog":
         return dlib_faces.HogDetector(upsample)
     if name == "cnn":
         return dlib_faces.CnnDetector(upsample)
-    raise UsageError(f"there is no detector {name!r}; known are hog, cnn")
+    raise UsageError(f"there is no detector {name!r}; known are hog, cnn, mtcnn")
+
+
+def points_of(crop: Crop, predictor: int | None = None) -> str:
+    """Whose points drive a crop: ``mtcnn 5``, ``dlib 5`` or ``dlib 68``.
+
+    Args:
+        crop: the recipe.
+        predictor: 5 or 68 where dlib's landmark predictor is asked for; default: the detector's
+            own points where they fit the recipe, else the predictor the originals use.
+
+    Raises:
+        UsageError: the recipe cannot be made from those points.
+    """
+    if predictor is None and (crop.landmarks, crop.detector) == ("arcface", "mtcnn"):
+        return "mtcnn 5"
+    able = PREDICTOR_POINTS[crop.landmarks]
+    if predictor is not None and predictor not in able:
+        raise UsageError(
+            f"--predictor {predictor} does not give the points {crop.landmarks}; "
+            f"use --predictor {able[0]}"
+        )
+    return f"dlib {predictor or able[0]}"
 
 
 @dataclass
@@ -61,19 +99,31 @@ class FaceCropper:
         upsample: how often a dlib detector doubles the photo first.
         select: policy of :func:`facetool.detection.face.select_faces`.
         assume_center: cut around the centre of a photo where no face is found.
+        predictor: see :func:`points_of`.
+        mtcnn: settings of that detector.
+        device: where mtcnn runs: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: no such detector, or a predictor that does not fit the recipe.
     """
 
     crop: Crop
     upsample: int = 1
     select: str = "largest"
     assume_center: bool = False
+    predictor: int | None = None
+    mtcnn: MtcnnOptions | None = None
+    device: str = "cpu"
     _detector: Detector = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         from facetool.detection.dlib_faces import LandmarkPredictor
 
-        self._detector = create_detector(self.crop.detector, self.upsample)
-        self._predictor = LandmarkPredictor(PREDICTOR_POINTS[self.crop.landmarks])
+        self._own_points = points_of(self.crop, self.predictor).startswith("mtcnn")
+        self._detector = create_detector(self.crop.detector, self.upsample, self.mtcnn, self.device)
+        self._predictor = LandmarkPredictor(
+            self.predictor or PREDICTOR_POINTS[self.crop.landmarks][0]
+        )
 
     def crops(self, image: RGBImage) -> list[FaceCrop]:
         """The chosen faces of one photo; empty where none is found and none assumed."""
@@ -99,7 +149,7 @@ class FaceCropper:
         return []
 
     def _cut_one(self, image: RGBImage, face: Face, found: bool) -> FaceCrop:
-        if self.crop.landmarks == "arcface" and face.landmarks is not None:
+        if self._own_points and face.landmarks is not None:
             points = face.landmarks
         else:
             points = self._predictor.predict(image, face.box)

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
 from typing import Any, Generic, TypeVar
@@ -122,6 +122,26 @@ class OrderedPool(Generic[Item, Result]):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def map_in_threads(
+    work: Callable[[Sequence[Item]], list[Result]], chunks: Sequence[Sequence[Item]], threads: int
+) -> Iterator[list[Result]]:
+    """The results of each chunk, chunks in order; a bounded number is in flight.
+
+    For work that shares one GPU: while it computes one chunk, other threads read and write.
+    """
+    executor = ThreadPoolExecutor(threads)
+    waiting: deque[Future[list[Result]]] = deque()
+    try:
+        for chunk in chunks:
+            waiting.append(executor.submit(work, chunk))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _start_worker(setup: Callable[..., None], arguments: tuple[Any, ...]) -> None:

