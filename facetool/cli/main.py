@@ -23,6 +23,7 @@ COMMANDS = {
     "lfw-eval": "Verification accuracy and ROC on LFW-style pairs.",
     "models": "List, inspect, fetch and convert networks and weights.",
     "outliers": "Find faces unlike the rest of their folder.",
+    "profile": "Measure the time and memory that networks and the stages take.",
     "records": "Pack, inspect and unpack InsightFace's record files.",
     "represent": "Turn aligned faces into embeddings.",
     "sample": "Draw an album of imaginary people to try things with.",

@@ -1,0 +1,208 @@
+"""``facetool profile``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facetool.cli import options
+from facetool.cli.completion import complete_model
+
+if TYPE_CHECKING:
+    from facetool.profiling.machine import Machine
+
+_plot_option = click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw the times to FILE, .png or .pdf.",
+)
+
+
+def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    """``1,8,32`` as (1, 8, 32)."""
+    try:
+        sizes = tuple(dict.fromkeys(int(size) for size in value.split(",")))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise click.BadParameter(f"{value!r}; give whole numbers such as 1,8,32")
+    return sizes
+
+
+@click.group("profile")
+def command() -> None:
+    """Measure the time and memory that networks and the stages take."""
+
+
+@command.command("network")
+@click.argument("models", nargs=-1, shell_complete=complete_model, metavar="[MODEL]...")
+@options.weights_option
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    default=("auto",),
+    metavar="auto|cpu|cuda|cuda:N",
+    help="Where to run, may be given several times; auto takes a GPU if there is one.",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    multiple=True,
+    default=("float32",),
+    help="Arithmetic, may be given several times.  [default: float32]",
+)
+@click.option(
+    "--passes",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Single-image forward passes, after some to warm up.",
+)
+@click.option(
+    "--batch-sizes",
+    callback=_sizes,
+    default="1,8,32",
+    show_default=True,
+    metavar="N,N...",
+    help="Images per pass, for the throughput.",
+)
+@click.option("--layers", is_flag=True, help="Show the time of each top-level block.")
+@click.option("--published", is_flag=True, help="Show the times that the authors published.")
+@_plot_option
+@options.quiet_option
+@options.json_option
+def network_command(
+    models: tuple[str, ...],
+    weights: Path | None,
+    devices: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    passes: int,
+    batch_sizes: tuple[int, ...],
+    layers: bool,
+    published: bool,
+    plot: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Parameters, FLOPs, time per forward pass and memory of networks, side by side.
+
+    MODEL is a name as ARCH or ARCH.TAG or a weights file; default: dlib-resnet. A network whose
+    weights are not on this machine is measured with random ones, which take the same time.
+    """
+    from facetool.pipeline.embed import resolve_device
+    from facetool.pipeline.profile_figure import check_picture, network_figure, write_picture
+    from facetool.pipeline.profile_network import NetworkSettings, profile_networks
+    from facetool.pipeline.profile_text import networks_text
+
+    if plot is not None:
+        check_picture(plot)
+    where = [resolve_device(device) for device in dict.fromkeys(devices)]
+    settings = NetworkSettings(where, tuple(dict.fromkeys(dtypes)), passes, batch_sizes, layers)
+    profiles = profile_networks(models, settings, weights, quiet)
+    if as_json:
+        click.echo(json.dumps(profiles.as_dict(), indent=2))
+    else:
+        click.echo(networks_text(profiles, published))
+    if plot is not None:
+        write_picture(network_figure(profiles, published), plot)
+        click.echo(f"picture: {plot}", err=True)
+    _warn_if_busy(profiles.machine)
+    return profiles.report.exit_code
+
+
+@command.command("pipeline")
+@click.argument(
+    "inputs",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="IMAGE|FOLDER...",
+)
+@options.model_option
+@options.weights_option
+@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
+@click.option(
+    "--upsample",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="How often a dlib detector doubles the photo first.",
+)
+@options.device_option
+@options.dtype_option
+@click.option(
+    "--iterations",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="How often each photo is measured.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Faces per pass through the network, in folders.",
+)
+@options.jobs_option
+@_plot_option
+@options.quiet_option
+@options.json_option
+def pipeline_command(
+    inputs: tuple[Path, ...],
+    model: str | None,
+    weights: Path | None,
+    detector: str | None,
+    upsample: int,
+    device: str,
+    dtype: str,
+    iterations: int,
+    batch_size: int,
+    jobs: int | None,
+    plot: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Time for detection, alignment and representation.
+
+    A photo is measured again and again, its largest face from the decoded photo to the
+    embedding. A folder of photos goes once from files to embeddings, as align and represent do
+    it but with nothing written: images per second, and how long each stage was busy. Weights
+    that are not on this machine are replaced with random ones, which take the same time.
+    """
+    from facetool.alignment.recipes import override
+    from facetool.pipeline.embed import resolve_device
+    from facetool.pipeline.profile_figure import check_picture, pipeline_figure, write_picture
+    from facetool.pipeline.profile_network import network_to_measure
+    from facetool.pipeline.profile_pipeline import PipelineSettings, profile_pipeline
+    from facetool.pipeline.profile_text import pipeline_text
+
+    if plot is not None:
+        check_picture(plot)
+    where = resolve_device(device)
+    network = network_to_measure(model, weights)
+    crop = override(network.recipe.crop, detector=detector)
+    settings = PipelineSettings(crop, upsample, where, dtype, iterations, batch_size, jobs)
+    profile = profile_pipeline(inputs, network, settings, quiet)
+    click.echo(json.dumps(profile.as_dict(), indent=2) if as_json else pipeline_text(profile))
+    if plot is not None:
+        write_picture(pipeline_figure(profile), plot)
+        click.echo(f"picture: {plot}", err=True)
+    _warn_if_busy(profile.machine)
+    return profile.report.exit_code
+
+
+def _warn_if_busy(machine: Machine) -> None:
+    if machine.busy:
+        click.echo(
+            f"warning: this machine was busy with other work (load {machine.load:.1f} on "
+            f"{machine.cores} cores), so times are too long; measure again when it is idle",
+            err=True,
+        )

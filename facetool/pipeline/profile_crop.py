@@ -1,0 +1,92 @@
+"""From a photo to its largest face, with the time of each stage; also in worker processes.
+
+The stages are those of ``align``, called one by one. As in its workers, PyTorch is loaded only
+for the detector that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from facetool.alignment.recipes import Crop
+from facetool.errors import ImageError
+from facetool.images.read import RGBImage
+from facetool.images.source import Images
+from facetool.pipeline.crop_faces import FaceCropper
+from facetool.profiling.memory import peak_host_memory
+from facetool.profiling.stopwatch import Stopwatch
+
+READING, DETECTION, ALIGNMENT = "reading", "detection", "alignment"
+
+
+class Cropped(NamedTuple):
+    """What a worker says of an image.
+
+    Attributes:
+        name: of the image.
+        crop: its largest face, uint8 (H, W, 3), or None where none was found.
+        seconds: by stage.
+        memory: peak of the worker so far, bytes.
+        problem: why the image could not be used, or empty.
+    """
+
+    name: str
+    crop: RGBImage | None
+    seconds: Mapping[str, float]
+    memory: int | None
+    problem: str = ""
+
+
+def crop_largest(image: RGBImage, cropper: FaceCropper, watch: Stopwatch) -> RGBImage | None:
+    """The largest face of a photo; None where none is found."""
+    with watch.time(DETECTION):
+        (faces,) = cropper.detect([image])
+    with watch.time(ALIGNMENT):
+        crops = cropper.cut(image, faces)
+    return crops[0].image if crops else None
+
+
+# What follows runs in the worker processes; the last function in the main one.
+
+
+class _Worker(NamedTuple):
+    images: Images
+    cropper: FaceCropper
+
+
+_worker: _Worker
+
+
+def set_up(images: Images, crop: Crop, upsample: int) -> None:
+    """Load detector and landmark predictor, once per worker."""
+    global _worker
+    if crop.detector == "mtcnn":
+        import torch
+
+        torch.set_num_threads(1)  # the workers themselves keep all cores busy
+    _worker = _Worker(images, FaceCropper(crop, upsample))
+
+
+def crop_chunk(names: Sequence[str]) -> list[Cropped]:
+    """Read and crop images."""
+    return [_crop_one(name) for name in names]
+
+
+def _crop_one(name: str) -> Cropped:
+    watch = Stopwatch()
+    crop, problem = None, ""
+    try:
+        with watch.time(READING):
+            image = _worker.images.read(name)
+        crop = crop_largest(image, _worker.cropper, watch)
+    except ImageError as error:
+        problem = str(error)
+    except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
+        problem = f"cannot be aligned: {error or type(error).__name__}"
+    return Cropped(name, crop, dict(watch.seconds), peak_host_memory(), problem)
+
+
+def worker_died(name: str) -> Cropped:
+    """In place of the result of an image that killed its worker."""
+    return Cropped(name, None, {}, None, "the worker process died on it (out of memory?)")
