@@ -105,12 +105,11 @@ def verify(
     vectors = np.full((len(names), embedder.size), np.nan, np.float32)
     batches = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
     damaged = 0
-    for batch in load_crops(pairs.read, batches, network.recipe.crop, threads):
-        if batch.names:
-            found = embedder.embed(batch.crops)
-            if not np.isfinite(found).all():
-                raise FacetoolError("the network gives embeddings that are not finite numbers")
-            vectors[[rows[name] for name in batch.names]] = found
+    loaded = load_crops(pairs.read, batches, network.recipe.crop, threads)
+    for batch, found in embedder.embed_batches(loaded, lambda batch: batch.crops):
+        if not np.isfinite(found).all():
+            raise FacetoolError("the network gives embeddings that are not finite numbers")
+        vectors[[rows[name] for name in batch.names]] = found
         damaged += len(batch.failures)
     where = np.searchsorted(used, np.array([pairs.first, pairs.second]))
     first, second = vectors[where[0]], vectors[where[1]]
