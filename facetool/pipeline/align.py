@@ -31,9 +31,9 @@ from facetool.files.manifest import (
 from facetool.images.read import RGBImage
 from facetool.images.source import Images, open_images
 from facetool.pipeline.crop_faces import FaceCrop, FaceCropper, points_of
-from facetool.pipeline.pool import OrderedPool, available_cores, map_in_threads
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.pool import OrderedPool, available_cores, map_in_threads
+from facetool.progress import progress_bar
 
 NO_FACE_POLICIES = ("skip", "center", "fail")
 _CHUNK = 8

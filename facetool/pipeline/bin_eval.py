@@ -16,9 +16,9 @@ from facetool.images.bins import VerificationSet, read_bin
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.embed import Embedder
 from facetool.pipeline.load_crops import load_crops
-from facetool.pipeline.pool import available_cores
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.pool import available_cores
+from facetool.progress import progress_bar
 from facetool.weights.catalogue import CATALOGUE, Accuracy
 
 

@@ -20,8 +20,8 @@ from facetool.evaluation.noise import NoiseList, read_noise_lists, replace_noisy
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings
 from facetool.files.features import read_features, write_feature
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.progress import progress_bar
 
 
 def identify(

@@ -23,8 +23,8 @@ from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.classify import check_source
 from facetool.pipeline.crop_faces import FaceCropper
 from facetool.pipeline.embed import Embedder
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.progress import progress_bar
 from facetool.weights.catalogue import CATALOGUE
 
 _PHOTOS_AT_ONCE = 8

@@ -24,6 +24,7 @@ _KINDS = {".png": "png", ".pdf": "pdf"}
 
 # Okabe and Ito's palette, told apart by colour-blind readers.
 _COLOURS = (MAIN, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_PUBLISHED = "#FEFEFE"
 _STAGE_COLOURS = dict(zip(STAGES, ("#E69F00", MAIN, "#009E73", "#D55E00"), strict=True))
 
 
@@ -61,7 +62,7 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
         for one, run in runs
     ]
     bars: list[tuple[str, float, float | None, str, str]] = [
-        (label, run.single.mean, run.single.std, _COLOURS[number % len(_COLOURS)], "")
+        (label, run.single.mean, run.single.std, *_style(number, "", "...."))
         for number, (label, (_, run)) in enumerate(zip(labels, runs, strict=True))
     ]
     if published:
@@ -69,7 +70,7 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
         bars += [
             (
                 f"{time.network} published,\n{time.hardware}",
-                *(time.milliseconds, time.std, "#FFFFFF", "////"),
+                *(time.milliseconds, time.std, _PUBLISHED, "////"),
             )
             for name in names
             for time in published_times(name)
@@ -80,15 +81,16 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
         _bars(times, bars)
         for number, (label, (_, run)) in enumerate(zip(labels, runs, strict=True)):
             sizes = [size for size, rate in run.throughput.items() if rate is not None]
+            colour, dashes = _style(number, "-", "--")
             rates.plot(
                 sizes,
                 [run.throughput[size] for size in sizes],
+                dashes,
                 marker="o",
                 markersize=3,
-                color=_COLOURS[number % len(_COLOURS)],
+                color=colour,
                 label=_plain(label),
             )
-        rates.set(xscale="log", yscale="log", xlabel="Images per pass", ylabel="Images per second")
         for axis, places in (
             (rates.xaxis, FixedLocator(sorted(profiles.settings.batch_sizes))),
             (rates.yaxis, LogLocator(subs=(1, 2, 5))),
@@ -101,6 +103,11 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
     return figure
 
 
+def _style(number: int, first: str, later: str) -> tuple[str, str]:
+    """A colour, and how to tell it from the same colour when they begin anew."""
+    return _COLOURS[number % len(_COLOURS)], first if number < len(_COLOURS) else later
+
+
 def _bars(axes: Axes, bars: Sequence[tuple[str, float, float | None, str, str]]) -> None:
     """Horizontal bars of mean and, where known, std, each with its mean beside it."""
     places = np.arange(len(bars))
@@ -111,7 +118,7 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, float, float | None, str, str]])
             xerr=None if std is None else [[min(std, mean)], [std]],
             color=colour,
             hatch=hatch,
-            edgecolor="#777777" if hatch else colour,
+            edgecolor="#777777" if colour == _PUBLISHED else "#FFFFFF" if hatch else colour,
             height=0.65,
             error_kw={"elinewidth": 0.6, "capsize": 2, "ecolor": "#444444"},
         )

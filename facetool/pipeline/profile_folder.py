@@ -15,7 +15,6 @@ from facetool.alignment.recipes import Crop
 from facetool.images.read import RGBImage
 from facetool.images.source import Images
 from facetool.pipeline.embed import Embedder
-from facetool.pipeline.pool import OrderedPool, available_cores
 from facetool.pipeline.profile_crop import (
     ALIGNMENT,
     DETECTION,
@@ -24,9 +23,10 @@ from facetool.pipeline.profile_crop import (
     set_up,
     worker_died,
 )
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.pool import OrderedPool, available_cores
 from facetool.profiling.stopwatch import Stopwatch
+from facetool.progress import progress_bar
 
 Item = TypeVar("Item")
 

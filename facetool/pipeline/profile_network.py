@@ -18,12 +18,12 @@ from facetool.networks.count import count_flops, count_parameters
 from facetool.networks.fold import FoldedNetwork, fold_batch_norm
 from facetool.networks.registry import Architecture, create
 from facetool.pipeline.embed import DTYPES
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
 from facetool.profiling.blocks import time_blocks
 from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
 from facetool.profiling.timing import Timing, time_passes
+from facetool.progress import progress_bar
 from facetool.weights.catalogue import DEFAULT, Pretrained, resolve
 from facetool.weights.load import READABLE, load_network
 from facetool.weights.published_times import published_times

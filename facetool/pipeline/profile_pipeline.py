@@ -23,12 +23,12 @@ from facetool.pipeline.profile_folder import (
     FolderProfile,
     profile_folder,
 )
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
 from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
 from facetool.profiling.stopwatch import Stopwatch
 from facetool.profiling.timing import Timing
+from facetool.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PipelineSettings:
     Attributes:
         crop: the recipe, its detector included.
         upsample: how often a dlib detector doubles the photo first.
-        device: where the network runs.
+        device: where the network runs, and for photos one by one mtcnn.
         dtype: its arithmetic.
         iterations: how often each photo is measured.
         batch_size: crops per pass through the network, in folders.
@@ -185,7 +185,7 @@ def _profile_photos(
     report: Report,
     quiet: bool,
 ) -> tuple[PhotoProfile, ...]:
-    cropper = FaceCropper(settings.crop, settings.upsample)
+    cropper = FaceCropper(settings.crop, settings.upsample, device=str(settings.device))
     profiles = []
     with progress_bar("photos", len(paths) * settings.iterations, 0, quiet, unit="pass") as bar:
         for path in paths:

@@ -24,9 +24,9 @@ from facetool.images.records import (
     format_record,
     read_properties,
 )
-from facetool.pipeline.pool import available_cores
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
+from facetool.pool import available_cores
+from facetool.progress import progress_bar
 
 _CHUNK = 256
 _MOST_KEYS = 1 << 24  # labels are float32, and keys stand in labels

@@ -27,10 +27,10 @@ from facetool.files.lock import sole_writer
 from facetool.files.manifest import ALIGN_JSON, read_json
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
-from facetool.pipeline.pool import available_cores
-from facetool.pipeline.progress import progress_bar
 from facetool.pipeline.report import Report
 from facetool.pipeline.verify import PairSet, verify
+from facetool.pool import available_cores
+from facetool.progress import progress_bar
 from facetool.training.checkpoint import (
     load_checkpoint,
     random_state,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
-import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +11,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
+from facetool.pool import OrderedPool, available_cores
+from facetool.progress import progress_bar
 from facetool.sample.draw import draw_photo
 from facetool.sample.names import LIMIT, draw_names
 from facetool.sample.pairs import choose_pairs, pairs_text
@@ -157,7 +155,7 @@ def _draw_album(
         missing = {k: path for k, path in paths.items() if overwrite or not path.exists()}
         if missing:
             tasks.append(_Task(album.seed, person, missing))
-    drawn = _draw_all(tasks, jobs or _cores(), quiet)
+    drawn = _draw_all(tasks, jobs or available_cores(), quiet)
     folds = choose_pairs(album.people, album.images, album.seed)
     names = draw_names(album.people, album.seed)
     with atomic_write(output / PAIRS, "w", encoding="utf-8", newline="\n") as file:
@@ -208,20 +206,25 @@ def _remove(output: Path, album: Album) -> None:
 def _draw_all(tasks: list[_Task], jobs: int, quiet: bool) -> int:
     """Draw what the tasks ask for; returns the number of images."""
     total = sum(len(task.images) for task in tasks)
-    hidden = quiet or not sys.stderr.isatty()
-    with tqdm(desc="sample", total=total, unit="img", disable=hidden, dynamic_ncols=True) as bar:
+    with progress_bar("sample", total, 0, quiet) as bar:
         # Starting a worker takes as long as drawing some forty images.
         jobs = min(jobs, len(tasks), 1 + total // 40)
         if jobs <= 1:
             for task in tasks:
                 bar.update(_draw_person(task))
         else:
-            # A forked copy of a process in which OpenCV runs threads can hang.
-            fresh = multiprocessing.get_context("spawn")
-            with fresh.Pool(jobs, _start_worker) as pool:
-                for count in pool.imap_unordered(_draw_person, tasks):
-                    bar.update(count)
+            with OrderedPool(_draw_people, _worker_died, jobs=jobs) as pool:
+                for counts in pool.map([[task] for task in tasks]):
+                    bar.update(sum(counts))
     return total
+
+
+def _draw_people(tasks: Sequence[_Task]) -> list[int]:
+    return [_draw_person(task) for task in tasks]
+
+
+def _worker_died(task: _Task) -> int:
+    raise FacetoolError("a worker process died while drawing (out of memory?); run again")
 
 
 def _draw_person(task: _Task) -> int:
@@ -232,16 +235,3 @@ def _draw_person(task: _Task) -> int:
         with atomic_write(path) as file:
             file.write(encoded.tobytes())
     return len(task.images)
-
-
-def _start_worker() -> None:
-    # Ctrl-C is the main process's business, and its handlers are not the workers'.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    cv2.setNumThreads(1)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
