@@ -91,6 +91,7 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
                 color=colour,
                 label=_plain(label),
             )
+        rates.set(xscale="log", yscale="log", xlabel="Images per pass", ylabel="Images per second")
         for axis, places in (
             (rates.xaxis, FixedLocator(sorted(profiles.settings.batch_sizes))),
             (rates.yaxis, LogLocator(subs=(1, 2, 5))),

@@ -86,6 +86,7 @@ def test_picture(profiles: NetworkProfiles) -> None:
     runs = sum(len(one.runs) for one in profiles.networks)
     times, rates = network_figure(profiles).axes
     assert len(times.patches) == len(rates.get_lines()) == runs
+    assert (rates.get_xscale(), rates.get_yscale()) == ("log", "log")
     figure = network_figure(profiles, published=True)
     assert len(figure.axes[0].patches) == runs + 2
     file = io.BytesIO()
