@@ -154,6 +154,9 @@ class _Run:
             report.done("steps already there", self._step)
             return report
         begun = self._step
+        if place.first and not begun:
+            for name in (CHECKPOINT, MODEL, BEST, PICTURE):  # of a run that is overwritten
+                (self._output / name).unlink(missing_ok=True)
         with ExitStack() as stack:
             log = stack.enter_context(self._open_log()) if place.first else None
             stop = stack.enter_context(_stop_requests())

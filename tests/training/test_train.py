@@ -147,8 +147,10 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
         train(crops, tmp_path, _config(steps=3), QUIET)
     longer = TrainSettings(quiet=True, jobs=1, resume=True)
     assert train(crops, tmp_path, _config(steps=3), longer).counts["steps"] == 1
+    (tmp_path / "best.safetensors").write_bytes(b"of an earlier run")
     anew = TrainSettings(quiet=True, jobs=1, overwrite=True)
     assert train(crops, tmp_path, _config(steps=2, seed=1), anew).counts["steps"] == 2
+    assert not (tmp_path / "best.safetensors").exists()
 
 
 def test_other_data_is_refused(tmp_path, crops, draw_people):
