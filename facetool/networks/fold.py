@@ -12,9 +12,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.dlib_resnet import add_zero_extended
 from facetool.networks.graph import depth_concat
+from facetool.networks.lrn import local_response_norm
 
-_SHAPE_DEPENDENT = (add_zero_extended, depth_concat)
-"""Functions that look at their inputs' shapes, which cannot be traced through."""
+_OPAQUE = (add_zero_extended, depth_concat, local_response_norm)
+"""Functions that look at their inputs' shapes or types, which cannot be traced through."""
 
 _DESCRIPTION = (
     "architecture",
@@ -50,7 +51,7 @@ class _Tracer(fx.Tracer):
     """Takes every module without submodules as one step, whoever wrote it."""
 
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=_SHAPE_DEPENDENT)
+        super().__init__(autowrap_functions=_OPAQUE)
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         """Whether a module is called rather than traced through."""

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.lrn import local_response_norm
 
 INPUT = "input"
 _TINY = torch.finfo(torch.float32).tiny
@@ -105,7 +106,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "max_pool": F.max_pool2d,
     "avg_pool": F.avg_pool2d,
     "global_avg_pool": lambda x: x.mean(dim=(2, 3), keepdim=True),
-    "local_response_norm": F.local_response_norm,
+    "local_response_norm": local_response_norm,
     "normalize": normalize,
 }
 

@@ -16,6 +16,7 @@ from torch import Tensor, finfo, nn
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.graph import depth_concat, normalize
+from facetool.networks.lrn import LocalResponseNorm
 
 Pooling = Literal["june2016", "january2016"]
 
@@ -169,10 +170,10 @@ class OpenFace(EmbeddingNetwork):
         self.stem = nn.Sequential(
             *_conv(3, 64, 7, stride=2),
             nn.MaxPool2d(3, 2, padding=1),
-            nn.LocalResponseNorm(5),
+            LocalResponseNorm(5),
             *_conv(64, 64),
             *_conv(64, 192, 3),
-            nn.LocalResponseNorm(5),
+            LocalResponseNorm(5),
             nn.MaxPool2d(3, 2, padding=1),
         )
         self.inception = nn.Sequential()

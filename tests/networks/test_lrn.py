@@ -1,0 +1,27 @@
+"""Local response normalisation against its formula, and in half precision."""
+
+import pytest
+import torch
+
+from facetool.networks.lrn import LocalResponseNorm
+
+
+def by_formula(x: torch.Tensor, size: int) -> torch.Tensor:
+    out = torch.empty_like(x)
+    for channel in range(x.shape[1]):
+        window = x[:, max(0, channel - size // 2) : channel + size // 2 + 1]
+        out[:, channel] = x[:, channel] / (1 + 1e-4 / size * window.square().sum(1)) ** 0.75
+    return out
+
+
+def test_the_formula() -> None:
+    x = torch.randn(2, 9, 4, 4, dtype=torch.float64) * 50
+    assert torch.allclose(LocalResponseNorm(5)(x.float()), by_formula(x, 5).float(), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_runs_on_a_cpu(dtype: torch.dtype) -> None:
+    x = (torch.randn(2, 9, 4, 4) * 300).to(dtype)
+    out = LocalResponseNorm(5)(x)
+    assert out.dtype == dtype
+    assert torch.allclose(out.float(), by_formula(x.double(), 5).float(), rtol=1e-2, atol=1e-2)
