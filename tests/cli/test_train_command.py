@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from facetool.cli.main import main
+
 TINY = [
     *("--network", "lresnet18e-ir", "--network-option", "units=[1,1,1,1]"),
     *("--network-option", "filters=[16,16,16,16,16]", "--network-option", "embedding_size=16"),
@@ -31,6 +33,16 @@ def run(*arguments):
     return process.returncode, output, errors
 
 
+def call(monkeypatch, *arguments):
+    """The command in this process, which has imported PyTorch already."""
+    monkeypatch.setattr(sys, "argv", ["facetool", "train", *map(str, arguments)])
+    terminate = signal.getsignal(signal.SIGTERM)
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+
+
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crops")
@@ -43,24 +55,35 @@ def crops(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_leaves_a_checkpoint_and_the_same_command_goes_on(tmp_path, crops, number):
-    output = tmp_path / "run"
-    process = start(crops, output, *TINY, "--loss", "arcface", "--steps", 1000, "--log-every", 1)
+def rows(output):
+    log = output / "log.csv"
+    return len(log.read_text().splitlines()) - 1 if log.is_file() else 0
+
+
+def stop_after_some_steps(process, output, number, least):
+    """Send a signal once the log has so many rows; what the process says on stderr."""
     deadline = time.monotonic() + 60
-    while not (output / "log.csv").is_file() or (output / "log.csv").stat().st_size < 200:
+    while rows(output) < least:
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.05)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    (line,) = errors.split("\n")[1:-1]  # click begins with an empty one
-    assert "the same command continues" in line
-    assert (output / "checkpoint.pt").is_file()
-    assert not (output / "model.safetensors").exists()
-    done = len((output / "log.csv").read_text().splitlines()) - 1
-    more = ["--steps", done + 2, "--resume", "--quiet"]
-    code, stdout, errors = run(crops, output, *TINY, "--loss", "arcface", *more)
+    return process.communicate(timeout=60)[1]
+
+
+def test_a_signal_leaves_a_checkpoint_and_the_same_command_goes_on(tmp_path, crops):
+    output = tmp_path / "run"
+    command = [crops, output, *TINY, "--loss", "arcface", "--log-every", 1]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = rows(output)
+        process = start(*command, "--steps", 1000)
+        errors = stop_after_some_steps(process, output, number, before + 2)
+        assert process.returncode == 130
+        (line,) = errors.split("\n")[1:-1]  # click begins with an empty one
+        assert "the same command continues" in line
+        assert (output / "checkpoint.pt").is_file()
+        assert not (output / "model.safetensors").exists()
+    more = ["--steps", rows(output) + 2, "--resume", "--quiet"]
+    code, stdout, errors = run(*command, *more)
     assert (code, stdout) == (0, ""), errors
     assert errors.splitlines() == [f"{output}: 2 steps"]
     assert (output / "model.safetensors").is_file() and (output / "training.png").is_file()
@@ -83,24 +106,23 @@ def test_a_signal_leaves_a_checkpoint_and_the_same_command_goes_on(tmp_path, cro
     ],
 )  # fmt: skip
 def test_mistakes_take_one_line(tmp_path, crops, arguments, message, capsys, monkeypatch):
-    from facetool.cli import main
-
-    monkeypatch.setattr(sys, "argv", ["facetool", "train", str(crops), str(tmp_path), *arguments])
     with pytest.raises(SystemExit) as exit:
-        main.main()
+        call(monkeypatch, crops, tmp_path, *arguments)
     assert exit.value.code == 2
     errors = capsys.readouterr().err
     assert message in errors and "Traceback" not in errors
 
 
-def test_a_damaged_image_is_named_and_the_rest_is_done(tmp_path, crops):
+def test_a_damaged_image_is_named_and_the_rest_is_done(tmp_path, crops, capsys, monkeypatch):
     folder = tmp_path / "crops"
     for path in crops.rglob("*.png"):
         target = folder / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     (folder / "b" / "1.png").write_bytes(b"no image")
-    code, _, errors = run(folder, tmp_path / "run", *TINY, "--loss", "softmax", "--steps", "2")
-    assert code == 1
-    assert "b/1.png: " in errors
+    arguments = [*TINY, "--loss", "softmax", "--steps", "2"]
+    with pytest.raises(SystemExit) as exit:
+        call(monkeypatch, folder, tmp_path / "run", *arguments)
+    assert exit.value.code == 1
+    assert "b/1.png: " in capsys.readouterr().err
     assert (tmp_path / "run" / "model.safetensors").is_file()

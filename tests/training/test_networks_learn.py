@@ -21,7 +21,7 @@ def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pai
     config = TrainConfig(
         "lresnet18e-ir",
         loss,
-        steps=40,
+        steps=36,
         network_options=NARROW,
         batch_size=12,
         learning_rate=0.05,
