@@ -11,18 +11,17 @@ import numpy as np
 import torch
 
 from facetool._version import __version__
-from facetool.alignment.recipes import Crop
 from facetool.errors import UsageError
 from facetool.files.embeddings_writer import REPRESENT_JSON, EmbeddingsWriter
-from facetool.files.manifest import ALIGN_JSON, missed_faces, read_json
+from facetool.files.manifest import missed_faces, read_json
 from facetool.images.source import Images, open_images
 from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.check_recipe import check_recipe
 from facetool.pipeline.embed import Embedder
 from facetool.pipeline.load_crops import load_crops
 from facetool.pipeline.report import Report
 from facetool.pool import available_cores
 from facetool.progress import progress_bar
-from facetool.weights.catalogue import crop_of, names
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def represent(
         raise UsageError(f"there are no images in {input}")
     crop = network.recipe.crop
     if not settings.any_crop:
-        _check_recipe(input, network)
+        check_recipe(input, network)
     description = _describe(input, folder, network, settings)
     report = Report()
     for name, reason in folder.unreadable:
@@ -111,29 +110,6 @@ def represent(
 
 def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
-
-
-def _check_recipe(input: Path, network: EmbeddingNetwork) -> None:
-    described = input / ALIGN_JSON
-    if not described.is_file():
-        return
-    made = Crop.from_dict(read_json(described).get("crop", {}))
-    wanted = network.recipe.crop
-    if not made.same_picture(wanted):
-        raise UsageError(
-            f"{input} holds crops made as '{made}', but {network.architecture} wants '{wanted}'; "
-            f"make them with: facetool align PHOTOS OUTPUT {_align_options(network)} "
-            "(or insist with --any-crop)"
-        )
-
-
-def _align_options(network: EmbeddingNetwork) -> str:
-    """How to ask ``align`` for a network's crops."""
-    wanted = network.recipe.crop
-    for name in (network.weights_name, network.architecture):
-        if name in names() and crop_of(name).same_picture(wanted):
-            return f"--model {name}"
-    return f"--landmarks {wanted.landmarks} --size {wanted.height} --detector {wanted.detector}"
 
 
 def _describe(

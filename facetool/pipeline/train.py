@@ -24,9 +24,9 @@ from facetool.errors import FormatError, UsageError
 from facetool.evaluation.plot import save as save_figure
 from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
-from facetool.files.manifest import ALIGN_JSON, read_json
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
+from facetool.pipeline.check_recipe import check_recipe
 from facetool.pipeline.report import Report
 from facetool.pipeline.verify import PairSet, verify
 from facetool.pool import available_cores
@@ -128,7 +128,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self._network = _create_network(config)
         if not settings.any_crop:
-            _check_crops(data, self._network)
+            check_recipe(data, self._network)
         self._data = TrainingSet(data)
         _check_size(self._data, self._network.recipe.crop)
         options = {"seed": config.seed, **config.loss_options}
@@ -365,21 +365,6 @@ def _usage_errors(name: str, options: dict[str, Any]) -> Iterator[None]:
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{name} cannot be made with {options}: {reason}") from error
-
-
-def _check_crops(data: Path, network: EmbeddingNetwork) -> None:
-    """Refuse crops of which their folder says that another recipe made them."""
-    described = data / ALIGN_JSON
-    if not described.is_file():
-        return
-    made = Crop.from_dict(read_json(described).get("crop", {}))
-    wanted = network.recipe.crop
-    if not made.same_picture(wanted):
-        raise UsageError(
-            f"{data} holds crops made as '{made}', but {network.architecture} wants '{wanted}'; "
-            f"make them with: facetool align PHOTOS OUTPUT --model {network.architecture} "
-            "(or insist with --any-crop)"
-        )
 
 
 def _check_size(data: TrainingSet, crop: Crop) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import torch
@@ -71,7 +73,9 @@ def save(
     # The library opens the file itself, by name, and so fills the one that is open here.
     with atomic_write(path) as file:
         try:
+            mode = os.fstat(file.fileno()).st_mode
             save_file(tensors, file.name, metadata={KEY: json.dumps(header)})
+            Path(file.name).chmod(S_IMODE(mode))  # the library's own file is for its owner only
         except SafetensorError as error:
             raise OutputError(f"cannot write {path}: {error}") from error
 
