@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.backends import cudnn
 
 from facetool.detection.face import Box, Face
 from facetool.detection.mtcnn_networks import OutputNetwork, RefineNetwork, load_networks
@@ -104,6 +105,7 @@ class MtcnnDetector:
         self._output = output.to(self._device)
 
     @torch.inference_mode()
+    @cudnn.flags(enabled=True, allow_tf32=False)  # its ten bits would move boxes across thresholds
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
         """The faces of each image, best score first; images of one size share their passes."""
         same_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
