@@ -141,10 +141,10 @@ def test_highest_impostors_are_exact_however_few_are_kept(
     counter = RankCounter(probes, None, mates, expected=80_000, kept=kept)
     for block in crowd.split(64):
         counter.add(block)
-    every = (probes @ crowd.T).view(-1).sort(descending=True).values
+    every = np.sort((probes @ crowd.T).numpy().ravel())[::-1]
     found = counter.top_impostors()
     assert len(found) >= kept * 0.8
-    assert torch.allclose(found, every[: len(found)], atol=1e-6)
+    assert np.allclose(found, every[: len(found)], atol=1e-6)
     assert counter.impostors == 80_000
 
 
@@ -157,7 +157,7 @@ def test_growing_scores_overflow_into_a_cut() -> None:
     for block in scores.split(50):
         counter.add(torch.stack([block, torch.zeros(len(block))], dim=1))
         assert counter._top_count <= 250
-    assert torch.equal(counter.top_impostors(), scores.flip(0)[:100])
+    assert np.array_equal(counter.top_impostors(), scores.numpy()[::-1][:100])
 
 
 def test_rates_agree_with_those_of_distances() -> None:
