@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_TABLE_PIXELS = 2**22
-"""Pixels of one image a summed-area table covers: less than 2**31 as a sum of grey levels."""
+_TABLE_PIXELS = 2**17
+"""Pixels of one image a summed-area table covers: few enough for a processor's cache, and for 31
+bits as a sum of grey levels."""
+_KEPT_TABLES = 16
+"""Tables that wait for the next level; of larger images they are made anew for each."""
 
 
 class Pyramid:
@@ -26,7 +29,7 @@ class Pyramid:
         self._images = images
         self.count, self.height, self.width, _ = images.shape
         self._table_rows = max(1, _TABLE_PIXELS // self.width)
-        self._latest: tuple[int, Tensor] | None = None
+        self._tables: dict[int, Tensor] = {}
 
     def rows(self, height: int, width: int, start: int, stop: int) -> Tensor:
         """Rows ``start`` to ``stop`` of the copies of a given size.
@@ -68,10 +71,13 @@ class Pyramid:
         return found[0] if len(found) == 1 else torch.cat(found, dim=1)
 
     def _table(self, number: int) -> Tensor:
-        if self._latest is None or self._latest[0] != number:
+        if number not in self._tables:
+            if len(self._tables) == _KEPT_TABLES:
+                del self._tables[next(iter(self._tables))]
             start = number * self._table_rows
-            self._latest = number, _summed_area(self._images[:, start : start + self._table_rows])
-        return self._latest[1]
+            rows = self._images[:, start : start + self._table_rows]
+            self._tables[number] = _summed_area(rows)
+        return self._tables[number]
 
 
 def _summed_area(images: Tensor) -> Tensor:
