@@ -35,14 +35,14 @@ class Pyramid:
         """Rows ``start`` to ``stop`` of the copies of a given size.
 
         Returns:
-            float32 (N, 3, stop - start, width), 0…255.
+            float32 (N, 3, stop - start, width), 0…255, channels_last.
         """
         sums = self._sums_above(start, stop, height).diff(dim=1).permute(0, 3, 1, 2)
         # Corners aligned, sample i lies at i * W / width, which is the edge of pixel i.
         size = (stop - start, width + 1)
         sums = F.interpolate(sums, size, mode="bilinear", align_corners=True).diff(dim=3)
         sums.mul_(height / self.height * width / self.width)
-        return sums.to(torch.float32, memory_format=torch.contiguous_format)
+        return sums.float()
 
     def _sums_above(self, start: int, stop: int, count: int) -> Tensor:
         """Sums between a common row and the upper edges of rows ``start`` to ``stop`` of ``count``.
