@@ -8,7 +8,8 @@ the package ``mtcnn`` 1.0, and so are the details: windows, rounding, thresholds
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -104,23 +105,30 @@ class MtcnnDetector:
         self._refine = refine.to(self._device)
         self._output = output.to(self._device)
 
-    @torch.inference_mode()
-    @cudnn.flags(enabled=True, allow_tf32=False)  # its ten bits would move boxes across thresholds
+    # TF32's ten bits would move boxes across thresholds.
+    @cudnn.flags(enabled=True, allow_tf32=False)
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
         """The faces of each image, best score first; images of one size share their passes."""
+        threads = torch.get_num_threads() if self._device.type == "cpu" else 1
         same_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for number, image in enumerate(images):
             same_size[image.shape].append(number)
-        faces: list[list[Face]] = [[] for _ in images]
+        stacks = []
         for (height, width, _), numbers in same_size.items():
-            count = max(1, self._pass.stack // (height * width))
-            for start in range(0, len(numbers), count):
-                batch = numbers[start : start + count]
-                found = self._detect_stack(np.stack([images[number] for number in batch]))
-                for number, its_faces in zip(batch, found, strict=True):
-                    faces[number] = its_faces
+            count = min(-(-len(numbers) // threads), self._pass.stack // (height * width))
+            count = max(1, count)
+            stacks += [numbers[start : start + count] for start in range(0, len(numbers), count)]
+
+        def detect_stack(numbers: Sequence[int]) -> list[list[Face]]:
+            return self._detect_stack(np.stack([images[number] for number in numbers]))
+
+        faces: list[list[Face]] = [[] for _ in images]
+        for numbers, found in zip(stacks, _map(detect_stack, stacks, threads), strict=True):
+            for number, its_faces in zip(numbers, found, strict=True):
+                faces[number] = its_faces
         return faces
 
+    @torch.inference_mode()
     def _detect_stack(self, stack: RGBImage) -> list[list[Face]]:
         images = torch.from_numpy(stack)
         if self._device.type == "cuda":
@@ -209,6 +217,20 @@ class MtcnnDetector:
         points = shares * size[:, :, None] + corner[:, :, None] - 1
         edges = boxes.edges + outputs[:, 1:5] * size.repeat(1, 2)
         return _Boxes(edges, outputs[:, 0], boxes.image), points
+
+
+def _map(
+    work: Callable[[Sequence[int]], list[list[Face]]], stacks: Sequence[Sequence[int]], threads: int
+) -> Iterator[list[list[Face]]]:
+    """One stack per thread: layers are too small to be shared among threads."""
+    if threads == 1 or len(stacks) == 1:
+        yield from map(work, stacks)
+        return
+    try:
+        with ThreadPoolExecutor(threads, "mtcnn", torch.set_num_threads, (1,)) as pool:
+            yield from pool.map(work, stacks)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _no_boxes(device: torch.device) -> _Boxes:
