@@ -106,7 +106,8 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "max_pool": F.max_pool2d,
     "avg_pool": F.avg_pool2d,
     "global_avg_pool": lambda x: x.mean(dim=(2, 3), keepdim=True),
-    "local_response_norm": local_response_norm,
+    # By its name, so that a tracer can put itself in its place; so with depth_concat.
+    "local_response_norm": lambda x, **options: local_response_norm(x, **options),
     "normalize": normalize,
 }
 

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from facetool.networks.fold import fold_batch_norm
+from facetool.networks.graph import Node, build_graph
 from facetool.networks.lrn import LocalResponseNorm
 
 
@@ -25,3 +27,15 @@ def test_half_precision_runs_on_a_cpu(dtype: torch.dtype) -> None:
     out = LocalResponseNorm(5)(x)
     assert out.dtype == dtype
     assert torch.allclose(out.float(), by_formula(x.double(), 5).float(), rtol=1e-2, atol=1e-2)
+
+
+def test_a_graph_with_it_can_be_folded() -> None:
+    """It branches on its input's type, which a tracer must not see."""
+    nodes = [
+        Node("conv", "conv", ("input",), {"in_channels": 3, "out_channels": 6, "kernel_size": 3}),
+        Node("norm", "local_response_norm", ("conv",), {"size": 5}),
+    ]
+    tensors = {"conv.weight": torch.randn(6, 3, 3, 3), "conv.bias": torch.randn(6)}
+    network = build_graph(nodes, tensors)
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.allclose(fold_batch_norm(network)(x), network(x))
