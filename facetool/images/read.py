@@ -48,8 +48,8 @@ def decode_image(data: bytes) -> RGBImage:
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             _check_size(*image.size)
-            upright = ImageOps.exif_transpose(image)
-            return np.ascontiguousarray(_to_rgb(upright))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.ascontiguousarray(_to_rgb(image))
     except ImageError:
         raise
     except UnidentifiedImageError:
