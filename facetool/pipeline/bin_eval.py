@@ -138,14 +138,14 @@ def _embed(
     good = np.zeros(count, bool)
     numbers = [str(number) for number in range(count)]
     batches = [numbers[start : start + batch_size] for start in range(0, count, batch_size)]
+    loader = load_crops(
+        lambda number: one.read(int(number)), batches, embedder.recipe.crop, available_cores()
+    )
     with progress_bar(one.name, count, 0, quiet) as bar:
-        for batch in load_crops(
-            lambda number: one.read(int(number)), batches, embedder.recipe.crop, available_cores()
-        ):
-            if batch.names:
-                rows = np.array(batch.names, int)
-                vectors[rows] = embedder.embed(batch.crops)
-                good[rows] = True
+        for batch, embeddings in embedder.embed_batches(loader, lambda batch: batch.crops):
+            rows = np.array(batch.names, int)
+            vectors[rows] = embeddings
+            good[rows] = True
             for number, reason in batch.failures:
                 report.failed(f"{one.name} image {number}", reason)
             report.done("scaled to the network's size", batch.resized)
