@@ -35,18 +35,20 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Face:
-    """One face found in a photo.
+    """One face in a photo.
 
     Attributes:
         box: where it is.
         score: the detector's own confidence; comparable only within one detector.
         landmarks: (5, 2) float64 (eyes, nose, mouth corners as ``x, y``) where the detector
             gives them, else None.
+        found: False where no detector found it and it was assumed.
     """
 
     box: Box
     score: float
     landmarks: Points | None = None
+    found: bool = True
 
 
 class Detector(Protocol):

@@ -27,6 +27,14 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {reason}") from error
 
 
+def _open_with_parents(path: Path, mode: str, **open_options: Any) -> IO[Any]:
+    try:
+        return path.open(mode, **open_options)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open(mode, **open_options)
+
+
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb", **open_options: Any) -> Iterator[IO[Any]]:
     """Open a file for writing that takes its name only when the block ends without error.
@@ -38,9 +46,8 @@ def atomic_write(path: Path, mode: str = "wb", **open_options: Any) -> Iterator[
     """
     part = part_path(path)
     with output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open(mode, **open_options) as file:
+            with _open_with_parents(part, mode, **open_options) as file:
                 yield file
             part.replace(path)
         except BaseException:

@@ -82,7 +82,7 @@ def _to_rgb(image: Image.Image) -> RGBImage:
         return np.repeat(gray[:, :, None], 3, axis=2)
     if image.mode == "F":
         raise ImageError("floating-point images have no fixed range; convert to 8 or 16 bits")
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _decode_with_opencv(data: bytes) -> RGBImage:

@@ -12,7 +12,7 @@ import numpy as np
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
-from facetool.detection.face import Face
+from facetool.detection.face import Face, Points
 from facetool.detection.mtcnn_options import MtcnnOptions
 from facetool.errors import ImageError, UsageError
 from facetool.files.atomic import atomic_write, output_errors, part_path
@@ -28,15 +28,16 @@ from facetool.files.manifest import (
     write_json,
     write_manifest,
 )
+from facetool.images.png import encode_png
 from facetool.images.read import RGBImage
 from facetool.images.source import Images, open_images
-from facetool.pipeline.crop_faces import FaceCrop, FaceCropper, points_of
+from facetool.pipeline.crop_faces import FaceCropper, LocatedFace, points_of
 from facetool.pipeline.report import Report
 from facetool.pool import OrderedPool, available_cores, map_in_threads
 from facetool.progress import progress_bar
 
 NO_FACE_POLICIES = ("skip", "center", "fail")
-_CHUNK = 8
+_CHUNK = 16
 _GPU_CHUNK = 32
 _BATCH_PIXELS = 2**23
 """Photos of a chunk that are held and detected together."""
@@ -361,18 +362,22 @@ def _align_photos(photos: Sequence[_Photo]) -> _Rows:
             task = photos[0][0]
             return {task.name: [_failed(task, error)]}
         return {name: rows for photo in photos for name, rows in _align_photos([photo]).items()}
-    return {
-        task.name: _save_faces(task, image, faces)
-        for (task, image), faces in zip(photos, found, strict=True)
-    }
+    rows: _Rows = {}
+    located = []
+    for (task, image), faces in zip(photos, found, strict=True):
+        try:
+            located.append((task, image, _worker.cropper.locate(image, faces)))
+        except _EXPECTED as error:
+            rows[task.name] = [_failed(task, error)]
+    # All landmarks come before the first crop: the predictor's 9 MB of trees stay in the cache.
+    return rows | {task.name: _save_faces(task, image, faces) for task, image, faces in located}
 
 
-def _save_faces(task: _Task, image: RGBImage, faces: Sequence[Face]) -> list[AlignRow]:
+def _save_faces(task: _Task, image: RGBImage, faces: Sequence[LocatedFace]) -> list[AlignRow]:
     try:
-        crops = _worker.cropper.cut(image, faces)
-        if crops:
-            return [_save_face(task, number, crop) for number, crop in enumerate(crops, start=1)]
-        return [_without_face(task)]
+        if not faces:
+            return [_without_face(task)]
+        return [_save_face(task, image, *face, number) for number, face in enumerate(faces, 1)]
     except _EXPECTED as error:
         return [_failed(task, error)]
 
@@ -412,20 +417,22 @@ def _fallback_crop(fallback: Path, task: _Task) -> RGBImage | None:
     return None
 
 
-def _save_face(task: _Task, number: int, crop: FaceCrop) -> AlignRow:
+def _save_face(
+    task: _Task, image: RGBImage, face: Face, landmarks: Points, number: int
+) -> AlignRow:
     stem = task.stem if number == 1 else f"{task.stem}.face{number}"
-    left, top, right, bottom = (_number(edge) for edge in crop.box)
+    left, top, right, bottom = (_number(edge) for edge in face.box)
     return AlignRow(
         task.name,
-        "aligned" if crop.found else "center",
-        "" if crop.found else "no face found",
+        "aligned" if face.found else "center",
+        "" if face.found else "no face found",
         left,
         top,
         right,
         bottom,
-        f"{crop.score:.6g}" if crop.found else "",
-        " ".join(_number(value) for value in crop.landmarks.ravel()),
-        _write_crop(stem, crop.image),
+        f"{face.score:.6g}" if face.found else "",
+        " ".join(_number(value) for value in landmarks.ravel()),
+        _write_crop(stem, _worker.cropper.cut(image, landmarks)),
     )
 
 
@@ -434,10 +441,7 @@ def _number(value: float) -> str:
 
 
 def _write_crop(stem: str, image: RGBImage) -> str:
-    import cv2
-
     name = f"{stem}.png"
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     with atomic_write(_worker.output / name) as file:
-        file.write(encoded.tobytes())
+        file.write(encode_png(image))
     return name

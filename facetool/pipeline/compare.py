@@ -163,9 +163,9 @@ def compare(
             report.failed(str(path), str(error))
             continue
         report.done("compared")
-        for number, face in enumerate(faces, start=1):
+        for number, (face, crop_image) in enumerate(faces, start=1):
             found.append((str(path), number, face.box))
-            crops.append(face.image)
+            crops.append(crop_image)
     if report.counts["compared"] < 2:
         raise FacetoolError("two photos with a face are needed to compare")
     embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))

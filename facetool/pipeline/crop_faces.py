@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,23 +27,18 @@ of MTCNN's points on LFW-a. They stand in for a detector's own points; a face th
 misses is mostly one that dlib's landmark predictor, too, would get wrong."""
 
 
-@dataclass(frozen=True)
-class FaceCrop:
-    """A face cut out of a photo.
+class LocatedFace(NamedTuple):
+    """A face and the landmarks (K, 2), in pixels of the photo, that its crop is made from."""
 
-    Attributes:
-        box: where it was found, or assumed.
-        score: of the detector; 0 where the box was assumed.
-        landmarks: (K, 2) points the crop was made from.
-        image: uint8 (H, W, 3), the crop.
-        found: False where the box was assumed because the detector found none.
-    """
-
-    box: Box
-    score: float
+    face: Face
     landmarks: Points
+
+
+class FaceCrop(NamedTuple):
+    """A face and what was cut out around it, uint8 (H, W, 3)."""
+
+    face: Face
     image: RGBImage
-    found: bool = True
 
 
 def create_detector(
@@ -134,33 +130,31 @@ class FaceCropper:
 
     def crops(self, image: RGBImage) -> list[FaceCrop]:
         """The chosen faces of one photo; empty where none is found and none assumed."""
-        return self.crops_of_batch([image])[0]
-
-    def crops_of_batch(self, images: Sequence[RGBImage]) -> list[list[FaceCrop]]:
-        """The chosen faces of several photos, detected together."""
+        (faces,) = self.detect([image])
         return [
-            self.cut(image, faces) for image, faces in zip(images, self.detect(images), strict=True)
+            FaceCrop(face, self.cut(image, landmarks))
+            for face, landmarks in self.locate(image, faces)
         ]
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
-        """The first half of the work: all faces of several photos."""
+        """The first step: all faces of several photos, detected together."""
         return self._detector.detect(images)
 
-    def cut(self, image: RGBImage, faces: Sequence[Face]) -> list[FaceCrop]:
-        """The second half: the chosen ones of the faces of a photo, cut out."""
+    def locate(self, image: RGBImage, faces: Sequence[Face]) -> list[LocatedFace]:
+        """The second: the chosen ones of a photo's faces, with the landmarks their crops need."""
         chosen = select_faces(faces, self.select, image)
-        if chosen:
-            return [self._cut_one(image, face, found=True) for face in chosen]
-        if self.assume_center:
-            return [self._cut_one(image, _centre_face(image), found=False)]
-        return []
+        if not chosen and self.assume_center:
+            chosen = [_centre_face(image)]
+        return [LocatedFace(face, self._landmarks(image, face)) for face in chosen]
 
-    def _cut_one(self, image: RGBImage, face: Face, found: bool) -> FaceCrop:
+    def cut(self, image: RGBImage, landmarks: Points) -> RGBImage:
+        """The third: the crop of a located face, uint8 (H, W, 3)."""
+        return cut_face(image, landmarks, self.crop)
+
+    def _landmarks(self, image: RGBImage, face: Face) -> Points:
         if self._own_points and face.landmarks is not None:
-            points = face.landmarks
-        else:
-            points = self._predictor.predict(image, face.box)
-        return FaceCrop(face.box, face.score, points, cut_face(image, points, self.crop), found)
+            return face.landmarks
+        return self._predictor.predict(image, face.box)
 
 
 def _centre_face(image: RGBImage) -> Face:
@@ -170,4 +164,4 @@ def _centre_face(image: RGBImage) -> Face:
     half = CENTRE_BOX * side / 2
     x, y = width / 2, height / 2
     box = Box(round(x - half), round(y - half), round(x + half), round(y + half))
-    return Face(box, 0.0, np.array(CENTRE_POINTS) * side + (x, y))
+    return Face(box, 0.0, np.array(CENTRE_POINTS) * side + (x, y), found=False)

@@ -18,6 +18,7 @@ from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.images.annotate import Label, annotate
 from facetool.images.folder import list_images
+from facetool.images.png import encode_png
 from facetool.images.read import RGBImage, read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.classify import check_source
@@ -208,9 +209,9 @@ def _infer_chunk(
         except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
             errors[path] = " ".join(f"cannot be searched for faces: {error}".split())
             continue
-        faces.sort(key=lambda face: face.box.center)
-        found[path] = (image, [face.box for face in faces])
-        crops += [face.image for face in faces]
+        faces.sort(key=lambda crop: crop.face.box.center)
+        found[path] = (image, [crop.face.box for crop in faces])
+        crops += [crop.image for crop in faces]
     named: Iterator[NamedFace] = iter(())
     if crops:
         boxes = [box for _, of_photo in found.values() for box in of_photo]
@@ -256,10 +257,6 @@ def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]
 
 
 def _write_copy(path: Path, image: RGBImage, faces: Sequence[NamedFace]) -> None:
-    import cv2
-
     labels = [Label(tuple(face.box), f"{face.name} {face.confidence:.0%}") for face in faces]
-    drawn = annotate(image, labels)
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
     with atomic_write(path) as file:
-        file.write(encoded.tobytes())
+        file.write(encode_png(annotate(image, labels)))

@@ -43,8 +43,8 @@ def crop_largest(image: RGBImage, cropper: FaceCropper, watch: Stopwatch) -> RGB
     with watch.time(DETECTION):
         (faces,) = cropper.detect([image])
     with watch.time(ALIGNMENT):
-        crops = cropper.cut(image, faces)
-    return crops[0].image if crops else None
+        crops = [cropper.cut(image, found.landmarks) for found in cropper.locate(image, faces)]
+    return crops[0] if crops else None
 
 
 # What follows runs in the worker processes; the last function in the main one.

@@ -74,4 +74,4 @@ def test_several_faces_of_one_photo(shared: Path) -> None:
     cropper = FaceCropper(load_network("dlib-resnet").recipe.crop, select="all")
     faces = cropper.crops(read_image(shared / "photos/examples/longoria-cooper.jpg"))
     assert len(faces) == 2
-    assert faces[0].box.area >= faces[1].box.area
+    assert faces[0].face.box.area >= faces[1].face.box.area
