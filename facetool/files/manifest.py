@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,25 @@ class AlignRow:
 COLUMNS = tuple(column.name for column in fields(AlignRow))
 
 
-def format_rows(rows: Iterable[AlignRow]) -> str:
-    """CSV lines without a header."""
+def format_row(row: AlignRow) -> str:
+    """A CSV line."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(astuple(row) for row in rows)
-    return text.getvalue()
+    # Before Python 3.13 only what is in the terminator is quoted, so a name's \r needs it there.
+    csv.writer(text, lineterminator="\r\n").writerow(astuple(row))
+    return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def parse_rows(lines: Iterable[str]) -> Iterator[AlignRow]:
+    """The rows of CSV lines that keep their ends.
+
+    Raises:
+        FormatError: one has too few or too many columns; the line is named, from 1.
+    """
+    reader = csv.reader(lines)
+    for line in reader:
+        if len(line) != len(COLUMNS):
+            raise FormatError(f"line {reader.line_num}: {len(COLUMNS)} columns expected")
+        yield AlignRow(*line)
 
 
 def write_manifest(folder: Path, rows: Iterable[AlignRow]) -> None:
@@ -65,29 +79,23 @@ def write_manifest(folder: Path, rows: Iterable[AlignRow]) -> None:
         folder / ALIGN_CSV, "w", encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
         file.write(",".join(COLUMNS) + "\n")
-        file.write(format_rows(rows))
+        file.writelines(map(format_row, rows))
 
 
-def read_manifest(path: Path, header: bool = True) -> list[AlignRow]:
-    """The rows of an ``align.csv``, or of the journal of an unfinished run (no header).
-
-    A journal may end in the middle of a line; that line counts as not written.
+def read_manifest(path: Path) -> Iterator[AlignRow]:
+    """The rows of an ``align.csv``.
 
     Raises:
         FormatError: the file is not such a manifest; the line is named.
     """
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    if not header:
-        text = text[: text.rfind("\n") + 1]
-    lines = list(csv.reader(io.StringIO(text, newline="")))
-    if header:
-        if not lines or tuple(lines[0]) != COLUMNS:
-            raise FormatError(f"{path}, line 1: not the columns of an align.csv")
-        lines = lines[1:]
-    for number, line in enumerate(lines, start=2 if header else 1):
-        if len(line) != len(COLUMNS):
-            raise FormatError(f"{path}, row {number}: {len(COLUMNS)} columns expected")
-    return [AlignRow(*line) for line in lines]
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = parse_rows(file)
+        try:
+            if next(rows, None) != AlignRow(*COLUMNS):
+                raise FormatError("line 1: not the columns of an align.csv")
+            yield from rows
+        except FormatError as error:
+            raise FormatError(f"{path}, {error}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -116,5 +124,5 @@ def missed_faces(folder: Path) -> Sequence[str]:
     manifest = folder / ALIGN_CSV
     if not manifest.is_file():
         return []
-    rows = read_manifest(manifest)
-    return sorted(row.output for row in rows if row.status in ("center", "fallback"))
+    missed = ("center", "fallback")
+    return sorted(row.output for row in read_manifest(manifest) if row.status in missed)

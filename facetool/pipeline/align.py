@@ -10,23 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from facetool._version import __version__
 from facetool.alignment.recipes import Crop
 from facetool.detection.face import Face, Points
 from facetool.detection.mtcnn_options import MtcnnOptions
 from facetool.errors import ImageError, UsageError
-from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.align_journal import AlignJournal
+from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
 from facetool.files.manifest import (
-    ALIGN_CSV,
-    ALIGN_JSON,
-    MADE_CROP,
     AlignRow,
-    format_rows,
-    read_json,
-    read_manifest,
-    write_json,
-    write_manifest,
 )
 from facetool.images.png import encode_png
 from facetool.images.read import RGBImage
@@ -84,8 +76,8 @@ class AlignSettings:
         return {**asdict(options), "thresholds": list(options.thresholds)}
 
 
-_Rows = dict[str, list[AlignRow]]
-"""The rows of each photo."""
+_Rows = list[AlignRow]
+"""All rows of one photo."""
 
 
 class _Task(NamedTuple):
@@ -144,22 +136,26 @@ def _align_folder(
     quiet: bool,
     device: str,
 ) -> Report:
-    known = _earlier_rows(output, settings, overwrite)
-    write_json(part_path(output / ALIGN_JSON), settings.as_dict())
+    journal = AlignJournal(output, settings.as_dict(), overwrite)
     report = Report()
     tasks = _plan(folder, several=settings.select == "all")
-    todo = [task for task in tasks if task.name not in known]
-    if known:
+    todo = [task for task in tasks if task.name not in journal]
+    if len(todo) < len(tasks):
         report.done("already there", len(tasks) - len(todo))
     with progress_bar("align", len(tasks), len(tasks) - len(todo), quiet) as bar:
-        for rows in _process(folder, output, settings, todo, jobs, device):
-            known[rows[0].input] = rows
-            _count(rows, report)
-            bar.update()
-    for name, reason in folder.unreadable:
-        report.failed(name, f"cannot be listed: {reason}")
-        known[name] = [AlignRow(name, "failed", f"cannot be listed: {reason}")]
-    _finish(output, settings, known)
+        for photos in _process(folder, output, settings, todo, jobs, device):
+            journal.add(photos)
+            for rows in photos:
+                _count(rows, report)
+            bar.update(len(photos))
+    unlisted = [
+        [AlignRow(name, "failed", f"cannot be listed: {reason}")]
+        for name, reason in folder.unreadable
+    ]
+    journal.add(unlisted)
+    for rows in unlisted:
+        _count(rows, report)
+    journal.finish()
     return report
 
 
@@ -172,62 +168,6 @@ def _detector_device(detector: str, device: str) -> str:
 
     mtcnn_weights_path("pnet")
     return str(resolve_device(device))
-
-
-def _earlier_rows(output: Path, settings: AlignSettings, overwrite: bool) -> _Rows:
-    """What earlier runs, finished or stopped, have done; failed photos are tried again.
-
-    With ``overwrite`` only what a stopped run with the same settings did is kept: it was itself
-    told to overwrite, or has nothing finished to protect.
-    """
-    manifest, described = output / ALIGN_CSV, output / ALIGN_JSON
-    rows: _Rows = {}
-    if overwrite and _settings_differ(part_path(described), settings):
-        _remove_earlier(output)
-    for csv, description, header in (
-        (manifest, described, True),
-        (part_path(manifest), part_path(described), False),
-    ):
-        if not (csv.is_file() and description.is_file()):
-            continue
-        if _settings_differ(description, settings):
-            raise UsageError(
-                f"{output} holds crops made with other settings; "
-                "choose another OUTPUT or make them anew with --overwrite"
-            )
-        found: _Rows = {}
-        for row in read_manifest(csv, header):
-            found.setdefault(row.input, []).append(row)
-        rows.update(found)
-    return {name: found for name, found in rows.items() if _still_valid(found, output)}
-
-
-def _settings_differ(description: Path, settings: AlignSettings) -> bool:
-    if not description.is_file():
-        return True
-    earlier = read_json(description)
-    return any(earlier.get(key) != value for key, value in settings.as_dict().items())
-
-
-def _still_valid(rows: Sequence[AlignRow], output: Path) -> bool:
-    return all(
-        row.status == "no-face" or (row.status in MADE_CROP and (output / row.output).is_file())
-        for row in rows
-    )
-
-
-def _remove_earlier(output: Path) -> None:
-    """Remove what earlier runs say they made, so that no crop of another kind stays behind."""
-    root = output.resolve()
-    for manifest, header in ((part_path(output / ALIGN_CSV), False), (output / ALIGN_CSV, True)):
-        if not manifest.is_file():
-            continue
-        for row in read_manifest(manifest, header):
-            made = (output / row.output).resolve()
-            if row.output and made.suffix == ".png" and root in made.parents:
-                made.unlink(missing_ok=True)
-        manifest.unlink()
-    (output / ALIGN_JSON).unlink(missing_ok=True)
 
 
 def _plan(folder: Images, several: bool) -> list[_Task]:
@@ -247,27 +187,15 @@ def _process(
     todo: Sequence[_Task],
     jobs: int | None,
     device: str,
-) -> Iterator[list[AlignRow]]:
-    """Rows of each photo, in order, journalled as they come."""
+) -> Iterator[list[_Rows]]:
+    """The photos in order, some at a time."""
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
     size = max(1, min(_CHUNK if device == "cpu" else _GPU_CHUNK, len(todo) // jobs))
     chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
-    journal = part_path(output / ALIGN_CSV)
-    with journal.open("ab") as file:
-        for results in _chunk_results(chunks, (folder, output, settings, device), jobs):
-            text = "".join(format_rows(rows) for rows in results)
-            with output_errors(journal):
-                file.write(text.encode("utf-8", "surrogateescape"))
-                file.flush()
-            yield from results
-
-
-def _chunk_results(
-    chunks: Sequence[Sequence[_Task]], arguments: tuple[Images, Path, AlignSettings, str], jobs: int
-) -> Iterator[list[list[AlignRow]]]:
-    if arguments[-1] != "cpu":
+    arguments = (folder, output, settings, device)
+    if device != "cpu":
         _set_up(*arguments)
         yield from map_in_threads(_align_chunk, chunks, jobs)
         return
@@ -281,18 +209,6 @@ def _count(rows: Sequence[AlignRow], report: Report) -> None:
             report.failed(row.input, row.reason)
         else:
             report.done(row.status)
-
-
-def _finish(output: Path, settings: AlignSettings, known: _Rows) -> None:
-    rows = [row for name in sorted(known) for row in known[name]]
-    counts = Counter(row.status for row in rows)
-    write_manifest(output, rows)
-    write_json(
-        output / ALIGN_JSON,
-        {**settings.as_dict(), "counts": dict(sorted(counts.items())), "facetool": __version__},
-    )
-    for name in (ALIGN_CSV, ALIGN_JSON):
-        part_path(output / name).unlink(missing_ok=True)
 
 
 # What follows runs in the worker processes.
@@ -327,7 +243,7 @@ def _set_up(folder: Images, output: Path, settings: AlignSettings, device: str) 
     _worker = _Worker(folder.without_names(), output, settings, cropper)
 
 
-def _worker_died(task: _Task) -> list[AlignRow]:
+def _worker_died(task: _Task) -> _Rows:
     return [AlignRow(task.name, "failed", "the worker process died on it (out of memory?)")]
 
 
@@ -338,9 +254,9 @@ _EXPECTED = (ImageError, RuntimeError, MemoryError, ValueError)
 file that cannot be written or a model that is not there, concern every photo."""
 
 
-def _align_chunk(tasks: Sequence[_Task]) -> list[list[AlignRow]]:
+def _align_chunk(tasks: Sequence[_Task]) -> list[_Rows]:
     """The rows of each photo; photos are held, and detected together, up to a number of pixels."""
-    rows: _Rows = {}
+    rows: dict[str, _Rows] = {}
     photos: list[_Photo] = []
     for task in tasks:
         try:
@@ -354,7 +270,7 @@ def _align_chunk(tasks: Sequence[_Task]) -> list[list[AlignRow]]:
     return [rows[task.name] for task in tasks]
 
 
-def _align_photos(photos: Sequence[_Photo]) -> _Rows:
+def _align_photos(photos: Sequence[_Photo]) -> dict[str, _Rows]:
     try:
         found = _worker.cropper.detect([image for _, image in photos])
     except _EXPECTED as error:
@@ -362,7 +278,7 @@ def _align_photos(photos: Sequence[_Photo]) -> _Rows:
             task = photos[0][0]
             return {task.name: [_failed(task, error)]}
         return {name: rows for photo in photos for name, rows in _align_photos([photo]).items()}
-    rows: _Rows = {}
+    rows: dict[str, _Rows] = {}
     located = []
     for (task, image), faces in zip(photos, found, strict=True):
         try:
@@ -373,7 +289,7 @@ def _align_photos(photos: Sequence[_Photo]) -> _Rows:
     return rows | {task.name: _save_faces(task, image, faces) for task, image, faces in located}
 
 
-def _save_faces(task: _Task, image: RGBImage, faces: Sequence[LocatedFace]) -> list[AlignRow]:
+def _save_faces(task: _Task, image: RGBImage, faces: Sequence[LocatedFace]) -> _Rows:
     try:
         if not faces:
             return [_without_face(task)]

@@ -16,6 +16,7 @@ from PIL import Image
 
 from facetool.alignment.recipes import DLIB_CHIP, OPENFACE_INNER, OPENFACE_OUTER, override
 from facetool.errors import OutputError, UsageError
+from facetool.files.align_journal import JOURNAL
 from facetool.files.dlib_models import dlib_model_path
 from facetool.files.manifest import AlignRow, read_manifest
 from facetool.images.read import read_image
@@ -129,7 +130,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(album: Path, tmp_path: Path) 
     command = [sys.executable, "-m", "facetool", "align", str(album), str(tmp_path / "killed")]
     for _ in range(20):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        journal = tmp_path / "killed" / ".align.csv.part"
+        journal = tmp_path / "killed" / JOURNAL
         already = journal.stat().st_size if journal.is_file() else 0
         deadline = time.monotonic() + 20
         while process.poll() is None and time.monotonic() < deadline:
@@ -148,10 +149,10 @@ def test_a_journal_cut_in_the_middle_of_a_line(album: Path, tmp_path: Path) -> N
     output = tmp_path / "out"
     align(album, output, CHIP)
     whole = files_of(output)
-    text = (output / "align.csv").read_text()
-    lines = text.splitlines(keepends=True)[1:10]
-    (output / ".align.csv.part").write_text("".join(lines)[:-7])
-    (output / "align.json").rename(output / ".align.json.part")
+    lines = (output / "align.csv").read_text().splitlines(keepends=True)[1:10]
+    settings = json.dumps(json.loads((output / "align.json").read_text()))
+    (output / JOURNAL).write_text(f"{settings}\n{''.join(lines)[:-7]}")
+    (output / "align.json").unlink()
     (output / "align.csv").unlink()
     align(album, output, CHIP)
     assert files_of(output) == whole
@@ -209,7 +210,7 @@ def test_selection_of_faces(two_faces: Path, tmp_path: Path) -> None:
     found = {}
     for policy in ("largest", "all", "only"):
         align(two_faces, tmp_path / policy, AlignSettings(DLIB_CHIP, select=policy))
-        found[policy] = read_manifest(tmp_path / policy / "align.csv")
+        found[policy] = list(read_manifest(tmp_path / policy / "align.csv"))
     assert [row.status for row in found["only"]] == ["no-face"]
     assert [row.output for row in found["all"]] == ["both.png", "both.face2.png"]
     assert found["largest"] == found["all"][:1]

@@ -48,7 +48,7 @@ def points_of(row: AlignRow) -> np.ndarray:
 
 
 def test_crops_come_from_the_detectors_points(photos: Path, aligned: Path) -> None:
-    rows = read_manifest(aligned / "align.csv")
+    rows = list(read_manifest(aligned / "align.csv"))
     assert [row.status for row in rows] == ["aligned"] * 6 + ["center"]
     for row in rows[:6]:
         assert points_of(row).shape == (5, 2)
@@ -76,7 +76,7 @@ def test_threads_on_one_device_give_the_same(
     monkeypatch.setattr(stage, "_BATCH_PIXELS", 2 * 250 * 250)
     align(photos, tmp_path / "out", replace(ARCFACE, on_no_face="center"), jobs=2)
     assert (tmp_path / "out" / "align.json").read_bytes() == (aligned / "align.json").read_bytes()
-    here, there = (read_manifest(each / "align.csv") for each in (tmp_path / "out", aligned))
+    here, there = (list(read_manifest(each / "align.csv")) for each in (tmp_path / "out", aligned))
     for found, expected in zip(here, there, strict=True):
         assert (found.input, found.status) == (expected.input, expected.status)
         # Other batches, other rounding: of the points, and with them of the crop.
@@ -106,8 +106,8 @@ def test_the_manifest_says_whose_points(
 
 def test_dlibs_points_lie_near_mtcnns(photos: Path, aligned: Path, tmp_path: Path) -> None:
     align(photos, tmp_path / "out", replace(ARCFACE, predictor=68), jobs=1)
-    of_dlib = read_manifest(tmp_path / "out" / "align.csv")[:6]
-    of_mtcnn = read_manifest(aligned / "align.csv")[:6]
+    of_dlib = list(read_manifest(tmp_path / "out" / "align.csv"))[:6]
+    of_mtcnn = list(read_manifest(aligned / "align.csv"))[:6]
     for ours, theirs in zip(of_dlib, of_mtcnn, strict=True):
         five, expected = arcface_points(points_of(ours)), points_of(theirs)
         eyes = np.linalg.norm(expected[1] - expected[0])

@@ -1,0 +1,138 @@
+"""The journal of ``align``: what is done stays done, whatever happens."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from facetool.errors import FormatError, UsageError
+from facetool.files.align_journal import JOURNAL, AlignJournal
+from facetool.files.manifest import AlignRow, read_manifest
+
+SETTINGS = {"crop": {"width": 150}, "select": "all"}
+
+
+def photo(output: Path, name: str, faces: int = 1) -> list[AlignRow]:
+    """The rows of a photo, and its crops."""
+    rows = []
+    for number in range(1, faces + 1):
+        crop = output / f"{name}.face{number}.png"
+        crop.write_bytes(b"")
+        rows.append(AlignRow(name, "aligned", landmarks="1 2 3 4", output=crop.name))
+    return rows
+
+
+def start(output: Path, overwrite: bool = False, **changes: object) -> AlignJournal:
+    return AlignJournal(output, {**SETTINGS, **changes}, overwrite)
+
+
+def finish(output: Path, names: list[str]) -> None:
+    journal = start(output)
+    journal.add([photo(output, name) for name in names])
+    journal.finish()
+
+
+def names_of(output: Path) -> list[str]:
+    return [row.input for row in read_manifest(output / "align.csv")]
+
+
+def test_rows_come_out_in_the_order_of_their_names(tmp_path: Path) -> None:
+    journal = start(tmp_path)
+    journal.add([photo(tmp_path, "b", 3), [AlignRow("d", "no-face", "no face found")]])
+    journal.add([photo(tmp_path, "c"), photo(tmp_path, "a")])
+    journal.finish()
+    assert names_of(tmp_path) == ["a", "b", "b", "b", "c", "d"]
+    described = json.loads((tmp_path / "align.json").read_text())
+    assert described["counts"] == {"aligned": 5, "no-face": 1}
+    assert not (tmp_path / JOURNAL).exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a, b", 'a "b"', "a\nb", "a\rb", "a\u2028b", "a\x0bb", "à", os.fsdecode(b"\xff")]
+)
+def test_any_name_comes_back(tmp_path: Path, name: str) -> None:
+    for _ in range(2):  # the second time it is read from the first one's manifest
+        journal = start(tmp_path)
+        if name not in journal:
+            journal.add([[AlignRow(name, "no-face")], [AlignRow("z", "no-face")]])
+        journal.finish()
+        assert names_of(tmp_path) == sorted([name, "z"])
+
+
+def test_a_journal_cut_anywhere_never_shows_part_of_a_photo(tmp_path: Path) -> None:
+    journal = start(tmp_path)
+    journal.add([photo(tmp_path, "a", 2), photo(tmp_path, "b\nc", 3), photo(tmp_path, "d")])
+    whole = (tmp_path / JOURNAL).read_bytes()
+    begin = whole.index(b"\n") + 1
+    for length in range(begin, len(whole) + 1):
+        (tmp_path / JOURNAL).write_bytes(whole[:length])
+        again = start(tmp_path)
+        done = [name for name in ("a", "b\nc", "d") if name in again]
+        again.finish()
+        faces = [row.input for row in read_manifest(tmp_path / "align.csv")]
+        assert {name: faces.count(name) for name in done} == {
+            name: {"a": 2, "b\nc": 3, "d": 1}[name] for name in done
+        }
+        assert len(set(faces)) == len(done)
+        (tmp_path / "align.csv").unlink()
+    assert done == ["a", "b\nc"]
+
+
+def test_failed_photos_and_lost_crops_are_done_again(tmp_path: Path) -> None:
+    journal = start(tmp_path)
+    journal.add([photo(tmp_path, "a"), photo(tmp_path, "b"), [AlignRow("c", "failed", "damaged")]])
+    journal.finish()
+    (tmp_path / "a.face1.png").unlink()
+    again = start(tmp_path)
+    assert [name in again for name in "abc"] == [False, True, False]
+
+
+def test_a_later_failure_outweighs_an_earlier_success(tmp_path: Path) -> None:
+    finish(tmp_path, ["a", "b"])
+    journal = start(tmp_path)
+    journal.add([[AlignRow("a", "failed", "gone")], photo(tmp_path, "b"), photo(tmp_path, "c")])
+    again = start(tmp_path)
+    assert [name in again for name in "abc"] == [False, True, False]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_other_settings_are_refused(tmp_path: Path, stopped: bool) -> None:
+    if stopped:
+        start(tmp_path).add([photo(tmp_path, "a")])
+    else:
+        finish(tmp_path, ["a"])
+    with pytest.raises(UsageError, match="--overwrite"):
+        start(tmp_path, select="largest")
+    assert (tmp_path / "a.face1.png").exists()
+    journal = start(tmp_path, overwrite=True, select="largest")
+    assert "a" not in journal
+    assert not (tmp_path / "a.face1.png").exists()
+
+
+def test_overwriting_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    finish(tmp_path, ["a", "b"])
+    journal = start(tmp_path, overwrite=True)
+    assert "a" not in journal
+    journal.add([photo(tmp_path, "a"), photo(tmp_path, "b")])
+    again = start(tmp_path, overwrite=True)
+    assert [name in again for name in "ab"] == [True, False]
+
+
+def test_a_manifest_never_removes_files_of_others(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    (tmp_path / "mine.png").write_bytes(b"")
+    (output / "notes.txt").write_bytes(b"")
+    journal = start(output)
+    journal.add([[AlignRow("a", "aligned", output="../mine.png")]])
+    journal.add([[AlignRow("b", "aligned", output="notes.txt")]])
+    journal.finish()
+    start(output, overwrite=True)
+    assert (tmp_path / "mine.png").exists() and (output / "notes.txt").exists()
+
+
+def test_a_strange_journal_is_named(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL).write_bytes(b"\xff\n")
+    with pytest.raises(FormatError, match="journal"):
+        start(tmp_path)
