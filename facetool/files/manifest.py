@@ -6,9 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
@@ -20,8 +19,7 @@ MADE_CROP = ("aligned", "center", "fallback")
 """The statuses of rows that have an output."""
 
 
-@dataclass(frozen=True)
-class AlignRow:
+class AlignRow(NamedTuple):
     """One face, or one image without a face. The texts are as they stand in the file.
 
     Attributes:
@@ -49,14 +47,14 @@ class AlignRow:
     output: str = ""
 
 
-COLUMNS = tuple(column.name for column in fields(AlignRow))
+COLUMNS = AlignRow._fields
 
 
 def format_row(row: AlignRow) -> str:
     """A CSV line."""
     text = io.StringIO()
     # Before Python 3.13 only what is in the terminator is quoted, so a name's \r needs it there.
-    csv.writer(text, lineterminator="\r\n").writerow(astuple(row))
+    csv.writer(text, lineterminator="\r\n").writerow(row)
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 

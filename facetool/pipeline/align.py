@@ -192,8 +192,7 @@ def _process(
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
-    size = max(1, min(_CHUNK if device == "cpu" else _GPU_CHUNK, len(todo) // jobs))
-    chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
+    chunks = _chunks(todo, _CHUNK if device == "cpu" else _GPU_CHUNK, jobs)
     arguments = (folder, output, settings, device)
     if device != "cpu":
         _set_up(*arguments)
@@ -201,6 +200,17 @@ def _process(
         return
     with OrderedPool(_align_chunk, _worker_died, _set_up, arguments, jobs) as pool:
         yield from pool.map(chunks)
+
+
+def _chunks(todo: Sequence[_Task], size: int, jobs: int) -> list[Sequence[_Task]]:
+    """Chunks of ``size``, smaller and smaller towards the end, so that all jobs end together."""
+    chunks = []
+    start = 0
+    while start < len(todo):
+        count = max(1, min(size, (len(todo) - start) // (2 * jobs)))
+        chunks.append(todo[start : start + count])
+        start += count
+    return chunks
 
 
 def _count(rows: Sequence[AlignRow], report: Report) -> None:
