@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 
+import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
@@ -101,6 +102,14 @@ def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
         if hasattr(network, name):
             setattr(folded, name, getattr(network, name))
     return folded
+
+
+def for_inference(
+    network: EmbeddingNetwork, device: torch.device, dtype: torch.dtype
+) -> FoldedNetwork:
+    """A folded copy of a network as it runs fastest: in channels_last, as its inputs should be."""
+    folded = fold_batch_norm(network).to(device, dtype)
+    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _fold_into(layer: nn.Module, bn: nn.modules.batchnorm._BatchNorm) -> bool:

@@ -10,12 +10,12 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
-from facetool.networks.fold import fold_batch_norm
+from facetool.networks.fold import for_inference
 
 Batch = TypeVar("Batch")
 
@@ -71,8 +71,7 @@ class Embedder:
         self._device = device
         self._dtype = DTYPES[dtype]
         self._flip = flip
-        folded: nn.Module = fold_batch_norm(network).to(device, self._dtype)
-        self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = for_inference(network, device, self._dtype)
 
     def embed_batches(
         self, batches: Iterable[Batch], crops: Callable[[Batch], NDArray[np.uint8]]

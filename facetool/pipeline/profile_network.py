@@ -15,7 +15,7 @@ from torch import Tensor
 from facetool.errors import UsageError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.count import count_flops, count_parameters
-from facetool.networks.fold import FoldedNetwork, fold_batch_norm
+from facetool.networks.fold import FoldedNetwork, for_inference
 from facetool.networks.registry import Architecture, create
 from facetool.pipeline.embed import DTYPES
 from facetool.pipeline.report import Report
@@ -270,8 +270,7 @@ def _measure(
     progress: Callable[[], object],
 ) -> NetworkRun:
     reset_peak_memory(device)
-    folded = fold_batch_norm(network).to(device, DTYPES[dtype])
-    folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    folded = for_inference(network, device, DTYPES[dtype])
     noise = partial(_noise, network, device=device, dtype=DTYPES[dtype])
     image = noise(1)
     time_passes(lambda: folded(image), device, _WARM_UP)

@@ -5,7 +5,7 @@ import torch
 
 from facetool.networks.fold import fold_batch_norm
 from facetool.networks.graph import Node, build_graph
-from facetool.networks.lrn import LocalResponseNorm
+from facetool.networks.lrn import LocalResponseNorm, local_response_norm
 
 
 def by_formula(x: torch.Tensor, size: int) -> torch.Tensor:
@@ -19,6 +19,19 @@ def by_formula(x: torch.Tensor, size: int) -> torch.Tensor:
 def test_the_formula() -> None:
     x = torch.randn(2, 9, 4, 4, dtype=torch.float64) * 50
     assert torch.allclose(LocalResponseNorm(5)(x.float()), by_formula(x, 5).float(), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+@pytest.mark.parametrize(("beta", "k"), [(0.75, 1.0), (0.6, 2.0)])
+def test_pytorchs_own_and_its_gradient(size: int, beta: float, k: float) -> None:
+    x = (torch.randn(2, 9, 4, 5, dtype=torch.float64) * 50).requires_grad_()
+    ours = local_response_norm(x, size, 1e-2, beta, k)
+    theirs = torch.nn.functional.local_response_norm(x, size, 1e-2, beta, k)
+    assert torch.allclose(ours, theirs, rtol=1e-12)
+    weights = torch.randn_like(x)
+    (gradient,) = torch.autograd.grad((ours * weights).sum(), x)
+    (expected,) = torch.autograd.grad((theirs * weights).sum(), x)
+    assert torch.allclose(gradient, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
