@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.training.config import TrainConfig
 from facetool.training.distributed import Place
@@ -38,6 +39,23 @@ class StepResult(NamedTuple):
     norm: Tensor
 
 
+def _compile(network: EmbeddingNetwork) -> Callable[[Tensor], Tensor]:
+    """The network through ``torch.compile``, which does its work, and may fail, when first run."""
+    compiled = torch.compile(network)
+
+    def run(inputs: Tensor) -> Tensor:
+        try:
+            embeddings: Tensor = compiled(inputs)
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            reason = " ".join(str(error).split("\n\n")[0].split())
+            raise UsageError(f"torch.compile failed, leave --compile out: {reason}") from error
+        return embeddings
+
+    return run
+
+
 class _Pass(nn.Module):
     """From pixels to the loss as one module, so that DistributedDataParallel sees all of it."""
 
@@ -46,15 +64,15 @@ class _Pass(nn.Module):
         self.network = network
         self.loss = loss
         self._recipe = network.recipe
-        # In a tuple the compiled form is no submodule with a second name for every weight.
-        self._run = (torch.compile(network) if compiled else network,)
+        # In a function the compiled form is no submodule with a second name for every weight.
+        self._run = _compile(network) if compiled else network.__call__
 
     def forward(self, pixels: Tensor, labels: Tensor) -> LossResult:
         """The loss of uint8 crops (N, H, W, 3) and their identities (N,)."""
         # (N, H, W, 3) permuted is channels_last already.
         inputs = pixels.permute(0, 3, 1, 2).float()
         inputs = inputs.sub_(self._recipe.mean).mul_(self._recipe.scale)
-        result: LossResult = self.loss(self._run[0](inputs), labels)
+        result: LossResult = self.loss(self._run(inputs), labels)
         return result
 
 
@@ -66,7 +84,8 @@ class Stepper:
         loss: from :func:`facetool.training.losses.create_loss`; moved to the device.
         config: the run.
         place: this process's.
-        compiled: run the network through ``torch.compile``.
+        compiled: run the network through ``torch.compile``; the first step raises UsageError
+            where that cannot be, without a C++ compiler for example.
     """
 
     def __init__(

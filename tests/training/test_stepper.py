@@ -1,12 +1,13 @@
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
-from facetool.errors import FacetoolError
+from facetool.errors import FacetoolError, UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.training.config import TrainConfig
 from facetool.training.distributed import Place
@@ -152,3 +153,29 @@ def test_the_meter_means_over_steps_and_counts_over_the_run():
     assert figures["loss"] == pytest.approx(sum(losses) / 2)
     assert figures["images_per_second"] == 16 and figures["terms"] == 8
     assert meter.skipped == 2
+
+
+def _compiled_stepper(monkeypatch, backend):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    torch.manual_seed(0)
+    network = Plain()
+    config = TrainConfig("", "arcface", 10, start="x", learning_rate=0.1)
+    loss = create_loss("arcface", network.embedding_size, 4)
+    return Stepper(network, loss, config, CPU, compiled=True)
+
+
+def test_a_compiled_network_makes_the_same_step(monkeypatch):
+    plain, compiled = _stepper(), _compiled_stepper(monkeypatch, "eager")
+    for _ in range(2):
+        expected = plain.step([(_pixels(), LABELS)], 0.1)
+        torch.testing.assert_close(compiled.step([(_pixels(), LABELS)], 0.1), expected)
+    assert compiled.state()["network"].keys() == plain.state()["network"].keys()
+    torch.testing.assert_close(compiled.state()["network"], plain.state()["network"])
+
+
+def test_a_network_that_cannot_be_compiled_is_one_line(monkeypatch):
+    def backend(graph, inputs):
+        raise ValueError("no compiler here")
+
+    with pytest.raises(UsageError, match=r"--compile.*no compiler here"):
+        _compiled_stepper(monkeypatch, backend).step([(_pixels(), LABELS)], 0.1)
