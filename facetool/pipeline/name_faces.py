@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from facetool.alignment.recipes import Recipe, override
+from facetool.alignment.recipes import Crop, Recipe, override
 from facetool.classification.classifier import Classifier, Source
 from facetool.detection.face import Box
-from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
+from facetool.errors import FormatError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.images.annotate import Label, annotate
 from facetool.images.folder import list_images
@@ -22,14 +25,14 @@ from facetool.images.png import encode_png
 from facetool.images.read import RGBImage, read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.classify import check_source
-from facetool.pipeline.crop_faces import FaceCropper
+from facetool.pipeline.crop_photos import PhotoCrops, crop_photos
 from facetool.pipeline.embed import Embedder
 from facetool.pipeline.report import Report
 from facetool.progress import progress_bar
 from facetool.weights.catalogue import CATALOGUE
 
-_PHOTOS_AT_ONCE = 8
-"""Photos whose faces go through the network together; large photos are not held for longer."""
+_PHOTOS_AT_ONCE = 16
+"""Photos whose faces go through the network together."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +147,6 @@ def infer(
             f"the classifier was trained on crops made as '{crop}', which is not "
             f"what {network.architecture} takes ('{network.recipe.crop}')"
         )
-    cropper = FaceCropper(
-        override(crop, detector=settings.detector),
-        select="all" if settings.multi else "largest",
-    )
     embedder = Embedder(network, settings.device, flip=classifier.source.flip)
     if embedder.size != classifier.means.shape[1]:
         raise FormatError(
@@ -157,15 +156,21 @@ def infer(
     copies = _copy_names(photos, settings.annotate)
     report = Report()
     named: list[NamedPhoto] = []
-    with progress_bar("infer", len(photos), 0, quiet) as bar:
-        for chunk in _chunks(photos):
-            for path, photo, image in _infer_chunk(chunk, classifier, cropper, embedder):
+    cropped = crop_photos(
+        photos,
+        override(crop, detector=settings.detector),
+        select="all" if settings.multi else "largest",
+    )
+    with closing(cropped), progress_bar("infer", len(photos), 0, quiet) as bar:
+        batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
+        for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
+            for path, photo in _name(some, embeddings, classifier):
                 if photo.error:
                     report.failed(photo.image, photo.error)
                 else:
                     report.done("named")
-                if image is not None and settings.annotate is not None:
-                    _write_copy(copies[path], image, photo.faces)
+                    if path in copies:
+                        _write_copy(copies[path], read_image(path), photo.faces)
                 named.append(photo)
                 bar.update()
     return named, report
@@ -185,52 +190,24 @@ def _expand(images: Sequence[Path]) -> list[Path]:
     return list(photos)
 
 
-def _chunks(photos: Sequence[Path]) -> Iterator[list[Path]]:
-    waiting = iter(photos)
-    while chunk := list(islice(waiting, _PHOTOS_AT_ONCE)):
-        yield chunk
+def _stack(crop: Crop, photos: Sequence[PhotoCrops]) -> NDArray[np.uint8]:
+    """All their crops (N, H, W, 3)."""
+    none = np.empty((0, crop.height, crop.width, 3), np.uint8)
+    return np.concatenate([none, *(one[None] for photo in photos for one in photo.crops)])
 
 
-def _infer_chunk(
-    paths: Sequence[Path], classifier: Classifier, cropper: FaceCropper, embedder: Embedder
-) -> list[tuple[Path, NamedPhoto, RGBImage | None]]:
-    found, errors, crops = {}, {}, []
-    for path in paths:
-        try:
-            image = read_image(path)
-            faces = cropper.crops(image)
-            if not faces:
-                raise ImageError("no face found; --detector cnn or a larger photo may help")
-        except ImageError as error:
-            errors[path] = str(error)
-            continue
-        except FacetoolError:
-            raise
-        except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
-            errors[path] = " ".join(f"cannot be searched for faces: {error}".split())
-            continue
-        faces.sort(key=lambda crop: crop.face.box.center)
-        found[path] = (image, [crop.face.box for crop in faces])
-        crops += [crop.image for crop in faces]
-    named: Iterator[NamedFace] = iter(())
-    if crops:
-        boxes = [box for _, of_photo in found.values() for box in of_photo]
-        answers = classifier.answer(embedder.embed(np.stack(crops)))
-        named = map(
-            NamedFace,
-            classifier.names(answers),
-            answers.confidence.tolist(),
-            answers.likeness.tolist(),
-            boxes,
-        )
-    results: list[tuple[Path, NamedPhoto, RGBImage | None]] = []
-    for path in paths:
-        if path in errors:
-            results.append((path, NamedPhoto(str(path), error=errors[path]), None))
-        else:
-            image, boxes = found[path]
-            results.append((path, NamedPhoto(str(path), list(islice(named, len(boxes)))), image))
-    return results
+def _name(
+    photos: Sequence[PhotoCrops], embeddings: NDArray[np.float32], classifier: Classifier
+) -> Iterator[tuple[Path, NamedPhoto]]:
+    """The photos with the names of their faces."""
+    names: Iterator[tuple[str, float, float]] = iter(())
+    if len(embeddings):
+        answers = classifier.answer(embeddings)
+        confidences, likenesses = answers.confidence.tolist(), answers.likeness.tolist()
+        names = zip(classifier.names(answers), confidences, likenesses, strict=True)
+    for photo in photos:
+        faces = [NamedFace(*next(names), box) for box in photo.boxes]
+        yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
 
 
 def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
