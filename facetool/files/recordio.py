@@ -175,10 +175,12 @@ def read_index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     try:
         with warnings.catch_warnings(), path.open(encoding="ascii") as file:
             warnings.simplefilter("ignore")  # an empty file is told below
+            # Up to NumPy 2.2 a number that is none, or too large, is read as a float and cut.
+            warnings.simplefilter("error", DeprecationWarning)
             table = np.loadtxt(file, np.int64, comments=None, ndmin=2)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, DeprecationWarning) as error:
         raise _bad_index(path, str(error).splitlines()[0]) from error
     if table.size == 0 or table.shape[1] != 2:
         raise _bad_index(path, "not two columns of numbers")
