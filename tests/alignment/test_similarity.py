@@ -36,7 +36,12 @@ def random_points(rng: np.random.Generator) -> np.ndarray:
 
 
 def scikit_image(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return np.asarray(SimilarityTransform.from_estimate(source, target).params)[:2]
+    if hasattr(SimilarityTransform, "from_estimate"):
+        found = SimilarityTransform.from_estimate(source, target)
+    else:  # scikit-image 0.25, the last for Python 3.10
+        found = SimilarityTransform()
+        assert found.estimate(source, target)
+    return np.asarray(found.params)[:2]
 
 
 def test_the_template_is_insightfaces() -> None:
