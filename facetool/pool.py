@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+WORKER_DIED = "the worker process died on it (out of memory?)"
+
 _IN_FLIGHT_PER_WORKER = 3
 """Chunks handed out per worker: one at work, one waiting, one being collected."""
 
@@ -25,6 +27,17 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def chunks_for(jobs: int, items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """Chunks of ``size``, smaller and smaller towards the end, so that all jobs end together."""
+    chunks = []
+    start = 0
+    while start < len(items):
+        count = max(1, min(size, (len(items) - start) // (2 * jobs)))
+        chunks.append(items[start : start + count])
+        start += count
+    return chunks
 
 
 class OrderedPool(Generic[Item, Result]):

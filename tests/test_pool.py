@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from facetool.pool import OrderedPool
+from facetool.pool import OrderedPool, chunks_for
 
 _offset = 0
 
@@ -51,3 +51,13 @@ def test_a_death_costs_one_item(pool: OrderedPool[int, int]) -> None:
 def test_an_error_comes_through(pool: OrderedPool[int, int]) -> None:
     with pytest.raises(ZeroDivisionError):
         list(pool.map([[1], [99]]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 16, 100, 1001])
+def test_chunks_shrink_towards_the_end(count: int) -> None:
+    chunks = chunks_for(2, range(count), 16)
+    assert [item for chunk in chunks for item in chunk] == list(range(count))
+    sizes = [len(chunk) for chunk in chunks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1:] == [1][:count]
+    assert all(size == 16 for size in sizes[: max(0, count // 16 - 4)])

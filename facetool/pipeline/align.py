@@ -17,15 +17,25 @@ from facetool.errors import ImageError, UsageError
 from facetool.files.align_journal import AlignJournal
 from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
-from facetool.files.manifest import (
-    AlignRow,
-)
+from facetool.files.manifest import AlignRow
 from facetool.images.png import encode_png
 from facetool.images.read import RGBImage
 from facetool.images.source import Images, open_images
-from facetool.pipeline.crop_faces import FaceCropper, LocatedFace, points_of
+from facetool.pipeline.crop_faces import (
+    ODD_PHOTO_ERRORS,
+    FaceCropper,
+    LocatedFace,
+    keep_to_one_core,
+    points_of,
+)
 from facetool.pipeline.report import Report
-from facetool.pool import OrderedPool, available_cores, map_in_threads
+from facetool.pool import (
+    WORKER_DIED,
+    OrderedPool,
+    available_cores,
+    chunks_for,
+    map_in_threads,
+)
 from facetool.progress import progress_bar
 
 NO_FACE_POLICIES = ("skip", "center", "fail")
@@ -192,7 +202,7 @@ def _process(
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
-    chunks = _chunks(todo, _CHUNK if device == "cpu" else _GPU_CHUNK, jobs)
+    chunks = chunks_for(jobs, todo, _CHUNK if device == "cpu" else _GPU_CHUNK)
     arguments = (folder, output, settings, device)
     if device != "cpu":
         _set_up(*arguments)
@@ -200,17 +210,6 @@ def _process(
         return
     with OrderedPool(_align_chunk, _worker_died, _set_up, arguments, jobs) as pool:
         yield from pool.map(chunks)
-
-
-def _chunks(todo: Sequence[_Task], size: int, jobs: int) -> list[Sequence[_Task]]:
-    """Chunks of ``size``, smaller and smaller towards the end, so that all jobs end together."""
-    chunks = []
-    start = 0
-    while start < len(todo):
-        count = max(1, min(size, (len(todo) - start) // (2 * jobs)))
-        chunks.append(todo[start : start + count])
-        start += count
-    return chunks
 
 
 def _count(rows: Sequence[AlignRow], report: Report) -> None:
@@ -236,10 +235,8 @@ _worker: _Worker
 
 def _set_up(folder: Images, output: Path, settings: AlignSettings, device: str) -> None:
     global _worker
-    if settings.crop.detector == "mtcnn" and device == "cpu":
-        import torch
-
-        torch.set_num_threads(1)  # the workers themselves keep all cores busy
+    if device == "cpu":
+        keep_to_one_core(settings.crop)
     cropper = FaceCropper(
         settings.crop,
         settings.upsample,
@@ -254,14 +251,14 @@ def _set_up(folder: Images, output: Path, settings: AlignSettings, device: str) 
 
 
 def _worker_died(task: _Task) -> _Rows:
-    return [AlignRow(task.name, "failed", "the worker process died on it (out of memory?)")]
+    return [AlignRow(task.name, "failed", WORKER_DIED)]
 
 
 _Photo = tuple[_Task, RGBImage]
 
-_EXPECTED = (ImageError, RuntimeError, MemoryError, ValueError)
-"""What one photo may raise: dlib and OpenCV answer odd shapes with the latter. Other errors, a
-file that cannot be written or a model that is not there, concern every photo."""
+_EXPECTED = (ImageError, *ODD_PHOTO_ERRORS)
+"""What one photo may raise. Other errors, a file that cannot be written or a model that is not
+there, concern every photo."""
 
 
 def _align_chunk(tasks: Sequence[_Task]) -> list[_Rows]:

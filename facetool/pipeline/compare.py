@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.detection.face import Box
-from facetool.errors import FacetoolError, ImageError
-from facetool.images.read import read_image
+from facetool.errors import FacetoolError
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.crop_faces import FaceCropper
+from facetool.pipeline.crop_photos import crop_photos
 from facetool.pipeline.embed import Embedder
 from facetool.pipeline.report import Report
 from facetool.weights.catalogue import CATALOGUE, Threshold
@@ -150,22 +149,17 @@ def compare(
     from facetool.alignment.recipes import override
 
     crop = override(network.recipe.crop, detector=detector)
-    cropper = FaceCropper(crop, select=select)
     report = Report()
     found: list[tuple[str, int, Box]] = []
     crops = []
-    for path in images:
-        try:
-            faces = cropper.crops(read_image(path))
-            if not faces:
-                raise ImageError("no face found; --detector cnn or a larger photo may help")
-        except ImageError as error:
-            report.failed(str(path), str(error))
+    for photo in crop_photos(images, crop, select):
+        if photo.error:
+            report.failed(str(photo.path), photo.error)
             continue
         report.done("compared")
-        for number, (face, crop_image) in enumerate(faces, start=1):
-            found.append((str(path), number, face.box))
-            crops.append(crop_image)
+        for number, (face, image) in enumerate(photo.faces, start=1):
+            found.append((str(photo.path), number, face.box))
+            crops.append(image)
     if report.counts["compared"] < 2:
         raise FacetoolError("two photos with a face are needed to compare")
     embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))

@@ -27,6 +27,12 @@ of MTCNN's points on LFW-a. They stand in for a detector's own points; a face th
 misses is mostly one that dlib's landmark predictor, too, would get wrong."""
 
 
+ODD_PHOTO_ERRORS = (RuntimeError, MemoryError, ValueError)
+"""How dlib and OpenCV answer photos of odd shapes."""
+
+NO_FACE = "no face found; --detector cnn or a larger photo may help"
+
+
 class LocatedFace(NamedTuple):
     """A face and the landmarks (K, 2), in pixels of the photo, that its crop is made from."""
 
@@ -91,6 +97,17 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
             f"use --predictor {able[0]}"
         )
     return f"dlib {predictor or able[0]}"
+
+
+def keep_to_one_core(crop: Crop) -> None:
+    """In one of many worker processes, which together keep all cores busy: hold PyTorch to one.
+
+    It is loaded only for the detector that needs it.
+    """
+    if crop.detector == "mtcnn":
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @dataclass

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facetool.alignment.recipes import Crop
-from facetool.detection.face import Box
 from facetool.errors import ImageError
-from facetool.images.read import RGBImage, read_image
-from facetool.pipeline.crop_faces import FaceCropper
-from facetool.pool import OrderedPool, available_cores
+from facetool.images.read import read_image
+from facetool.pipeline.crop_faces import (
+    NO_FACE,
+    ODD_PHOTO_ERRORS,
+    FaceCrop,
+    FaceCropper,
+    keep_to_one_core,
+)
+from facetool.pool import WORKER_DIED, OrderedPool, available_cores, chunks_for
 
 _CHUNK = 4
 _POOL_FROM = 16
@@ -19,18 +24,10 @@ _POOL_FROM = 16
 
 
 class PhotoCrops(NamedTuple):
-    """The chosen faces of a photo, from left to right.
-
-    Attributes:
-        path: of the photo.
-        boxes: where they are.
-        crops: uint8 (H, W, 3) each.
-        error: why there are none, or empty.
-    """
+    """The chosen faces of a photo, or why there are none."""
 
     path: Path
-    boxes: list[Box]
-    crops: list[RGBImage]
+    faces: list[FaceCrop]
     error: str = ""
 
 
@@ -41,16 +38,17 @@ def crop_photos(photos: Sequence[Path], crop: Crop, select: str) -> Generator[Ph
         photos: image files.
         crop: the recipe, its detector included.
         select: policy of :func:`facetool.detection.face.select_faces`.
+
+    Raises:
+        FacetoolError: the detector or its models cannot be had.
     """
+    cropper = FaceCropper(crop, select=select)  # also where workers have theirs: errors come once
     if len(photos) < _POOL_FROM:
-        cropper = FaceCropper(crop, select=select)
         yield from (_crop_one(path, cropper) for path in photos)
         return
-    chunks = [photos[start : start + _CHUNK] for start in range(0, len(photos), _CHUNK)]
-    with OrderedPool(
-        _crop_chunk, _worker_died, _set_up, (crop, select), jobs=available_cores()
-    ) as pool:
-        for chunk in pool.map(chunks):
+    jobs = available_cores()
+    with OrderedPool(_crop_chunk, _worker_died, _set_up, (crop, select), jobs) as pool:
+        for chunk in pool.map(chunks_for(jobs, photos, _CHUNK)):
             yield from chunk
 
 
@@ -61,10 +59,7 @@ _cropper: FaceCropper
 
 def _set_up(crop: Crop, select: str) -> None:
     global _cropper
-    if crop.detector == "mtcnn":
-        import torch
-
-        torch.set_num_threads(1)  # the workers themselves keep all cores busy
+    keep_to_one_core(crop)
     _cropper = FaceCropper(crop, select=select)
 
 
@@ -74,18 +69,14 @@ def _crop_chunk(paths: Sequence[Path]) -> list[PhotoCrops]:
 
 def _crop_one(path: Path, cropper: FaceCropper) -> PhotoCrops:
     try:
-        found = cropper.crops(read_image(path))
+        faces = cropper.crops(read_image(path))
     except ImageError as error:
-        return PhotoCrops(path, [], [], str(error))
-    except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
+        return PhotoCrops(path, [], str(error))
+    except ODD_PHOTO_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        return PhotoCrops(path, [], [], f"cannot be searched for faces: {reason}")
-    if not found:
-        reason = "no face found; --detector cnn or a larger photo may help"
-        return PhotoCrops(path, [], [], reason)
-    found.sort(key=lambda one: one.face.box.center)
-    return PhotoCrops(path, [one.face.box for one in found], [one.image for one in found])
+        return PhotoCrops(path, [], f"cannot be searched for faces: {reason}")
+    return PhotoCrops(path, faces, "" if faces else NO_FACE)
 
 
 def _worker_died(path: Path) -> PhotoCrops:
-    return PhotoCrops(path, [], [], "the worker process died on it (out of memory?)")
+    return PhotoCrops(path, [], WORKER_DIED)

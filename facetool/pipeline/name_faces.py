@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from facetool.alignment.recipes import Crop, Recipe, override
 from facetool.classification.classifier import Classifier, Source
 from facetool.detection.face import Box
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.images.annotate import Label, annotate
 from facetool.images.folder import list_images
 from facetool.images.png import encode_png
-from facetool.images.read import RGBImage, read_image
+from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.classify import check_source
 from facetool.pipeline.crop_photos import PhotoCrops, crop_photos
@@ -165,12 +165,12 @@ def infer(
         batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
         for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
             for path, photo in _name(some, embeddings, classifier):
+                if path in copies and not photo.error:
+                    photo = _write_copy(copies[path], path, photo)
                 if photo.error:
                     report.failed(photo.image, photo.error)
                 else:
                     report.done("named")
-                    if path in copies:
-                        _write_copy(copies[path], read_image(path), photo.faces)
                 named.append(photo)
                 bar.update()
     return named, report
@@ -193,20 +193,21 @@ def _expand(images: Sequence[Path]) -> list[Path]:
 def _stack(crop: Crop, photos: Sequence[PhotoCrops]) -> NDArray[np.uint8]:
     """All their crops (N, H, W, 3)."""
     none = np.empty((0, crop.height, crop.width, 3), np.uint8)
-    return np.concatenate([none, *(one[None] for photo in photos for one in photo.crops)])
+    return np.concatenate([none, *(face.image[None] for photo in photos for face in photo.faces)])
 
 
 def _name(
     photos: Sequence[PhotoCrops], embeddings: NDArray[np.float32], classifier: Classifier
 ) -> Iterator[tuple[Path, NamedPhoto]]:
-    """The photos with the names of their faces."""
+    """The photos with the names of their faces, from left to right."""
     names: Iterator[tuple[str, float, float]] = iter(())
     if len(embeddings):
         answers = classifier.answer(embeddings)
         confidences, likenesses = answers.confidence.tolist(), answers.likeness.tolist()
         names = zip(classifier.names(answers), confidences, likenesses, strict=True)
     for photo in photos:
-        faces = [NamedFace(*next(names), box) for box in photo.boxes]
+        faces = [NamedFace(*next(names), found.face.box) for found in photo.faces]
+        faces.sort(key=lambda face: face.box.center)
         yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
 
 
@@ -233,7 +234,13 @@ def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]
     return copies
 
 
-def _write_copy(path: Path, image: RGBImage, faces: Sequence[NamedFace]) -> None:
-    labels = [Label(tuple(face.box), f"{face.name} {face.confidence:.0%}") for face in faces]
-    with atomic_write(path) as file:
+def _write_copy(copy: Path, path: Path, photo: NamedPhoto) -> NamedPhoto:
+    """The named photo, with an error where it has gone since its faces were found."""
+    try:
+        image = read_image(path)
+    except ImageError as error:
+        return replace(photo, error=str(error))
+    labels = [Label(tuple(face.box), f"{face.name} {face.confidence:.0%}") for face in photo.faces]
+    with atomic_write(copy) as file:
         file.write(encode_png(annotate(image, labels)))
+    return photo

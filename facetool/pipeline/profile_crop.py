@@ -13,7 +13,8 @@ from facetool.alignment.recipes import Crop
 from facetool.errors import ImageError
 from facetool.images.read import RGBImage
 from facetool.images.source import Images
-from facetool.pipeline.crop_faces import FaceCropper
+from facetool.pipeline.crop_faces import ODD_PHOTO_ERRORS, FaceCropper, keep_to_one_core
+from facetool.pool import WORKER_DIED
 from facetool.profiling.memory import peak_host_memory
 from facetool.profiling.stopwatch import Stopwatch
 
@@ -61,10 +62,7 @@ _worker: _Worker
 def set_up(images: Images, crop: Crop, upsample: int) -> None:
     """Load detector and landmark predictor, once per worker."""
     global _worker
-    if crop.detector == "mtcnn":
-        import torch
-
-        torch.set_num_threads(1)  # the workers themselves keep all cores busy
+    keep_to_one_core(crop)
     _worker = _Worker(images, FaceCropper(crop, upsample))
 
 
@@ -82,11 +80,11 @@ def _crop_one(name: str) -> Cropped:
         crop = crop_largest(image, _worker.cropper, watch)
     except ImageError as error:
         problem = str(error)
-    except (RuntimeError, MemoryError, ValueError) as error:  # dlib and OpenCV on odd shapes
+    except ODD_PHOTO_ERRORS as error:
         problem = f"cannot be aligned: {error or type(error).__name__}"
     return Cropped(name, crop, dict(watch.seconds), peak_host_memory(), problem)
 
 
 def worker_died(name: str) -> Cropped:
     """In place of the result of an image that killed its worker."""
-    return Cropped(name, None, {}, None, "the worker process died on it (out of memory?)")
+    return Cropped(name, None, {}, None, WORKER_DIED)

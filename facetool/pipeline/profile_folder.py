@@ -24,7 +24,7 @@ from facetool.pipeline.profile_crop import (
     worker_died,
 )
 from facetool.pipeline.report import Report
-from facetool.pool import OrderedPool, available_cores
+from facetool.pool import OrderedPool, available_cores, chunks_for
 from facetool.profiling.stopwatch import Stopwatch
 from facetool.progress import progress_bar
 
@@ -128,7 +128,6 @@ def profile_folder(
     """
     names = images.names
     jobs = min(jobs or available_cores(), len(names))
-    chunk = max(1, min(_CHUNK, len(names) // jobs))
     watch = Stopwatch()
     watch.seconds.update(dict.fromkeys(STAGES, 0.0))
     faces = worker_memory = 0
@@ -145,7 +144,7 @@ def profile_folder(
         start = perf_counter()
         for turn in _split(names, _ROUND):
             crops: list[RGBImage] = []
-            for cropped in chain.from_iterable(pool.map(_split(turn, chunk))):
+            for cropped in chain.from_iterable(pool.map(chunks_for(jobs, turn, _CHUNK))):
                 for stage, seconds in cropped.seconds.items():
                     watch.seconds[stage] += seconds
                 worker_memory = max(worker_memory, cropped.memory or 0)

@@ -14,7 +14,7 @@ from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.read import read_image
 from facetool.images.source import open_images
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.crop_faces import FaceCropper
+from facetool.pipeline.crop_faces import NO_FACE, FaceCropper
 from facetool.pipeline.embed import Embedder
 from facetool.pipeline.profile_crop import crop_largest
 from facetool.pipeline.profile_folder import (
@@ -208,7 +208,7 @@ def _profile_photo(
     image = read_image(path)
     crop = crop_largest(image, cropper, Stopwatch())
     if crop is None:
-        raise ImageError("no face found; --detector cnn or a larger photo may help")
+        raise ImageError(NO_FACE)
     embedder.embed(crop[None])  # until here everything only warmed up
     rounds = []
     for _ in range(iterations):

@@ -24,10 +24,12 @@ def test_workers_find_what_one_process_finds(
     alone = list(crop_photos(photos, DLIB_CHIP, "largest"))
     assert [photo.path for photo in pooled] == photos
     for ours, theirs in zip(pooled, alone, strict=True):
-        assert (ours.path, ours.boxes, ours.error) == (theirs.path, theirs.boxes, theirs.error)
-        assert np.array_equal(ours.crops, theirs.crops)
-    assert sum(len(photo.boxes) for photo in pooled) >= 22
-    assert pooled[7] == PhotoCrops(photos[7], [], [], pooled[7].error)
+        assert (ours.path, ours.error) == (theirs.path, theirs.error)
+        assert [face for face, _ in ours.faces] == [face for face, _ in theirs.faces]
+        for (_, our_image), (_, their_image) in zip(ours.faces, theirs.faces, strict=True):
+            assert np.array_equal(our_image, their_image)
+    assert sum(len(photo.faces) for photo in pooled) >= 22
+    assert pooled[7] == PhotoCrops(photos[7], [], pooled[7].error)
     assert "not an image" in pooled[7].error
 
 

@@ -7,7 +7,8 @@ from PIL import Image
 
 from facetool.classification.classifier import Classifier, Source
 from facetool.classification.store import load
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FormatError, ImageError, UsageError
+from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.classify import TrainSettings, train
 from facetool.pipeline.name_faces import InferSettings, infer, network_name
@@ -114,3 +115,16 @@ def test_a_classifier_that_contradicts_itself(made, network, photos):
     short = replace(made, means=made.means[:, :64])
     with pytest.raises(FormatError, match="embeddings of 64 numbers"):
         infer(short, photos[:1], network, InferSettings(), quiet=True)
+
+
+def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_path, monkeypatch):
+    def read(path):
+        if path == photos[1]:
+            raise ImageError("cannot be read: gone")
+        return read_image(path)
+
+    monkeypatch.setattr("facetool.pipeline.name_faces.read_image", read)
+    named, report = infer(made, photos[:3], network, InferSettings(annotate=tmp_path), quiet=True)
+    assert [photo.error for photo in named] == ["", "cannot be read: gone", ""]
+    assert report.exit_code == 1
+    assert len(list(tmp_path.glob("*.png"))) == 2

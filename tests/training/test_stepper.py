@@ -33,11 +33,11 @@ class Plain(EmbeddingNetwork):
         return self.conv(x).mean(dim=(2, 3))
 
 
-def _stepper(loss="arcface", network=None, seed=0, **options):
+def _stepper(loss="arcface", network=None, seed=0, compiled=False, **options):
     torch.manual_seed(seed)
     network = network or Plain()
     config = TrainConfig("", loss, 10, start="x", **{"learning_rate": 0.1, **options})
-    return Stepper(network, create_loss(loss, network.embedding_size, 4), config, CPU)
+    return Stepper(network, create_loss(loss, network.embedding_size, 4), config, CPU, compiled)
 
 
 def _pixels(seed=0, size=5):
@@ -157,11 +157,7 @@ def test_the_meter_means_over_steps_and_counts_over_the_run():
 
 def _compiled_stepper(monkeypatch, backend):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
-    torch.manual_seed(0)
-    network = Plain()
-    config = TrainConfig("", "arcface", 10, start="x", learning_rate=0.1)
-    loss = create_loss("arcface", network.embedding_size, 4)
-    return Stepper(network, loss, config, CPU, compiled=True)
+    return _stepper(compiled=True)
 
 
 def test_a_compiled_network_makes_the_same_step(monkeypatch):
