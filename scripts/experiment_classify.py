@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from facetool.classification.classifier import train
 from facetool.classification.fit import FITTERS
+from facetool.embedding.people import People, read_people
 from facetool.files.atomic import atomic_write
-from facetool.pipeline.people import People, read_people
 
 PEOPLE = (10, 25, 50, 100)
 IMAGES = 20

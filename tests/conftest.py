@@ -17,3 +17,24 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no golden files: {folder} is not there (set FACETOOL_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six people, four photos each."""
+    from facetool.sample.album import draw_album
+
+    folder = tmp_path_factory.mktemp("album")
+    draw_album(folder, people=6, images=4, seed=7)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def crops(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The album's crops for the default network."""
+    from facetool.alignment.recipes import DLIB_CHIP
+    from facetool.pipeline.align import AlignSettings, align
+
+    folder = tmp_path_factory.mktemp("crops")
+    align(album, folder, AlignSettings(DLIB_CHIP, on_no_face="center"))
+    return folder

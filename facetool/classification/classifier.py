@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.classification.algorithms import Floats, Model
 from facetool.classification.confidence import Confidence, fit_slope, fit_temperature
 from facetool.classification.fit import (
     FITTERS,
@@ -19,8 +20,7 @@ from facetool.classification.fit import (
     normalise,
     split_folds,
 )
-from facetool.classification.models import Floats, Model
-from facetool.classification.openset import Threshold, calibrate, genuine, impostors
+from facetool.classification.open_set import Threshold, calibrate, genuine, impostors
 from facetool.errors import UsageError
 
 UNKNOWN = "unknown"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels
-from facetool.classification.models import Floats
-from facetool.classification.openset import Threshold, angle
+from facetool.classification.open_set import Threshold, angle
 
 _DEFAULT_SLOPE = 3.0
 """Where nobody has two images: three standard deviations decide nearly everything."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.models import (
+from facetool.classification.algorithms import (
     Floats,
     Gaussians,
     KernelMachines,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels, class_means
-from facetool.classification.models import Floats
 
 
 def distance_to_rest(vectors: Floats, labels: Labels) -> Floats:

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 from facetool.cli import options
 
 if TYPE_CHECKING:
-    from facetool.pipeline.name_faces import NamedPhoto
+    from facetool.pipeline.classify_infer import NamedPhoto
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -154,10 +154,10 @@ def infer(
     Prints each face with its name, or unknown, how sure that is and where it is, from left to
     right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
     """
-    from facetool.classification.store import load
-    from facetool.pipeline.embed import resolve_device
-    from facetool.pipeline.name_faces import InferSettings, network_name
-    from facetool.pipeline.name_faces import infer as name_people
+    from facetool.classification.classifier_file import load
+    from facetool.embedding.embedder import resolve_device
+    from facetool.pipeline.classify_infer import InferSettings, network_name
+    from facetool.pipeline.classify_infer import infer as name_people
     from facetool.weights.load import load_network
 
     made = load(classifier)

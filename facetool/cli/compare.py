@@ -47,8 +47,8 @@ def command(
     Takes two or more photos as they are. For each pair prints squared L2 distance, cosine and,
     where a threshold is known, same or different.
     """
+    from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.compare import compare, known_threshold
-    from facetool.pipeline.embed import resolve_device
     from facetool.weights.load import load_network
 
     if len(images) < 2:

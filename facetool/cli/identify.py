@@ -59,8 +59,8 @@ def command(
 
     Writes identify.json, identify.png and identify.pdf where --output is given.
     """
-    from facetool.pipeline.embed import resolve_device
-    from facetool.pipeline.megaface import identify, result_text
+    from facetool.embedding.embedder import resolve_device
+    from facetool.pipeline.identify import identify, result_text
 
     where = resolve_device(device)
     result = identify(gallery, probes, distractors, remove, output, where, ranks, quiet)
@@ -71,7 +71,7 @@ def command(
 
 
 def _table(result: dict[str, Any]) -> str:
-    from facetool.files.table import format_table
+    from facetool.cli.table import format_table
 
     shown = [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= len(result["identification"][0]["cmc"])]
     rates = [

@@ -76,7 +76,7 @@ def command(
     openface takes embeddings as they are; insightface normalises them (represent --flip sum);
     facenet takes them as they are (represent --flip concat).
     """
-    from facetool.pipeline.evaluate import lfw_eval, result_text
+    from facetool.pipeline.lfw_eval import lfw_eval, result_text
 
     result = lfw_eval(reps, pairs, protocol, output, tag, curves, metric, subtract_mean)
     for warning in result["warnings"]:

@@ -51,7 +51,7 @@ def fetch_command(models: tuple[str, ...], quiet: bool) -> None:
     An interrupted download goes on where it stopped.
     """
     from facetool.weights.catalogue import resolve
-    from facetool.weights.store import choose, fetch
+    from facetool.weights.download import choose, fetch
 
     for pretrained in [choose(resolve(model)) for model in models]:
         print(f"{pretrained.name}: licence {pretrained.licence}", file=sys.stderr)
@@ -63,7 +63,7 @@ def fetch_command(models: tuple[str, ...], quiet: bool) -> None:
 def where_command(model: str | None) -> None:
     """Print where the weights of MODEL lie, or the folder of all downloaded weights."""
     from facetool.weights.catalogue import resolve
-    from facetool.weights.store import at_hand, weights_folder
+    from facetool.weights.download import at_hand, weights_folder
 
     click.echo(weights_folder() if model is None else at_hand(resolve(model))[1])
 

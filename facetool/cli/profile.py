@@ -95,10 +95,10 @@ def network_command(
     MODEL is a name as ARCH or ARCH.TAG or a weights file; default: dlib-resnet. A network whose
     weights are not on this machine is measured with random ones, which take the same time.
     """
-    from facetool.pipeline.embed import resolve_device
-    from facetool.pipeline.profile_figure import check_picture, network_figure, write_picture
-    from facetool.pipeline.profile_network import NetworkSettings, profile_networks
-    from facetool.pipeline.profile_text import networks_text
+    from facetool.cli.profile_tables import networks_text
+    from facetool.embedding.embedder import resolve_device
+    from facetool.plots.profile import check_picture, network_figure, write_picture
+    from facetool.profiling.network import NetworkSettings, profile_networks
 
     if plot is not None:
         check_picture(plot)
@@ -178,11 +178,11 @@ def pipeline_command(
     that are not on this machine are replaced with random ones, which take the same time.
     """
     from facetool.alignment.recipes import override
-    from facetool.pipeline.embed import resolve_device
-    from facetool.pipeline.profile_figure import check_picture, pipeline_figure, write_picture
-    from facetool.pipeline.profile_network import network_to_measure
-    from facetool.pipeline.profile_pipeline import PipelineSettings, profile_pipeline
-    from facetool.pipeline.profile_text import pipeline_text
+    from facetool.cli.profile_tables import pipeline_text
+    from facetool.embedding.embedder import resolve_device
+    from facetool.plots.profile import check_picture, pipeline_figure, write_picture
+    from facetool.profiling.network import network_to_measure
+    from facetool.profiling.pipeline import PipelineSettings, profile_pipeline
 
     if plot is not None:
         check_picture(plot)

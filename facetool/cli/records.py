@@ -97,7 +97,7 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, overwrite: bool) -> int:
 )
 def features(reps: Path, output: Path, algorithm: str) -> int:
     """Write a represent folder as MegaFace's feature files, <image>_<algorithm>.bin."""
-    from facetool.pipeline.megaface import write_features
+    from facetool.pipeline.identify import write_features
 
     report = write_features(reps, output, algorithm)
     print(f"{output}: {report}", file=sys.stderr)

@@ -54,7 +54,7 @@ def command(
     Writes reps.csv (one row per image), labels.csv, reps.npy and represent.json to OUTPUT. A
     run that was stopped continues where it stopped.
     """
-    from facetool.pipeline.embed import resolve_device
+    from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.represent import RepresentSettings, represent
     from facetool.weights.load import load_network
 

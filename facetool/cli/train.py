@@ -237,10 +237,10 @@ def command(
     Ctrl-C or SIGTERM too, continues with the same command. On several GPUs:
     torchrun --nproc-per-node N -m facetool train ...
     """
-    from facetool.pipeline.embed import resolve_device
+    from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.train import TrainSettings, train
-    from facetool.pipeline.verify import collect_pairs
     from facetool.training.config import TrainConfig
+    from facetool.training.verification import collect_pairs
 
     config = TrainConfig(**run)
     settings = TrainSettings(

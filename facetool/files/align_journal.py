@@ -13,8 +13,7 @@ from typing import IO, Any, NamedTuple
 
 from facetool._version import __version__
 from facetool.errors import FormatError, UsageError
-from facetool.files.atomic import atomic_write, output_errors, part_path
-from facetool.files.manifest import (
+from facetool.files.align_manifest import (
     ALIGN_CSV,
     ALIGN_JSON,
     MADE_CROP,
@@ -26,6 +25,7 @@ from facetool.files.manifest import (
     write_json,
     write_manifest,
 )
+from facetool.files.atomic import atomic_write, output_errors, part_path
 
 JOURNAL = part_path(Path("align.journal")).name
 

@@ -12,9 +12,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.files.align_manifest import write_json
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.lock import sole_writer
-from facetool.files.manifest import write_json
 
 REPS_CSV = "reps.csv"
 LABELS_CSV = "labels.csv"

@@ -11,32 +11,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facetool.alignment.recipes import Crop
-from facetool.detection.face import Face, Points
-from facetool.detection.mtcnn_options import MtcnnOptions
-from facetool.errors import ImageError, UsageError
-from facetool.files.align_journal import AlignJournal
-from facetool.files.atomic import atomic_write
-from facetool.files.lock import sole_writer
-from facetool.files.manifest import AlignRow
-from facetool.images.png import encode_png
-from facetool.images.read import RGBImage
-from facetool.images.source import Images, open_images
-from facetool.pipeline.crop_faces import (
+from facetool.cropping.face_cropper import (
     ODD_PHOTO_ERRORS,
     FaceCropper,
     LocatedFace,
     keep_to_one_core,
     points_of,
 )
-from facetool.pipeline.report import Report
-from facetool.pool import (
+from facetool.detection.face import Face, Points
+from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.errors import ImageError, UsageError
+from facetool.files.align_journal import AlignJournal
+from facetool.files.align_manifest import AlignRow
+from facetool.files.atomic import atomic_write
+from facetool.files.lock import sole_writer
+from facetool.images.inputs import Images, open_images
+from facetool.images.png import encode_png
+from facetool.images.read import RGBImage
+from facetool.jobs.pool import (
     WORKER_DIED,
     OrderedPool,
     available_cores,
     chunks_for,
     map_in_threads,
 )
-from facetool.progress import progress_bar
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
 
 NO_FACE_POLICIES = ("skip", "center", "fail")
 _CHUNK = 16
@@ -174,7 +174,7 @@ def _detector_device(detector: str, device: str) -> str:
     if detector != "mtcnn":
         return "cpu"
     from facetool.detection.mtcnn_weights import mtcnn_weights_path
-    from facetool.pipeline.embed import resolve_device
+    from facetool.embedding.embedder import resolve_device
 
     mtcnn_weights_path("pnet")
     return str(resolve_device(device))

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetool.embedding.crop_loader import load_crops
+from facetool.embedding.embedder import Embedder
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
-from facetool.images.bins import VerificationSet, read_bin
+from facetool.images.verification_set import VerificationSet, read_bin
+from facetool.jobs.pool import available_cores
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.embed import Embedder
-from facetool.pipeline.load_crops import load_crops
-from facetool.pipeline.report import Report
-from facetool.pool import available_cores
-from facetool.progress import progress_bar
 from facetool.weights.catalogue import CATALOGUE, Accuracy
 
 
@@ -38,7 +38,7 @@ def bin_eval(
         files: ``.bin`` files.
         network: in eval mode.
         device: where it runs.
-        dtype: its arithmetic, a key of :data:`facetool.pipeline.embed.DTYPES`.
+        dtype: its arithmetic, a key of :data:`facetool.embedding.embedder.DTYPES`.
         batch_size: images per pass.
         quiet: no progress bar.
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier, Source
-from facetool.classification.figures import FPIRS, confusion_figure, dir_at_fpir
+from facetool.classification.classifier_file import load, save
 from facetool.classification.fit import FITTERS, split_folds
-from facetool.classification.store import load, save
+from facetool.classification.metrics import FPIRS, confusion_figure, dir_at_fpir
+from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.atomic import atomic_write
-from facetool.pipeline.people import People, pair_threshold, read_people
 
 CLASSIFIER_FILE = "classifier.safetensors"
 FIGURES_FILE = "classification.json"

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetool.cropping.photos import crop_photos
 from facetool.detection.face import Box
+from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError
+from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.crop_photos import crop_photos
-from facetool.pipeline.embed import Embedder
-from facetool.pipeline.report import Report
 from facetool.weights.catalogue import CATALOGUE, Threshold
 
 

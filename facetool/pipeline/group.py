@@ -19,9 +19,9 @@ from facetool.classification.groups import (
     embed_in_plane,
     pair_figures,
 )
+from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.atomic import atomic_write, output_errors
-from facetool.pipeline.people import People, pair_threshold, read_people
 
 _LEGEND = 20
 """People that colours can tell apart; of more, the names would cover the picture."""

@@ -8,10 +8,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facetool.cli.table import format_table
 from facetool.errors import FacetoolError, UsageError
-from facetool.files.table import format_table
 from facetool.networks.registry import ARCHITECTURES, Architecture
-from facetool.weights import store
+from facetool.weights import download
 from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def list_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _describe(entry: Pretrained) -> dict[str, Any]:
-    path = store.find(entry)
+    path = download.find(entry)
     if path is not None:
         status = AT_HAND
     elif not entry.readable:
@@ -206,18 +206,18 @@ def verify(names: Sequence[str]) -> list[dict[str, Any]]:
     Raises:
         UsageError: there is no such name.
     """
-    entries = [store.choose(resolve(name)) for name in names] or list(CATALOGUE.values())
+    entries = [download.choose(resolve(name)) for name in names] or list(CATALOGUE.values())
     rows: list[dict[str, Any]] = []
     for entry in entries:
-        path = store.find(entry)
+        path = download.find(entry)
         row: dict[str, Any] = {"name": entry.name, "path": str(path or ""), "ok": True, "check": ""}
         if path is not None:
             try:
-                row["check"] = store.check(entry, path)
+                row["check"] = download.check(entry, path)
             except FacetoolError as error:
                 row |= {"ok": False, "problem": str(error)}
         elif names:
-            row |= {"ok": False, "problem": f"not at hand; {store.how_to_get(entry)}"}
+            row |= {"ok": False, "problem": f"not at hand; {download.how_to_get(entry)}"}
         else:
             continue
         rows.append(row)

@@ -15,7 +15,6 @@ from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation.pairs import read_pairs
 from facetool.files.atomic import atomic_write
 from facetool.files.recordio import RecordWriter, index_path
-from facetool.images.bins import write_bin
 from facetool.images.folder import ImageFolder, list_images
 from facetool.images.read import decode_image
 from facetool.images.records import (
@@ -24,9 +23,10 @@ from facetool.images.records import (
     format_record,
     read_properties,
 )
-from facetool.pipeline.report import Report
-from facetool.pool import available_cores
-from facetool.progress import progress_bar
+from facetool.images.verification_set import write_bin
+from facetool.jobs.pool import available_cores
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
 
 _CHUNK = 256
 _MOST_KEYS = 1 << 24  # labels are float32, and keys stand in labels

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 
 from facetool._version import __version__
+from facetool.embedding.crop_loader import load_crops
+from facetool.embedding.embedder import Embedder
+from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import UsageError
+from facetool.files.align_manifest import missed_faces, read_json
 from facetool.files.embeddings_writer import REPRESENT_JSON, EmbeddingsWriter
-from facetool.files.manifest import missed_faces, read_json
-from facetool.images.source import Images, open_images
+from facetool.images.inputs import Images, open_images
+from facetool.jobs.pool import available_cores
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.check_recipe import check_recipe
-from facetool.pipeline.embed import Embedder
-from facetool.pipeline.load_crops import load_crops
-from facetool.pipeline.report import Report
-from facetool.pool import available_cores
-from facetool.progress import progress_bar
 
 
 @dataclass(frozen=True)

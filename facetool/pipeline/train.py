@@ -20,17 +20,17 @@ from tqdm import tqdm
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
+from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import FormatError, UsageError
-from facetool.evaluation.plot import save as save_figure
 from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
+from facetool.jobs.pool import available_cores
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
-from facetool.pipeline.check_recipe import check_recipe
-from facetool.pipeline.report import Report
-from facetool.pipeline.verify import PairSet, verify
-from facetool.pool import available_cores
-from facetool.progress import progress_bar
+from facetool.plots.roc import save as save_figure
+from facetool.plots.training import training_figure
 from facetool.training.checkpoint import (
     load_checkpoint,
     random_state,
@@ -40,11 +40,11 @@ from facetool.training.checkpoint import (
 from facetool.training.config import TrainConfig
 from facetool.training.data import IdentitySampler, Loader, PlainSampler, Sampler, TrainingSet
 from facetool.training.distributed import Place, join
-from facetool.training.figure import training_figure
 from facetool.training.log import LogRow, TrainLog
 from facetool.training.losses import LOSSES, create_loss
 from facetool.training.meter import Meter
 from facetool.training.stepper import Stepper
+from facetool.training.verification import PairSet, verify
 from facetool.weights import safetensors
 from facetool.weights.load import load_network
 

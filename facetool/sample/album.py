@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
-from facetool.pool import OrderedPool, available_cores
-from facetool.progress import progress_bar
-from facetool.sample.draw import draw_photo
+from facetool.jobs.pool import OrderedPool, available_cores
+from facetool.jobs.progress import progress_bar
+from facetool.sample.drawing.draw import draw_photo
+from facetool.sample.drawing.person import imagine_person
+from facetool.sample.drawing.photo import imagine_photo
 from facetool.sample.names import LIMIT, draw_names
 from facetool.sample.pairs import choose_pairs, pairs_text
-from facetool.sample.person import imagine_person
-from facetool.sample.photo import imagine_photo
 
 PEOPLE, IMAGES = 60, 10
 RECORD = "album.json"

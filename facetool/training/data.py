@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facetool.errors import FormatError, ImageError, UsageError
+from facetool.images.inputs import open_images
 from facetool.images.read import RGBImage, decode_image
 from facetool.images.records import NO_LABEL, ImageRecords
-from facetool.images.source import open_images
 
 Indices = NDArray[np.int64]
 

@@ -15,8 +15,8 @@ from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
-from facetool.weights.identify import identify
-from facetool.weights.store import at_hand, digest, find
+from facetool.weights.download import at_hand, digest, find
+from facetool.weights.readers.recognize import identify
 
 _SUFFIXES = {
     ".t7": "torch7_network",
@@ -29,7 +29,7 @@ _SUFFIXES = {
     ".safetensors": "safetensors",
     ".dat": "dlib_dat",
 }
-"""Reader modules in ``facetool.weights`` by file name."""
+"""Reader modules in ``facetool.weights.readers``, and our own ``safetensors``, by file name."""
 
 _ALIGNMENT = 64  # bytes, of memory that PyTorch allocates
 
@@ -98,7 +98,8 @@ def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> 
         raise UsageError(f"{path}: no such file")
     try:
         reader = _choose_reader(path)
-        load: Callable[[Path], EmbeddingNetwork] = import_module(f"facetool.weights.{reader}").load
+        room = "facetool.weights" if reader == "safetensors" else "facetool.weights.readers"
+        load: Callable[[Path], EmbeddingNetwork] = import_module(f"{room}.{reader}").load
         network = load(path)
         network.weights_sha256 = digest(path)
     except OSError as error:

@@ -27,8 +27,8 @@ from facetool.files.atomic import atomic_write
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
 from facetool.networks.registry import ARCHITECTURES, architecture, create
-from facetool.weights.identify import POOLINGS
-from facetool.weights.store import digest
+from facetool.weights.download import digest
+from facetool.weights.readers.recognize import POOLINGS
 
 KEY = "facetool"
 VERSION = 1

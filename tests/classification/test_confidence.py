@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facetool.classification.confidence import Confidence, fit_slope, fit_temperature
-from facetool.classification.openset import Threshold
+from facetool.classification.open_set import Threshold
 
 THRESHOLD = Threshold(0.5, "held-out identities", 0.01, 10, 100, 0.1)
 

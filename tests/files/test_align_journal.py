@@ -8,7 +8,7 @@ import pytest
 
 from facetool.errors import FormatError, UsageError
 from facetool.files.align_journal import JOURNAL, AlignJournal
-from facetool.files.manifest import AlignRow, read_manifest
+from facetool.files.align_manifest import AlignRow, read_manifest
 
 SETTINGS = {"crop": {"width": 150}, "select": "all"}
 

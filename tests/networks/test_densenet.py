@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from mxnet_backbones import (
+from torch import nn
+
+from facetool.networks.densenet import LDenseNetE
+from tests.networks.mxnet_backbones import (
     Golden,
     change_eps,
     check_initialisation,
@@ -11,9 +14,6 @@ from mxnet_backbones import (
     measure,
     sizes,
 )
-from torch import nn
-
-from facetool.networks.densenet import LDenseNetE
 
 
 def tiny() -> LDenseNetE:

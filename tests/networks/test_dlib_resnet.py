@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from facetool.files.dlib_models import FACE_RECOGNITION_RESNET, dlib_model_path
+from facetool.files.dlib_files import FACE_RECOGNITION_RESNET, dlib_model_path
 from facetool.networks.dlib_resnet import add_zero_extended, dlib_resnet
 from facetool.networks.registry import create
-from facetool.weights.dlib_dat import load
+from facetool.weights.readers.dlib_dat import load
 
 
 @pytest.fixture(scope="module")

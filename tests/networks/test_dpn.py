@@ -1,5 +1,7 @@
 import pytest
-from mxnet_backbones import (
+
+from facetool.networks.dpn import LDPNE
+from tests.networks.mxnet_backbones import (
     Golden,
     change_eps,
     check_initialisation,
@@ -9,8 +11,6 @@ from mxnet_backbones import (
     measure,
     sizes,
 )
-
-from facetool.networks.dpn import LDPNE
 
 
 def tiny() -> LDPNE:

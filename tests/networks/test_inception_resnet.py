@@ -1,6 +1,9 @@
 import pytest
 import torch
-from mxnet_backbones import (
+from torch import nn
+
+from facetool.networks.inception_resnet import LInceptionResNetV2E
+from tests.networks.mxnet_backbones import (
     Golden,
     change_eps,
     check_initialisation,
@@ -10,9 +13,6 @@ from mxnet_backbones import (
     measure,
     sizes,
 )
-from torch import nn
-
-from facetool.networks.inception_resnet import LInceptionResNetV2E
 
 
 def tiny() -> LInceptionResNetV2E:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from training import losses_around_a_step
-from transfer import copy_weights
 
 from facetool.networks.graph import BatchNorm
 from facetool.networks.lresnet import LResNet
 from facetool.networks.registry import ARCHITECTURES, create
-from facetool.weights import mxnet
+from facetool.weights.readers import mxnet
+from tests.networks.one_step import losses_around_a_step
+from tests.networks.transfer import copy_weights
 
 
 def tiny18(**options) -> LResNet:

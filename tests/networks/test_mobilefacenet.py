@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from training import losses_around_a_step
-from transfer import copy_weights
 
 from facetool.networks.graph import BatchNorm
 from facetool.networks.registry import create
-from facetool.weights import mxnet
+from facetool.weights.readers import mxnet
+from tests.networks.one_step import losses_around_a_step
+from tests.networks.transfer import copy_weights
 
 NAMES = ("mobilefacenet", "mobilefacenet-112x96")
 

@@ -1,6 +1,9 @@
 import pytest
 import torch
-from mxnet_backbones import (
+
+from facetool.networks import registry
+from facetool.networks.mobilenet import LMobileNetE
+from tests.networks.mxnet_backbones import (
     Golden,
     change_eps,
     check_initialisation,
@@ -10,9 +13,6 @@ from mxnet_backbones import (
     measure,
     sizes,
 )
-
-from facetool.networks import registry
-from facetool.networks.mobilenet import LMobileNetE
 
 
 def tiny() -> LMobileNetE:

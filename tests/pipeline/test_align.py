@@ -17,8 +17,8 @@ from PIL import Image
 from facetool.alignment.recipes import DLIB_CHIP, OPENFACE_INNER, OPENFACE_OUTER, override
 from facetool.errors import OutputError, UsageError
 from facetool.files.align_journal import JOURNAL
-from facetool.files.dlib_models import dlib_model_path
-from facetool.files.manifest import AlignRow, read_manifest
+from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.files.dlib_files import dlib_model_path
 from facetool.images.read import read_image
 from facetool.pipeline.align import AlignSettings, align
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from sklearn.preprocessing import normalize
 
+from facetool.cli.bin_eval_table import table
 from facetool.errors import FormatError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
-from facetool.images.bins import read_bin, write_bin
+from facetool.images.verification_set import read_bin, write_bin
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.bin_eval import bin_eval, published_figures
-from facetool.pipeline.bin_eval_text import table
 from facetool.weights.load import load_network
 
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facetool.classification.store import load
+from facetool.classification.classifier_file import load
 from facetool.errors import FacetoolError, UsageError
 from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.classify import TrainSettings, evaluate, find_kind, train

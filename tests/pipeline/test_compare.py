@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facetool.cropping.face_cropper import FaceCropper
 from facetool.errors import FacetoolError
-from facetool.files.manifest import read_manifest
+from facetool.files.align_manifest import read_manifest
 from facetool.images.read import read_image
 from facetool.pipeline.compare import compare, known_threshold
-from facetool.pipeline.crop_faces import FaceCropper
 from facetool.weights.catalogue import Threshold
 from facetool.weights.load import load_network
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from facetool.errors import OutputError, UsageError
-from facetool.files.dlib_models import dlib_model_path
+from facetool.files.dlib_files import dlib_model_path
 from facetool.files.embeddings_writer import EmbeddingsWriter
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork

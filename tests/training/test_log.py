@@ -5,7 +5,7 @@ import types
 import pytest
 
 from facetool.errors import FormatError
-from facetool.training.figure import training_figure
+from facetool.plots.training import training_figure
 from facetool.training.log import LogRow, TrainLog, read_log
 
 

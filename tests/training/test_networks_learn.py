@@ -3,9 +3,9 @@
 import pytest
 
 from facetool.pipeline.train import TrainSettings, train
-from facetool.pipeline.verify import pairs_from_folder
 from facetool.training.config import TrainConfig
 from facetool.training.log import read_log
+from facetool.training.verification import pairs_from_folder
 
 NARROW = {"units": [1, 1, 1, 1], "filters": [16, 16, 16, 32, 32], "embedding_size": 32}
 SCALE = {"loss_options": {"scale": 16}}

@@ -16,10 +16,10 @@ from facetool.errors import FacetoolError, UsageError
 from facetool.networks.lresnet import LResNet
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.pipeline.train import TrainSettings, train
-from facetool.pipeline.verify import pairs_from_folder
 from facetool.training.config import TrainConfig
 from facetool.training.log import read_log
 from facetool.training.stepper import Stepper
+from facetool.training.verification import pairs_from_folder
 
 TINY = {"units": [1, 1, 1, 1], "filters": [16, 16, 16, 16, 16], "embedding_size": 16}
 QUIET = TrainSettings(quiet=True, jobs=1, log_every=4, checkpoint_every=1000)

@@ -125,7 +125,7 @@ def test_all_names_once() -> None:
 
 def test_imports_nothing_heavy() -> None:
     code = (
-        "import sys, facetool, facetool.weights.catalogue, facetool.weights.store;"
+        "import sys, facetool, facetool.weights.catalogue, facetool.weights.download;"
         "heavy = {'torch', 'dlib', 'onnx', 'cv2', 'numpy', 'tqdm'} & set(sys.modules);"
         "assert not heavy, heavy"
     )

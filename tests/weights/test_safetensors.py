@@ -16,8 +16,8 @@ from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.graph import GraphNetwork, Node, build_graph
 from facetool.networks.registry import create
 from facetool.weights import safetensors
+from facetool.weights.download import digest
 from facetool.weights.load import read_network
-from facetool.weights.store import digest
 
 FOREIGN = [
     "torch7/nn4.small2.t7",

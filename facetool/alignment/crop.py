@@ -1,0 +1,31 @@
+"""One entrance to all crops: a recipe chooses the method."""
+
+from __future__ import annotations
+
+from facetool.alignment.recipes import Crop
+from facetool.detection.face import Points
+from facetool.images.read import RGBImage
+
+
+def cut_face(image: RGBImage, points: Points, crop: Crop) -> RGBImage:
+    """Cut a face out of a photo.
+
+    Args:
+        image: uint8 (H, W, 3), upright.
+        points: (K, 2) landmarks of the kind the recipe needs.
+        crop: the recipe.
+
+    Returns:
+        uint8 (crop.height, crop.width, 3).
+    """
+    if crop.method == "chip":
+        from facetool.alignment.dlib_chip import chip_crop
+
+        return chip_crop(image, points, crop.width)
+    if crop.method == "affine":
+        from facetool.alignment.affine import affine_crop
+
+        return affine_crop(image, points, crop.landmarks, crop.width, crop.height)
+    from facetool.alignment.similarity import similarity_crop
+
+    return similarity_crop(image, points, crop.width, crop.height)

@@ -1,0 +1,59 @@
+"""The result of ``bin-eval`` as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from facetool.cli.table import format_table
+
+
+def table(result: dict[str, Any]) -> str:
+    """One line per set, then TAR at FAR and the folds of each."""
+    rows = [["set", "pairs", "accuracy", "without flip", "XNorm", "published"]]
+    for one in result["sets"]:
+        published = ", ".join(f"{p['accuracy']:.4f} ({p['source']})" for p in one["published"])
+        rows.append(
+            [
+                one["set"],
+                f"{one['pairs']['scored']:,}",
+                *[_accuracy(one[kind]) for kind in ("flip", "no_flip")],
+                f"{one['xnorm']:.3f}",
+                published or "-",
+            ]
+        )
+    weights = result["weights"]["name"]
+    title = f"{result['network']} ({weights}), {result['device']}, {result['dtype']}"
+    return "\n\n".join(
+        [title, format_table(rows[0], rows[1:]), *[_details(one) for one in result["sets"]]]
+    )
+
+
+def _accuracy(figures: dict[str, Any]) -> str:
+    accuracy = figures["accuracy"]
+    return f"{accuracy['mean']:.4f} ± {accuracy['std']:.4f}"
+
+
+def _details(one: dict[str, Any]) -> str:
+    rates = [["TAR at FAR", "TAR", "FAR", "genuine accepted", "impostors accepted"]]
+    for rate in one["flip"]["tar_at_far"]:
+        rates.append(
+            [
+                f"{rate['target']:g}" + ("" if rate["measurable"] else " (too few impostors)"),
+                f"{rate['tar']:.4f} ± {rate['tar_std']:.4f}",
+                f"{rate['far']:.5f}",
+                f"{rate['genuine_accepted']:,} of {rate['genuine']:,}",
+                f"{rate['impostors_accepted']:,} of {rate['impostors']:,}",
+            ]
+        )
+    accuracies = [one[kind]["accuracy"] for kind in ("flip", "no_flip")]
+    folds = [["fold", "threshold", "accuracy", "without flip"]]
+    for number, threshold in enumerate(accuracies[0]["thresholds"]):
+        values = [accuracy["folds"][number] for accuracy in accuracies]
+        folds.append([str(number), *[_cell(value) for value in (threshold, *values)]])
+    return (
+        f"{one['set']}\n{format_table(rates[0], rates[1:])}\n\n{format_table(folds[0], folds[1:])}"
+    )
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

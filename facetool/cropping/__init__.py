@@ -1,0 +1,1 @@
+"""From photos to face crops: detection, choice of faces and alignment together."""

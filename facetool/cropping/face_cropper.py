@@ -1,0 +1,184 @@
+"""From photos to face crops: detect, choose, find landmarks, cut. Shared by every stage that
+starts with raw photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from facetool.alignment.crop import cut_face
+from facetool.alignment.landmarks import PREDICTOR_POINTS
+from facetool.alignment.recipes import Crop
+from facetool.detection.face import Box, Detector, Face, Points, select_faces
+from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.errors import UsageError
+from facetool.images.read import RGBImage
+
+CENTRE_BOX = 0.44
+"""Edge of the box assumed around a missed face, as a share of the shorter side of the photo:
+the median HOG box on LFW is 108 of 250 pixels."""
+
+CENTRE_POINTS = ((-0.086, -0.047), (0.089, -0.050), (0.002, 0.055), (-0.071, 0.143), (0.081, 0.141))
+"""Eyes, nose and mouth corners of that face, from the photo's centre, in shorter sides: the medians
+of MTCNN's points on LFW-a. They stand in for a detector's own points; a face that a detector
+misses is mostly one that dlib's landmark predictor, too, would get wrong."""
+
+
+ODD_PHOTO_ERRORS = (RuntimeError, MemoryError, ValueError)
+"""How dlib and OpenCV answer photos of odd shapes."""
+
+NO_FACE = "no face found; --detector cnn or a larger photo may help"
+
+
+class LocatedFace(NamedTuple):
+    """A face and the landmarks (K, 2), in pixels of the photo, that its crop is made from."""
+
+    face: Face
+    landmarks: Points
+
+
+class FaceCrop(NamedTuple):
+    """A face and what was cut out around it, uint8 (H, W, 3)."""
+
+    face: Face
+    image: RGBImage
+
+
+def create_detector(
+    name: str,
+    upsample: int = 1,
+    mtcnn: MtcnnOptions | None = None,
+    device: str = "cpu",
+) -> Detector:
+    """A detector by name.
+
+    Args:
+        name: ``hog``, ``cnn`` or ``mtcnn``.
+        upsample: how often hog and cnn double the photo first.
+        mtcnn: settings of mtcnn; default: those of :class:`MtcnnOptions`.
+        device: where mtcnn runs: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: there is no such detector.
+    """
+    if name == "mtcnn":
+        from facetool.detection.mtcnn import MtcnnDetector
+
+        return MtcnnDetector(device, **asdict(mtcnn or MtcnnOptions()))
+    from facetool.detection import dlib as dlib_faces
+
+    if name == "hog":
+        return dlib_faces.HogDetector(upsample)
+    if name == "cnn":
+        return dlib_faces.CnnDetector(upsample)
+    raise UsageError(f"there is no detector {name!r}; known are hog, cnn, mtcnn")
+
+
+def points_of(crop: Crop, predictor: int | None = None) -> str:
+    """Whose points drive a crop: ``mtcnn 5``, ``dlib 5`` or ``dlib 68``.
+
+    Args:
+        crop: the recipe.
+        predictor: 5 or 68 where dlib's landmark predictor is asked for; default: the detector's
+            own points where they fit the recipe, else the predictor the originals use.
+
+    Raises:
+        UsageError: the recipe cannot be made from those points.
+    """
+    if predictor is None and (crop.landmarks, crop.detector) == ("arcface", "mtcnn"):
+        return "mtcnn 5"
+    able = PREDICTOR_POINTS[crop.landmarks]
+    if predictor is not None and predictor not in able:
+        raise UsageError(
+            f"--predictor {predictor} does not give the points {crop.landmarks}; "
+            f"use --predictor {able[0]}"
+        )
+    return f"dlib {predictor or able[0]}"
+
+
+def keep_to_one_core(crop: Crop) -> None:
+    """In one of many worker processes, which together keep all cores busy: hold PyTorch to one.
+
+    It is loaded only for the detector that needs it.
+    """
+    if crop.detector == "mtcnn":
+        import torch
+
+        torch.set_num_threads(1)
+
+
+@dataclass
+class FaceCropper:
+    """Cuts the chosen faces out of photos.
+
+    Args:
+        crop: the recipe, its detector included.
+        upsample: how often a dlib detector doubles the photo first.
+        select: policy of :func:`facetool.detection.face.select_faces`.
+        assume_center: cut around the centre of a photo where no face is found.
+        predictor: see :func:`points_of`.
+        mtcnn: settings of that detector.
+        device: where mtcnn runs: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: no such detector, or a predictor that does not fit the recipe.
+    """
+
+    crop: Crop
+    upsample: int = 1
+    select: str = "largest"
+    assume_center: bool = False
+    predictor: int | None = None
+    mtcnn: MtcnnOptions | None = None
+    device: str = "cpu"
+    _detector: Detector = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        from facetool.detection.dlib import LandmarkPredictor
+
+        self._own_points = points_of(self.crop, self.predictor).startswith("mtcnn")
+        self._detector = create_detector(self.crop.detector, self.upsample, self.mtcnn, self.device)
+        self._predictor = LandmarkPredictor(
+            self.predictor or PREDICTOR_POINTS[self.crop.landmarks][0]
+        )
+
+    def crops(self, image: RGBImage) -> list[FaceCrop]:
+        """The chosen faces of one photo; empty where none is found and none assumed."""
+        (faces,) = self.detect([image])
+        return [
+            FaceCrop(face, self.cut(image, landmarks))
+            for face, landmarks in self.locate(image, faces)
+        ]
+
+    def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
+        """The first step: all faces of several photos, detected together."""
+        return self._detector.detect(images)
+
+    def locate(self, image: RGBImage, faces: Sequence[Face]) -> list[LocatedFace]:
+        """The second: the chosen ones of a photo's faces, with the landmarks their crops need."""
+        chosen = select_faces(faces, self.select, image)
+        if not chosen and self.assume_center:
+            chosen = [_centre_face(image)]
+        return [LocatedFace(face, self._landmarks(image, face)) for face in chosen]
+
+    def cut(self, image: RGBImage, landmarks: Points) -> RGBImage:
+        """The third: the crop of a located face, uint8 (H, W, 3)."""
+        return cut_face(image, landmarks, self.crop)
+
+    def _landmarks(self, image: RGBImage, face: Face) -> Points:
+        if self._own_points and face.landmarks is not None:
+            return face.landmarks
+        return self._predictor.predict(image, face.box)
+
+
+def _centre_face(image: RGBImage) -> Face:
+    """The face assumed in a photo where none is found."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    half = CENTRE_BOX * side / 2
+    x, y = width / 2, height / 2
+    box = Box(round(x - half), round(y - half), round(x + half), round(y + half))
+    return Face(box, 0.0, np.array(CENTRE_POINTS) * side + (x, y), found=False)

@@ -1,0 +1,82 @@
+"""The faces of many photos, each photo read and searched in a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from facetool.alignment.recipes import Crop
+from facetool.cropping.face_cropper import (
+    NO_FACE,
+    ODD_PHOTO_ERRORS,
+    FaceCrop,
+    FaceCropper,
+    keep_to_one_core,
+)
+from facetool.errors import ImageError
+from facetool.images.read import read_image
+from facetool.jobs.pool import WORKER_DIED, OrderedPool, available_cores, chunks_for
+
+_CHUNK = 4
+_POOL_FROM = 16
+"""Fewer photos are done before worker processes are up."""
+
+
+class PhotoCrops(NamedTuple):
+    """The chosen faces of a photo, or why there are none."""
+
+    path: Path
+    faces: list[FaceCrop]
+    error: str = ""
+
+
+def crop_photos(photos: Sequence[Path], crop: Crop, select: str) -> Generator[PhotoCrops]:
+    """Cut the chosen faces out of photos, on all cores, in the order of the photos.
+
+    Args:
+        photos: image files.
+        crop: the recipe, its detector included.
+        select: policy of :func:`facetool.detection.face.select_faces`.
+
+    Raises:
+        FacetoolError: the detector or its models cannot be had.
+    """
+    cropper = FaceCropper(crop, select=select)  # also where workers have theirs: errors come once
+    if len(photos) < _POOL_FROM:
+        yield from (_crop_one(path, cropper) for path in photos)
+        return
+    jobs = available_cores()
+    with OrderedPool(_crop_chunk, _worker_died, _set_up, (crop, select), jobs) as pool:
+        for chunk in pool.map(chunks_for(jobs, photos, _CHUNK)):
+            yield from chunk
+
+
+# What follows runs in the worker processes.
+
+_cropper: FaceCropper
+
+
+def _set_up(crop: Crop, select: str) -> None:
+    global _cropper
+    keep_to_one_core(crop)
+    _cropper = FaceCropper(crop, select=select)
+
+
+def _crop_chunk(paths: Sequence[Path]) -> list[PhotoCrops]:
+    return [_crop_one(path, _cropper) for path in paths]
+
+
+def _crop_one(path: Path, cropper: FaceCropper) -> PhotoCrops:
+    try:
+        faces = cropper.crops(read_image(path))
+    except ImageError as error:
+        return PhotoCrops(path, [], str(error))
+    except ODD_PHOTO_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return PhotoCrops(path, [], f"cannot be searched for faces: {reason}")
+    return PhotoCrops(path, faces, "" if faces else NO_FACE)
+
+
+def _worker_died(path: Path) -> PhotoCrops:
+    return PhotoCrops(path, [], WORKER_DIED)

@@ -1,0 +1,1 @@
+"""From crops to embeddings: loading crops, checking their recipe, running the network."""

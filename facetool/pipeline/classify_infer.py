@@ -1,0 +1,246 @@
+"""``classify infer``: raw photos in, names out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetool.alignment.recipes import Crop, Recipe, override
+from facetool.classification.classifier import Classifier, Source
+from facetool.cropping.photos import PhotoCrops, crop_photos
+from facetool.detection.face import Box
+from facetool.embedding.embedder import Embedder
+from facetool.errors import FormatError, ImageError, UsageError
+from facetool.files.atomic import atomic_write
+from facetool.images.annotate import Label, annotate
+from facetool.images.folder import list_images
+from facetool.images.png import encode_png
+from facetool.images.read import read_image
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.classify import check_source
+from facetool.weights.catalogue import CATALOGUE
+
+_PHOTOS_AT_ONCE = 16
+"""Photos whose faces go through the network together."""
+
+
+@dataclass(frozen=True)
+class NamedFace:
+    """A face of a photo and who it is.
+
+    Attributes:
+        name: of the person, or ``unknown``.
+        confidence: of the name, 0…1.
+        likeness: cosine to the most likely person's mean.
+        box: where it is, pixels of the upright photo.
+    """
+
+    name: str
+    confidence: float
+    likeness: float
+    box: Box
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "name": self.name,
+            "confidence": round(self.confidence, 6),
+            "box": [round(edge, 2) for edge in self.box],
+            "likeness": round(self.likeness, 6),
+        }
+
+
+@dataclass(frozen=True)
+class NamedPhoto:
+    """A photo and its faces, from left to right; ``error`` where it could not be used."""
+
+    image: str
+    faces: list[NamedFace] = field(default_factory=list)
+    error: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        document = {"image": self.image, "faces": [face.as_dict() for face in self.faces]}
+        return {**document, "error": self.error} if self.error else document
+
+
+@dataclass(frozen=True)
+class InferSettings:
+    """How photos are read.
+
+    Attributes:
+        multi: name every face, not only the largest.
+        detector: instead of the one that the training's crops were made with.
+        annotate: folder for copies of the photos with boxes and names.
+        device: where the network runs.
+    """
+
+    multi: bool = False
+    detector: str | None = None
+    annotate: Path | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def network_name(classifier: Classifier) -> str:
+    """The network that a classifier belongs to, as ``load_network`` takes it.
+
+    Raises:
+        UsageError: it does not say.
+    """
+    source = classifier.source
+    if not source.network:
+        raise UsageError(
+            "this classifier does not know which network it belongs to; train it on a folder "
+            "that facetool represent made"
+        )
+    return source.weights if source.weights in CATALOGUE else source.network
+
+
+def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
+    source = classifier.source
+    given = Source(
+        network.architecture, network.weights_name, network.weights_sha256, flip=source.flip
+    )
+    check_source(source, given, "the network")
+
+
+def infer(
+    classifier: Classifier,
+    images: Sequence[Path],
+    network: EmbeddingNetwork,
+    settings: InferSettings,
+    quiet: bool = False,
+) -> tuple[list[NamedPhoto], Report]:
+    """Name the people in photos.
+
+    Args:
+        classifier: from :func:`facetool.classification.classifier_file.load`.
+        images: photos, or folders of them.
+        network: the one that the classifier was trained on.
+        settings: faces, detector, annotation, device.
+        quiet: no progress bar.
+
+    Returns:
+        The photos in order, and what became of them.
+
+    Raises:
+        UsageError: the network is not the classifier's, or a folder has no images.
+        FormatError: what the classifier says of the network does not fit it.
+        OutputError: an annotated copy cannot be written.
+    """
+    _check_network(classifier, network)
+    photos = _expand(images)
+    crop = Recipe.from_dict(classifier.source.recipe).crop
+    if not crop.same_picture(network.recipe.crop):
+        raise FormatError(
+            f"the classifier was trained on crops made as '{crop}', which is not "
+            f"what {network.architecture} takes ('{network.recipe.crop}')"
+        )
+    embedder = Embedder(network, settings.device, flip=classifier.source.flip)
+    if embedder.size != classifier.means.shape[1]:
+        raise FormatError(
+            f"the classifier takes embeddings of {classifier.means.shape[1]} "
+            f"numbers; {network.architecture} makes {embedder.size}"
+        )
+    copies = _copy_names(photos, settings.annotate)
+    report = Report()
+    named: list[NamedPhoto] = []
+    cropped = crop_photos(
+        photos,
+        override(crop, detector=settings.detector),
+        select="all" if settings.multi else "largest",
+    )
+    with closing(cropped), progress_bar("infer", len(photos), 0, quiet) as bar:
+        batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
+        for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
+            for path, photo in _name(some, embeddings, classifier):
+                if path in copies and not photo.error:
+                    photo = _write_copy(copies[path], path, photo)
+                if photo.error:
+                    report.failed(photo.image, photo.error)
+                else:
+                    report.done("named")
+                named.append(photo)
+                bar.update()
+    return named, report
+
+
+def _expand(images: Sequence[Path]) -> list[Path]:
+    """The photos, folders replaced by what is in them; none twice."""
+    photos: dict[Path, None] = {}
+    for path in images:
+        if path.is_dir():
+            names = list_images(path).names
+            if not names:
+                raise UsageError(f"there are no images in {path}")
+            photos.update(dict.fromkeys(path / name for name in names))
+        else:
+            photos[path] = None
+    return list(photos)
+
+
+def _stack(crop: Crop, photos: Sequence[PhotoCrops]) -> NDArray[np.uint8]:
+    """All their crops (N, H, W, 3)."""
+    none = np.empty((0, crop.height, crop.width, 3), np.uint8)
+    return np.concatenate([none, *(face.image[None] for photo in photos for face in photo.faces)])
+
+
+def _name(
+    photos: Sequence[PhotoCrops], embeddings: NDArray[np.float32], classifier: Classifier
+) -> Iterator[tuple[Path, NamedPhoto]]:
+    """The photos with the names of their faces, from left to right."""
+    names: Iterator[tuple[str, float, float]] = iter(())
+    if len(embeddings):
+        answers = classifier.answer(embeddings)
+        confidences, likenesses = answers.confidence.tolist(), answers.likeness.tolist()
+        names = zip(classifier.names(answers), confidences, likenesses, strict=True)
+    for photo in photos:
+        faces = [NamedFace(*next(names), found.face.box) for found in photo.faces]
+        faces.sort(key=lambda face: face.box.center)
+        yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
+
+
+def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
+    """Where the annotated copies go; photos of one name are numbered.
+
+    Raises:
+        UsageError: a copy would replace its photo.
+    """
+    if folder is None:
+        return {}
+    copies: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for photo in photos:
+        name, number = f"{photo.stem}.png", 2
+        while name in taken:
+            name, number = f"{photo.stem}-{number}.png", number + 1
+        taken.add(name)
+        copies[photo] = folder / name
+    originals = {photo.resolve() for photo in photos}
+    for copy in copies.values():
+        if copy.resolve() in originals:
+            raise UsageError(f"--annotate {folder}: {copy.name} would replace the photo itself")
+    return copies
+
+
+def _write_copy(copy: Path, path: Path, photo: NamedPhoto) -> NamedPhoto:
+    """The named photo, with an error where it has gone since its faces were found."""
+    try:
+        image = read_image(path)
+    except ImageError as error:
+        return replace(photo, error=str(error))
+    labels = [Label(tuple(face.box), f"{face.name} {face.confidence:.0%}") for face in photo.faces]
+    with atomic_write(copy) as file:
+        file.write(encode_png(annotate(image, labels)))
+    return photo

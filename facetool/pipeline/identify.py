@@ -1,0 +1,233 @@
+"""Identification of probes in a gallery among up to a million distractors, as in MegaFace."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetool.errors import FacetoolError, UsageError
+from facetool.evaluation import identification
+from facetool.evaluation.identification import Identification, nested_sets
+from facetool.evaluation.noise_lists import NoiseList, read_noise_lists, replace_noisy
+from facetool.files.atomic import atomic_write
+from facetool.files.embeddings import Embeddings
+from facetool.files.megaface_features import read_features, write_feature
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
+
+
+def identify(
+    gallery: Path,
+    probes: Path,
+    distractors: Sequence[Path] = (),
+    remove: Sequence[Path] = (),
+    output: Path | None = None,
+    device: torch.device | None = None,
+    ranks: int = 10,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Rank each probe's mates among distractors, by MegaFace's protocol.
+
+    Every gallery image of a probe's identity in turn is its mate, alone among the distractors;
+    where gallery and probes are the same folder, an image is not its own mate. The identity is
+    the folder an image lies in. Without distractors the gallery's images of all other
+    identities take their place.
+
+    Args:
+        gallery: a represent folder or MegaFace feature files.
+        probes: likewise; may be ``gallery`` itself.
+        distractors: likewise, any number.
+        remove: noise lists, see :mod:`facetool.evaluation.noise_lists`.
+        output: folder for ``identify.json``, ``identify.png`` and ``identify.pdf``.
+        device: where the products are computed.
+        ranks: the highest rank to report.
+        quiet: no progress bar.
+
+    Returns:
+        The document that ``identify.json`` holds.
+
+    Raises:
+        FormatError: an input is damaged.
+        UsageError: the inputs do not go together.
+        FacetoolError: no probe has a mate.
+        OutputError: a file cannot be written.
+    """
+    same = gallery.resolve() == probes.resolve()
+    noise = read_noise_lists(remove)
+    sources = {path: read_features(path) for path in dict.fromkeys((gallery, probes))}
+    crowd = [read_features(path) for path in distractors]
+    _check_alike([*sources.items(), *zip(distractors, crowd, strict=True)])
+    numbers: dict[str, int] = {}
+    searched, replaced = _people(gallery, sources[gallery], noise, numbers)
+    asked = searched
+    if not same:
+        asked, more = _people(probes, sources[probes], noise, numbers)
+        replaced += more
+
+    rows = _Rows(crowd, noise)
+    if crowd and not len(rows):
+        raise UsageError("no distractor is left")
+    sets = nested_sets(len(rows)) if crowd else [np.arange(len(searched.vectors))]
+    with progress_bar("identify", sum(map(len, sets)), 0, quiet) as bar:
+        try:
+            outcome = identification.identify(
+                asked.vectors,
+                asked.labels,
+                searched.vectors,
+                searched.labels,
+                rows.take if crowd else None,
+                sets,
+                device or torch.device("cpu"),
+                ranks,
+                same,
+                bar.update,
+            )
+        except identification.NoMateError as error:
+            raise FacetoolError(
+                f"no probe has a mate: no folder name of {probes} has another image in {gallery}"
+            ) from error
+    result = {
+        "protocol": "megaface",
+        "gallery": {"path": str(gallery), "images": len(searched.names)},
+        "probes": {"path": str(probes), "images": len(asked.names)},
+        "distractors": {
+            "paths": [str(path) for path in distractors],
+            "images": len(rows) if crowd else None,
+        },
+        "noise": {
+            "listed": len(noise),
+            "distractors_removed": rows.removed,
+            "images_replaced": replaced,
+        },
+        **_figures(outcome),
+        "provenance": {
+            key: sources[gallery].provenance.get(key) for key in ("network", "weights", "flip")
+        },
+    }
+    if output is not None:
+        _write(output, outcome, result)
+    return result
+
+
+def result_text(result: dict[str, Any]) -> str:
+    """The result as the text of ``identify.json``."""
+    return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _figures(outcome: Identification) -> dict[str, Any]:
+    far, tar = outcome.roc()
+    return {
+        "pairs": outcome.pairs,
+        "identification": [
+            {"distractors": size, "rank1": float(rates[0]), "cmc": rates.tolist()}
+            for size, rates in zip(outcome.sizes, outcome.cmc, strict=True)
+        ],
+        "verification": {
+            "genuine": len(outcome.genuine),
+            "impostors": outcome.impostors,
+            "tar_at_far": [
+                {**asdict(rate), "measurable": rate.measurable} for rate in outcome.tar_at_far()
+            ],
+            "roc": {"far": far, "tar": tar},
+        },
+    }
+
+
+def _write(folder: Path, outcome: Identification, result: dict[str, Any]) -> None:
+    from facetool.plots.identification import identification_figure
+    from facetool.plots.roc import save
+
+    figure = identification_figure(outcome)
+    for kind in ("png", "pdf"):
+        with atomic_write(folder / f"identify.{kind}") as file:
+            save(figure, file, kind)
+    with atomic_write(folder / "identify.json", "w", encoding="utf-8") as file:
+        file.write(result_text(result))
+
+
+def _check_alike(sources: Sequence[tuple[Path, Embeddings]]) -> None:
+    path, first = sources[0]
+    for other_path, other in sources[1:]:
+        size, other_size = first.vectors.shape[1], other.vectors.shape[1]
+        if size != other_size:
+            raise UsageError(
+                f"{path} holds embeddings of {size} numbers, {other_path} of {other_size}"
+            )
+        for key in ("network", "weights", "flip"):
+            ours, theirs = first.provenance.get(key), other.provenance.get(key)
+            if ours != theirs and None not in (ours, theirs):
+                raise UsageError(f"{path} and {other_path} are not of the same {key}")
+
+
+def _people(
+    path: Path, source: Embeddings, noise: NoiseList, numbers: dict[str, int]
+) -> tuple[Embeddings, int]:
+    """Embeddings with their identity's number as label, noise replaced; how many were noisy."""
+    people = identities(source.names)
+    if "" in people:
+        raise UsageError(
+            f"{path}: {source.names[people.index('')]} lies in no person's folder, "
+            "so its identity is not known"
+        )
+    labels = np.array([numbers.setdefault(person, len(numbers)) for person in people], np.int64)
+    noisy = noise.find(source.names)
+    vectors, keep = replace_noisy(source.vectors, labels, noisy)
+    names = [name for name, kept in zip(source.names, keep, strict=True) if kept]
+    return Embeddings(names, labels[keep], vectors[keep]), int(noisy.sum())
+
+
+def identities(names: Sequence[str]) -> list[str]:
+    """The folder of each image, without the folders that all people's folders lie in."""
+    folders = [name.rpartition("/")[0].removeprefix("./").lstrip("/") for name in names]
+    above = {folder.rpartition("/")[0] for folder in set(folders)}
+    common = os.path.commonpath(above) if above and "" not in above else ""
+    start = len(common) + 1 if common else 0
+    return [folder[start:] for folder in folders]
+
+
+class _Rows:
+    """The vectors of several sources as one list, without the noisy ones."""
+
+    def __init__(self, sources: Sequence[Embeddings], noise: NoiseList) -> None:
+        self._parts = [source.vectors for source in sources]
+        kept = [np.flatnonzero(~noise.find(source.names)) for source in sources]
+        self._rows = np.concatenate([*kept, np.empty(0, np.int64)])
+        self._ends = np.cumsum([len(rows) for rows in kept])
+        self.removed = sum(map(len, self._parts)) - len(self)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Vectors (N, D) of rising row numbers (N,)."""
+        parts = np.split(numbers, np.searchsorted(numbers, self._ends[:-1]))
+        pairs = zip(self._parts, parts, strict=True)
+        found = [vectors[self._rows[wanted]] for vectors, wanted in pairs if len(wanted)]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def write_features(input: Path, output: Path, algorithm: str) -> Report:
+    """Write a represent folder as MegaFace's feature files, ``<image>_<algorithm>.bin`` each.
+
+    Raises:
+        FormatError: the input is damaged.
+        UsageError: an image's name would lead out of the output folder.
+        OutputError: a file cannot be written.
+    """
+    source = read_features(input)
+    report = Report()
+    for name, vector in zip(source.names, source.vectors, strict=True):
+        if name.startswith("/") or ".." in name.split("/"):
+            raise UsageError(f"{input}: the image name {name} is not relative to a folder")
+        with atomic_write(output / f"{name}_{algorithm}.bin") as file:
+            write_feature(file, vector)
+        report.done("feature files written")
+    return report

@@ -1,0 +1,194 @@
+"""From a represent folder to verification figures on LFW-style pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import FacetoolError, UsageError
+from facetool.evaluation import facenet, insightface, openface
+from facetool.evaluation.pairs import Pairs, read_pairs
+from facetool.evaluation.published_curves import read_curve
+from facetool.evaluation.roc import Counts, Curve
+from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_counts, misfit
+from facetool.files.atomic import atomic_write
+from facetool.files.embeddings import Embeddings, read_embeddings
+
+PROTOCOLS = ("openface", "insightface", "facenet")
+
+
+def lfw_eval(
+    reps: Path,
+    pairs: Path,
+    protocol: str = "openface",
+    output: Path | None = None,
+    tag: str | None = None,
+    curves: Sequence[tuple[str, Path]] = (),
+    metric: str = "squared-l2",
+    subtract_mean: bool = False,
+) -> dict[str, Any]:
+    """Verify the pairs whose images a represent folder holds, and write figures and pictures.
+
+    Pairs with an image that is not there are left out, counted and named. Folds are those of
+    the pairs file. A fold of which no pair is left has the accuracy null, an ``l2-roc`` file
+    with a header only, and no part in any average.
+
+    Args:
+        reps: a represent folder.
+        pairs: a file in the format of LFW's ``pairs.txt``.
+        protocol: one of ``PROTOCOLS``.
+        output: where the files go; ``reps`` unless given.
+        tag: the name of the curve in the picture; that of the weights unless given.
+        curves: label and file of other curves to draw.
+        metric: for facenet, one of ``facenet.METRICS``.
+        subtract_mean: for facenet, subtract the training folds' mean.
+
+    Returns:
+        The document that ``result.json`` holds.
+
+    Raises:
+        FormatError: an input file is damaged.
+        UsageError: options do not go together.
+        FacetoolError: too few pairs can be scored.
+        OutputError: a file cannot be written.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    if protocol != "facenet" and (metric != "squared-l2" or subtract_mean):
+        raise UsageError(
+            f"metric and mean subtraction belong to the facenet protocol, not to {protocol}"
+        )
+    overlays = [(label, read_curve(file)) for label, file in curves]
+    wanted = read_pairs(pairs)
+    embeddings = read_embeddings(reps)
+    rows, missing = _match(wanted, embeddings)
+    scored = rows.min(axis=0) >= 0
+    if not scored.any():
+        raise FacetoolError(
+            f"none of the {len(wanted):,} pairs can be scored: {len(missing):,} images have no "
+            f"embedding in {reps}, {missing[0]} among them; is {pairs} the file for these images?"
+        )
+    trials = wanted.trials[scored]
+    first, second = (embeddings.vectors[row] for row in rows[:, scored])
+    if protocol == "openface":
+        outcome = openface.evaluate(first, second, trials)
+    elif protocol == "insightface":
+        outcome = insightface.evaluate(first, second, trials)
+    else:
+        outcome = facenet.evaluate(first, second, trials, metric, subtract_mean)
+
+    missed = embeddings.missed_faces
+    provenance = {k: v for k, v in embeddings.provenance.items() if k != "missed_faces"}
+    tag = tag or _name(provenance) or reps.resolve().name
+    result = {
+        "tag": tag,
+        "protocol": protocol,
+        **({"metric": metric, "subtract_mean": subtract_mean} if protocol == "facenet" else {}),
+        **outcome.as_dict(),
+        "pairs": {
+            "scored": len(trials),
+            "missing": len(wanted) - len(trials),
+            "genuine": int(trials.same.sum()),
+            "impostors": int((~trials.same).sum()),
+            "missed_faces": sum(embeddings.names[r] in missed for r in np.unique(rows[:, scored])),
+            "missing_images": missing,
+        },
+        "warnings": _warnings(protocol, metric, outcome),
+        "provenance": provenance,
+    }
+    _write(output or reps, outcome, tag, overlays, result)
+    return result
+
+
+def _match(pairs: Pairs, embeddings: Embeddings) -> tuple[NDArray[np.int64], list[str]]:
+    """Rows of the pairs' images, (2, N) with -1 for a missing one, and the missing images."""
+    images = {image: embeddings.find(*image) for image in {*pairs.first, *pairs.second}}
+    rows = [
+        [-1 if (row := images[image]) is None else row for image in side]
+        for side in (pairs.first, pairs.second)
+    ]
+    return np.array(rows), sorted(str(image) for image, row in images.items() if row is None)
+
+
+def _name(provenance: dict[str, Any]) -> str:
+    """What ``represent.json`` calls the weights, or the network; empty if it does not say."""
+    weights = provenance.get("weights")
+    name = weights.get("name") if isinstance(weights, dict) else None
+    return str(name or provenance.get("network") or "")
+
+
+def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
+    if protocol == "insightface" or metric == "arccos":
+        return []  # these do not depend on the embeddings' length
+    reason = misfit(outcome.folds)
+    if not reason:
+        return []
+    advice = "--protocol insightface, which normalises embeddings"
+    if protocol == "facenet":
+        advice += ", or --metric arccos"
+    return [f"the {protocol} protocol does not fit these embeddings: {reason}; take {advice}"]
+
+
+def _write(
+    folder: Path,
+    outcome: Verification,
+    tag: str,
+    overlays: Sequence[tuple[str, Curve]],
+    result: dict[str, Any],
+) -> None:
+    from facetool.plots.roc import roc_figure, save
+
+    with atomic_write(folder / "accuracies.txt", "w", encoding="utf-8") as file:
+        file.write(_accuracies_text(outcome))
+    for number, fold in enumerate(outcome.folds):
+        with atomic_write(folder / f"l2-roc.fold-{number}.csv", "w", encoding="utf-8") as file:
+            file.write(_roc_text(fold))
+    counts = curve_counts(outcome.folds)
+    folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
+    figure = roc_figure(outcome.curve, folds, tag, overlays)
+    for kind in ("png", "pdf"):
+        with atomic_write(folder / f"roc.{kind}") as file:
+            save(figure, file, kind)
+    with atomic_write(folder / "result.json", "w", encoding="utf-8") as file:
+        file.write(result_text(result))
+
+
+def result_text(result: dict[str, Any]) -> str:
+    """The result as the text of ``result.json``."""
+    return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _accuracies_text(outcome: Verification) -> str:
+    """``accuracies.txt`` as OpenFace writes it."""
+    lines = ["fold, threshold, accuracy"]
+    for number, fold in enumerate(outcome.folds):
+        threshold, accuracy = (fold.threshold, fold.accuracy) if fold else (np.nan, np.nan)
+        lines.append(f"{number}, {threshold:.2f}, {accuracy:.2f}")
+    return "\n".join([*lines, "", f"avg, {outcome.accuracy:.4f} +/- {outcome.std:.4f}", ""])
+
+
+def _roc_text(fold: Fold | None) -> str:
+    """``l2-roc.fold-K.csv`` as OpenFace writes it: one row per threshold.
+
+    It ends where everything is accepted, which a last row at 4.0 repeats.
+    """
+    lines = ["threshold,tp,tn,fp,fn,tpr,fpr"]
+    if fold:
+        counts = fold.counts
+        everything = (counts.tpr == 1) & (counts.fpr == 1)
+        last = int(everything.argmax()) if everything.any() else len(SWEEP) - 1
+        lines += [_roc_row(round(float(SWEEP[i]), 2), counts, i) for i in range(last + 1)]
+        if everything.any():
+            lines.append(_roc_row(4.0, counts, last))
+    return "\n".join(lines) + "\n"
+
+
+def _roc_row(threshold: float, counts: Counts, index: int) -> str:
+    tp, fp = int(counts.true_positives[index]), int(counts.false_positives[index])
+    tpr, fpr = float(counts.tpr[index]), float(counts.fpr[index])
+    return f"{threshold},{tp},{counts.impostors - fp},{fp},{counts.genuine - tp},{tpr},{fpr}"

@@ -1,0 +1,1 @@
+"""Every figure that facetool draws, in one style."""

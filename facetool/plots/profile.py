@@ -1,0 +1,198 @@
+"""Measurements as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facetool.errors import UsageError
+from facetool.files.atomic import atomic_write
+from facetool.plots.roc import MAIN, PAPER, save
+from facetool.profiling.folder import STAGES
+from facetool.profiling.network import NetworkProfiles
+from facetool.profiling.pipeline import PipelineProfile
+from facetool.profiling.published_times import published_times
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_KINDS = {".png": "png", ".pdf": "pdf"}
+
+# Okabe and Ito's palette, told apart by colour-blind readers.
+_COLOURS = (MAIN, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_PUBLISHED = "#FEFEFE"
+_STAGE_COLOURS = dict(zip(STAGES, ("#E69F00", MAIN, "#009E73", "#D55E00"), strict=True))
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture's name before anything takes its time.
+
+    Raises:
+        UsageError: it is neither PNG nor PDF.
+    """
+    if path.suffix.lower() not in _KINDS:
+        raise UsageError(f"--plot {path}: the name must end in .png or .pdf")
+
+
+def write_picture(figure: Figure, path: Path) -> None:
+    """Write a figure as its file's name says."""
+    with atomic_write(path) as file:
+        save(figure, file, _KINDS[path.suffix.lower()])
+
+
+def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure:
+    """Bars of the time per single-image pass, and lines of the throughput over batch sizes.
+
+    Args:
+        profiles: of one network or more.
+        published: whether to add bars, hatched, for what the networks' authors published.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+
+    runs = [(one, run) for one in profiles.networks for run in one.runs]
+    several = len(profiles.settings.devices) * len(profiles.settings.dtypes) > 1
+    labels = [
+        f"{_short(one.name)}, {run.device}, {run.dtype}" if several else _short(one.name)
+        for one, run in runs
+    ]
+    bars: list[tuple[str, float, float | None, str, str]] = [
+        (label, run.single.mean, run.single.std, *_style(number, "", "...."))
+        for number, (label, (_, run)) in enumerate(zip(labels, runs, strict=True))
+    ]
+    if published:
+        names = dict.fromkeys(one.architecture for one in profiles.networks)
+        bars += [
+            (
+                f"{time.network} published,\n{time.hardware}",
+                *(time.milliseconds, time.std, _PUBLISHED, "////"),
+            )
+            for name in names
+            for time in published_times(name)
+        ]
+    with rc_context(PAPER):
+        figure = Figure(figsize=(7, max(2.4, 0.9 + 0.28 * len(bars))), layout="constrained")
+        times, rates = figure.subplots(1, 2, width_ratios=(3, 2))
+        _bars(times, bars)
+        for number, (label, (_, run)) in enumerate(zip(labels, runs, strict=True)):
+            sizes = [size for size, rate in run.throughput.items() if rate is not None]
+            colour, dashes = _style(number, "-", "--")
+            rates.plot(
+                sizes,
+                [run.throughput[size] for size in sizes],
+                dashes,
+                marker="o",
+                markersize=3,
+                color=colour,
+                label=_plain(label),
+            )
+        rates.set(xscale="log", yscale="log", xlabel="Images per pass", ylabel="Images per second")
+        for axis, places in (
+            (rates.xaxis, FixedLocator(sorted(profiles.settings.batch_sizes))),
+            (rates.yaxis, LogLocator(subs=(1, 2, 5))),
+        ):
+            axis.set_major_locator(places)
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter("{x:g}")
+        rates.grid(True)
+        rates.set_axisbelow(True)
+    return figure
+
+
+def _style(number: int, first: str, later: str) -> tuple[str, str]:
+    """A colour, and how to tell it from the same colour when they begin anew."""
+    return _COLOURS[number % len(_COLOURS)], first if number < len(_COLOURS) else later
+
+
+def _bars(axes: Axes, bars: Sequence[tuple[str, float, float | None, str, str]]) -> None:
+    """Horizontal bars of mean and, where known, std, each with its mean beside it."""
+    places = np.arange(len(bars))
+    for place, (_, mean, std, colour, hatch) in zip(places, bars, strict=True):
+        axes.barh(
+            place,
+            mean,
+            xerr=None if std is None else [[min(std, mean)], [std]],
+            color=colour,
+            hatch=hatch,
+            edgecolor="#777777" if colour == _PUBLISHED else "#FFFFFF" if hatch else colour,
+            height=0.65,
+            error_kw={"elinewidth": 0.6, "capsize": 2, "ecolor": "#444444"},
+        )
+        axes.annotate(
+            f"{mean:.1f}",
+            (mean + (std or 0), place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
+    axes.set_yticks(places, [_plain(label) for label, *_ in bars])
+    axes.set(xlabel="Milliseconds per image, one image per pass")
+    axes.margins(x=0.15)
+    axes.set_xlim(left=0)
+    axes.invert_yaxis()
+    axes.grid(True, axis="x")
+    axes.set_axisbelow(True)
+
+
+def pipeline_figure(profile: PipelineProfile) -> Figure:
+    """Stacked bars of the time per photo by stage, as OpenFace's performance figure."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    rows = [
+        (
+            f"{Path(photo.image).name}\n{photo.width}x{photo.height}",
+            {stage: timing.mean for stage, timing in photo.stages.items()},
+        )
+        for photo in profile.photos
+    ] + [
+        (
+            f"{Path(folder.folder).name}\n{folder.images:,} images, "
+            f"{folder.images_per_second:.1f} per s",
+            folder.milliseconds,
+        )
+        for folder in profile.folders
+    ]
+    with rc_context(PAPER):
+        figure = Figure(figsize=(7, 1.3 + 0.4 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        places = np.arange(len(rows))
+        left = np.zeros(len(rows))
+        for stage in STAGES:
+            times = np.array([stages.get(stage, 0.0) for _, stages in rows])
+            if times.any():
+                colour = _STAGE_COLOURS[stage]
+                axes.barh(places, times, left=left, height=0.6, color=colour, label=stage)
+            left += times
+        for place, total in zip(places, left, strict=True):
+            axes.annotate(
+                f"{total:.0f}",
+                (total, place),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
+        axes.set_yticks(places, [_plain(label) for label, _ in rows])
+        axes.set(xlabel="Milliseconds per photo")
+        axes.margins(x=0.1)
+        axes.invert_yaxis()
+        axes.grid(True, axis="x")
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside lower center", ncols=len(STAGES), frameon=False)
+    return figure
+
+
+def _short(name: str) -> str:
+    """A weights file without its folders."""
+    return Path(name).name
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")  # a dollar sign would begin a formula

@@ -1,0 +1,174 @@
+"""A folder of photos from files to embeddings: how many per second, and which stage holds up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+
+from facetool.alignment.recipes import Crop
+from facetool.embedding.embedder import Embedder
+from facetool.images.inputs import Images
+from facetool.images.read import RGBImage
+from facetool.jobs.pool import OrderedPool, available_cores, chunks_for
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
+from facetool.profiling.cropping import (
+    ALIGNMENT,
+    DETECTION,
+    READING,
+    crop_chunk,
+    set_up,
+    worker_died,
+)
+from facetool.profiling.stopwatch import Stopwatch
+
+Item = TypeVar("Item")
+
+REPRESENTATION = "representation"
+STAGES = (READING, DETECTION, ALIGNMENT, REPRESENTATION)
+"""In the order they run in."""
+
+_CHUNK = 8
+_ROUND = 1024
+"""Images that are cropped before the network runs: bounds the memory that holds the crops."""
+
+
+@dataclass(frozen=True)
+class FolderProfile:
+    """What a folder took.
+
+    Attributes:
+        folder: as it was given.
+        images: all of them.
+        faces: that were found and represented, one per image at most.
+        jobs: worker processes.
+        start_up: seconds until libraries and models were loaded; not part of ``wall``.
+        wall: seconds from the first image to the last embedding.
+        busy: seconds of each stage; added up over the workers, which do all but the last.
+        worker_memory: peak of the largest worker process, bytes.
+    """
+
+    folder: str
+    images: int
+    faces: int
+    jobs: int
+    start_up: float
+    wall: float
+    busy: dict[str, float]
+    worker_memory: int | None
+
+    @property
+    def images_per_second(self) -> float:
+        """End to end."""
+        return self.images / self.wall
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Work of each stage per image."""
+        return {stage: 1000 * seconds / self.images for stage, seconds in self.busy.items()}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Part of the wall time, 0…1, that each stage accounts for.
+
+        What lacks from 1 is waiting: for the slowest worker, and for results to be handed over.
+        """
+        return {
+            stage: seconds / (self.wall * (1 if stage == REPRESENTATION else self.jobs))
+            for stage, seconds in self.busy.items()
+        }
+
+    @property
+    def bottleneck(self) -> str:
+        """The stage that takes most of the time."""
+        return max(STAGES, key=lambda stage: self.shares[stage])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            **asdict(self),
+            "images_per_second": self.images_per_second,
+            "shares": self.shares,
+            "bottleneck": self.bottleneck,
+        }
+
+
+def profile_folder(
+    name: str,
+    images: Images,
+    crop: Crop,
+    upsample: int,
+    embedder: Embedder,
+    batch_size: int,
+    jobs: int | None,
+    report: Report,
+    quiet: bool = False,
+) -> FolderProfile:
+    """Run a folder through all stages; nothing is written.
+
+    As ``align`` and ``represent`` do it: worker processes read, detect and align, then this
+    process puts the crops through the network in batches.
+
+    Args:
+        name: for the result.
+        images: at least one.
+        crop: recipe, its detector included.
+        upsample: how often a dlib detector doubles the photo first.
+        embedder: the network.
+        batch_size: crops per pass.
+        jobs: worker processes; default: the cores at hand.
+        report: takes the images that failed.
+        quiet: no progress bar.
+    """
+    names = images.names
+    jobs = min(jobs or available_cores(), len(names))
+    watch = Stopwatch()
+    watch.seconds.update(dict.fromkeys(STAGES, 0.0))
+    faces = worker_memory = 0
+
+    begin = perf_counter()
+    arguments = (images.without_names(), crop, upsample)
+    with (
+        OrderedPool(crop_chunk, worker_died, set_up, arguments, jobs) as pool,
+        progress_bar(Path(name).name, len(names), 0, quiet) as bar,
+    ):
+        for _ in pool.map([()] * jobs):
+            pass  # no work, but the workers start
+        embedder.embed(np.zeros((batch_size, crop.height, crop.width, 3), np.uint8))
+        start = perf_counter()
+        for turn in _split(names, _ROUND):
+            crops: list[RGBImage] = []
+            for cropped in chain.from_iterable(pool.map(chunks_for(jobs, turn, _CHUNK))):
+                for stage, seconds in cropped.seconds.items():
+                    watch.seconds[stage] += seconds
+                worker_memory = max(worker_memory, cropped.memory or 0)
+                if cropped.crop is not None:
+                    crops.append(cropped.crop)
+                elif cropped.problem:
+                    report.failed(cropped.name, cropped.problem)
+                bar.update()
+            with watch.time(REPRESENTATION):
+                for _ in embedder.embed_batches(_split(crops, batch_size), np.stack):
+                    pass
+            faces += len(crops)
+        end = perf_counter()
+    return FolderProfile(
+        name,
+        len(names),
+        faces,
+        jobs,
+        start - begin,
+        end - start,
+        dict(watch.seconds),
+        worker_memory or None,
+    )
+
+
+def _split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

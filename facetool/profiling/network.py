@@ -1,0 +1,308 @@
+"""``profile network``: size, operations, time and memory of networks, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from facetool.embedding.embedder import DTYPES
+from facetool.errors import UsageError, WeightsError
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.count import count_flops, count_parameters
+from facetool.networks.fold import FoldedNetwork, for_inference
+from facetool.networks.registry import Architecture, create
+from facetool.profiling.blocks import time_blocks
+from facetool.profiling.machine import Machine, this_machine
+from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
+from facetool.profiling.published_times import published_times
+from facetool.profiling.timing import Timing, time_passes
+from facetool.weights.catalogue import DEFAULT, Pretrained, resolve
+from facetool.weights.download import at_hand
+from facetool.weights.load import READABLE, load_network
+
+RANDOM = "random"
+"""In place of the weights' name: the network was built for the measurement."""
+
+_WARM_UP = 10
+_SECONDS_PER_BATCH_SIZE = 1.0
+_MOST_PASSES = 1000
+_BLOCK_PASSES = 50
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What is measured.
+
+    Attributes:
+        devices: to run on, one after the other.
+        dtypes: keys of :data:`facetool.embedding.embedder.DTYPES`.
+        passes: single-image forward passes.
+        batch_sizes: images per pass, for the throughput.
+        layers: whether to time each top-level block.
+    """
+
+    devices: Sequence[torch.device]
+    dtypes: Sequence[str] = ("float32",)
+    passes: int = 500
+    batch_sizes: Sequence[int] = (1, 8, 32)
+    layers: bool = False
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    """A network on one device in one arithmetic.
+
+    Attributes:
+        device: as PyTorch names it.
+        hardware: behind the device.
+        dtype: the arithmetic.
+        single: forward pass of one image that lies on the device.
+        throughput: images per second by batch size; None where memory did not suffice.
+        host_memory: peak of the process, libraries and weights included, bytes.
+        gpu_memory: peak of the tensors on the GPU, bytes.
+        blocks: mean milliseconds of each top-level block, where asked for.
+    """
+
+    device: str
+    hardware: str
+    dtype: str
+    single: Timing
+    throughput: dict[int, float | None]
+    host_memory: int | None
+    gpu_memory: int | None
+    blocks: dict[str, float]
+
+
+@dataclass(frozen=True)
+class NetworkProfile:
+    """Everything known of one network.
+
+    Attributes:
+        name: as it was asked for.
+        architecture: registry name.
+        weights: name of the weights or of their file, or ``random``.
+        input_size: height and width, pixels.
+        parameters: learned numbers.
+        multiply_adds: of one image.
+        flops: of one image, as OpenVINO counts.
+        weights_bytes: of the weights file, or else of all the network's tensors.
+        runs: one per device and arithmetic that could be run.
+    """
+
+    name: str
+    architecture: str
+    weights: str
+    input_size: tuple[int, int]
+    parameters: int
+    multiply_adds: int
+    flops: int
+    weights_bytes: int
+    runs: tuple[NetworkRun, ...]
+
+
+@dataclass(frozen=True)
+class NetworkProfiles:
+    """Networks side by side.
+
+    Attributes:
+        machine: they were measured on.
+        settings: with which.
+        networks: in the order they were asked for.
+        report: what could not be run.
+    """
+
+    machine: Machine
+    settings: NetworkSettings
+    networks: tuple[NetworkProfile, ...]
+    report: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "machine": self.machine.as_dict(),
+            "passes": self.settings.passes,
+            "networks": [
+                {
+                    **asdict(one),
+                    "published": [asdict(time) for time in published_times(one.architecture)],
+                }
+                for one in self.networks
+            ],
+            "failed": [{"run": name, "reason": why} for name, why in self.report.failures],
+        }
+
+
+def profile_networks(
+    models: Sequence[str],
+    settings: NetworkSettings,
+    weights: Path | None = None,
+    quiet: bool = False,
+) -> NetworkProfiles:
+    """Measure networks one after the other, folded as ``represent`` runs them.
+
+    A network whose weights are not on this machine is measured with random initial weights,
+    which takes the same time.
+
+    Args:
+        models: catalogue or architecture names, or weights files; none: what ``weights`` holds,
+            or else the default network.
+        settings: what is measured.
+        weights: file for the only one of ``models``.
+        quiet: no progress bar.
+
+    Raises:
+        UsageError: there is no such name or file.
+        FacetoolError: a file cannot be read.
+    """
+    models = models or [str(weights or DEFAULT)]
+    if weights is not None and len(models) > 1:
+        raise UsageError("--weights belongs to one MODEL; give several weights files as MODELs")
+    machine, report = this_machine(), Report()
+    found = [(model, _find(model)) for model in models]
+    total = len(models) * len(settings.devices) * len(settings.dtypes) * settings.passes
+    profiles = []
+    with progress_bar("profile", total, 0, quiet, unit="pass") as bar:
+        for model, entry in found:
+            bar.set_postfix_str(model)
+            network = _load(entry, weights)
+            profiles.append(_profile(model, network, settings, machine, report, bar.update))
+    return NetworkProfiles(machine, settings, tuple(profiles), report)
+
+
+def network_to_measure(model: str | None = None, weights: Path | None = None) -> EmbeddingNetwork:
+    """A network with its weights, or with random ones where they are not on this machine.
+
+    Args:
+        model: name or weights file; default: what the weights hold, or else the default network.
+        weights: file, instead of the published ones.
+
+    Raises:
+        UsageError: there is no such name or file.
+        FacetoolError: a file cannot be read.
+    """
+    return _load(_find(model or str(weights or DEFAULT)), weights)
+
+
+def _find(model: str) -> Pretrained | Architecture | Path:
+    """What a name stands for, before anything takes its time."""
+    path = Path(model).expanduser()
+    try:
+        return resolve(model)
+    except UsageError:
+        if path.is_file():
+            return path
+        if path.suffix.lower() in READABLE.split(", "):
+            raise UsageError(f"{model}: no such file") from None
+        raise
+
+
+def _load(entry: Pretrained | Architecture | Path, weights: Path | None) -> EmbeddingNetwork:
+    if isinstance(entry, Path):
+        return load_network(entry, weights)
+    runnable = isinstance(entry, Architecture) or entry.readable
+    if weights is None and runnable and not _at_hand(entry):
+        if isinstance(entry, Architecture):
+            return create(entry.name).eval()
+        return create(entry.architecture, **entry.options).eval()
+    return load_network(entry.name, weights)
+
+
+def _at_hand(entry: Pretrained | Architecture) -> bool:
+    try:
+        at_hand(entry)
+    except WeightsError:
+        return False
+    return True
+
+
+def _profile(
+    model: str,
+    network: EmbeddingNetwork,
+    settings: NetworkSettings,
+    machine: Machine,
+    report: Report,
+    progress: Callable[[], object],
+) -> NetworkProfile:
+    crop = network.recipe.crop
+    size = (crop.height, crop.width)
+    flops = count_flops(network, size)
+    file = network.weights_path
+    runs = []
+    for device, dtype in product(settings.devices, settings.dtypes):
+        try:
+            runs.append(_measure(network, device, dtype, settings, machine, progress))
+        except RuntimeError as error:  # PyTorch has not every operation in every arithmetic
+            reason = str(error).splitlines()[0]
+            report.failed(f"{model} in {dtype} on {device}", f"cannot be run: {reason}")
+    return NetworkProfile(
+        model,
+        network.architecture,
+        network.weights_name or RANDOM,
+        size,
+        count_parameters(network),
+        flops.multiply_adds,
+        flops.openvino,
+        _tensor_bytes(network) if file is None else file.stat().st_size,
+        tuple(runs),
+    )
+
+
+def _tensor_bytes(network: EmbeddingNetwork) -> int:
+    return sum(tensor.nbytes for tensor in network.state_dict().values())
+
+
+@torch.inference_mode()
+def _measure(
+    network: EmbeddingNetwork,
+    device: torch.device,
+    dtype: str,
+    settings: NetworkSettings,
+    machine: Machine,
+    progress: Callable[[], object],
+) -> NetworkRun:
+    reset_peak_memory(device)
+    folded = for_inference(network, device, DTYPES[dtype])
+    noise = partial(_noise, network, device=device, dtype=DTYPES[dtype])
+    image = noise(1)
+    time_passes(lambda: folded(image), device, _WARM_UP)
+    single = time_passes(lambda: folded(image), device, settings.passes, after_each=progress)
+    throughput = {size: _throughput(folded, noise, size) for size in settings.batch_sizes}
+    memory = peak_host_memory(), peak_gpu_memory(device)
+    passes = min(settings.passes, _BLOCK_PASSES)
+    blocks = time_blocks(folded, image, passes) if settings.layers else {}
+    hardware = machine.device_name(device)
+    return NetworkRun(str(device), hardware, dtype, Timing.of(single), throughput, *memory, blocks)
+
+
+def _noise(
+    network: EmbeddingNetwork, size: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """A batch of crops of the network's size; what they show makes no difference in time."""
+    recipe = network.recipe
+    shape = (size, recipe.crop.height, recipe.crop.width, 3)
+    pixels = torch.randint(256, shape, generator=torch.Generator().manual_seed(0))
+    scaled = (pixels.permute(0, 3, 1, 2) - recipe.mean) * recipe.scale
+    return scaled.to(device, dtype, memory_format=torch.channels_last)
+
+
+def _throughput(network: FoldedNetwork, noise: Callable[[int], Tensor], size: int) -> float | None:
+    """Images per second in batches of a size, after one to warm up."""
+    try:
+        images = noise(size)
+        network(images)
+        times = time_passes(
+            lambda: network(images), images.device, _MOST_PASSES, _SECONDS_PER_BATCH_SIZE
+        )
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return None
+    return 1000 * size * len(times) / sum(times)

@@ -1,0 +1,228 @@
+"""``profile pipeline``: where the time goes between photos and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from facetool.alignment.recipes import Crop
+from facetool.cropping.face_cropper import NO_FACE, FaceCropper
+from facetool.embedding.embedder import Embedder
+from facetool.errors import FacetoolError, ImageError, UsageError
+from facetool.images.inputs import open_images
+from facetool.images.read import read_image
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
+from facetool.networks.base import EmbeddingNetwork
+from facetool.profiling.cropping import crop_largest
+from facetool.profiling.folder import (
+    REPRESENTATION,
+    STAGES,
+    FolderProfile,
+    profile_folder,
+)
+from facetool.profiling.machine import Machine, this_machine
+from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
+from facetool.profiling.stopwatch import Stopwatch
+from facetool.profiling.timing import Timing
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """How photos become embeddings.
+
+    Attributes:
+        crop: the recipe, its detector included.
+        upsample: how often a dlib detector doubles the photo first.
+        device: where the network runs, and for photos one by one mtcnn.
+        dtype: its arithmetic.
+        iterations: how often each photo is measured.
+        batch_size: crops per pass through the network, in folders.
+        jobs: worker processes, in folders; default: the cores at hand.
+    """
+
+    crop: Crop
+    upsample: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: str = "float32"
+    iterations: int = 100
+    batch_size: int = 64
+    jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class PhotoProfile:
+    """One photo, its largest face from the decoded photo to the embedding.
+
+    Attributes:
+        image: as it was given.
+        width: pixels.
+        height: pixels.
+        stages: ``detection``, ``alignment`` and ``representation``.
+        total: of all three.
+    """
+
+    image: str
+    width: int
+    height: int
+    stages: dict[str, Timing]
+    total: Timing
+
+
+@dataclass(frozen=True)
+class PipelineProfile:
+    """Photos and folders.
+
+    Attributes:
+        machine: they were measured on.
+        settings: with which.
+        network: its weights, or the architecture where they are random.
+        photos: in the order given.
+        folders: likewise.
+        host_memory: peak of the main process, libraries included, bytes.
+        gpu_memory: peak of the tensors on the GPU, bytes.
+        report: photos that could not be measured.
+    """
+
+    machine: Machine
+    settings: PipelineSettings
+    network: str
+    photos: tuple[PhotoProfile, ...]
+    folders: tuple[FolderProfile, ...]
+    host_memory: int | None
+    gpu_memory: int | None
+    report: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        settings = self.settings
+        return {
+            "machine": self.machine.as_dict(),
+            "network": self.network,
+            "crop": settings.crop.as_dict(),
+            "upsample": settings.upsample,
+            "device": str(settings.device),
+            "dtype": settings.dtype,
+            "iterations": settings.iterations,
+            "batch_size": settings.batch_size,
+            "photos": [asdict(photo) for photo in self.photos],
+            "folders": [folder.as_dict() for folder in self.folders],
+            "host_memory": self.host_memory,
+            "gpu_memory": self.gpu_memory,
+            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+        }
+
+
+def profile_pipeline(
+    inputs: Sequence[Path],
+    network: EmbeddingNetwork,
+    settings: PipelineSettings,
+    quiet: bool = False,
+) -> PipelineProfile:
+    """Measure photos one by one, and folders of photos as a whole.
+
+    Args:
+        inputs: photos, image folders and ``.rec`` files.
+        network: from :func:`facetool.load_network`.
+        settings: how.
+        quiet: no progress bar.
+
+    Raises:
+        UsageError: a folder holds no images, or there is no such detector.
+        FacetoolError: no photo shows a face that was found.
+    """
+    folders = [(path, open_images(path)) for path in inputs if _is_folder(path)]
+    for path, images in folders:
+        if not images.names:
+            raise UsageError(f"there are no images in {path}")
+    photos = [path for path in inputs if not _is_folder(path)]
+    machine, report = this_machine(), Report()
+    reset_peak_memory(settings.device)
+    embedder = Embedder(network, settings.device, settings.dtype)
+    of_folders = tuple(
+        profile_folder(
+            str(path),
+            images,
+            settings.crop,
+            settings.upsample,
+            embedder,
+            settings.batch_size,
+            settings.jobs,
+            report,
+            quiet,
+        )
+        for path, images in folders
+    )
+    of_photos = _profile_photos(photos, embedder, settings, report, quiet) if photos else ()
+    if not of_photos and not any(folder.faces for folder in of_folders):
+        raise FacetoolError(
+            "nothing could be measured; give photos or folders of photos that show a face"
+        )
+    return PipelineProfile(
+        machine,
+        settings,
+        network.weights_name or f"{network.architecture} (random weights)",
+        of_photos,
+        of_folders,
+        peak_host_memory(),
+        peak_gpu_memory(settings.device),
+        report,
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() == ".rec"
+
+
+def _profile_photos(
+    paths: Sequence[Path],
+    embedder: Embedder,
+    settings: PipelineSettings,
+    report: Report,
+    quiet: bool,
+) -> tuple[PhotoProfile, ...]:
+    cropper = FaceCropper(settings.crop, settings.upsample, device=str(settings.device))
+    profiles = []
+    with progress_bar("photos", len(paths) * settings.iterations, 0, quiet, unit="pass") as bar:
+        for path in paths:
+            try:
+                profiles.append(
+                    _profile_photo(path, cropper, embedder, settings.iterations, bar.update)
+                )
+            except ImageError as error:
+                report.failed(str(path), str(error))
+    return tuple(profiles)
+
+
+def _profile_photo(
+    path: Path,
+    cropper: FaceCropper,
+    embedder: Embedder,
+    iterations: int,
+    progress: Callable[[], object],
+) -> PhotoProfile:
+    image = read_image(path)
+    crop = crop_largest(image, cropper, Stopwatch())
+    if crop is None:
+        raise ImageError(NO_FACE)
+    embedder.embed(crop[None])  # until here everything only warmed up
+    rounds = []
+    for _ in range(iterations):
+        watch = Stopwatch()
+        crop_largest(image, cropper, watch)
+        with watch.time(REPRESENTATION):
+            embedder.embed(crop[None])
+        rounds.append(watch.seconds)
+        progress()
+    height, width = image.shape[:2]
+    return PhotoProfile(
+        str(path),
+        width,
+        height,
+        {stage: Timing.of([1000 * one[stage] for one in rounds]) for stage in STAGES[1:]},
+        Timing.of([1000 * sum(one.values()) for one in rounds]),
+    )

@@ -1,0 +1,138 @@
+"""Verification accuracy of a network in training, on pairs of crops that are kept at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+
+from facetool.embedding.crop_loader import load_crops
+from facetool.embedding.embedder import Embedder
+from facetool.errors import FacetoolError, UsageError
+from facetool.evaluation import insightface
+from facetool.evaluation.pairs import Trials, read_pairs
+from facetool.evaluation.verification import Verification
+from facetool.images.inputs import open_images
+from facetool.images.read import RGBImage
+from facetool.images.verification_set import read_bin
+from facetool.networks.base import EmbeddingNetwork
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of crops to verify.
+
+    Attributes:
+        name: for logs and pictures.
+        images: names of all images.
+        read: an image by name, RGB uint8 (H, W, 3); it may raise ImageError.
+        first: row of ``images`` of each pair's first image.
+        second: row of each pair's second image.
+        trials: kind and fold of each pair.
+    """
+
+    name: str
+    images: Sequence[str]
+    read: Callable[[str], RGBImage]
+    first: Sequence[int]
+    second: Sequence[int]
+    trials: Trials
+
+
+def pairs_from_bin(path: Path) -> PairSet:
+    """The pairs of InsightFace's verification set, in ten folds.
+
+    Raises:
+        FormatError: the file is no such set.
+    """
+    found = read_bin(path)
+    count = len(found.images)
+    return PairSet(
+        found.name,
+        [str(number) for number in range(count)],
+        lambda name: found.read(int(name)),
+        range(0, count, 2),
+        range(1, count, 2),
+        Trials.in_order(found.same),
+    )
+
+
+def pairs_from_folder(pairs: Path, crops: Path) -> PairSet:
+    """The pairs of an LFW-style file whose crops ``<person>_NNNN.*`` are all in a folder.
+
+    Raises:
+        FormatError: the file is not of this format.
+        UsageError: an image of a pair is not in the folder.
+    """
+    wanted = read_pairs(pairs)
+    images = open_images(crops)
+    rows = {PurePosixPath(name).stem: row for row, name in enumerate(images.names)}
+    missing = [str(image) for image in (*wanted.first, *wanted.second) if str(image) not in rows]
+    if missing:
+        raise UsageError(
+            f"{crops} lacks {len(set(missing)):,} images of the pairs in {pairs}, {missing[0]} "
+            "among them; align all photos, with --on-no-face center"
+        )
+    return PairSet(
+        pairs.stem,
+        images.names,
+        images.read,
+        [rows[str(image)] for image in wanted.first],
+        [rows[str(image)] for image in wanted.second],
+        wanted.trials,
+    )
+
+
+def verify(
+    network: EmbeddingNetwork, pairs: PairSet, device: torch.device, threads: int
+) -> Verification:
+    """Verify pairs by InsightFace's protocol: embeddings with those of the mirrored crops added.
+
+    The network runs in eval mode and is left in it; pairs with a damaged image are left out.
+
+    Raises:
+        FacetoolError: too few pairs are left, or an embedding is not finite.
+    """
+    embedder = Embedder(network.eval(), device, flip="sum")
+    used = sorted({*pairs.first, *pairs.second})
+    rows = {pairs.images[number]: row for row, number in enumerate(used)}
+    names = list(rows)
+    vectors = np.full((len(names), embedder.size), np.nan, np.float32)
+    batches = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
+    damaged = 0
+    loaded = load_crops(pairs.read, batches, network.recipe.crop, threads)
+    for batch, found in embedder.embed_batches(loaded, lambda batch: batch.crops):
+        if not np.isfinite(found).all():
+            raise FacetoolError("the network gives embeddings that are not finite numbers")
+        vectors[[rows[name] for name in batch.names]] = found
+        damaged += len(batch.failures)
+    where = np.searchsorted(used, np.array([pairs.first, pairs.second]))
+    first, second = vectors[where[0]], vectors[where[1]]
+    trials = pairs.trials
+    if damaged:
+        scored = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+        first, second, trials = first[scored], second[scored], trials[scored]
+    return insightface.evaluate(first, second, trials)
+
+
+def collect_pairs(bins: Sequence[Path], pairs: Path | None, crops: Path | None) -> list[PairSet]:
+    """All the sets a user names.
+
+    Raises:
+        UsageError: a pairs file without crops or the other way about, or two sets of one name.
+        FormatError: a file is damaged.
+    """
+    if (pairs is None) != (crops is None):
+        raise UsageError("--eval-pairs and --eval-crops go together")
+    found = [pairs_from_bin(path) for path in bins]
+    if pairs is not None and crops is not None:
+        found.append(pairs_from_folder(pairs, crops))
+    names = [one.name for one in found]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two verification sets have one name: {', '.join(sorted(names))}")
+    return found

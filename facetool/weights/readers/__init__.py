@@ -1,0 +1,1 @@
+"""Readers for other frameworks' weights files."""

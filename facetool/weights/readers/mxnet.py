@@ -1,0 +1,514 @@
+"""Reader for MXNet checkpoints: ``prefix-0000.params`` beside ``prefix-symbol.json``.
+
+The layout of ``.params`` is that of MXNet's ``src/ndarray/ndarray.cc`` (``NDArray::Load``), with
+every header that file still reads; the layers' meanings and defaults are those of
+``src/operator``. Symbols of every age are read, from "param" and implied auxiliary states
+(before 0.9) to "attr" and "attrs".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
+from facetool.errors import FormatError, WeightsError
+from facetool.files.byte_reader import ByteReader
+from facetool.networks.graph import INPUT, GraphNetwork
+from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
+
+EMBEDDING = "fc1"
+"""The layer whose output InsightFace's networks give as the embedding."""
+
+_LIST_MAGIC = 0x112
+_V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+_MOST_DIMENSIONS = 32
+_LARGEST_SYMBOL = 2**24  # bytes; the longest of InsightFace's symbols has less than a million
+_BAD_JSON = (
+    *(ArithmeticError, AttributeError, LookupError),
+    *(RecursionError, TypeError, ValueError),
+)
+"""What values that are not those of a symbol raise."""
+
+_BFLOAT16 = 12
+_DTYPES = {
+    0: "<f4",
+    1: "<f8",
+    2: "<f2",
+    3: "<u1",
+    4: "<i4",
+    5: "<i1",
+    6: "<i8",
+    7: "?",
+    8: "<i2",
+    9: "<u2",
+    10: "<u4",
+    11: "<u8",
+    _BFLOAT16: "<u2",
+}
+
+
+def load(path: Path) -> GraphNetwork:
+    """Read a network with its weights.
+
+    Where the symbol has a node ``fc1``, the network ends there, as InsightFace's own tools cut
+    it; what a training checkpoint holds beyond it is not read. ``fix_gamma`` means what it means
+    in MXNet: the stored scale of such a batch normalisation does not count.
+
+    Args:
+        path: the ``.params`` file; its symbol lies beside it.
+
+    Returns:
+        The network in eval mode. Its input is RGB 0…255: the scaling is among its nodes.
+
+    Raises:
+        FormatError: one of the files is damaged or of another kind.
+        WeightsError: the symbol is missing, has an operation that is not supported, or does not
+            fit the weights.
+    """
+    symbol = symbol_path(path)
+    if not symbol.is_file():
+        raise WeightsError(f"{path}: its symbol is missing; put it at {symbol}")
+    nodes, output = read_symbol(symbol)
+    reader = _SymbolReader(path, nodes, read_params(path))
+    try:
+        network, crop = reader.network(output)
+    except WeightsError as error:
+        raise WeightsError(f"{symbol}: {error}") from None
+    network.recipe = Recipe(crop)
+    return network
+
+
+def symbol_path(path: Path) -> Path:
+    """``prefix-symbol.json``, where the symbol of ``prefix-0000.params`` lies."""
+    prefix = re.sub(r"-\d{4,}$", "", path.stem)
+    return path.with_name(f"{prefix}-symbol.json")
+
+
+def read_params(path: Path) -> dict[str, Array]:
+    """The arrays of a ``.params`` file by name, without ``arg:`` and ``aux:``.
+
+    Returns:
+        Read-only views of the mapped file; reading them costs no memory before they are used.
+
+    Raises:
+        FormatError: the file is damaged or of another kind.
+    """
+    reader = ByteReader(path)
+    magic, _, count = reader.unpack("<QQQ")
+    if magic != _LIST_MAGIC:
+        raise FormatError(f"{path}: not a parameter file of MXNet")
+    arrays: list[Array | None] = []
+    while len(arrays) < count:
+        arrays.append(_read_array(reader))
+    (count,) = reader.unpack("<Q")
+    if count != len(arrays):
+        raise reader.fail(f"{len(arrays):,} arrays with {count:,} names")
+    named = {}
+    for array in arrays:
+        (length,) = reader.unpack("<Q")
+        name = bytes(reader.take(length)).decode(errors="replace")
+        if array is not None:
+            named[re.sub("^(arg|aux):", "", name)] = array
+    return named
+
+
+def _read_array(reader: ByteReader) -> Array | None:
+    """One array, or None where an empty one was saved."""
+    (magic,) = reader.unpack("<I")
+    if magic in (_V2, _V3):
+        (storage,) = reader.unpack("<i")
+        if storage != 0:
+            raise reader.fail("a sparse array, which no face network has")
+        shape = _read_shape(reader, "i", "q")
+    elif magic == _V1:
+        shape = _read_shape(reader, "i", "q")
+    else:  # before there was a magic number, an array began with its number of dimensions
+        reader.position -= 4
+        shape = _read_shape(reader, "i", "I")
+    # Without dimensions MXNet writes no more, except that since V3 () is a scalar, -1 nothing.
+    if shape is None or (not shape and magic != _V3):
+        return None
+    *_, dtype = reader.unpack("<iii")  # kind and number of the device it was on come first
+    if dtype not in _DTYPES:
+        raise reader.fail(f"an array of unknown type {dtype}")
+    array = reader.array(_DTYPES[dtype], math.prod(shape))
+    if dtype == _BFLOAT16:  # the upper half of a float32
+        array = (array.astype("<u4") << 16).view("<f4")
+    return array.reshape(shape)
+
+
+def _read_shape(reader: ByteReader, count: str, size: str) -> tuple[int, ...] | None:
+    (dimensions,) = reader.unpack(f"<{count}")
+    if dimensions == -1:
+        return None
+    if not 0 <= dimensions <= _MOST_DIMENSIONS:
+        raise reader.fail(f"an array of {dimensions} dimensions, or none at all")
+    shape = reader.unpack(f"<{dimensions}{size}")
+    if any(length <= 0 for length in shape):
+        raise reader.fail(f"an array of shape {shape}")
+    return shape
+
+
+@dataclass(frozen=True)
+class SymbolNode:
+    """One node of a symbol.
+
+    Attributes:
+        name: as in the symbol.
+        op: MXNet's operator, ``null`` for a variable.
+        inputs: numbers of earlier nodes, with the number of their output.
+        attributes: text, as in the file.
+
+    Raises:
+        WeightsError: from the methods, where an attribute is not of the kind asked for.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[tuple[int, int], ...]
+    attributes: Mapping[str, str]
+
+    def pair(self, key: str, default: Sequence[int] | None = None) -> list[int]:
+        """Two numbers, for height and width."""
+        text = self.attributes.get(key, "").strip("()[] ")
+        # Python 2 wrote long integers: (3L, 3L).
+        numbers = [self._integer(key, part.strip(" L")) for part in text.split(",") if part]
+        if not numbers and default is not None:
+            return list(default)
+        if len(numbers) != 2:
+            raise WeightsError(f"{key} {text[:40]!r} is not a pair of numbers")
+        return numbers
+
+    def integer(self, key: str, default: int) -> int:
+        """A whole number."""
+        return self._integer(key, self.attributes.get(key, str(default)))
+
+    def optional_integer(self, key: str) -> int | None:
+        """A whole number or ``None``."""
+        return None if self.text(key, "None") == "None" else self.integer(key, 0)
+
+    def _integer(self, key: str, text: str) -> int:
+        try:
+            return small_integer(int(text[:20]))
+        except ValueError:
+            raise WeightsError(f"{key} {text[:40]!r} is not a whole number") from None
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """A finite number."""
+        text = self.attributes.get(key, str(default))
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise WeightsError(f"{key} {text[:40]!r} is not a number")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """True or False, or 1 or 0."""
+        return self.attributes.get(key, str(default)).lower() in ("true", "1")
+
+    def text(self, key: str, default: str) -> str:
+        """Any text."""
+        return self.attributes.get(key, default)
+
+
+def read_symbol(path: Path) -> tuple[list[SymbolNode], int]:
+    """The nodes of a symbol, each after its inputs, and the number of the embedding's node.
+
+    Raises:
+        FormatError: the file is not a symbol.
+        WeightsError: it has several outputs, none of them ``fc1``.
+    """
+    if path.stat().st_size > _LARGEST_SYMBOL:
+        raise FormatError(f"{path}: too long for a symbol")
+    try:
+        graph = json.loads(path.read_bytes())
+        nodes = [_symbol_node(number, values) for number, values in enumerate(graph["nodes"])]
+        heads = {int(head[0]) for head in graph["heads"]}
+    except _BAD_JSON as error:
+        raise FormatError(f"{path}: not a symbol of MXNet: {str(error)[:100]}") from None
+    for number, node in enumerate(nodes):
+        if node.name == EMBEDDING and node.op != "null":
+            return nodes, number
+    if len(heads) != 1:
+        raise WeightsError(f"{path}: {len(heads)} outputs, and none is called {EMBEDDING}")
+    (output,) = heads
+    if not 0 <= output < len(nodes):
+        raise FormatError(f"{path}: the output is node {output} of {len(nodes)}")
+    return nodes, output
+
+
+def _symbol_node(number: int, values: Mapping[str, Any]) -> SymbolNode:
+    """One entry of the JSON, of any age.
+
+    Raises:
+        one of ``_BAD_JSON``: it is none.
+    """
+    attributes: dict[str, str] = {}
+    for key in ("attr", "param", "attrs"):
+        attributes.update(
+            (str(name), str(text)) for name, text in dict(values.get(key, {})).items()
+        )
+    inputs = tuple((int(entry[0]), int(entry[1])) for entry in values["inputs"])
+    if any(not 0 <= source < number for source, _ in inputs):
+        raise ValueError(f"node {number} stands before its inputs")
+    return SymbolNode(str(values["name"]), str(values["op"]), inputs, attributes)
+
+
+class _SymbolReader:
+    """Lowers the nodes an output depends on."""
+
+    def __init__(self, path: Path, nodes: Sequence[SymbolNode], params: dict[str, Array]) -> None:
+        self.builder = GraphBuilder(path)
+        self.nodes = nodes
+        self.params = params
+        self._values: dict[int, str] = {}  # node numbers to names in the graph being built
+        self._input = ""
+
+    def network(self, output: int) -> tuple[GraphNetwork, Crop]:
+        """Lower everything up to a node; the network and the crop it takes."""
+        for number in self._ancestors(output):
+            node = self.nodes[number]
+            if node.op == "null":
+                continue
+            if node.op not in _OPERATORS:
+                raise WeightsError(f"node {node.name!r} is of unsupported kind {node.op!r}")
+            try:
+                self._values[number] = _OPERATORS[node.op](self, node)
+            except WeightsError as error:
+                raise WeightsError(f"node {node.name!r} ({node.op}): {error}") from None
+        if output not in self._values:
+            raise WeightsError("the output is not a layer")
+        return self.builder.network(self._values[output], (ARCFACE_112, ARCFACE_112X96))
+
+    def _ancestors(self, output: int) -> Iterable[int]:
+        needed = {output}
+        for number in range(output, -1, -1):
+            if number in needed:
+                needed.update(source for source, _ in self.nodes[number].inputs)
+        return sorted(needed)
+
+    def data(self, node: SymbolNode, index: int = 0) -> str:
+        """The graph's name for what flows into a node."""
+        if index >= len(node.inputs):
+            raise WeightsError(f"input {index} is missing")
+        source, output = node.inputs[index]
+        if output:
+            raise WeightsError(f"uses output {output} of {self.nodes[source].name!r}")
+        if source in self._values:
+            return self._values[source]
+        name = self.nodes[source].name
+        if name in self.params or self._input not in ("", name):
+            raise WeightsError(f"the variable {name!r} stands where the image belongs")
+        self._input = name
+        return INPUT
+
+    def all_data(self, node: SymbolNode) -> list[str]:
+        """What flows into all of a node's inputs."""
+        return [self.data(node, index) for index in range(len(node.inputs))]
+
+    def param(self, node: SymbolNode, index: int, implied: str) -> Array:
+        """A node's weights; symbols from before 0.9 leave auxiliary states to their names."""
+        name = f"{node.name}_{implied}"
+        if index < len(node.inputs):
+            name = self.nodes[node.inputs[index][0]].name
+        if name not in self.params:
+            raise WeightsError(f"{self.builder.path.name} has no {name!r}")
+        return self.params[name]
+
+
+def _convolution(reader: _SymbolReader, node: SymbolNode) -> str:
+    weight, kernel = reader.param(node, 1, "weight"), node.pair("kernel")
+    if list(weight.shape[2:]) != kernel:
+        raise WeightsError(f"a kernel {kernel} with a weight of shape {weight.shape}")
+    return reader.builder.conv(
+        node.name,
+        reader.data(node),
+        weight,
+        None if node.flag("no_bias", False) else reader.param(node, 2, "bias"),
+        stride=node.pair("stride", (1, 1)),
+        padding=node.pair("pad", (0, 0)),
+        dilation=node.pair("dilate", (1, 1)),
+        groups=node.integer("num_group", 1),
+    )
+
+
+def _batch_norm(reader: _SymbolReader, node: SymbolNode) -> str:
+    if node.integer("axis", 1) != 1:
+        raise WeightsError("normalises another axis than the channels")
+    fixed = node.flag("fix_gamma", True)
+    return reader.builder.batch_norm(
+        node.name,
+        reader.data(node),
+        None if fixed else reader.param(node, 1, "gamma"),
+        reader.param(node, 2, "beta"),
+        reader.param(node, 3, "moving_mean"),
+        reader.param(node, 4, "moving_var"),
+        eps=node.number("eps", 1e-3),
+        momentum=node.number("momentum", 0.9),
+    )
+
+
+def _fully_connected(reader: _SymbolReader, node: SymbolNode) -> str:
+    x = reader.data(node)
+    if node.flag("flatten", True):
+        x = reader.builder.add(f"{node.name}_flatten", "flatten", [x])
+    bias = None if node.flag("no_bias", False) else reader.param(node, 2, "bias")
+    return reader.builder.linear(node.name, x, reader.param(node, 1, "weight"), bias)
+
+
+def _leaky_relu(reader: _SymbolReader, node: SymbolNode) -> str:
+    kind = node.text("act_type", "leaky")
+    x = reader.data(node)
+    if kind == "prelu":
+        return reader.builder.prelu(node.name, x, reader.param(node, 1, "gamma"))
+    if kind == "leaky":
+        slope = node.number("slope", 0.25)
+        return reader.builder.add(node.name, "leaky_relu", [x], negative_slope=slope)
+    raise WeightsError(f"unsupported act_type {kind!r}")
+
+
+def _activation(reader: _SymbolReader, node: SymbolNode) -> str:
+    kind = node.text("act_type", "")
+    if kind not in ("relu", "sigmoid"):
+        raise WeightsError(f"unsupported act_type {kind!r}")
+    return reader.builder.add(node.name, kind, [reader.data(node)])
+
+
+def _pooling(reader: _SymbolReader, node: SymbolNode) -> str:
+    kind = node.text("pool_type", "max")
+    whole = node.flag("global_pool", False)
+    rounding = node.text("pooling_convention", "valid")
+    if kind not in ("max", "avg") or (kind, whole) == ("max", True):
+        raise WeightsError(f"unsupported pool_type {kind!r}{' over the whole map' * whole}")
+    if rounding not in ("valid", "full"):
+        raise WeightsError(f"unsupported pooling_convention {rounding!r}")
+    x = reader.data(node)
+    if whole:
+        return reader.builder.add(node.name, "global_avg_pool", [x])
+    attributes: dict[str, Any] = {
+        "kernel_size": node.pair("kernel"),
+        "stride": node.pair("stride", (1, 1)),
+        "padding": node.pair("pad", (0, 0)),
+        "ceil_mode": rounding == "full",
+    }
+    if kind == "avg":
+        attributes["count_include_pad"] = node.flag("count_include_pad", True)
+    return reader.builder.add(node.name, f"{kind}_pool", [x], **attributes)
+
+
+def _dropout(reader: _SymbolReader, node: SymbolNode) -> str:
+    return reader.builder.add(node.name, "dropout", [reader.data(node)], p=node.number("p", 0.5))
+
+
+def _identity(reader: _SymbolReader, node: SymbolNode) -> str:
+    return reader.builder.add(node.name, "identity", [reader.data(node)])
+
+
+def _cast(reader: _SymbolReader, node: SymbolNode) -> str:
+    """Networks trained in half precision cast on the way in and out; here all is float32."""
+    if not node.text("dtype", "").startswith("float"):
+        raise WeightsError(f"a cast to {node.text('dtype', '')!r}")
+    return _identity(reader, node)
+
+
+def _flatten(reader: _SymbolReader, node: SymbolNode) -> str:
+    return reader.builder.add(node.name, "flatten", [reader.data(node)])
+
+
+def _add(reader: _SymbolReader, node: SymbolNode) -> str:
+    return reader.builder.sum(node.name, reader.all_data(node))
+
+
+def _subtract(reader: _SymbolReader, node: SymbolNode) -> str:
+    negative = reader.builder.negative(node.name, reader.data(node, 1))
+    return reader.builder.add(node.name, "add", [reader.data(node), negative])
+
+
+def _multiply(reader: _SymbolReader, node: SymbolNode) -> str:
+    return reader.builder.add(node.name, "mul", [reader.data(node), reader.data(node, 1)])
+
+
+def _add_scalar(reader: _SymbolReader, node: SymbolNode) -> str:
+    value = node.number("scalar")
+    return reader.builder.add(node.name, "add_scalar", [reader.data(node)], value=value)
+
+
+def _subtract_scalar(reader: _SymbolReader, node: SymbolNode) -> str:
+    value = -node.number("scalar")
+    return reader.builder.add(node.name, "add_scalar", [reader.data(node)], value=value)
+
+
+def _subtract_from_scalar(reader: _SymbolReader, node: SymbolNode) -> str:
+    negative = reader.builder.negative(node.name, reader.data(node))
+    value = node.number("scalar")
+    return reader.builder.add(node.name, "add_scalar", [negative], value=value)
+
+
+def _multiply_scalar(reader: _SymbolReader, node: SymbolNode) -> str:
+    value = node.number("scalar")
+    return reader.builder.add(node.name, "mul_scalar", [reader.data(node)], value=value)
+
+
+def _divide_scalar(reader: _SymbolReader, node: SymbolNode) -> str:
+    divisor = node.number("scalar")
+    if not divisor:
+        raise WeightsError("a division by 0")
+    return reader.builder.add(node.name, "mul_scalar", [reader.data(node)], value=1 / divisor)
+
+
+def _clip(reader: _SymbolReader, node: SymbolNode) -> str:
+    low, high = node.number("a_min"), node.number("a_max")
+    return reader.builder.add(node.name, "clip", [reader.data(node)], min=low, max=high)
+
+
+def _concat(reader: _SymbolReader, node: SymbolNode) -> str:
+    if node.integer("dim", 1) != 1:
+        raise WeightsError("joins another axis than the channels")
+    return reader.builder.add(node.name, "concat", reader.all_data(node))
+
+
+def _slice_axis(reader: _SymbolReader, node: SymbolNode) -> str:
+    if node.integer("axis", 0) != 1:
+        raise WeightsError("cuts another axis than the channels")
+    start, stop = node.integer("begin", 0), node.optional_integer("end")
+    x = reader.data(node)
+    return reader.builder.add(node.name, "slice_channels", [x], start=start, stop=stop)
+
+
+_Operator = Callable[[_SymbolReader, SymbolNode], str]
+
+_BY_FUNCTION: dict[_Operator, tuple[str, ...]] = {
+    _convolution: ("Convolution", "Convolution_v1"),
+    _batch_norm: ("BatchNorm", "BatchNorm_v1", "CuDNNBatchNorm"),
+    _fully_connected: ("FullyConnected",),
+    _leaky_relu: ("LeakyReLU",),
+    _activation: ("Activation",),
+    _pooling: ("Pooling", "Pooling_v1"),
+    _dropout: ("Dropout",),
+    _identity: ("_copy", "identity", "BlockGrad"),
+    _cast: ("Cast", "cast", "amp_cast"),
+    _flatten: ("Flatten", "flatten"),
+    _add: (
+        *("elemwise_add", "_plus", "_Plus", "_add", "broadcast_add", "broadcast_plus"),
+        *("add_n", "ElementWiseSum", "_grad_add"),
+    ),
+    _subtract: ("elemwise_sub", "_minus", "_Minus", "_sub", "broadcast_sub", "broadcast_minus"),
+    _multiply: ("elemwise_mul", "_mul", "_Mul", "broadcast_mul"),
+    _add_scalar: ("_plus_scalar", "_PlusScalar"),
+    _subtract_scalar: ("_minus_scalar", "_MinusScalar"),
+    _subtract_from_scalar: ("_rminus_scalar", "_RMinusScalar"),
+    _multiply_scalar: ("_mul_scalar", "_MulScalar"),
+    _divide_scalar: ("_div_scalar", "_DivScalar"),
+    _clip: ("clip",),
+    _concat: ("Concat", "concat"),
+    _slice_axis: ("slice_axis",),
+}
+_OPERATORS = {name: function for function, names in _BY_FUNCTION.items() for name in names}

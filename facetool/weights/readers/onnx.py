@@ -1,0 +1,542 @@
+"""Reader for ONNX files of face networks, among them those that onnxruntime refuses.
+
+Supported are the exports of InsightFace's networks by every MXNet from 1.3 to 1.9, whose
+mistakes are read as what was meant, and plain PyTorch exports of arcface_torch's iresnet:
+
+- ``BatchNormalization`` with ``spatial=0`` and one value per channel works per channel;
+- PReLU slopes of shape (C,), (C, 1, 1) and (1, C, 1, 1) are one per channel;
+- a fully connected layer (``Gemm``) flattens its input, whether or not ``Flatten`` stands before
+  it and whatever axis that names;
+- a batch fixed at 1 becomes any batch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
+from facetool.errors import FormatError, WeightsError
+from facetool.networks.graph import INPUT, GraphNetwork
+from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
+from facetool.weights.readers.onnx_file import Tensor, read_onnx, small_array
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+EMBEDDING = "fc1"
+FLOAT_FILE = "arcfaceresnet100-8.onnx"
+METADATA_KEY = "facetool"
+"""Key of a model's metadata under which :mod:`facetool.weights.onnx_export` puts the recipe."""
+
+
+def load(path: Path) -> GraphNetwork:
+    """Read a network with its weights.
+
+    Where the graph scales its input itself (as MXNet's exports do), the input is RGB 0…255.
+    Where it does not, the convention of arcface_torch is assumed: (rgb - 127.5) / 127.5. A recipe
+    in the model's metadata goes before both.
+
+    Args:
+        path: the ``.onnx`` file. Weights beside it in a file of their own are read as well.
+
+    Returns:
+        The network in eval mode, with its recipe. Every scale of a batch normalisation is the
+        one in the file: MXNet's ``fix_gamma`` leaves no trace in ONNX.
+
+    Raises:
+        FormatError: the file is damaged or of another kind.
+        WeightsError: it is quantised, or has an operation that is not supported.
+    """
+    model, tensors = read_onnx(path)
+    try:
+        reader = _GraphReader(path, model.graph, tensors)
+        recipe = _stated_recipe(model)
+        crops = (ARCFACE_112, ARCFACE_112X96) if recipe is None else (recipe.crop,)
+        network, crop = reader.network(crops)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: a name in it is damaged: {error}") from None
+    if recipe is not None:
+        network.recipe = recipe
+    elif _scales_input(network):
+        network.recipe = Recipe(crop)
+    else:
+        network.recipe = Recipe(crop, mean=127.5, scale=1 / 127.5)
+    return network
+
+
+def _stated_recipe(model: ModelProto) -> Recipe | None:
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            try:
+                return Recipe.from_dict(json.loads(entry.value)["recipe"])
+            except (FormatError, LookupError, RecursionError, TypeError, ValueError) as error:
+                raise WeightsError(f"its metadata hold no recipe: {error}") from None
+    return None
+
+
+def _scales_input(network: GraphNetwork) -> bool:
+    """Whether the input meets a shift, a factor or a batch normalisation before anything else."""
+    plain = {INPUT}
+    for node in network.nodes:
+        if not plain.isdisjoint(node.inputs):
+            if node.op in ("add_scalar", "mul_scalar", "batch_norm"):
+                return True
+            if node.op == "identity":
+                plain.add(node.name)
+    return False
+
+
+class _Node:
+    """A node with its attributes as Python values.
+
+    Raises:
+        WeightsError: from the methods, where an attribute is not of the kind asked for.
+    """
+
+    def __init__(self, proto: NodeProto) -> None:
+        domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}:"
+        self.op = f"{domain}{proto.op_type}"
+        self.inputs = list(proto.input)
+        self.outputs = list(proto.output)
+        self.name = self.outputs[0] if self.outputs else proto.name
+        self._attributes = {attribute.name: attribute for attribute in proto.attribute}
+
+    def integer(self, key: str, default: int) -> int:
+        """A whole number."""
+        attribute = self._attributes.get(key)
+        return default if attribute is None else small_integer(attribute.i)
+
+    def integers(self, key: str, default: Sequence[int] | None = None) -> list[int]:
+        """Several whole numbers."""
+        attribute = self._attributes.get(key)
+        if attribute is None:
+            if default is None:
+                raise WeightsError(f"has no {key}")
+            return list(default)
+        return [small_integer(value) for value in attribute.ints]
+
+    def pair(self, key: str, default: Sequence[int] | None = None) -> list[int]:
+        """Two whole numbers, for height and width."""
+        values = self.integers(key, default)
+        if len(values) != 2:
+            raise WeightsError(f"{key} {values} is not a pair of numbers")
+        return values
+
+    def number(self, key: str, default: float) -> float:
+        """A number, as the shortest decimal that is this float32: 2e-05, not 1.99999995e-05."""
+        attribute = self._attributes.get(key)
+        return default if attribute is None else float(str(np.float32(attribute.f)))
+
+    def text(self, key: str, default: str) -> str:
+        """A word."""
+        attribute = self._attributes.get(key)
+        return default if attribute is None else attribute.s.decode(errors="replace")
+
+    def tensor(self, key: str) -> Array:
+        """An array."""
+        if key not in self._attributes:
+            raise WeightsError(f"has no {key}")
+        try:
+            return small_array(self._attributes[key].t)
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{key} is damaged: {error}") from None
+
+    def padding(self) -> list[int]:
+        """Rows and columns added on each side."""
+        if self.text("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+            raise WeightsError("unsupported auto_pad")
+        pads = self.integers("pads", (0, 0, 0, 0))
+        if len(pads) != 4 or pads[:2] != pads[2:]:
+            raise WeightsError(f"unsupported padding {pads}")
+        return pads[:2]
+
+
+class _GraphReader:
+    """Lowers the nodes the output depends on.
+
+    Every value is a graph node's name, an array known beforehand, or a shape computed from
+    another value, of which only the kind is kept.
+    """
+
+    def __init__(self, path: Path, graph: GraphProto, tensors: dict[str, Tensor]) -> None:
+        self.builder = GraphBuilder(path)
+        self._tensors = tensors
+        self._values: dict[str, str] = {}
+        self._constants: dict[str, Array] = {}
+        self._shapes: set[str] = set()
+        self._nodes = [_Node(proto) for proto in graph.node]
+        inputs = [value.name for value in graph.input if value.name not in tensors]
+        outputs = [value.name for value in graph.output]
+        if len(inputs) != 1:
+            raise WeightsError(f"has {len(inputs)} inputs; a face network has one")
+        if len(outputs) != 1 and EMBEDDING not in outputs:
+            raise WeightsError(f"has {len(outputs)} outputs, none called {EMBEDDING}")
+        self._values[inputs[0]] = INPUT
+        self._output = outputs[0] if len(outputs) == 1 else EMBEDDING
+
+    def network(self, crops: Sequence[Crop]) -> tuple[GraphNetwork, Crop]:
+        """Lower everything up to the output; the network and the crop it takes."""
+        for node in self._nodes:
+            if node.op.startswith(("QLinear", "DynamicQuantize", "Quantize", "Dequantize")) or (
+                node.op.endswith("Integer")
+            ):
+                raise WeightsError(
+                    f"a quantised network ({node.op}), which is not run; "
+                    f"take the float32 file instead, such as {FLOAT_FILE}"
+                )
+        for node in self._needed():
+            try:
+                self._lower(node)
+            except (OverflowError, ValueError, WeightsError) as error:
+                raise WeightsError(f"node {node.name!r} ({node.op}): {error}") from None
+        if self._output not in self._values:
+            raise WeightsError(f"the output {self._output!r} is made by no layer")
+        return self.builder.network(self._values[self._output], crops)
+
+    def _needed(self) -> list[_Node]:
+        wanted = {self._output}
+        needed = []
+        for node in reversed(self._nodes):
+            if not wanted.isdisjoint(node.outputs):
+                wanted.update(node.inputs)
+                needed.append(node)
+        return needed[::-1]
+
+    def _lower(self, node: _Node) -> None:
+        if node.name in self._values:  # the sum that a MatMul has taken as its bias
+            return
+        if node.op == "Constant":
+            self._constants[node.name] = node.tensor("value")
+        elif node.op == "Shape" or self._is_shape_arithmetic(node):
+            self._shapes.add(node.name)
+        elif node.op in _ON_CONSTANTS and self._known(node.inputs[0] if node.inputs else ""):
+            self._constants[node.name] = _ON_CONSTANTS[node.op](self, node)
+        elif node.op in _OPERATORS:
+            self._values[node.name] = _OPERATORS[node.op](self, node)
+        else:
+            raise WeightsError("unsupported kind of node")
+
+    def _is_shape_arithmetic(self, node: _Node) -> bool:
+        inputs = node.inputs if node.op == "Concat" else node.inputs[:1]
+        return not self._shapes.isdisjoint(inputs)
+
+    def _known(self, name: str) -> bool:
+        return name in self._constants or name in self._tensors
+
+    def data(self, node: _Node, index: int = 0) -> str:
+        """The graph's name for what flows into a node."""
+        name = node.inputs[index] if index < len(node.inputs) else ""
+        if name not in self._values:
+            raise WeightsError(f"input {index} ({name!r}) is the result of no layer before it")
+        return self._values[name]
+
+    def constant(self, node: _Node, index: int) -> Array:
+        """An input that is known beforehand."""
+        array = self.optional(node, index)
+        if array is None:
+            raise WeightsError(f"input {index} is missing")
+        return array
+
+    def optional(self, node: _Node, index: int) -> Array | None:
+        """An input that is known beforehand, or None where it is left out."""
+        name = node.inputs[index] if index < len(node.inputs) else ""
+        if not name:
+            return None
+        if name in self._constants:
+            return self._constants[name]
+        if name not in self._tensors:
+            raise WeightsError(f"input {index} ({name!r}) is not among the file's tensors")
+        return self._tensors[name].array()
+
+    def integers(self, node: _Node, key: str, index: int) -> list[int]:
+        """Whole numbers that are an attribute in older files and an input in newer ones."""
+        array = self.optional(node, index)
+        if array is None:
+            return node.integers(key)
+        return [small_integer(int(value)) for value in array.ravel().astype("<i8")[:8]]
+
+    def is_computed_shape(self, node: _Node, index: int) -> bool:
+        """Whether an input is a shape made from another value's shape."""
+        return index < len(node.inputs) and node.inputs[index] in self._shapes
+
+    def scalar(self, node: _Node, index: int) -> float | None:
+        """An input that is one known number, or None where it is a layer's result."""
+        if not self._known(node.inputs[index]):
+            return None
+        array = self.constant(node, index)
+        if array.size != 1 or not math.isfinite(array.item()):
+            raise WeightsError(f"with {array.size} numbers; only one for all is supported")
+        return float(array.item())
+
+    def bias_after(self, node: _Node, length: int) -> tuple[Array | None, list[str]]:
+        """The vector that the only consumer of a node's output adds to it, if one does.
+
+        Returns:
+            The vector, and the names of all that is then the node's output.
+        """
+        consumers = [other for other in self._nodes if node.name in other.inputs]
+        if [consumer.op for consumer in consumers] == ["Add"] and node.name != self._output:
+            others = [name for name in consumers[0].inputs if name != node.name]
+            if len(others) == 1 and self._known(others[0]):
+                bias = self.constant(consumers[0], consumers[0].inputs.index(others[0]))
+                if bias.size == length:
+                    return bias.reshape(-1), [node.name, consumers[0].name]
+        return None, [node.name]
+
+    def name_value(self, names: Sequence[str], value: str) -> None:
+        """Let several of the file's names stand for one node of the graph being built."""
+        self._values.update(dict.fromkeys(names, value))
+
+
+def _conv(reader: _GraphReader, node: _Node) -> str:
+    weight = reader.constant(node, 1)
+    if node.integers("kernel_shape", weight.shape[2:]) != list(weight.shape[2:]):
+        raise WeightsError(f"kernel_shape and a weight of shape {weight.shape}")
+    return reader.builder.conv(
+        node.name,
+        reader.data(node),
+        weight,
+        reader.optional(node, 2),
+        stride=node.pair("strides", (1, 1)),
+        padding=node.padding(),
+        dilation=node.pair("dilations", (1, 1)),
+        groups=node.integer("group", 1),
+    )
+
+
+def _batch_norm(reader: _GraphReader, node: _Node) -> str:
+    arrays = [reader.constant(node, index) for index in range(1, 5)]
+    if any(array.size != max(array.shape, default=0) for array in arrays):
+        raise WeightsError("normalises places, not channels")
+    gamma, beta, mean, variance = (array.reshape(-1) for array in arrays)
+    return reader.builder.batch_norm(
+        node.name,
+        reader.data(node),
+        gamma,
+        beta,
+        mean,
+        variance,
+        eps=node.number("epsilon", 1e-5),
+        momentum=node.number("momentum", 0.9),
+    )
+
+
+def _prelu(reader: _GraphReader, node: _Node) -> str:
+    slope = reader.constant(node, 1)
+    shape = list(slope.shape)
+    if shape[:1] == [1] and len(shape) in (2, 4):
+        shape = shape[1:]
+    if any(length != 1 for length in shape[1:]):
+        raise WeightsError(f"slopes of shape {slope.shape}, which is not one per channel")
+    return reader.builder.prelu(node.name, reader.data(node), slope)
+
+
+def _gemm(reader: _GraphReader, node: _Node) -> str:
+    if node.integer("transA", 0) or (node.number("alpha", 1), node.number("beta", 1)) != (1, 1):
+        raise WeightsError("unsupported transA, alpha or beta")
+    weight, bias = reader.constant(node, 1), reader.optional(node, 2)
+    if not node.integer("transB", 0):
+        weight = weight.T
+    if bias is not None:
+        bias = np.broadcast_to(bias.reshape(-1), weight.shape[:1])
+    x = reader.builder.add(f"{node.name}_flatten", "flatten", [reader.data(node)])
+    return reader.builder.linear(node.name, x, weight, bias)
+
+
+def _matmul(reader: _GraphReader, node: _Node) -> str:
+    weight = reader.constant(node, 1).T
+    bias, names = reader.bias_after(node, weight.shape[0] if weight.ndim else 0)
+    value = reader.builder.linear(node.name, reader.data(node), weight, bias)
+    reader.name_value(names, value)
+    return value
+
+
+def _flatten(reader: _GraphReader, node: _Node) -> str:
+    # -1 is a mistake of MXNet 1.9's exporter, which means everything but the batch.
+    if node.integer("axis", 1) not in (1, -1):
+        raise WeightsError("unsupported axis")
+    return reader.builder.add(node.name, "flatten", [reader.data(node)])
+
+
+def _reshape(reader: _GraphReader, node: _Node) -> str:
+    """Two dimensions are flattening; so is a computed shape, around a fully connected layer."""
+    if not reader.is_computed_shape(node, 1):
+        shape = reader.integers(node, "shape", 1)
+        if len(shape) != 2 or shape[0] not in (-1, 0, 1):
+            raise WeightsError(f"unsupported shape {shape}")
+    return reader.builder.add(node.name, "flatten", [reader.data(node)])
+
+
+def _dropout(reader: _GraphReader, node: _Node) -> str:
+    ratio = reader.optional(node, 1)
+    p = node.number("ratio", 0.5) if ratio is None else float(str(np.float32(ratio.item())))
+    return reader.builder.add(node.name, "dropout", [reader.data(node)], p=p)
+
+
+def _plain(op: str) -> _Operator:
+    def lower(reader: _GraphReader, node: _Node) -> str:
+        return reader.builder.add(node.name, op, [reader.data(node)])
+
+    return lower
+
+
+def _leaky_relu(reader: _GraphReader, node: _Node) -> str:
+    slope = node.number("alpha", 0.01)
+    return reader.builder.add(node.name, "leaky_relu", [reader.data(node)], negative_slope=slope)
+
+
+def _clip(reader: _GraphReader, node: _Node) -> str:
+    bounds: list[float | None] = []
+    for index, key in enumerate(("min", "max"), start=1):
+        array = reader.optional(node, index)
+        default = math.inf if key == "max" else -math.inf
+        bounds.append(node.number(key, default) if array is None else reader.scalar(node, index))
+    low, high = bounds
+    return reader.builder.add(node.name, "clip", [reader.data(node)], min=low, max=high)
+
+
+def _pool(reader: _GraphReader, node: _Node) -> str:
+    if node.pair("dilations", (1, 1)) != [1, 1]:
+        raise WeightsError("unsupported dilations")
+    attributes: dict[str, Any] = {
+        "kernel_size": node.pair("kernel_shape"),
+        "stride": node.pair("strides", (1, 1)),
+        "padding": node.padding(),
+        "ceil_mode": bool(node.integer("ceil_mode", 0)),
+    }
+    op = "max_pool"
+    if node.op == "AveragePool":
+        op = "avg_pool"
+        attributes["count_include_pad"] = bool(node.integer("count_include_pad", 0))
+    return reader.builder.add(node.name, op, [reader.data(node)], **attributes)
+
+
+def _concat(reader: _GraphReader, node: _Node) -> str:
+    if node.integer("axis", 1) != 1:
+        raise WeightsError("joins another axis than the channels")
+    inputs = [reader.data(node, index) for index in range(len(node.inputs))]
+    return reader.builder.add(node.name, "concat", inputs)
+
+
+def _slice(reader: _GraphReader, node: _Node) -> str:
+    starts, ends = reader.integers(node, "starts", 1), reader.integers(node, "ends", 2)
+    steps = reader.optional(node, 4)
+    if reader.integers(node, "axes", 3) != [1] or len(starts) != 1 or len(ends) != 1:
+        raise WeightsError("cuts another axis than the channels")
+    if steps is not None and steps.tolist() != [1]:
+        raise WeightsError("unsupported steps")
+    x = reader.data(node)
+    return reader.builder.add(node.name, "slice_channels", [x], start=starts[0], stop=ends[0])
+
+
+def _add(reader: _GraphReader, node: _Node) -> str:
+    return _shifted(reader, node, 1.0)
+
+
+def _subtract(reader: _GraphReader, node: _Node) -> str:
+    return _shifted(reader, node, -1.0)
+
+
+def _shifted(reader: _GraphReader, node: _Node, sign: float) -> str:
+    """First input + sign * second."""
+    _check_two(node)
+    left, right = reader.scalar(node, 0), reader.scalar(node, 1)
+    builder = reader.builder
+    if right is not None:
+        return builder.add(node.name, "add_scalar", [reader.data(node)], value=sign * right)
+    second = reader.data(node, 1)
+    if sign < 0:
+        second = builder.negative(node.name, second)
+    if left is not None:
+        return builder.add(node.name, "add_scalar", [second], value=left)
+    return builder.add(node.name, "add", [reader.data(node), second])
+
+
+def _multiply(reader: _GraphReader, node: _Node) -> str:
+    _check_two(node)
+    for index in (0, 1):
+        factor = reader.scalar(node, index)
+        if factor is not None:
+            x = reader.data(node, 1 - index)
+            return reader.builder.add(node.name, "mul_scalar", [x], value=factor)
+    return reader.builder.add(node.name, "mul", [reader.data(node), reader.data(node, 1)])
+
+
+def _divide(reader: _GraphReader, node: _Node) -> str:
+    _check_two(node)
+    divisor = reader.scalar(node, 1)
+    if not divisor:
+        raise WeightsError("only a division by a number other than 0 is supported")
+    return reader.builder.add(node.name, "mul_scalar", [reader.data(node)], value=1 / divisor)
+
+
+def _check_two(node: _Node) -> None:
+    if len(node.inputs) != 2:
+        raise WeightsError(f"{len(node.inputs)} inputs")
+
+
+def _sum(reader: _GraphReader, node: _Node) -> str:
+    inputs = [reader.data(node, index) for index in range(len(node.inputs))]
+    return reader.builder.sum(node.name, inputs)
+
+
+def _constant_reshape(reader: _GraphReader, node: _Node) -> Array:
+    array = reader.constant(node, 0)
+    shape = reader.integers(node, "shape", 1)
+    kept = dict(enumerate(array.shape))
+    return array.reshape([length or kept.get(axis, 1) for axis, length in enumerate(shape)])
+
+
+def _constant_unsqueeze(reader: _GraphReader, node: _Node) -> Array:
+    return np.expand_dims(reader.constant(node, 0), reader.integers(node, "axes", 1))
+
+
+def _constant_transpose(reader: _GraphReader, node: _Node) -> Array:
+    array = reader.constant(node, 0)
+    return np.transpose(array, node.integers("perm", range(array.ndim)[::-1]))
+
+
+_Operator = Callable[[_GraphReader, _Node], str]
+
+_ON_CONSTANTS: dict[str, Callable[[_GraphReader, _Node], Array]] = {
+    "Cast": lambda reader, node: reader.constant(node, 0),
+    "Identity": lambda reader, node: reader.constant(node, 0),
+    "Reshape": _constant_reshape,
+    "Transpose": _constant_transpose,
+    "Unsqueeze": _constant_unsqueeze,
+}
+
+_OPERATORS: dict[str, _Operator] = {
+    "Add": _add,
+    "AveragePool": _pool,
+    "BatchNormalization": _batch_norm,
+    "Cast": _plain("identity"),  # between float types, all of which are float32 here
+    "Clip": _clip,
+    "Concat": _concat,
+    "Conv": _conv,
+    "Div": _divide,
+    "Dropout": _dropout,
+    "Flatten": _flatten,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _plain("global_avg_pool"),
+    "Identity": _plain("identity"),
+    "LeakyRelu": _leaky_relu,
+    "MatMul": _matmul,
+    "MaxPool": _pool,
+    "Mul": _multiply,
+    "PRelu": _prelu,
+    "Relu": _plain("relu"),
+    "Reshape": _reshape,
+    "Sigmoid": _plain("sigmoid"),
+    "Slice": _slice,
+    "Sub": _subtract,
+    "Sum": _sum,
+}

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from facetool.classification import open_set as openset
+
+
+def test_genuine_and_impostors_are_held_out(draw):
+    vectors, labels = draw(4, 3, scatter=1)
+    labels = np.append(labels, 4)
+    vectors = np.append(vectors, draw(1, 1, seed=9)[0], axis=0)
+    own, others = openset.genuine(vectors, labels), openset.impostors(vectors, labels)
+    assert np.isnan(own[-1])
+    rest = vectors[[0, 2]].mean(axis=0)
+    assert own[1] == pytest.approx(vectors[1] @ rest / np.linalg.norm(rest))
+    means = [vectors[labels == k].mean(axis=0) for k in (1, 2, 3, 4)]
+    assert others[1] == pytest.approx(max(vectors[1] @ m / np.linalg.norm(m) for m in means))
+
+
+@pytest.mark.parametrize("people", [10, 40, 200])
+@pytest.mark.parametrize("fpir", [0.01, 0.1])
+def test_strangers_are_named_at_no_more_than_the_chosen_rate(people, fpir, draw):
+    """Over several training sets, as a rate is a mean; people of the kind that was trained on."""
+    rates = []
+    for seed in range(8):
+        vectors, labels = draw(people + 1500, 3, seed=seed, size=48)
+        known = labels < people
+        threshold = openset.calibrate(vectors[known], labels[known], fpir)
+        means = openset.class_means(vectors[known], labels[known])
+        likeness = openset.likenesses(vectors[~known], means).max(axis=1)
+        rates.append((likeness >= threshold.cosine).mean())
+    assert fpir / 20 < np.mean(rates) < 1.3 * fpir
+
+
+def test_fewer_people_make_it_more_careful(draw):
+    def threshold(people: int) -> openset.Threshold:
+        found = [openset.calibrate(*draw(people, 4, seed=seed), 0.01) for seed in range(20)]
+        assert {t.source for t in found} == {"held-out identities"}
+        return float(np.mean([t.cosine for t in found]))
+
+    assert threshold(5) > threshold(7) > threshold(12)
+
+
+def test_too_few_people(draw):
+    vectors, labels = draw(4, 5)
+    nothing = openset.calibrate(vectors, labels, 0.01)
+    assert nothing.source == "none" and nothing.cosine == -1
+    published = openset.calibrate(vectors, labels, 0.01, published=0.8)
+    assert published.source == "network" and published.cosine == 0.8
+
+
+def test_people_count_the_same_however_many_images_they_have(draw):
+    vectors, labels = draw(12, 2)
+    once = openset.calibrate(vectors, labels, 0.01)
+    more = np.concatenate([np.arange(24), np.tile([0, 1], 50)])
+    again = openset.calibrate(vectors[more], labels[more], 0.01)
+    assert again.cosine == pytest.approx(once.cosine, abs=1e-9)
+
+
+def test_blocks_do_not_matter(draw, monkeypatch):
+    vectors, labels = draw(12, 3)
+    whole, best = openset.calibrate(vectors, labels, 0.01), openset.impostors(vectors, labels)
+    monkeypatch.setattr(openset, "_BLOCK", 24)
+    assert openset.calibrate(vectors, labels, 0.01).cosine == pytest.approx(whole.cosine)
+    np.testing.assert_allclose(openset.impostors(vectors, labels), best)

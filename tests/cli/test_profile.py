@@ -1,0 +1,73 @@
+"""``facetool profile`` from the outside: streams, exit codes, help."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from facetool.cli.profile import command
+from facetool.errors import UsageError
+from facetool.sample.album import draw_album
+
+
+def run(*arguments: str | Path) -> Result:
+    """The command as the group calls it: its return value is the exit code."""
+    return CliRunner().invoke(command, [str(a) for a in arguments], standalone_mode=False)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than everything else; the pipeline's tests draw."""
+    monkeypatch.setattr(
+        "facetool.plots.profile.save", lambda figure, file, kind: file.write(b"picture")
+    )
+    monkeypatch.setattr("facetool.profiling.network._SECONDS_PER_BATCH_SIZE", 0.01)
+
+
+def test_network(tmp_path: Path) -> None:
+    result = run("network", "--passes", "2", "--batch-sizes", "1", "--plot", tmp_path / "a.png")
+    assert result.exception is None and result.return_value == 0
+    assert result.stdout.splitlines()[1].split()[:3] == ["dlib-resnet", "dlib-resnet.v1", "150x150"]
+    assert f"picture: {tmp_path / 'a.png'}" in result.stderr
+    assert (tmp_path / "a.png").read_bytes() == b"picture"
+
+
+def test_network_json_is_all_there_is_on_stdout() -> None:
+    arguments = ["network", "mobilefacenet", "--passes", "1", "--batch-sizes", "2,1,2", "--json"]
+    (one,) = json.loads(run(*arguments).stdout)["networks"]
+    assert list(one["runs"][0]["throughput"]) == ["2", "1"]
+    assert one["parameters"] == 1_003_264
+
+
+def test_pipeline(tmp_path: Path) -> None:
+    draw_album(tmp_path, people=2, images=2, seed=3)
+    photo = next(path for path in sorted(tmp_path.glob("*/*.jpg")))
+    result = run("pipeline", photo, "--iterations", "1", "--json")
+    assert result.exception is None and result.return_value == 0
+    assert json.loads(result.stdout)["photos"][0]["image"] == str(photo)
+
+
+@pytest.mark.parametrize("sizes", ["0", "1,,2", "many", "-1"])
+def test_batch_sizes(sizes: str) -> None:
+    result = run("network", "--batch-sizes", sizes)
+    assert "give whole numbers such as 1,8,32" in str(result.exception)
+
+
+def test_a_picture_of_another_kind_is_refused_at_once(tmp_path: Path) -> None:
+    for what in ("network", "pipeline"):
+        arguments = [what, "--plot", tmp_path / "a.gif"]
+        result = run(*arguments, *(["x.jpg"] if what == "pipeline" else []))
+        assert isinstance(result.exception, UsageError)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    for name in ("network", "pipeline"):
+        code = (
+            "import sys; from facetool.cli.profile import command;"
+            f"command(['{name}', '--help'], standalone_mode=False);"
+            "assert not {'torch', 'dlib', 'matplotlib', 'numpy'} & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,75 @@
+"""Devices, dtypes, flips and memory limits of the embedder."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from facetool.alignment.recipes import ARCFACE_112, Recipe
+from facetool.embedding.embedder import Embedder, resolve_device
+from facetool.errors import UsageError
+from facetool.networks.base import EmbeddingNetwork
+
+
+class Corner(EmbeddingNetwork):
+    """Embeds an image as its top left pixel; refuses batches that are too large."""
+
+    embedding_size = 3
+    recipe = Recipe(ARCFACE_112, mean=100.0, scale=0.5)
+
+    def __init__(self, limit: int = 1000) -> None:
+        super().__init__()
+        self.limit = limit
+        self.seen: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.limit:
+            raise torch.OutOfMemoryError("too much")
+        self.seen.append(len(x))
+        return x[:, :, 0, 0]
+
+
+@pytest.fixture
+def crops() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
+
+
+def embedder(network: EmbeddingNetwork, monkeypatch: pytest.MonkeyPatch, flip: str) -> Embedder:
+    """Without folding, which would trace the limit away."""
+    monkeypatch.setattr("facetool.networks.fold.fold_batch_norm", lambda network: network)
+    return Embedder(network, torch.device("cpu"), flip=flip)
+
+
+def test_the_recipe_scales_the_pixels(crops: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings = embedder(Corner(), monkeypatch, "none").embed(crops)
+    assert np.array_equal(embeddings, (crops[:, 0, 0].astype(np.float32) - 100) * 0.5)
+
+
+def test_flips_mirror_left_and_right(crops: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = (crops[:, 0, 0].astype(np.float32) - 100) * 0.5
+    right = (crops[:, 0, -1].astype(np.float32) - 100) * 0.5
+    both = embedder(Corner(), monkeypatch, "concat").embed(crops)
+    assert np.array_equal(both, np.hstack([left, right]))
+    total = left + right
+    expected = total / np.linalg.norm(total, axis=1, keepdims=True)
+    assert np.allclose(embedder(Corner(), monkeypatch, "sum").embed(crops), expected, atol=1e-6)
+
+
+def test_out_of_memory_halves_the_batch(crops: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Corner(limit=2)
+    embeddings = embedder(network, monkeypatch, "none").embed(crops)
+    assert np.array_equal(embeddings, (crops[:, 0, 0].astype(np.float32) - 100) * 0.5)
+    assert max(network.seen) == 2
+    with pytest.raises(torch.OutOfMemoryError):
+        embedder(Corner(limit=0), monkeypatch, "none").embed(crops)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "mps", "meta", "cuda:x"])
+def test_devices_that_are_not_there(name: str) -> None:
+    with pytest.raises(UsageError, match="--device"):
+        resolve_device(name)
+
+
+def test_auto_takes_what_is_there() -> None:
+    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert resolve_device("cpu").type == "cpu"

@@ -1,0 +1,130 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facetool.classification.classifier import Classifier, Source
+from facetool.classification.classifier_file import load
+from facetool.errors import FormatError, ImageError, UsageError
+from facetool.images.read import read_image
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.classify import TrainSettings, train
+from facetool.pipeline.classify_infer import InferSettings, infer, network_name
+from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.weights.load import load_network
+
+
+@pytest.fixture(scope="module")
+def network() -> EmbeddingNetwork:
+    return load_network("dlib-resnet")
+
+
+@pytest.fixture(scope="module")
+def made(
+    crops: Path, network: EmbeddingNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> Classifier:
+    folder = tmp_path_factory.mktemp("named")
+    represent(crops, folder / "reps", network, RepresentSettings())
+    train(folder / "reps", folder / "classifier", TrainSettings("nearest-mean", fpir=0.5))
+    return load(folder / "classifier")
+
+
+@pytest.fixture(scope="module")
+def photos(album: Path) -> list[Path]:
+    return sorted(album.glob("*/*_0001.*"))
+
+
+def test_photos_are_named_in_order(made, network, photos, capsys, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    Image.new("RGB", (80, 80)).save(tmp_path / "black.png")
+    paths = [photos[0], tmp_path / "bad.jpg", *photos[1:], tmp_path / "black.png"]
+    named, report = infer(made, paths, network, InferSettings(), quiet=True)
+    assert [photo.image for photo in named] == [str(path) for path in paths]
+    assert report.exit_code == 1 and len(report.failures) == 2
+    assert named[1].faces == [] and "not an image" in named[1].error
+    assert "no face found" in named[-1].error
+    good = [photo for photo in named if not photo.error]
+    assert [len(photo.faces) for photo in good] == [1] * len(photos)
+    names = [photo.faces[0].name for photo in good]
+    assert names == [path.parent.name for path in photos]
+    document = good[0].as_dict()
+    assert list(document) == ["image", "faces"]
+    face = document["faces"][0]
+    assert 0 <= face["confidence"] <= 1 and len(face["box"]) == 4
+    assert set(named[1].as_dict()) == {"image", "faces", "error"}
+    assert "bad.jpg" in capsys.readouterr().err
+
+
+def test_every_face_from_left_to_right(made, network, photos, tmp_path):
+    images = [np.asarray(Image.open(photo).convert("RGB")) for photo in photos[:3]]
+    height = min(image.shape[0] for image in images)
+    together = np.concatenate([image[:height] for image in images], axis=1)
+    Image.fromarray(together).save(tmp_path / "together.png")
+    settings = InferSettings(multi=True, annotate=tmp_path / "drawn")
+    (named,), report = infer(made, [tmp_path / "together.png"], network, settings, quiet=True)
+    assert report.exit_code == 0
+    assert [face.name for face in named.faces] == [photo.parent.name for photo in photos[:3]]
+    assert [face.box.left for face in named.faces] == sorted(face.box.left for face in named.faces)
+    drawn = np.asarray(Image.open(tmp_path / "drawn" / "together.png"))
+    assert drawn.shape == together.shape and (drawn != together).any()
+    (single,), _ = infer(made, [tmp_path / "together.png"], network, InferSettings(), quiet=True)
+    assert len(single.faces) == 1
+
+
+def test_folders_and_copies_of_one_name(made, network, photos, album, tmp_path):
+    person = photos[0].parent
+    twin = tmp_path / "twin" / photos[0].name
+    twin.parent.mkdir()
+    twin.write_bytes(photos[0].read_bytes())
+    settings = InferSettings(annotate=tmp_path / "drawn")
+    named, _ = infer(made, [person, twin, photos[0]], network, settings, quiet=True)
+    assert len(named) == 5
+    stems = {path.stem for path in (tmp_path / "drawn").iterdir()}
+    assert stems == {path.stem for path in person.iterdir()} | {f"{twin.stem}-2"}
+    png = tmp_path / "a.png"
+    Image.open(photos[0]).save(png)
+    with pytest.raises(UsageError, match="would replace the photo"):
+        infer(made, [png], network, InferSettings(annotate=tmp_path), quiet=True)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no images"):
+        infer(made, [tmp_path / "empty"], network, InferSettings(), quiet=True)
+
+
+def test_another_network_is_refused(made, network, photos):
+    for change in ({"sha256": "00" * 32}, {"network": "nn4.small2"}):
+        other = replace(made, source=replace(made.source, **change))
+        with pytest.raises(UsageError, match="but the classifier was trained on"):
+            infer(other, photos[:1], network, InferSettings(), quiet=True)
+    with pytest.raises(UsageError, match="does not know which network"):
+        network_name(replace(made, source=Source()))
+    assert network_name(made) == "dlib-resnet.v1"
+    custom = replace(made, source=replace(made.source, weights="mine.pt"))
+    assert network_name(custom) == "dlib-resnet"
+
+
+def test_a_classifier_that_contradicts_itself(made, network, photos):
+    recipe = {**made.source.recipe, "crop": {**made.source.recipe["crop"], "width": 99}}
+    other = replace(made, source=replace(made.source, recipe=recipe))
+    with pytest.raises(FormatError, match="trained on crops made as"):
+        infer(other, photos[:1], network, InferSettings(), quiet=True)
+    with pytest.raises(FormatError, match="not a recipe"):
+        broken = replace(made, source=replace(made.source, recipe={}))
+        infer(broken, photos[:1], network, InferSettings(), quiet=True)
+    short = replace(made, means=made.means[:, :64])
+    with pytest.raises(FormatError, match="embeddings of 64 numbers"):
+        infer(short, photos[:1], network, InferSettings(), quiet=True)
+
+
+def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_path, monkeypatch):
+    def read(path):
+        if path == photos[1]:
+            raise ImageError("cannot be read: gone")
+        return read_image(path)
+
+    monkeypatch.setattr("facetool.pipeline.classify_infer.read_image", read)
+    named, report = infer(made, photos[:3], network, InferSettings(annotate=tmp_path), quiet=True)
+    assert [photo.error for photo in named] == ["", "cannot be read: gone", ""]
+    assert report.exit_code == 1
+    assert len(list(tmp_path.glob("*.png"))) == 2

@@ -1,0 +1,134 @@
+"""Networks measured, as numbers, tables and pictures."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from facetool.cli.profile_tables import networks_text
+from facetool.errors import FormatError, UsageError
+from facetool.plots.profile import check_picture, network_figure
+from facetool.plots.roc import save
+from facetool.profiling.network import (
+    NetworkProfiles,
+    NetworkSettings,
+    network_to_measure,
+    profile_networks,
+)
+
+CPU = torch.device("cpu")
+QUICK = NetworkSettings([CPU], passes=2, batch_sizes=(1, 2))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No weights but the shipped ones, and no more throughput passes than one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACETOOL_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setattr("facetool.profiling.network._SECONDS_PER_BATCH_SIZE", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def profiles() -> NetworkProfiles:
+    """The shipped network, and one without weights that bfloat16 does not suit."""
+    settings = NetworkSettings([CPU], ("float32", "bfloat16"), 2, (1, 2), layers=True)
+    return profile_networks(["dlib-resnet", "NN4.small2"], settings, quiet=True)
+
+
+def test_figures(profiles: NetworkProfiles) -> None:
+    dlib, nn4 = profiles.networks
+    assert (dlib.weights, dlib.weights_bytes) == ("dlib-resnet.v1", 22_466_066)
+    assert (nn4.weights, nn4.parameters, nn4.input_size) == ("random", 3_733_968, (96, 96))
+    assert nn4.weights_bytes > 4 * nn4.parameters
+    assert 2 * nn4.multiply_adds < nn4.flops < 2.1 * nn4.multiply_adds
+    run = dlib.runs[0]
+    assert run.single.count == 2
+    assert 0 < run.single.min <= run.single.median <= run.single.mean + run.single.std
+    assert list(run.throughput) == [1, 2] and all(run.throughput.values())
+    assert run.host_memory is None or run.host_memory > dlib.weights_bytes
+    assert run.gpu_memory is None
+    assert run.blocks["stem"] > 0
+
+
+def test_what_cannot_be_run_is_named_and_the_rest_is_measured(profiles: NetworkProfiles) -> None:
+    dlib, nn4 = profiles.networks
+    assert [run.dtype for run in dlib.runs] == ["float32", "bfloat16"]
+    failed = [name for name, _ in profiles.report.failures]
+    if failed:  # later versions of PyTorch may have what is missing
+        assert failed == ["NN4.small2 in bfloat16 on cpu"]
+        assert [run.dtype for run in nn4.runs] == ["float32"]
+
+
+def test_json(profiles: NetworkProfiles) -> None:
+    document = json.loads(json.dumps(profiles.as_dict()))
+    dlib, nn4 = document["networks"]
+    assert dlib["runs"][0]["throughput"].keys() == {"1", "2"}
+    assert dlib["published"] == []
+    assert {time["milliseconds"] for time in nn4["published"]} == {58.9, 13.72}
+    assert document["machine"]["cores"] >= 1
+
+
+def test_text(profiles: NetworkProfiles) -> None:
+    text = networks_text(profiles, published=True)
+    assert "NN4.small2" in text and "random" in text
+    assert "3,733,968" in text and "0.2038" in text
+    assert "img/s x2" in text and "GPU MB" not in text
+    assert "dlib-resnet, cpu, bfloat16\nblock" in text and "blocks.13" in text
+    assert "nn4.small2.v1  58.90  15.36  8-core 3.70 GHz CPU  https://" in text
+    assert "published" not in networks_text(profiles)
+
+
+def test_picture(profiles: NetworkProfiles) -> None:
+    runs = sum(len(one.runs) for one in profiles.networks)
+    times, rates = network_figure(profiles).axes
+    assert len(times.patches) == len(rates.get_lines()) == runs
+    assert (rates.get_xscale(), rates.get_yscale()) == ("log", "log")
+    figure = network_figure(profiles, published=True)
+    assert len(figure.axes[0].patches) == runs + 2
+    file = io.BytesIO()
+    save(figure, file, "png")
+    assert file.getvalue().startswith(b"\x89PNG")
+
+
+def test_a_weights_file(shared: Path) -> None:
+    path = shared / "golden/mxnet/y1-0000.params"
+    for models, weights in ([str(path)], None), (["mobilefacenet"], path):
+        (one,) = profile_networks(models, QUICK, weights, quiet=True).networks
+        assert one.weights_bytes == path.stat().st_size
+        assert (one.architecture, one.weights) == ("mobilefacenet", path.name)
+
+
+def test_names() -> None:
+    with pytest.raises(UsageError, match="did you mean nn4"):
+        profile_networks(["dlib-resnet", "nn5"], QUICK, quiet=True)
+    with pytest.raises(UsageError, match=r"gone\.t7: no such file"):
+        network_to_measure("gone.t7")
+    with pytest.raises(UsageError, match="belongs to one MODEL"):
+        profile_networks(["nn4", "nn2"], QUICK, Path("x.t7"))
+    with pytest.raises(FormatError):
+        network_to_measure(__file__)
+
+
+def test_random_weights_are_those_of_the_published_definition() -> None:
+    network = network_to_measure("nn4.small2.v1")
+    assert network.options["pooling"] == "january2016"
+    assert not network.training and not network.weights_name
+
+
+def test_names_of_pictures() -> None:
+    check_picture(Path("a.PDF"))
+    with pytest.raises(UsageError, match=r"\.png or \.pdf"):
+        check_picture(Path("a.gif"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_gpu() -> None:
+    settings = NetworkSettings([torch.device("cuda")], ("float16",), 5, (1, 4), layers=True)
+    (one,) = profile_networks(["lresnet18e-ir"], settings, quiet=True).networks
+    (run,) = one.runs
+    assert run.gpu_memory is not None and run.gpu_memory > 2 * one.parameters
+    assert "GPU MB" in networks_text(profile_networks(["lresnet18e-ir"], settings, quiet=True))

@@ -1,0 +1,111 @@
+"""The stages measured, photo by photo and by the folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facetool.cli.profile_tables import pipeline_text
+from facetool.errors import FacetoolError, UsageError
+from facetool.networks.base import EmbeddingNetwork
+from facetool.plots.profile import pipeline_figure
+from facetool.profiling.folder import STAGES, FolderProfile
+from facetool.profiling.pipeline import (
+    PipelineProfile,
+    PipelineSettings,
+    profile_pipeline,
+)
+from facetool.weights.load import load_network
+
+
+@pytest.fixture(scope="module")
+def network() -> EmbeddingNetwork:
+    return load_network("dlib-resnet")
+
+
+@pytest.fixture(scope="module")
+def settings(network: EmbeddingNetwork) -> PipelineSettings:
+    return PipelineSettings(network.recipe.crop, iterations=3, batch_size=4, jobs=2)
+
+
+@pytest.fixture(scope="module")
+def profile(
+    album: Path,
+    network: EmbeddingNetwork,
+    settings: PipelineSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> PipelineProfile:
+    """A photo, a file that is none, and a folder of five photos and a damaged one."""
+    photos = sorted(album.glob("*/*.jpg"))[:5]
+    folder = tmp_path_factory.mktemp("folder")
+    for number, photo in enumerate(photos):
+        (folder / f"{number}.jpg").write_bytes(photo.read_bytes())
+    (folder / "bad.jpg").write_text("no")
+    return profile_pipeline([photos[0], folder / "bad.jpg", folder], network, settings, quiet=True)
+
+
+def test_photo(profile: PipelineProfile) -> None:
+    (photo,) = profile.photos
+    assert list(photo.stages) == ["detection", "alignment", "representation"]
+    assert photo.total.count == 3
+    assert photo.total.mean == pytest.approx(sum(stage.mean for stage in photo.stages.values()))
+    assert all(stage.min > 0 for stage in photo.stages.values())
+    assert photo.width > 0 and photo.height > 0
+
+
+def test_folder(profile: PipelineProfile) -> None:
+    (folder,) = profile.folders
+    assert (folder.images, folder.jobs) == (6, 2)
+    assert 1 <= folder.faces <= 5
+    assert list(folder.busy) == list(STAGES)
+    assert all(share > 0 for share in folder.shares.values())
+    assert sum(folder.shares.values()) < 1.01
+    assert folder.images_per_second == pytest.approx(6 / folder.wall)
+    assert folder.worker_memory is None or folder.worker_memory > 10_000_000
+
+
+def test_failures_are_named(profile: PipelineProfile) -> None:
+    names = [Path(name).name for name, _ in profile.report.failures]
+    assert names == ["bad.jpg", "bad.jpg"]
+    assert profile.report.exit_code == 1
+
+
+def test_bottleneck() -> None:
+    busy = {"reading": 1.0, "detection": 6.0, "alignment": 1.0, "representation": 4.0}
+    folder = FolderProfile("x", 100, 90, jobs=2, start_up=1, wall=8, busy=busy, worker_memory=None)
+    assert folder.shares["detection"] == pytest.approx(0.375)
+    assert folder.bottleneck == "representation"  # 4 of 8 seconds, with nobody to share them
+    assert folder.milliseconds["detection"] == pytest.approx(60)
+
+
+def test_text(profile: PipelineProfile) -> None:
+    text = pipeline_text(profile)
+    assert "3 iterations" in text and "images per second end to end" in text
+    assert f"bottleneck: {profile.folders[0].bottleneck}" in text
+    assert "dlib-resnet.v1 on cpu, float32; detector hog, upsample 1; peak memory" in text
+    assert str(profile.photos[0].total) in text
+
+
+def test_json(profile: PipelineProfile) -> None:
+    document = json.loads(json.dumps(profile.as_dict()))
+    assert document["photos"][0]["stages"]["detection"]["count"] == 3
+    assert document["folders"][0]["bottleneck"] in STAGES
+    assert document["crop"]["detector"] == "hog"
+    assert len(document["failed"]) == 2
+
+
+def test_picture(profile: PipelineProfile) -> None:
+    (axes,) = pipeline_figure(profile).axes
+    assert len(axes.patches) == len(STAGES) * 2
+    ends = [patch.get_x() + patch.get_width() for patch in axes.patches[-2:]]
+    assert ends[0] == pytest.approx(profile.photos[0].total.mean)
+    assert ends[1] == pytest.approx(sum(profile.folders[0].milliseconds.values()))
+
+
+def test_nothing_to_measure(
+    tmp_path: Path, network: EmbeddingNetwork, settings: PipelineSettings
+) -> None:
+    with pytest.raises(UsageError, match="no images"):
+        profile_pipeline([tmp_path], network, settings)
+    with pytest.raises(FacetoolError, match="show a face"):
+        profile_pipeline([tmp_path / "gone.jpg"], network, settings)

@@ -1,0 +1,208 @@
+"""Downloads from a server on this machine that behaves well, badly, or not at all."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from facetool.errors import OutputError, WeightsError
+from facetool.files.atomic import part_path
+from facetool.weights import download
+from facetool.weights.catalogue import CATALOGUE, Pretrained
+
+CONTENT = bytes(range(256)) * 20_000
+
+
+@dataclass
+class Server:
+    """What it serves, how, and what it was asked for."""
+
+    url: str = ""
+    content: bytes = CONTENT
+    honours_range: bool = True
+    cut_after: int | None = None
+    status: int = 200
+    ranges: list[str | None] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = self.headers.get("Range")
+            state.ranges.append(wanted)
+            if state.status != 200:
+                self.send_error(state.status)
+                return
+            start = 0
+            if wanted and state.honours_range:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                if start >= len(state.content):
+                    self.send_error(416)
+                    return
+                self.send_response(206)
+            else:
+                self.send_response(200)
+            body = state.content[start:]
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: state.cut_after])
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{http.server_port}/weights.t7"
+    yield state
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FACETOOL_HOME", str(tmp_path))
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def entry(server: Server) -> Pretrained:
+    return Pretrained(
+        "nn4.test",
+        "nn4",
+        "weights.t7",
+        "https://example.org/models",
+        "Apache 2.0",
+        urls=(server.url,),
+        size=len(CONTENT),
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+    )
+
+
+def test_fetches_once(server: Server, entry: Pretrained, home: Path) -> None:
+    assert download.find(entry) is None
+    path = download.fetch(entry)
+    assert path == home / "weights.t7" == download.find(entry)
+    assert path.read_bytes() == CONTENT
+    assert [file.name for file in home.iterdir()] == ["weights.t7"]
+    assert download.fetch(entry) == path
+    assert server.ranges == [None]
+
+
+def test_goes_on_after_a_cut_connection(server: Server, entry: Pretrained, home: Path) -> None:
+    server.cut_after = 1_000_000
+    with pytest.raises(WeightsError, match=r"cut after 1,000,000 of 5,120,000 bytes.*again"):
+        download.fetch(entry)
+    assert download.find(entry) is None
+    server.cut_after = None
+    assert download.fetch(entry).read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=1000000-"]
+
+
+def test_starts_over_where_range_is_ignored(server: Server, entry: Pretrained, home: Path) -> None:
+    server.cut_after = 1_000_000
+    with pytest.raises(WeightsError):
+        download.fetch(entry)
+    server.cut_after, server.honours_range = None, False
+    assert download.fetch(entry).read_bytes() == CONTENT
+
+
+def test_starts_over_without_a_checksum(server: Server, entry: Pretrained, home: Path) -> None:
+    unchecked = replace(entry, sha256="", size=None)
+    server.cut_after = 1_000_000
+    with pytest.raises(WeightsError):
+        download.fetch(unchecked)
+    server.cut_after, server.content = None, CONTENT[::-1]
+    assert download.fetch(unchecked).read_bytes() == CONTENT[::-1]
+    assert server.ranges == [None, None]
+
+
+def test_wrong_checksum_leaves_nothing(server: Server, entry: Pretrained, home: Path) -> None:
+    server.content = CONTENT[:-1] + b"?"
+    with pytest.raises(WeightsError, match=r"sends another file.*sha256"):
+        download.fetch(entry)
+    assert list(home.iterdir()) == []
+
+
+def test_complete_part_needs_no_download(server: Server, entry: Pretrained, home: Path) -> None:
+    home.mkdir(parents=True)
+    part_path(home / "weights.t7").write_bytes(CONTENT)
+    assert download.fetch(entry).read_bytes() == CONTENT
+    assert server.ranges == []
+
+
+@pytest.mark.parametrize("tail", [b"", b"more"])
+def test_part_beyond_what_the_server_has(
+    tail: bytes, server: Server, entry: Pretrained, home: Path
+) -> None:
+    sizeless = replace(entry, size=None)
+    home.mkdir(parents=True)
+    part_path(home / "weights.t7").write_bytes(CONTENT + tail)
+    if tail:
+        with pytest.raises(WeightsError, match="another file"):
+            download.fetch(sizeless)
+    assert download.fetch(sizeless).read_bytes() == CONTENT
+
+
+def test_takes_the_next_mirror(server: Server, entry: Pretrained, home: Path) -> None:
+    mirrored = replace(entry, urls=("http://127.0.0.1:9/gone", *entry.urls))
+    assert download.fetch(mirrored).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_failure_says_what_to_put_where(
+    offline: bool, server: Server, entry: Pretrained, home: Path
+) -> None:
+    url = "http://127.0.0.1:9/weights.t7" if offline else server.url
+    server.status = 404
+    with pytest.raises(WeightsError) as caught:
+        download.fetch(replace(entry, urls=(url,)))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"download {url} and put it at {home / 'weights.t7'}" in message
+
+
+def test_by_hand_says_what_to_unzip_where(home: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        download.fetch(CATALOGUE["lresnet50e-ir.ms1m-v1"])
+    message = str(caught.value)
+    assert "model-r50-arcface-ms1m-refine-v1.zip" in message
+    assert f"unzip it in {home}" in message
+
+
+def test_a_damaged_file_is_found_out(server: Server, entry: Pretrained, home: Path) -> None:
+    path = download.fetch(entry)
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsError, match="not the published"):
+        download.fetch(entry)
+
+
+def test_unwritable_folder(entry: Pretrained, home: Path) -> None:
+    home.parent.joinpath("weights").write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="cannot write"):
+        download.fetch(entry)
+
+
+def test_dlib_weights_come_with_the_install(home: Path) -> None:
+    entry = CATALOGUE["dlib-resnet.v1"]
+    path = download.find(entry)
+    assert path is not None
+    assert download.check(entry, path) == "md5"
+    assert path.stat().st_size == entry.size
+    assert download.fetch(entry) == path
+
+
+def test_weights_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("FACETOOL_HOME", raising=False)
+    assert download.weights_folder() == tmp_path / "cache" / "facetool" / "weights"
+    monkeypatch.setenv("FACETOOL_HOME", str(tmp_path / "home"))
+    assert download.weights_folder() == tmp_path / "home" / "weights"
