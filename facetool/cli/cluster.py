@@ -35,10 +35,10 @@ def command(
     Faces are joined while the mean distance between two groups is below the threshold. Where the
     images lie in people's folders, the agreement with those is reported over all pairs of images.
     """
-    from facetool.pipeline.group import cluster_folder
+    from facetool.pipeline.cluster import cluster
 
     table = output or reps / "groups.csv"
-    result = cluster_folder(reps, threshold, table, links).as_dict()
+    result = cluster(reps, threshold, table, links).as_dict()
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return

@@ -23,7 +23,7 @@ def command(reps: Path, output: Path | None) -> None:
 
     The map is made by t-SNE; each person has a colour, and up to 20 people a legend.
     """
-    from facetool.pipeline.group import embed_plot
+    from facetool.pipeline.embed_plot import embed_plot
 
     target = output or reps / "tsne.png"
     drawn = embed_plot(reps, target)

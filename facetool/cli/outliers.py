@@ -21,7 +21,7 @@ def command(reps: Path, threshold: float | None, as_json: bool) -> None:
     Lists the images of a represent folder whose mean squared L2 distance to the other images of
     the same person is beyond the threshold, farthest first, with the person they are nearest to.
     """
-    from facetool.pipeline.group import outliers
+    from facetool.pipeline.outliers import outliers
 
     found, compared, limit = outliers(reps, threshold)
     if as_json:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.classification.classifier import Source, prepare
-from facetool.errors import FacetoolError, FormatError
+from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
 from facetool.weights.catalogue import CATALOGUE
 from facetool.weights.catalogue import Threshold as PairThreshold
@@ -132,3 +132,21 @@ def pair_threshold(source: Source) -> PairThreshold | None:
     if published is None or source.flip != "none":
         return None
     return published.threshold
+
+
+def same_person_threshold(people: People, given: float | None, reps: Path) -> float:
+    """Squared L2 where "same person" ends: as given, or as published for the weights.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if given is not None:
+        return given
+    published = pair_threshold(people.source)
+    if published is None:
+        name = people.source.weights or "the network of this folder"
+        raise UsageError(
+            f"no threshold is known for {name}; give one with --threshold X, the squared L2 below "
+            f"which two faces are one person's (facetool lfw-eval {reps} finds it on your pairs)"
+        )
+    return published.squared_l2

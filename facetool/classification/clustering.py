@@ -1,28 +1,13 @@
-"""Looking at embeddings without a classifier: outliers, groups, and a map."""
+"""Grouping faces without a classifier, and how well the groups agree with names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facetool.classification.algorithms import Floats
-from facetool.classification.fit import Labels, class_means
-
-
-def distance_to_rest(vectors: Floats, labels: Labels) -> Floats:
-    """Mean squared L2 of each image to the other images of its person; NaN where there is none.
-
-    By the parallel axis theorem no pair needs to be looked at: with n images of mean m, it is
-    ``(n |x - m|² + Σ |x' - m|²) / (n - 1)``.
-    """
-    counts = np.bincount(labels)[labels]
-    squares = np.square(vectors - class_means(vectors, labels)[labels]).sum(axis=1)
-    total = np.bincount(labels, weights=squares)[labels]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (counts * squares + total) / (counts - 1)
-    return np.where(counts > 1, mean, np.nan)
+from facetool.classification.fit import Labels
 
 
 def cluster(vectors: Floats, squared_l2: float) -> Labels:
@@ -54,7 +39,7 @@ def cluster(vectors: Floats, squared_l2: float) -> Labels:
 
 
 @dataclass(frozen=True)
-class PairFigures:
+class PairMetrics:
     """How well groups agree with names.
 
     Attributes:
@@ -66,19 +51,10 @@ class PairFigures:
     recall: float | None
 
 
-def pair_figures(groups: Labels, labels: Labels) -> PairFigures:
+def pair_metrics(groups: Labels, labels: Labels) -> PairMetrics:
     """Precision and recall over all pairs of images; None where there is no such pair."""
     from sklearn.metrics.cluster import pair_confusion_matrix
 
     (_, apart), (split, together) = pair_confusion_matrix(labels, groups).tolist()
     grouped, same = together + apart, together + split
-    return PairFigures(together / grouped if grouped else None, together / same if same else None)
-
-
-def embed_in_plane(vectors: Floats) -> NDArray[np.float32]:
-    """t-SNE: (N, D) to (N, 2), the same picture every time. Needs four images or more."""
-    from sklearn.manifold import TSNE
-
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    tsne = TSNE(perplexity=perplexity, init="pca", random_state=0)
-    return np.asarray(tsne.fit_transform(vectors.astype(np.float32)), np.float32)
+    return PairMetrics(together / grouped if grouped else None, together / same if same else None)

@@ -1,0 +1,60 @@
+"""``outliers``: faces unlike the rest of their folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facetool.classification.fit import class_means
+from facetool.classification.outliers import distance_to_rest
+from facetool.embedding.people import read_people, same_person_threshold
+from facetool.errors import FacetoolError
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """An image unlike the rest of its folder.
+
+    Attributes:
+        image: as in ``labels.csv``.
+        person: whose folder it lies in.
+        squared_l2: mean distance to the person's other images.
+        nearest: the person whose mean is nearest.
+    """
+
+    image: str
+    person: str
+    squared_l2: float
+    nearest: str
+
+
+def outliers(reps: Path, threshold: float | None = None) -> tuple[list[Outlier], int, float]:
+    """Faces whose mean distance to the rest of their folder is beyond a threshold.
+
+    Returns:
+        The outliers, farthest first; the number of images looked at; the threshold.
+
+    Raises:
+        UsageError: no threshold is given or known.
+        FacetoolError: nobody has two images.
+    """
+    people = read_people(reps)
+    limit = same_person_threshold(people, threshold, reps)
+    vectors = people.prepared()
+    distances = distance_to_rest(vectors, people.labels)
+    compared = int((~np.isnan(distances)).sum())
+    if not compared:
+        raise FacetoolError(f"{reps}: nobody has two images, so there is no rest to compare with")
+    means = class_means(vectors, people.labels)
+    found = np.flatnonzero(distances >= limit)
+    found = found[np.argsort(-distances[found], kind="stable")]
+    rows = []
+    for row in found:
+        nearest = int(np.square(means - vectors[row]).sum(axis=1).argmin())
+        owner = people.names[people.labels[row]]
+        rows.append(
+            Outlier(people.images[row], owner, float(distances[row]), people.names[nearest])
+        )
+    return rows, compared, limit

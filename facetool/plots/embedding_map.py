@@ -1,0 +1,46 @@
+"""A map of embeddings: each person has a colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LEGEND = 20
+"""People that colours can tell apart; of more, the names would cover the plot."""
+
+
+def embedding_map(
+    points: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str]
+) -> Figure:
+    """Draw points in people's colours, with a legend where the colours do not come again.
+
+    Args:
+        points: (N, 2).
+        labels: (N,), the number of each point's person.
+        names: by number.
+
+    Returns:
+        A figure of 8 x 7 inches.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots()
+    colours = colormaps["tab20"](labels % 20)
+    axes.scatter(points[:, 0], points[:, 1], s=14, c=colours, linewidths=0)
+    if len(names) <= _LEGEND:
+        for number, name in enumerate(names):
+            label = name.replace("_", " ").replace("$", r"\$")
+            axes.scatter([], [], s=14, color=colormaps["tab20"](number), label=label)
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    axes.set(xticks=[], yticks=[])
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_title(f"t-SNE of {len(points):,} faces of {len(names):,} people", fontsize=10)
+    return figure

@@ -1,0 +1,29 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from facetool.classification import clustering
+
+
+def test_clusters_are_the_people_largest_first(draw):
+    vectors, labels = draw(8, 6, scatter=0.2)
+    order = np.random.default_rng(0).permutation(len(labels))[5:]
+    found = clustering.cluster(vectors[order], 1.0)
+    sizes = np.bincount(found)
+    assert len(sizes) == 8 and (np.diff(sizes) <= 0).all()
+    assert clustering.pair_metrics(found, labels[order]) == clustering.PairMetrics(1.0, 1.0)
+    assert (clustering.cluster(vectors[:1], 1.0) == [0]).all()
+    assert len(set(clustering.cluster(vectors, 1e-6))) == len(vectors)
+
+
+def test_pair_metrics_by_hand():
+    truth, found = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 2])
+    pairs = list(combinations(range(6), 2))
+    same = {p for p in pairs if truth[p[0]] == truth[p[1]]}
+    together = {p for p in pairs if found[p[0]] == found[p[1]]}
+    metrics = clustering.pair_metrics(found, truth)
+    assert metrics.precision == pytest.approx(len(same & together) / len(together))
+    assert metrics.recall == pytest.approx(len(same & together) / len(same))
+    alone = clustering.pair_metrics(np.arange(3), np.arange(3))
+    assert alone.precision is None and alone.recall is None

@@ -1,0 +1,28 @@
+"""``bin-eval`` on the command line."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+
+def test_bin_eval(run: Run, shared: Path) -> None:
+    golden = shared / "golden" / "mxnet"
+    bins = [golden / "records" / "bin" / f"py3_{form}_proto4.bin" for form in ("bytes", "numpy")]
+    done = run("bin-eval", *bins, "--model", golden / "tiny18-0000.params", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [one["pairs"]["scored"] for one in result["sets"]] == [60, 60]
+    assert 0 <= result["sets"][0]["flip"]["accuracy"]["mean"] <= 1
+
+
+def test_mistakes_are_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"x")
+    for code, arguments in (
+        (1, ("bin-eval", tmp_path / "a.bin")),
+        (2, ("bin-eval", tmp_path / "none.bin")),
+    ):
+        done = run(*arguments)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""

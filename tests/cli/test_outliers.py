@@ -1,0 +1,19 @@
+"""``outliers`` on the command line."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+
+def test_none_beyond_a_large_threshold(run: Run, eight_people: Path) -> None:
+    done = run("outliers", eight_people, "--threshold", 100, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "0 of 32 images beyond 100" in run("outliers", eight_people, "--threshold", 100).stderr
+
+
+def test_outliers_are_listed_farthest_first(run: Run, eight_people: Path) -> None:
+    lines = run("outliers", eight_people, "--threshold", 0.1).stdout.splitlines()
+    assert lines[0].split() == ["squared", "L2", "nearest", "to", "image"]
+    distances = [float(line.split()[0]) for line in lines[1:]]
+    assert distances and distances == sorted(distances, reverse=True)
