@@ -146,10 +146,23 @@ class ImageRecords:
         Raises:
             ImageError: there is none of that name, or it is damaged.
         """
+        return decode_image(self.read_bytes(name))
+
+    def read_bytes(self, name: str) -> bytes:
+        """The image file in one record.
+
+        Raises:
+            ImageError: there is none of that name, or it is damaged.
+        """
         key = name.rpartition("/")[2]
         if not key.isdecimal():
             raise ImageError(f"{self.path.name} has no record {key!r}")
-        return self.read_key(int(key))
+        return self.record(int(key)).image
+
+    def stat(self, name: str) -> tuple[int, int]:
+        """Size and modification time of the whole file: records have none of their own."""
+        state = self.path.stat()
+        return state.st_size, state.st_mtime_ns
 
     def read_key(self, key: int) -> RGBImage:
         """One image by key, RGB uint8 (H, W, 3).
