@@ -62,14 +62,27 @@ class _Tracer(fx.Tracer):
 def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
     """A network for inference with the same output, up to rounding in float32.
 
-    Every batch normalisation behind a convolution or a fully connected layer becomes part of
-    it, unless anything else uses that layer's output. Dropout and identities go.
-
     Args:
         network: stays as it was and shares no memory with the result.
 
     Returns:
         In eval mode, with the network's recipe and other attributes.
+    """
+    folded = FoldedNetwork(fold(network)).eval()
+    for name in _DESCRIPTION:
+        if hasattr(network, name):
+            setattr(folded, name, getattr(network, name))
+    return folded
+
+
+def fold(network: nn.Module) -> fx.GraphModule:
+    """The steps of a network for inference.
+
+    Every batch normalisation behind a convolution or a fully connected layer becomes part of
+    it, unless anything else uses that layer's output. Dropout and identities go.
+
+    Args:
+        network: stays as it was and shares no memory with the result.
     """
     originals = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
     network = deepcopy(network, dict(originals)).eval()  # for now with the tensors themselves
@@ -93,14 +106,11 @@ def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
             node.replace_all_uses_with(before)
             graph.erase_node(node)
 
-    folded = FoldedNetwork(fx.GraphModule(network, graph)).eval()
+    folded = fx.GraphModule(network, graph).eval()
     for module in folded.modules():
         for name, tensor in [*module.named_parameters("", False), *module.named_buffers("", False)]:
             if id(tensor) in originals:
                 setattr(module, name, deepcopy(tensor))
-    for name in _DESCRIPTION:
-        if hasattr(network, name):
-            setattr(folded, name, getattr(network, name))
     return folded
 
 

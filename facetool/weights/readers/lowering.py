@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import WeightsError
-from facetool.networks.graph import INPUT, GraphNetwork, Node, build_graph
+from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, Node, build_graph, build_maps
 
 Array = NDArray[Any]
 
@@ -185,6 +185,10 @@ class GraphBuilder:
                 return network, crop
         sizes = " nor ".join(f"{crop.width}x{crop.height}" for crop in crops)
         raise WeightsError(f"takes no crops of {sizes}: {reason}")
+
+    def map_network(self, outputs: Sequence[str]) -> MapNetwork:
+        """The finished network of a graph with several results."""
+        return build_maps(self.nodes, self.tensors, outputs)
 
 
 def as_tensor(array: Array) -> Tensor:
