@@ -33,7 +33,10 @@ def drawn() -> list[RGBImage]:
 
 def as_array(faces: list[Face]) -> NDArray[np.float64]:
     """(N, 15): box, score and points."""
-    rows = [[*face.box, face.score, *np.ravel(face.landmarks)] for face in faces]
+    rows = [
+        [*face.box, face.score, *np.ravel(face.landmarks)]  # type: ignore[arg-type]
+        for face in faces
+    ]
     return np.array(rows, dtype=np.float64).reshape(-1, 15)
 
 
@@ -77,11 +80,11 @@ def test_faces_are_those_of_a_plain_cascade(detector: MtcnnDetector, drawn: list
 def test_options_of_the_pyramid(options: dict[str, float], drawn: list[RGBImage]) -> None:
     image = drawn[0]
     found = MtcnnDetector(**options).detect([image])[0]  # type: ignore[arg-type]
-    assert_same(found, plain_cascade(image, **options), 0.02)
+    assert_same(found, plain_cascade(image, **options), 0.02)  # type: ignore[arg-type]
 
 
 def test_no_face_is_smaller_or_less_sure_than_asked(drawn: list[RGBImage]) -> None:
-    picture = cv2.resize(drawn[0], (500, 500))
+    picture = cv2.resize(drawn[0], (500, 500)).astype(np.uint8)
     picture[:70, :70] = cv2.resize(drawn[1], (70, 70), interpolation=cv2.INTER_AREA)
     small, large = sorted(MtcnnDetector().detect([picture])[0], key=lambda face: face.box.area)
     assert large.box.area > 10 * small.box.area
@@ -154,7 +157,7 @@ def plain_cascade(
     scale = 12 / min_face_size
     while min(image.shape[:2]) * scale >= 12:
         size = (int(image.shape[1] * scale), int(image.shape[0] * scale))
-        level = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        level = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         rows += plain_suppress(plain_proposals(proposal, level, scale), 0.5)
         scale *= scale_factor
     rows = plain_suppress(rows, 0.7)
@@ -175,8 +178,8 @@ def plain_cascade(
     height, width = image.shape[:2]
     faces = []
     for left, top, right, bottom, score, *points in plain_suppress(final, 0.7, by_smaller=True):
-        box = Box(max(left, 0), max(top, 0), min(right, width - 1), min(bottom, height - 1))
-        faces.append(Face(box, score, np.array(points).reshape(2, 5).T))
+        inside = Box(max(left, 0), max(top, 0), min(right, width - 1), min(bottom, height - 1))
+        faces.append(Face(inside, score, np.array(points).reshape(2, 5).T))
     return faces
 
 

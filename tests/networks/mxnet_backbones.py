@@ -91,6 +91,7 @@ class Golden:
                     if parameter.requires_grad:
                         self._copy(f"{base}_{kind}", parameter)
                 if isinstance(layer, BatchNorm):
+                    assert layer.running_mean is not None and layer.running_var is not None
                     self._copy(f"{base}_moving_mean", layer.running_mean)
                     self._copy(f"{base}_moving_var", layer.running_var)
         assert next(names, None) is None

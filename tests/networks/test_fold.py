@@ -41,7 +41,8 @@ def tiny() -> LResNet:
     [("nn4.small2", 0), ("mobilefacenet", 0), ("dlib-resnet", 0), ("lresnet18e-ir", 9)],
 )
 def test_registered_networks(name, remaining):
-    network = randomise(registry.create(name))
+    network = registry.create(name)
+    randomise(network)
     crop = network.recipe.crop
     pixels = torch.rand(2, 3, crop.height, crop.width) * 255
     folded = fold_batch_norm(network)

@@ -20,8 +20,9 @@ def test_two_panels_and_a_legend_with_areas() -> None:
         "its 2 folds",
         f"Human [AUC {OTHER.auc:.3f}]",
     ]
-    human = next(line for line in linear.get_lines() if line.get_label().startswith("Human"))
-    assert (human.get_xdata().min(), human.get_xdata().max()) == (0.01, 0.4)
+    human = next(line for line in linear.get_lines() if str(line.get_label()).startswith("Human"))
+    rates = np.asarray(human.get_xdata())
+    assert (rates.min(), rates.max()) == (0.01, 0.4)
     assert logarithmic.get_ylim()[0] == pytest.approx(0.3)
 
 

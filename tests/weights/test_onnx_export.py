@@ -53,6 +53,7 @@ def shake(network: EmbeddingNetwork) -> EmbeddingNetwork:
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
         if isinstance(module, nn.PReLU):

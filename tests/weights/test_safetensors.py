@@ -113,7 +113,8 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
     safetensors.save(network, tmp_path / "x.safetensors")
     again = safetensors.load(tmp_path / "x.safetensors")
     assert all(p.dtype == torch.float32 for p in again.parameters())
-    assert torch.equal(again.layers["fc"].weight, network.layers["fc"].weight.float())
+    stored = network.state_dict()["layers.fc.weight"]
+    assert torch.equal(again.state_dict()["layers.fc.weight"], stored.float())
 
 
 def test_unwritable(tmp_path: Path) -> None:

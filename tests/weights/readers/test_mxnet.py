@@ -128,8 +128,15 @@ class Small:
         x = symbol.with_params("LeakyReLU", "relu0", x, ["gamma"], act_type="prelu")
         x = symbol.layer("Pooling", "pool0", x, kernel=(2, 2), stride=(2, 2), pool_type="max")
         y = symbol.with_params(
-            *("Convolution", "conv1", x, ["weight", "bias"]),
-            **{"kernel": (3, 3), "pad": (2, 2), "dilate": (2, 2), "num_group": 4, "num_filter": 4},
+            "Convolution",
+            "conv1",
+            x,
+            ["weight", "bias"],
+            kernel=(3, 3),
+            pad=(2, 2),
+            dilate=(2, 2),
+            num_group=4,
+            num_filter=4,
         )
         y = symbol.layer("Activation", "0 gate!", y, act_type="sigmoid")
         x = symbol.layer("broadcast_mul", "keys", x, y)

@@ -128,7 +128,8 @@ def test_small_model_and_its_recipe(tmp_path, scaled):
 
 
 def test_the_fully_connected_layer_tells_the_crop(tmp_path):
-    path = write(tmp_path, model(*small(True, width=96), size=(112, 96)))
+    nodes, tensors = small(True, width=96)
+    path = write(tmp_path, model(nodes, tensors, size=(112, 96)))
     assert check_against_onnxruntime(path, (112, 96)).recipe == Recipe(ARCFACE_112X96)
 
 
@@ -215,7 +216,7 @@ def test_pytorch_export_of_iresnet(tmp_path, folded):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            torch.zeros(1, 3, 112, 112),
+            (torch.zeros(1, 3, 112, 112),),
             path,
             dynamo=False,
             training=mode,

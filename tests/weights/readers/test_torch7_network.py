@@ -146,7 +146,7 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, **field
     )
 
 
-def pool(kind: str, kernel: int, stride: int, **fields: Any) -> Instance:
+def pool(kind: str, kernel: float, stride: int, **fields: Any) -> Instance:
     return module(kind, kW=kernel, kH=kernel, dW=stride, dH=stride, **fields)
 
 
