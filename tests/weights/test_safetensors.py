@@ -181,10 +181,10 @@ HUGE = 10**15
 def test_lies_are_refused_at_once(changes: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     rewrite(path, **changes)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(FormatError, match=r"x\.safetensors") as caught:
         safetensors.load(path)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert "\n" not in str(caught.value)
 
 
