@@ -280,10 +280,10 @@ def test_a_shape_that_lies_fails_at_once(tmp_path, shape):
     header = struct.pack(f"<IiI{len(shape)}q", 0xF993FAC9, 0, len(shape), *shape)
     data[24 : 24 + 12 + 32] = header  # the first array's, of four dimensions
     path.write_bytes(data)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(FormatError):
         load(path)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_sparse_arrays_and_other_files(tmp_path):

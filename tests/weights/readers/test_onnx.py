@@ -337,10 +337,10 @@ def test_a_shape_that_lies_fails_at_once(tmp_path):
         proto = model(nodes, tensors)
         del proto.graph.initializer[0].dims[:]
         proto.graph.initializer[0].dims.extend(dims)
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(WeightsError):
             load(write(tmp_path, proto))
-        assert time.perf_counter() - started < 0.5
+        assert time.process_time() - started < 0.5
 
 
 def test_a_file_of_nothing_but_descriptions_is_refused(tmp_path):
