@@ -1,6 +1,7 @@
 """SCRFD and RetinaFace against onnxruntime and a plain reading of its outputs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_a_gpu_finds_the_same(scrfd_file: Path, scrfd: MapDetector, shared: Path
 
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path, shared: Path) -> None:
-    options = {"score": SCORE, "overlap": OVERLAP}
+    options: Any = {"score": SCORE, "overlap": OVERLAP}
     retinaface = tmp_path / "retinaface.onnx"
     write_anchor_graph(retinaface, STRIDES["retinaface"])
     with pytest.raises(WeightsError, match="use --detector retinaface"):
