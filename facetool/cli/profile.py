@@ -97,11 +97,12 @@ def network_command(
     """
     from facetool.cli.profile_tables import networks_text
     from facetool.embedding.embedder import resolve_device
-    from facetool.plots.profile import check_picture, network_figure, write_picture
+    from facetool.plots.profile import network_figure
+    from facetool.plots.style import check_name, save
     from facetool.profiling.network import NetworkSettings, profile_networks
 
     if plot is not None:
-        check_picture(plot)
+        check_name(plot)
     where = [resolve_device(device) for device in dict.fromkeys(devices)]
     settings = NetworkSettings(where, tuple(dict.fromkeys(dtypes)), passes, batch_sizes, layers)
     profiles = profile_networks(models, settings, weights, quiet)
@@ -110,7 +111,7 @@ def network_command(
     else:
         click.echo(networks_text(profiles, published))
     if plot is not None:
-        write_picture(network_figure(profiles, published), plot)
+        save(network_figure(profiles, published), plot)
         click.echo(f"picture: {plot}", err=True)
     _warn_if_busy(profiles.machine)
     return profiles.report.exit_code
@@ -180,12 +181,13 @@ def pipeline_command(
     from facetool.alignment.recipes import override
     from facetool.cli.profile_tables import pipeline_text
     from facetool.embedding.embedder import resolve_device
-    from facetool.plots.profile import check_picture, pipeline_figure, write_picture
+    from facetool.plots.profile import pipeline_figure
+    from facetool.plots.style import check_name, save
     from facetool.profiling.network import network_to_measure
     from facetool.profiling.pipeline import PipelineSettings, profile_pipeline
 
     if plot is not None:
-        check_picture(plot)
+        check_name(plot)
     where = resolve_device(device)
     network = network_to_measure(model, weights)
     crop = override(network.recipe.crop, detector=detector)
@@ -193,7 +195,7 @@ def pipeline_command(
     profile = profile_pipeline(inputs, network, settings, quiet)
     click.echo(json.dumps(profile.as_dict(), indent=2) if as_json else pipeline_text(profile))
     if plot is not None:
-        write_picture(pipeline_figure(profile), plot)
+        save(pipeline_figure(profile), plot)
         click.echo(f"picture: {plot}", err=True)
     _warn_if_busy(profile.machine)
     return profile.report.exit_code

@@ -15,7 +15,7 @@ from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier, Source
 from facetool.classification.classifier_file import load, save
 from facetool.classification.fit import FITTERS, split_folds
-from facetool.classification.metrics import FPIRS, confusion_figure, dir_at_fpir
+from facetool.classification.metrics import FPIRS, dir_at_fpir
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.atomic import atomic_write
@@ -25,7 +25,7 @@ FIGURES_FILE = "classification.json"
 CONFUSION_FILE = "confusion.png"
 
 MOST_CONFUSED = 50
-"""People that a confusion picture can show."""
+"""People that a confusion plot can show."""
 
 
 @dataclass(frozen=True)
@@ -213,9 +213,11 @@ def evaluate(
         file.write(text)
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
     if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
+        from facetool.plots import style
+        from facetool.plots.confusion import confusion_figure
+
         figure = confusion_figure(outcome.truth, outcome.answers, list(dict.fromkeys(shown)))
-        with atomic_write(folder / CONFUSION_FILE) as file:
-            figure.savefig(file, format="png", dpi=150)
+        style.save(figure, folder / CONFUSION_FILE, dpi=150)
     return result
 
 

@@ -143,12 +143,11 @@ def _figures(outcome: Identification) -> dict[str, Any]:
 
 def _write(folder: Path, outcome: Identification, result: dict[str, Any]) -> None:
     from facetool.plots.identification import identification_figure
-    from facetool.plots.roc import save
+    from facetool.plots.style import save
 
     figure = identification_figure(outcome)
     for kind in ("png", "pdf"):
-        with atomic_write(folder / f"identify.{kind}") as file:
-            save(figure, file, kind)
+        save(figure, folder / f"identify.{kind}")
     with atomic_write(folder / "identify.json", "w", encoding="utf-8") as file:
         file.write(result_text(result))
 

@@ -141,7 +141,8 @@ def _write(
     overlays: Sequence[tuple[str, Curve]],
     result: dict[str, Any],
 ) -> None:
-    from facetool.plots.roc import roc_figure, save
+    from facetool.plots.roc import roc_figure
+    from facetool.plots.style import save
 
     with atomic_write(folder / "accuracies.txt", "w", encoding="utf-8") as file:
         file.write(_accuracies_text(outcome))
@@ -152,8 +153,7 @@ def _write(
     folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
     figure = roc_figure(outcome.curve, folds, tag, overlays)
     for kind in ("png", "pdf"):
-        with atomic_write(folder / f"roc.{kind}") as file:
-            save(figure, file, kind)
+        save(figure, folder / f"roc.{kind}")
     with atomic_write(folder / "result.json", "w", encoding="utf-8") as file:
         file.write(result_text(result))
 

@@ -95,7 +95,7 @@ def test_json(profile: PipelineProfile) -> None:
     assert len(document["failed"]) == 2
 
 
-def test_picture(profile: PipelineProfile) -> None:
+def test_plot(profile: PipelineProfile) -> None:
     (axes,) = pipeline_figure(profile).axes
     assert len(axes.patches) == len(STAGES) * 2
     bars = [patch for patch in axes.patches[-2:] if isinstance(patch, Rectangle)]

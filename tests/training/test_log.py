@@ -2,11 +2,9 @@ import math
 import sys
 import types
 
-import numpy as np
 import pytest
 
 from facetool.errors import FormatError
-from facetool.plots.training import training_figure
 from facetool.training.log import LogRow, TrainLog, read_log
 
 
@@ -73,11 +71,3 @@ def test_tensorboard_gets_the_same_figures(tmp_path, monkeypatch):
     assert ("train/loss", 1.5, 10) in written
     assert ("verification/lfw", 0.75, 10) in written
     assert written[-1] == "closed"
-
-
-def test_the_picture_shows_all_curves():
-    figure = training_figure([_row(10), _row(20, lfw=0.75), _row(30, lfw=0.8)], "net, loss")
-    loss, rate, accuracy = figure.axes
-    assert np.asarray(loss.lines[0].get_ydata()).tolist() == [1.5] * 3
-    assert np.asarray(rate.lines[0].get_ydata()).tolist() == [0.1] * 3
-    assert np.asarray(accuracy.lines[1].get_ydata()).tolist() == [0.75, 0.8]
