@@ -10,6 +10,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.completion import complete_model
+from facetool.cli.detection_options import DetectionRequest, detection_options
 
 if TYPE_CHECKING:
     from facetool.profiling.machine import Machine
@@ -127,14 +128,7 @@ def network_command(
 )
 @options.model_option
 @options.weights_option
-@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
-@click.option(
-    "--upsample",
-    type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="How often a dlib detector doubles the photo first.",
-)
+@detection_options
 @options.device_option
 @options.dtype_option
 @click.option(
@@ -160,8 +154,7 @@ def pipeline_command(
     inputs: tuple[Path, ...],
     model: str | None,
     weights: Path | None,
-    detector: str | None,
-    upsample: int,
+    detection: DetectionRequest,
     device: str,
     dtype: str,
     iterations: int,
@@ -190,8 +183,16 @@ def pipeline_command(
         check_name(plot)
     where = resolve_device(device)
     network = network_to_measure(model, weights)
-    crop = override(network.recipe.crop, detector=detector)
-    settings = PipelineSettings(crop, upsample, where, dtype, iterations, batch_size, jobs)
+    crop = override(network.recipe.crop, detector=detection.detector)
+    settings = PipelineSettings(
+        crop,
+        detection.settings(crop.detector),
+        where,
+        dtype,
+        iterations,
+        batch_size,
+        jobs,
+    )
     profile = profile_pipeline(inputs, network, settings, quiet)
     click.echo(json.dumps(profile.as_dict(), indent=2) if as_json else pipeline_text(profile))
     if plot is not None:

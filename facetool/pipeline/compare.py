@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facetool.cropping.photos import crop_photos
 from facetool.detection.face import Box
+from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError
 from facetool.jobs.report import Report
@@ -132,6 +133,7 @@ def compare(
     select: str = "largest",
     detector: str | None = None,
     device: torch.device | None = None,
+    detection: DetectionSettings | None = None,
 ) -> ComparisonResult:
     """Detect, crop and embed the faces of photos and compare every two photos.
 
@@ -142,6 +144,7 @@ def compare(
         select: which faces of a photo take part: ``largest``, ``center``, ``all``, ``only``.
         detector: instead of the one of the network's recipe.
         device: where the network runs; default: the CPU.
+        detection: how the detector is used; default: as it is by itself.
 
     Raises:
         FacetoolError: fewer than two photos show a face.
@@ -152,7 +155,7 @@ def compare(
     report = Report()
     found: list[tuple[str, int, Box]] = []
     crops = []
-    for photo in crop_photos(images, crop, select):
+    for photo in crop_photos(images, crop, select, detection):
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
