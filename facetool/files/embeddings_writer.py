@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -49,32 +49,31 @@ class EmbeddingsWriter:
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> EmbeddingsWriter:
-        self._held = sole_writer(self.folder)
-        self._held.__enter__()
-        with output_errors(self.folder):
-            journal = self._part("journal")
-            lengths = self._read_journal(journal)
-            mode = "r+b" if self.batches else "wb"
-            for name in (REPS_CSV, LABELS_CSV, REPS_NPY):
-                file = self._part(name).open(mode)
-                self._files[name] = file
-                file.truncate(lengths.get(name, 0))
-                file.seek(0, io.SEEK_END)
-            self._journal = journal.open("ab" if self.batches else "wb")
-            if not self.batches:
-                self._files[REPS_NPY].write(_npy_header(0, self.size))
-                self._note(self._settings)
+        with ExitStack() as opened:  # an error gives the folder free again
+            opened.enter_context(sole_writer(self.folder))
+            with output_errors(self.folder):
+                self._open(opened)
+            self._opened = opened.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for file in (*self._files.values(), self._journal):
-            file.close()
-        self._held.__exit__(kind, error, trace)
+    def __exit__(self, *exception: object) -> None:
+        with output_errors(self.folder):  # closing writes what is left
+            self._opened.close()
+
+    def _open(self, opened: ExitStack) -> None:
+        """Open the files, cut back to the last complete batch; ``opened`` will close them."""
+        journal = self._part("journal")
+        lengths = self._read_journal(journal)
+        mode = "r+b" if self.batches else "wb"
+        for name in (REPS_CSV, LABELS_CSV, REPS_NPY):
+            file = opened.enter_context(self._part(name).open(mode))
+            self._files[name] = file
+            file.truncate(lengths.get(name, 0))
+            file.seek(0, io.SEEK_END)
+        self._journal = opened.enter_context(journal.open("ab" if self.batches else "wb"))
+        if not self.batches:
+            self._files[REPS_NPY].write(_npy_header(0, self.size))
+            self._note(self._settings)
 
     def add(
         self,

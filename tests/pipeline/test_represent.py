@@ -187,6 +187,26 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         writer.add(np.zeros((1, 3), np.float32), [(1, "a")], [])
 
 
+def test_a_disk_that_is_full_at_the_end_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):  # noqa: SIM117
+        with EmbeddingsWriter(tmp_path, 3, {}) as writer:
+            writer._opened.enter_context(open("/dev/full", "wb")).write(b"x")  # noqa: PTH123, SIM115
+
+
+def test_an_error_at_the_start_leaves_the_folder_free(tmp_path: Path) -> None:
+    in_the_way = tmp_path / ".reps.npy.part"
+    in_the_way.mkdir()
+    try:
+        with EmbeddingsWriter(tmp_path, 3, {}):
+            pass
+    except OutputError as error:
+        kept = error  # and with it all that its traceback holds
+    assert "Is a directory" in str(kept)
+    in_the_way.rmdir()
+    with EmbeddingsWriter(tmp_path, 3, {}) as writer:
+        assert writer.batches == 0
+
+
 def test_crops_of_another_recipe_are_refused(crops: Path, tmp_path: Path) -> None:
     with torch.random.fork_rng():
         network = create("nn4.small2").eval()
