@@ -54,6 +54,7 @@ def assert_same(found: list[Face], expected: list[Face], tolerance: float) -> No
     np.testing.assert_allclose(as_array(found), as_array(expected), atol=tolerance)
 
 
+@pytest.mark.slow
 def test_faces_are_the_packages_own(shared: Path, detector: MtcnnDetector) -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))["faces"]
     photos = [read_image(shared / name) for name in golden]

@@ -85,6 +85,7 @@ def test_threads_on_one_device_give_the_same(
         assert np.abs(np.subtract(*crops, dtype=float)).mean() < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "source", "count"),
     [
@@ -104,6 +105,7 @@ def test_the_manifest_says_whose_points(
     assert read_json(tmp_path / "out" / "align.json")["points"] == source
 
 
+@pytest.mark.slow
 def test_dlibs_points_lie_near_mtcnns(photos: Path, aligned: Path, tmp_path: Path) -> None:
     align(photos, tmp_path / "out", replace(ARCFACE, predictor=68), jobs=1)
     of_dlib = list(read_manifest(tmp_path / "out" / "align.csv"))[:6]
@@ -142,6 +144,7 @@ def test_options_of_mtcnn_need_mtcnn(photos: Path, tmp_path: Path) -> None:
     assert "--min-face-size belongs to --detector mtcnn" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_options_on_the_command_line(photos: Path, tmp_path: Path) -> None:
     options = "--detector mtcnn --thresholds 0.5 0.6 0.7 --min-face-size 30 --scale-factor 0.6"
     arguments = [str(photos), str(tmp_path / "out"), *options.split(), "--device", "cpu"]

@@ -134,6 +134,7 @@ def test_openfaces_names_are_known():
         find_kind("DBN")
 
 
+@pytest.mark.slow
 def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> None:
     """The default network and classifier, trained on five photos each, tested on the others."""
     photos = shared / "photos" / "lfw-colour"

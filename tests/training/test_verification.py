@@ -60,6 +60,7 @@ def _write_bin(path, found):
     return path
 
 
+@pytest.mark.slow
 def test_the_same_pairs_have_the_accuracy_that_bin_eval_gives(tmp_path, network, crops, pairs):
     from_folder = pairs_from_folder(pairs, crops)
     path = _write_bin(tmp_path / "set.bin", from_folder)

@@ -99,11 +99,13 @@ def test_default_network(fold: bool, tmp_path: Path) -> None:
     check(load_network("dlib-resnet"), tmp_path / "x.onnx", fold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOREIGN)
 def test_networks_from_files(name: str, shared: Path, tmp_path: Path) -> None:
     check(read_network(shared / "golden" / name), tmp_path / "x.onnx", fold=False)
 
 
+@pytest.mark.slow
 def test_plain_graph(tmp_path: Path) -> None:
     network = shake(create("nn4.small2"))
     model = check(network, tmp_path / "x.onnx", fold=True)
@@ -114,6 +116,7 @@ def test_plain_graph(tmp_path: Path) -> None:
     assert json.loads(described["facetool"])["recipe"] == network.recipe.as_dict()
 
 
+@pytest.mark.slow
 def test_exported_file_is_readable_here(tmp_path: Path) -> None:
     network = shake(create("mobilefacenet"))
     path = tmp_path / "x.onnx"

@@ -54,6 +54,7 @@ def small_graph() -> GraphNetwork:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", FOREIGN)
 def test_converted_files_compute_the_same_bits(

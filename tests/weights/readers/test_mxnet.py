@@ -29,6 +29,7 @@ def largest_difference(network, x, expected):
         return np.abs(network(x).numpy() - expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("net", "size", "tolerance"),
     [
@@ -52,6 +53,7 @@ def test_gives_what_mxnet_gave(shared, net, size, tolerance):
         assert largest_difference(network, x, expected) < tolerance
 
 
+@pytest.mark.slow
 def test_m1_with_the_seeded_weights_of_its_golden(shared, tmp_path, golden_input):
     folder = shared / "golden/mxnet-backbones"
     seeded = runpy.run_path(str(folder / "seeded.py"))["seeded"]

@@ -23,6 +23,7 @@ def largest_difference(network, x, expected):
         return np.abs(network(x).numpy() - expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -390,6 +390,7 @@ def test_a_small_file_cannot_claim_much(tmp_path, good):
     check_refusal(path, path.read_bytes(), FormatError, "torch.save")
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused_or_read(tmp_path, good):
     """A quick sample; damage both to the archive and, with right checksums, to its pickle."""
     chance = random.Random(12)

@@ -10,6 +10,7 @@ from facetool.weights.load import read_network
 from facetool.weights.readers.recognize import PARAMETERS, POOLINGS, identify
 
 
+@pytest.mark.slow
 def test_numbers_of_parameters_are_those_of_the_networks() -> None:
     assert PARAMETERS.keys() == ARCHITECTURES.keys()
     for name, count in PARAMETERS.items():

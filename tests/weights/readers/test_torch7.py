@@ -272,6 +272,7 @@ def test_matches_only_the_first_bytes_of_torch7() -> None:
     assert not matches(b"PK\x03\x04") and not matches(b"\x08\x03\x12\x07") and not matches(b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ascii", "long_size"), FORMS)
 def test_damaged_files_read_or_fail_cleanly(read_bytes: Any, ascii: bool, long_size: int) -> None:
     whole = torch7_bytes(sample(), ascii, long_size)

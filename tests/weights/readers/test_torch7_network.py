@@ -370,6 +370,7 @@ def test_one_tensor_shared_by_many_layers_is_not_copied_without_end(load_tree: A
         load_tree(container("Sequential", *[layer] * 100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_damaged_networks_load_or_fail_cleanly(load_tree: Any, tmp_path: Path, form: Any) -> None:
     branches = container("DepthConcat", module("Identity"), pool("SpatialMaxPooling", 2, 1))
