@@ -91,7 +91,7 @@ def convert_command(source: Path, target: Path) -> None:
     from facetool.pipeline.models import convert
 
     network = convert(source, target)
-    print(f"{target}: {network.architecture} {network.variant}".rstrip(), file=sys.stderr)
+    print(f"{target}: {network.info.architecture} {network.info.variant}".rstrip(), file=sys.stderr)
 
 
 @command.command("export")

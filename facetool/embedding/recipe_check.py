@@ -24,8 +24,8 @@ def check_recipe(folder: Path, network: EmbeddingNetwork) -> None:
     wanted = network.recipe.crop
     if not made.same_picture(wanted):
         raise UsageError(
-            f"{folder} holds crops made as '{made}', but {network.architecture} wants '{wanted}'; "
-            f"make them with: facetool align PHOTOS OUTPUT {_align_options(network)} "
+            f"{folder} holds crops made as '{made}', but {network.info.architecture} wants "
+            f"'{wanted}'; make them with: facetool align PHOTOS OUTPUT {_align_options(network)} "
             "(or insist with --any-crop)"
         )
 
@@ -33,7 +33,7 @@ def check_recipe(folder: Path, network: EmbeddingNetwork) -> None:
 def _align_options(network: EmbeddingNetwork) -> str:
     """How to ask ``align`` for a network's crops."""
     wanted = network.recipe.crop
-    for name in (network.weights_name, network.architecture):
+    for name in (network.info.weights_name, network.info.architecture):
         if name in names() and crop_of(name).same_picture(wanted):
             return f"--model {name}"
     return f"--landmarks {wanted.landmarks} --size {wanted.height} --detector {wanted.detector}"

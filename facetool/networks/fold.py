@@ -18,18 +18,6 @@ from facetool.networks.lrn import local_response_norm
 _OPAQUE = (add_zero_extended, depth_concat, local_response_norm)
 """Functions that look at their inputs' shapes or types, which cannot be traced through."""
 
-_DESCRIPTION = (
-    "architecture",
-    "unit_length",
-    "variant",
-    "weights_path",
-    "weights_sha256",
-    "weights_name",
-    "options",
-    "embedding_size",
-    "recipe",
-)
-
 
 class FoldedNetwork(EmbeddingNetwork):
     """Computes what another network computes in eval mode, in fewer steps. Not for training.
@@ -66,12 +54,11 @@ def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
         network: stays as it was and shares no memory with the result.
 
     Returns:
-        In eval mode, with the network's recipe and other attributes.
+        In eval mode, with the network's description.
     """
     folded = FoldedNetwork(fold(network)).eval()
-    for name in _DESCRIPTION:
-        if hasattr(network, name):
-            setattr(folded, name, getattr(network, name))
+    if isinstance(network, EmbeddingNetwork):
+        folded.info = network.info
     return folded
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facetool.errors import WeightsError
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.lrn import local_response_norm
 
 INPUT = "input"
@@ -220,7 +220,7 @@ def build_graph(nodes: Sequence[Node], tensors: Mapping[str, Tensor]) -> GraphNe
     with torch.device("meta"):
         network = GraphNetwork(nodes)
     _put_in(network, tensors)
-    network.options = {"nodes": [node.as_list() for node in network.nodes]}
+    network.info = NetworkInfo(options={"nodes": [node.as_list() for node in network.nodes]})
     return network.eval()
 
 

@@ -112,9 +112,8 @@ def network_name(classifier: Classifier) -> str:
 
 def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
     source = classifier.source
-    given = Source(
-        network.architecture, network.weights_name, network.weights_sha256, flip=source.flip
-    )
+    info = network.info
+    given = Source(info.architecture, info.weights_name, info.weights_sha256, flip=source.flip)
     check_source(source, given, "the network")
 
 
@@ -148,13 +147,13 @@ def infer(
     if not crop.same_picture(network.recipe.crop):
         raise FormatError(
             f"the classifier was trained on crops made as '{crop}', which is not "
-            f"what {network.architecture} takes ('{network.recipe.crop}')"
+            f"what {network.info.architecture} takes ('{network.recipe.crop}')"
         )
     embedder = Embedder(network, settings.device, flip=classifier.source.flip)
     if embedder.size != classifier.means.shape[1]:
         raise FormatError(
             f"the classifier takes embeddings of {classifier.means.shape[1]} "
-            f"numbers; {network.architecture} makes {embedder.size}"
+            f"numbers; {network.info.architecture} makes {embedder.size}"
         )
     copies = _copy_names(photos, settings.annotate)
     report = Report()

@@ -121,8 +121,8 @@ def _origin(threshold: Threshold) -> str:
 def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> Threshold | None:
     """The threshold a user gave, or else the one calibrated for the network's weights."""
     if given is not None:
-        return Threshold(given, "given by hand", normalized=network.unit_length)
-    published = CATALOGUE.get(network.weights_name)
+        return Threshold(given, "given by hand", normalized=network.info.unit_length)
+    published = CATALOGUE.get(network.info.weights_name)
     return published.threshold if published else None
 
 
@@ -166,7 +166,7 @@ def compare(
     if report.counts["compared"] < 2:
         raise FacetoolError("two photos with a face are needed to compare")
     embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))
-    if network.unit_length:
+    if network.info.unit_length:
         embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)

@@ -118,10 +118,10 @@ def _describe(
     """Everything the embeddings depend on, as it stands in ``represent.json``."""
     device = settings.device
     return {
-        "network": network.architecture,
-        "weights": {"name": network.weights_name, "sha256": network.weights_sha256},
-        "embedding_size": network.embedding_size,
-        "unit_length": network.unit_length,
+        "network": network.info.architecture,
+        "weights": {"name": network.info.weights_name, "sha256": network.info.weights_sha256},
+        "embedding_size": network.info.embedding_size,
+        "unit_length": network.info.unit_length,
         "recipe": network.recipe.as_dict(),
         "flip": settings.flip,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

@@ -133,7 +133,7 @@ class _Run:
         options = {"seed": config.seed, **config.loss_options}
         with _usage_errors(config.loss, config.loss_options):
             self._loss = create_loss(
-                config.loss, self._network.embedding_size, self._data.classes, **options
+                config.loss, self._network.info.embedding_size, self._data.classes, **options
             )
         self._sampler = _create_sampler(config, self._data, place)
         self._stepper = Stepper(self._network, self._loss, config, place, settings.compiled)
@@ -339,7 +339,7 @@ class _Run:
 
     def _finish(self, rows: Sequence[LogRow]) -> None:
         """Write the result and the plot."""
-        title = f"{self._network.architecture}, {self._config.loss}"
+        title = f"{self._network.info.architecture}, {self._config.loss}"
         style.save(training_figure(rows, title), self._output / PLOT)
         self._save(MODEL, rows[-1].verification)
 

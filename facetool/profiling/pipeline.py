@@ -167,7 +167,7 @@ def profile_pipeline(
     return PipelineProfile(
         machine,
         settings,
-        network.weights_name or f"{network.architecture} (random weights)",
+        network.info.weights_name or f"{network.info.architecture} (random weights)",
         of_photos,
         of_folders,
         peak_host_memory(),

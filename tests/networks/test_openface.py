@@ -71,7 +71,7 @@ def test_every_variant_gives_unit_length_and_takes_its_embedding_size(name, pool
     assert size == (224 if name == "nn2" else 96)
     with torch.inference_mode():
         lengths = network(torch.rand(1, 3, size, size)).norm(dim=1)
-    assert network.embedding_size == 40
+    assert network.info.embedding_size == 40
     torch.testing.assert_close(lengths, torch.ones(1), atol=1e-5, rtol=0)
 
 

@@ -73,7 +73,7 @@ def test_what_represent_json_says(crops: Path, reps: Path, network: EmbeddingNet
     assert described["network"] == "dlib-resnet"
     assert described["weights"] == {
         "name": "dlib-resnet.v1",
-        "sha256": network.weights_sha256,
+        "sha256": network.info.weights_sha256,
     }
     assert described["recipe"]["crop"]["width"] == 150
     assert described["counts"] == {"images": 24, "failed": 0}

@@ -113,8 +113,8 @@ def test_names() -> None:
 
 def test_random_weights_are_those_of_the_published_definition() -> None:
     network = network_to_measure("nn4.small2.v1")
-    assert network.options["pooling"] == "january2016"
-    assert not network.training and not network.weights_name
+    assert network.info.options["pooling"] == "january2016"
+    assert not network.training and not network.info.weights_name
 
 
 def test_names_of_plots() -> None:

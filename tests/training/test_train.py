@@ -221,7 +221,7 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_their_file_alone(tmp_pat
     train(crops, tmp_path / "second", config, QUIET)
     assert start.read_bytes() == before
     one, two = load_network(start), load_network(tmp_path / "second" / "model.safetensors")
-    assert isinstance(two, LResNet) and two.embedding_size == 16
+    assert isinstance(two, LResNet) and two.info.embedding_size == 16
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
 

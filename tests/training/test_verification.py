@@ -86,7 +86,7 @@ def test_pairs_with_a_damaged_image_are_left_out(network, crops, pairs):
 
 
 def test_embeddings_that_are_no_numbers_are_an_error(network, crops, pairs):
-    broken = create("lresnet18e-ir", **network.options)
+    broken = create("lresnet18e-ir", **network.info.options)
     with torch.no_grad():
         broken.head.pre_fc1.weight.fill_(float("nan"))
     with pytest.raises(FacetoolError, match="not finite"):

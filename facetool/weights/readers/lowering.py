@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ class GraphBuilder:
             else:
                 if len(shape) != 2:
                     raise WeightsError(f"the output is a {len(shape) - 1}-dimensional map")
-                network.embedding_size = shape[1]
+                network.info = replace(network.info, embedding_size=shape[1])
                 return network, crop
         sizes = " nor ".join(f"{crop.width}x{crop.height}" for crop in crops)
         raise WeightsError(f"takes no crops of {sizes}: {reason}")

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def load(path: Path) -> GraphNetwork:
         network, crop = reader.network(output)
     except WeightsError as error:
         raise WeightsError(f"{symbol}: {error}") from None
-    network.recipe = Recipe(crop)
+    network.info = replace(network.info, recipe=Recipe(crop))
     return network
 
 

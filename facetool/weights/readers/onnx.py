@@ -18,14 +18,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
 from facetool.errors import FormatError, WeightsError
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork
+from facetool.networks.registry import stated_unit_length
 from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
 from facetool.weights.readers.onnx_file import Tensor, read_onnx, small_array
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 EMBEDDING = "fc1"
 FLOAT_FILE = "arcfaceresnet100-8.onnx"
 METADATA_KEY = "facetool"
-"""Key of a model's metadata under which :mod:`facetool.weights.onnx_export` puts the recipe."""
+"""Key in a model's metadata of what :mod:`facetool.weights.onnx_export` says about it."""
 
 
 def load(path: Path) -> GraphNetwork:
@@ -59,19 +61,20 @@ def load(path: Path) -> GraphNetwork:
     model, tensors = read_onnx(path)
     try:
         reader = _GraphReader(path, model.graph, tensors, [_embedding(model.graph)])
-        recipe = _stated_recipe(model)
-        crops = (ARCFACE_112, ARCFACE_112X96) if recipe is None else (recipe.crop,)
+        stated = _stated_info(model)
+        crops = (ARCFACE_112, ARCFACE_112X96) if stated is None else (stated.recipe.crop,)
         network, crop = reader.network(crops)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: a name in it is damaged: {error}") from None
-    if recipe is not None:
-        network.recipe = recipe
-    elif _scales_input(network):
-        network.recipe = Recipe(crop)
+    if stated is not None:
+        recipe, unit_length = stated
     else:
-        network.recipe = Recipe(crop, mean=127.5, scale=1 / 127.5)
+        scaled = _scales_input(network)
+        recipe = Recipe(crop) if scaled else Recipe(crop, mean=127.5, scale=1 / 127.5)
+        unit_length = True
+    network.info = replace(network.info, recipe=recipe, unit_length=unit_length)
     return network
 
 
@@ -107,11 +110,20 @@ def _embedding(graph: GraphProto) -> str:
     return outputs[0] if len(outputs) == 1 else EMBEDDING
 
 
-def _stated_recipe(model: ModelProto) -> Recipe | None:
+class _Stated(NamedTuple):
+    """What facetool's metadata say of a network that its graph does not."""
+
+    recipe: Recipe
+    unit_length: bool
+
+
+def _stated_info(model: ModelProto) -> _Stated | None:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             try:
-                return Recipe.from_dict(json.loads(entry.value)["recipe"])
+                description = json.loads(entry.value)
+                recipe = Recipe.from_dict(description["recipe"])
+                return _Stated(recipe, stated_unit_length(description))
             except (FormatError, LookupError, RecursionError, TypeError, ValueError) as error:
                 raise WeightsError(f"its metadata hold no recipe: {error}") from None
     return None

@@ -155,8 +155,8 @@ def test_equals_dlib_on_photos(
 
 
 def test_knows_what_it_is(network: EmbeddingNetwork) -> None:
-    assert network.architecture == "dlib-resnet"
-    assert network.embedding_size == 128
+    assert network.info.architecture == "dlib-resnet"
+    assert network.info.embedding_size == 128
     assert network.recipe.crop.method == "chip"
     assert not network.training
     assert all(parameter.requires_grad for parameter in network.parameters())

@@ -44,7 +44,7 @@ def largest_difference(network, x, expected):
 def test_gives_what_mxnet_gave(shared, net, size, tolerance):
     golden = shared / "golden"
     network = load(golden / f"{net}-0000.params")
-    assert network.embedding_size == size
+    assert network.info.embedding_size == size
     assert network.recipe == Recipe(ARCFACE_112)
     assert not network.training
     for suffix in ("", "_faces"):
@@ -201,7 +201,7 @@ def test_training_checkpoint_is_cut_at_fc1(tmp_path):
     small.symbol.layer("SoftmaxOutput", "softmax", classes)
     small.weights["fc7_weight"] = np.zeros((10, 6), np.float32)
     network = load(small.write(tmp_path))
-    assert network.embedding_size == 6
+    assert network.info.embedding_size == 6
     assert [node.name for node in network.nodes][-1] == "fc1"
 
 

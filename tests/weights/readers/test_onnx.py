@@ -44,7 +44,7 @@ def test_gives_what_mxnet_gave(shared, name):
     for suffix in ("", "_faces"):
         x = torch.from_numpy(np.load(golden / f"input{suffix}_4x3x112x112.npy"))
         expected = np.load(golden / f"{net}_fc1{suffix}.npy")
-        assert network.embedding_size == expected.shape[1]
+        assert network.info.embedding_size == expected.shape[1]
         assert largest_difference(network, x, expected) < 5e-5
 
 
@@ -125,7 +125,7 @@ def check_against_onnxruntime(path, size=(112, 112)):
 def test_small_model_and_its_recipe(tmp_path, scaled):
     network = check_against_onnxruntime(write(tmp_path, model(*small(scaled))))
     assert network.recipe == (Recipe(ARCFACE_112) if scaled else ARCFACE_TORCH)
-    assert network.embedding_size == 6
+    assert network.info.embedding_size == 6
 
 
 def test_the_fully_connected_layer_tells_the_crop(tmp_path):

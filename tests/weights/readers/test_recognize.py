@@ -67,4 +67,4 @@ def test_stride_counts() -> None:
 )
 def test_foreign_files(file: str, architecture: str, variant: str, shared: Path) -> None:
     network = read_network(shared / "golden" / file)
-    assert (network.architecture, network.variant) == (architecture, variant)
+    assert (network.info.architecture, network.info.variant) == (architecture, variant)

@@ -60,7 +60,7 @@ def test_embeddings_are_torch7s(golden: Path, name: str) -> None:
         torch.testing.assert_close(network(images[:1]), expected[:1], rtol=0, atol=2e-6)
     assert not network.training
     assert sum(parameter.numel() for parameter in network.parameters()) == 3_733_968
-    assert network.embedding_size == 128
+    assert network.info.embedding_size == 128
     assert network.recipe == Recipe(OPENFACE_OUTER, 0.0, 1 / 255)
 
 
@@ -105,7 +105,7 @@ def test_loads_well_under_a_second(golden: Path) -> None:
 
 def test_options_build_the_same_network_again(golden: Path) -> None:
     network = load(golden / "nn4.small2.t7")
-    nodes = json.loads(json.dumps(network.options["nodes"]))
+    nodes = json.loads(json.dumps(network.info.options["nodes"]))
     state = {name.removeprefix("layers."): value for name, value in network.state_dict().items()}
     again = build_graph(
         [Node(name, op, tuple(inputs), attributes) for name, op, inputs, attributes in nodes],
@@ -392,7 +392,7 @@ def test_damaged_networks_load_or_fail_cleanly(load_tree: Any, tmp_path: Path, f
             del damaged[rng.randrange(len(damaged)) :]
         path.write_bytes(damaged)
         try:
-            outcomes[load(path).embedding_size > 0] += 1
+            outcomes[load(path).info.embedding_size > 0] += 1
         except FacetoolError:
             outcomes[False] += 1
     peak = tracemalloc.get_traced_memory()[1]
