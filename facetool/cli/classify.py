@@ -11,7 +11,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from facetool.cli import options
-from facetool.cli.detection_options import DetectionRequest, detection_options
 
 if TYPE_CHECKING:
     from facetool.pipeline.classify_infer import NamedPhoto
@@ -128,7 +127,7 @@ def _train_table(result: dict[str, Any]) -> str:
     "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
 )
 @click.option("--multi", is_flag=True, help="Name every face, not only the largest.")
-@detection_options
+@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
 @click.option(
     "--annotate",
     type=options.NEW_FOLDER,
@@ -143,7 +142,7 @@ def infer(
     classifier: Path,
     images: tuple[Path, ...],
     multi: bool,
-    detection: DetectionRequest,
+    detector: str | None,
     annotate: Path | None,
     weights: Path | None,
     device: str,
@@ -155,7 +154,6 @@ def infer(
     Prints each face with its name, or unknown, how sure that is and where it is, from left to
     right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
     """
-    from facetool.alignment.recipes import Recipe
     from facetool.classification.classifier_file import load
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, network_name
@@ -163,12 +161,8 @@ def infer(
     from facetool.weights.load import load_network
 
     made = load(classifier)
-    where = resolve_device(device)
+    settings = InferSettings(multi, detector, annotate, resolve_device(device))
     network = load_network(network_name(made), weights)
-    detector = detection.detector or Recipe.from_dict(made.source.recipe).crop.detector
-    settings = InferSettings(
-        multi, detection.detector, detection.settings(detector), annotate, where
-    )
     photos, report = name_people(made, images, network, settings, quiet)
     if as_json:
         click.echo(json.dumps([photo.as_dict() for photo in photos], indent=2, ensure_ascii=False))

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from facetool.cli import options
-from facetool.cli.detection_options import DetectionRequest, detection_options
 
 
 @click.command("compare")
@@ -30,7 +29,7 @@ from facetool.cli.detection_options import DetectionRequest, detection_options
     show_default=True,
     help="Which faces of a photo take part.",
 )
-@detection_options
+@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
 @options.device_option
 @options.json_option
 def command(
@@ -39,7 +38,7 @@ def command(
     weights: Path | None,
     threshold: float | None,
     select: str,
-    detection: DetectionRequest,
+    detector: str | None,
     device: str,
     as_json: bool,
 ) -> int:
@@ -56,15 +55,6 @@ def command(
         raise click.UsageError("give two photos or more")
     where = resolve_device(device)
     network = load_network(model, weights)
-    settings = detection.settings(detection.detector or network.recipe.crop.detector)
-    result = compare(
-        images,
-        network,
-        known_threshold(network, threshold),
-        select,
-        detection.detector,
-        where,
-        settings,
-    )
+    result = compare(images, network, known_threshold(network, threshold), select, detector, where)
     click.echo(json.dumps(result.as_dict(), indent=2) if as_json else str(result))
     return result.report.exit_code

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from facetool.alignment.recipes import Crop
-from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
@@ -104,7 +103,7 @@ def profile_folder(
     name: str,
     images: Images,
     crop: Crop,
-    detection: DetectionSettings | None,
+    upsample: int,
     embedder: Embedder,
     batch_size: int,
     jobs: int | None,
@@ -120,7 +119,7 @@ def profile_folder(
         name: for the result.
         images: at least one.
         crop: recipe, its detector included.
-        detection: how that detector is used; default: as it is by itself.
+        upsample: how often a dlib detector doubles the photo first.
         embedder: the network.
         batch_size: crops per pass.
         jobs: worker processes; default: the cores at hand.
@@ -134,7 +133,7 @@ def profile_folder(
     faces = worker_memory = 0
 
     begin = perf_counter()
-    arguments = (images.without_names(), crop, detection)
+    arguments = (images.without_names(), crop, upsample)
     with (
         OrderedPool(crop_chunk, worker_died, set_up, arguments, jobs) as pool,
         progress_bar(Path(name).name, len(names), 0, quiet) as bar,

@@ -10,9 +10,7 @@ from typing import Any
 import torch
 
 from facetool.alignment.recipes import Crop
-from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import NO_FACE, FaceCropper
-from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.inputs import open_images
@@ -39,8 +37,8 @@ class PipelineSettings:
 
     Attributes:
         crop: the recipe, its detector included.
-        detection: how that detector is used; default: as it is by itself.
-        device: where the network runs, and for photos one by one a detector on PyTorch.
+        upsample: how often a dlib detector doubles the photo first.
+        device: where the network runs, and for photos one by one mtcnn.
         dtype: its arithmetic.
         iterations: how often each photo is measured.
         batch_size: crops per pass through the network, in folders.
@@ -48,7 +46,7 @@ class PipelineSettings:
     """
 
     crop: Crop
-    detection: DetectionSettings | None = None
+    upsample: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: str = "float32"
     iterations: int = 100
@@ -106,7 +104,7 @@ class PipelineProfile:
             "machine": self.machine.as_dict(),
             "network": self.network,
             "crop": settings.crop.as_dict(),
-            "detector": describe_detector(settings.crop.detector, settings.detection),
+            "upsample": settings.upsample,
             "device": str(settings.device),
             "dtype": settings.dtype,
             "iterations": settings.iterations,
@@ -150,7 +148,7 @@ def profile_pipeline(
             str(path),
             images,
             settings.crop,
-            settings.detection,
+            settings.upsample,
             embedder,
             settings.batch_size,
             settings.jobs,
@@ -167,7 +165,7 @@ def profile_pipeline(
     return PipelineProfile(
         machine,
         settings,
-        network.info.weights_name or f"{network.info.architecture} (random weights)",
+        network.weights_name or f"{network.architecture} (random weights)",
         of_photos,
         of_folders,
         peak_host_memory(),
@@ -187,7 +185,7 @@ def _profile_photos(
     report: Report,
     quiet: bool,
 ) -> tuple[PhotoProfile, ...]:
-    cropper = FaceCropper(settings.crop, settings.detection, device=str(settings.device))
+    cropper = FaceCropper(settings.crop, settings.upsample, device=str(settings.device))
     profiles = []
     with progress_bar("photos", len(paths) * settings.iterations, 0, quiet, unit="pass") as bar:
         for path in paths:

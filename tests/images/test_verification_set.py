@@ -4,7 +4,6 @@ import hashlib
 import io
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +54,7 @@ def test_writing_gives_the_same_file(golden: Path) -> None:
 
 
 class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> object:
         return (print, ("executed",))
 
 

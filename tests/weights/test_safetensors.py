@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +49,11 @@ def small_graph() -> GraphNetwork:
         Node("fc", "linear", ("flat",), {"in_features": 48, "out_features": 5}),
     ]
     network = build_graph(nodes, {"fc.weight": torch.rand(5, 48), "fc.bias": torch.rand(5)})
-    recipe = Recipe(OPENFACE_INNER, scale=1 / 255)
-    network.info = replace(network.info, recipe=recipe, embedding_size=5)
+    network.recipe = Recipe(OPENFACE_INNER, scale=1 / 255)
+    network.embedding_size = 5
     return network
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", FOREIGN)
 def test_converted_files_compute_the_same_bits(
@@ -73,7 +71,8 @@ def test_converted_files_compute_the_same_bits(
         same = torch.equal(again(x), network(x))
         torch.set_num_threads(before)
     assert same
-    assert again.info.as_dict() == network.info.as_dict()
+    for attribute in ("architecture", "variant", "recipe", "embedding_size"):
+        assert getattr(again, attribute) == getattr(network, attribute)
     assert not again.training
     assert describe(path)["source"] == {"file": source.name, "sha256": digest(source)}
 
@@ -96,26 +95,8 @@ def test_networks_built_by_name(name: str, options: dict[str, Any], tmp_path: Pa
     with torch.inference_mode():
         assert torch.equal(again(x), network(x))
     assert type(again) is type(network)
-    assert again.info.architecture == name
+    assert again.architecture == name
     assert describe(path)["training"] == {"loss": "arcface", "steps": 10}
-
-
-def test_the_description_comes_back_whole(tmp_path: Path) -> None:
-    network = small_graph()
-    network.info = replace(network.info, unit_length=False)
-    safetensors.save(network, tmp_path / "x.safetensors")
-    assert safetensors.load(tmp_path / "x.safetensors").info == network.info
-
-
-def test_files_of_0_1_say_nothing_of_unit_length(tmp_path: Path) -> None:
-    for name, unit_length in (("dlib-resnet", False), ("mobilefacenet", True)):
-        path = tmp_path / f"{name}.safetensors"
-        network = create(name)
-        safetensors.save(network, path)
-        header = describe(path)
-        del header["unit_length"]
-        save_file(dict(network.state_dict()), path, metadata={"facetool": json.dumps(header)})
-        assert safetensors.load(path).info.unit_length == unit_length
 
 
 def test_layers_that_are_not_trained_stay_so(tmp_path: Path) -> None:
@@ -132,8 +113,7 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
     safetensors.save(network, tmp_path / "x.safetensors")
     again = safetensors.load(tmp_path / "x.safetensors")
     assert all(p.dtype == torch.float32 for p in again.parameters())
-    stored = network.state_dict()["layers.fc.weight"]
-    assert torch.equal(again.state_dict()["layers.fc.weight"], stored.float())
+    assert torch.equal(again.layers["fc"].weight, network.layers["fc"].weight.float())
 
 
 def test_unwritable(tmp_path: Path) -> None:
@@ -186,7 +166,6 @@ HUGE = 10**15
         {"options": {"nodes": [node({"in_features": 48, "out_features": 5, "dtype": "x"})]}},
         {"options": {"nodes": [node({"in_features": 48, "out_features": 5})]}},
         {"options": {"nodes": [node({"kernel_size": [[24]]}, "avg_pool")]}},
-        {"unit_length": 1},
         {"recipe": {}},
         {"recipe": {"crop": [], "mean": 0, "scale": 1}},
         {"recipe": {"crop": {"method": "affine"}, "mean": 0, "scale": 1}},
@@ -201,10 +180,10 @@ HUGE = 10**15
 def test_lies_are_refused_at_once(changes: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     rewrite(path, **changes)
-    start = time.process_time()
+    start = time.perf_counter()
     with pytest.raises(FormatError, match=r"x\.safetensors") as caught:
         safetensors.load(path)
-    assert time.process_time() - start < 1
+    assert time.perf_counter() - start < 1
     assert "\n" not in str(caught.value)
 
 
