@@ -1,4 +1,4 @@
-"""Figures of identification: accuracy, DIR at FPIR, confusions."""
+"""Metrics of identification with strangers: DIR at FPIR."""
 
 from __future__ import annotations
 
@@ -38,32 +38,3 @@ def dir_at_fpir(likeness: Floats, right: NDArray[np.bool_], strangers: Floats, f
         "dir": float((right & (likeness >= threshold)).mean()),
         "measurable": allowed >= 1,
     }
-
-
-def confusion_figure(truth: list[str], answers: list[str], people: list[str]) -> Any:
-    """A picture of who was taken for whom: rows are who it is, columns the answers.
-
-    Returns:
-        A matplotlib figure.
-    """
-    from matplotlib.figure import Figure
-
-    rows = {name: number for number, name in enumerate(people)}
-    counts = np.zeros((len(people), len(people)), np.int64)
-    for is_, said in zip(truth, answers, strict=True):
-        counts[rows[is_], rows[said]] += 1
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.5 + 0.28 * len(people)
-    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
-    axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    labels = [name.replace("_", " ").replace("$", r"\$") for name in people]
-    axes.set_xticks(range(len(people)), labels, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(people)), labels, fontsize=7)
-    axes.set(xlabel="answer", ylabel="who it is")
-    for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        text = str(counts[row, column])
-        axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
-    figure.colorbar(picture, ax=axes, shrink=0.6, label="share of the row")
-    return figure

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from facetool.alignment.recipes import LANDMARK_SETS
 from facetool.cli import options
 from facetool.cli.completion import complete_model
+from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.weights.catalogue import DEFAULT, crop_of
 
 
@@ -27,37 +27,11 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 )
 @click.option("--landmarks", type=click.Choice(LANDMARK_SETS), help="Points the crop is made from.")
 @click.option("--size", type=click.IntRange(16, 4096), help="Edge of the crop in pixels.")
-@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
-@click.option(
-    "--upsample",
-    type=click.IntRange(0, 3),
-    default=1,
-    show_default=True,
-    help="How often hog and cnn double the photo first; more finds smaller faces.",
-)
+@detection_options
 @click.option(
     "--predictor",
     type=click.Choice(["5", "68"]),
-    help="dlib's landmarks, instead of those the recipe or mtcnn comes with.",
-)
-@click.option(
-    "--thresholds",
-    type=float,
-    nargs=3,
-    metavar="P R O",
-    help="Least scores of mtcnn's three networks.  [default: 0.6 0.7 0.8]",
-)
-@click.option(
-    "--min-face-size",
-    type=int,
-    metavar="PIXELS",
-    help="Smallest face mtcnn looks for.  [default: 20]",
-)
-@click.option(
-    "--scale-factor",
-    type=float,
-    metavar="FACTOR",
-    help="Between the levels of mtcnn's image pyramid.  [default: 0.709]",
+    help="dlib's landmarks, instead of those the recipe or the detector comes with.",
 )
 @click.option(
     "--select",
@@ -88,12 +62,8 @@ def command(
     model: str,
     landmarks: str | None,
     size: int | None,
-    detector: str | None,
-    upsample: int,
+    detection: DetectionRequest,
     predictor: str | None,
-    thresholds: tuple[float, float, float] | None,
-    min_face_size: int | None,
-    scale_factor: float | None,
     select: str,
     on_no_face: str,
     fallback: Path | None,
@@ -109,28 +79,16 @@ def command(
     run that was stopped continues where it stopped.
     """
     from facetool.alignment.recipes import override
-    from facetool.detection.mtcnn_options import MtcnnOptions
-    from facetool.errors import UsageError
     from facetool.pipeline.align import AlignSettings, align
 
-    crop = override(crop_of(model), landmarks, size, detector)
-    asked: dict[str, Any] = {
-        "thresholds": thresholds,
-        "min_face_size": min_face_size,
-        "scale_factor": scale_factor,
-    }
-    given = {name: value for name, value in asked.items() if value is not None}
-    if given and crop.detector != "mtcnn":
-        option = next(iter(given)).replace("_", "-")
-        raise UsageError(f"--{option} belongs to --detector mtcnn, not to {crop.detector}")
+    crop = override(crop_of(model), landmarks, size, detection.detector)
     settings = AlignSettings(
         crop,
-        upsample,
+        detection.settings(crop.detector),
         select,
         on_no_face,
         fallback,
         int(predictor) if predictor else None,
-        MtcnnOptions(**given) if given else None,
     )
     report = align(input, output, settings, jobs, overwrite, quiet, device)
     print(f"{output}: {report}", file=sys.stderr)

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from facetool.cli import options
+from facetool.cli.detection_options import DetectionRequest, detection_options
 
 if TYPE_CHECKING:
     from facetool.pipeline.classify_infer import NamedPhoto
@@ -127,7 +128,7 @@ def _train_table(result: dict[str, Any]) -> str:
     "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
 )
 @click.option("--multi", is_flag=True, help="Name every face, not only the largest.")
-@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
+@detection_options
 @click.option(
     "--annotate",
     type=options.NEW_FOLDER,
@@ -142,7 +143,7 @@ def infer(
     classifier: Path,
     images: tuple[Path, ...],
     multi: bool,
-    detector: str | None,
+    detection: DetectionRequest,
     annotate: Path | None,
     weights: Path | None,
     device: str,
@@ -154,6 +155,7 @@ def infer(
     Prints each face with its name, or unknown, how sure that is and where it is, from left to
     right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
     """
+    from facetool.alignment.recipes import Recipe
     from facetool.classification.classifier_file import load
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, network_name
@@ -161,8 +163,12 @@ def infer(
     from facetool.weights.load import load_network
 
     made = load(classifier)
-    settings = InferSettings(multi, detector, annotate, resolve_device(device))
+    where = resolve_device(device)
     network = load_network(network_name(made), weights)
+    detector = detection.detector or Recipe.from_dict(made.source.recipe).crop.detector
+    settings = InferSettings(
+        multi, detection.detector, detection.settings(detector), annotate, where
+    )
     photos, report = name_people(made, images, network, settings, quiet)
     if as_json:
         click.echo(json.dumps([photo.as_dict() for photo in photos], indent=2, ensure_ascii=False))

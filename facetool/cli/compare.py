@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from facetool.cli import options
+from facetool.cli.detection_options import DetectionRequest, detection_options
 
 
 @click.command("compare")
@@ -29,7 +30,7 @@ from facetool.cli import options
     show_default=True,
     help="Which faces of a photo take part.",
 )
-@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
+@detection_options
 @options.device_option
 @options.json_option
 def command(
@@ -38,7 +39,7 @@ def command(
     weights: Path | None,
     threshold: float | None,
     select: str,
-    detector: str | None,
+    detection: DetectionRequest,
     device: str,
     as_json: bool,
 ) -> int:
@@ -55,6 +56,15 @@ def command(
         raise click.UsageError("give two photos or more")
     where = resolve_device(device)
     network = load_network(model, weights)
-    result = compare(images, network, known_threshold(network, threshold), select, detector, where)
+    settings = detection.settings(detection.detector or network.recipe.crop.detector)
+    result = compare(
+        images,
+        network,
+        known_threshold(network, threshold),
+        select,
+        detection.detector,
+        where,
+        settings,
+    )
     click.echo(json.dumps(result.as_dict(), indent=2) if as_json else str(result))
     return result.report.exit_code

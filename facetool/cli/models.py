@@ -21,13 +21,16 @@ def command() -> None:
 
 
 @command.command("list")
+@click.option("--detectors", is_flag=True, help="The face detectors instead of the networks.")
 @options.json_option
-def list_command(as_json: bool) -> None:
+def list_command(detectors: bool, as_json: bool) -> None:
     """Networks and their published weights."""
+    from facetool.pipeline.detectors import detectors_text, list_detectors
     from facetool.pipeline.models import list_models, list_text
 
-    rows = list_models()
-    click.echo(json.dumps(rows, indent=2) if as_json else list_text(rows))
+    rows = list_detectors() if detectors else list_models()
+    text = detectors_text if detectors else list_text
+    click.echo(json.dumps(rows, indent=2) if as_json else text(rows))
 
 
 @command.command("info")
@@ -88,7 +91,7 @@ def convert_command(source: Path, target: Path) -> None:
     from facetool.pipeline.models import convert
 
     network = convert(source, target)
-    print(f"{target}: {network.architecture} {network.variant}".rstrip(), file=sys.stderr)
+    print(f"{target}: {network.info.architecture} {network.info.variant}".rstrip(), file=sys.stderr)
 
 
 @command.command("export")

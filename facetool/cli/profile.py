@@ -10,6 +10,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.completion import complete_model
+from facetool.cli.detection_options import DetectionRequest, detection_options
 
 if TYPE_CHECKING:
     from facetool.profiling.machine import Machine
@@ -97,11 +98,12 @@ def network_command(
     """
     from facetool.cli.profile_tables import networks_text
     from facetool.embedding.embedder import resolve_device
-    from facetool.plots.profile import check_picture, network_figure, write_picture
+    from facetool.plots.profile import network_figure
+    from facetool.plots.style import check_name, save
     from facetool.profiling.network import NetworkSettings, profile_networks
 
     if plot is not None:
-        check_picture(plot)
+        check_name(plot)
     where = [resolve_device(device) for device in dict.fromkeys(devices)]
     settings = NetworkSettings(where, tuple(dict.fromkeys(dtypes)), passes, batch_sizes, layers)
     profiles = profile_networks(models, settings, weights, quiet)
@@ -110,7 +112,7 @@ def network_command(
     else:
         click.echo(networks_text(profiles, published))
     if plot is not None:
-        write_picture(network_figure(profiles, published), plot)
+        save(network_figure(profiles, published), plot)
         click.echo(f"picture: {plot}", err=True)
     _warn_if_busy(profiles.machine)
     return profiles.report.exit_code
@@ -126,14 +128,7 @@ def network_command(
 )
 @options.model_option
 @options.weights_option
-@click.option("--detector", type=click.Choice(["hog", "cnn", "mtcnn"]), help="Face detector.")
-@click.option(
-    "--upsample",
-    type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="How often a dlib detector doubles the photo first.",
-)
+@detection_options
 @options.device_option
 @options.dtype_option
 @click.option(
@@ -159,8 +154,7 @@ def pipeline_command(
     inputs: tuple[Path, ...],
     model: str | None,
     weights: Path | None,
-    detector: str | None,
-    upsample: int,
+    detection: DetectionRequest,
     device: str,
     dtype: str,
     iterations: int,
@@ -180,20 +174,29 @@ def pipeline_command(
     from facetool.alignment.recipes import override
     from facetool.cli.profile_tables import pipeline_text
     from facetool.embedding.embedder import resolve_device
-    from facetool.plots.profile import check_picture, pipeline_figure, write_picture
+    from facetool.plots.profile import pipeline_figure
+    from facetool.plots.style import check_name, save
     from facetool.profiling.network import network_to_measure
     from facetool.profiling.pipeline import PipelineSettings, profile_pipeline
 
     if plot is not None:
-        check_picture(plot)
+        check_name(plot)
     where = resolve_device(device)
     network = network_to_measure(model, weights)
-    crop = override(network.recipe.crop, detector=detector)
-    settings = PipelineSettings(crop, upsample, where, dtype, iterations, batch_size, jobs)
+    crop = override(network.recipe.crop, detector=detection.detector)
+    settings = PipelineSettings(
+        crop,
+        detection.settings(crop.detector),
+        where,
+        dtype,
+        iterations,
+        batch_size,
+        jobs,
+    )
     profile = profile_pipeline(inputs, network, settings, quiet)
     click.echo(json.dumps(profile.as_dict(), indent=2) if as_json else pipeline_text(profile))
     if plot is not None:
-        write_picture(pipeline_figure(profile), plot)
+        save(pipeline_figure(profile), plot)
         click.echo(f"picture: {plot}", err=True)
     _warn_if_busy(profile.machine)
     return profile.report.exit_code

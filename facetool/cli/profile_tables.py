@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facetool.cli.table import format_table
+from facetool.cropping.detectors import describe_detector
 from facetool.profiling.folder import STAGES, FolderProfile
 from facetool.profiling.network import NetworkProfiles
-from facetool.profiling.pipeline import PhotoProfile, PipelineProfile
+from facetool.profiling.pipeline import PhotoProfile, PipelineProfile, PipelineSettings
 from facetool.profiling.published_times import published_times
 
 _NOT_STATED = "-"
@@ -129,9 +130,16 @@ def pipeline_text(profile: PipelineProfile) -> str:
         memory += f", GPU {_megabytes(profile.gpu_memory)} MB"
     parts.append(
         f"{profile.network} on {settings.device}, {settings.dtype}; detector "
-        f"{settings.crop.detector}, upsample {settings.upsample}; {memory}\n{profile.machine}"
+        f"{_detector_text(settings)}; {memory}\n{profile.machine}"
     )
     return "\n\n".join(parts)
+
+
+def _detector_text(settings: PipelineSettings) -> str:
+    """``hog, upsample 1``: the detector and what was asked of it."""
+    options = describe_detector(settings.crop.detector, settings.detection)["options"]
+    values = (f"{name.replace('_', '-')} {value}" for name, value in options.items())
+    return ", ".join([settings.crop.detector, *values])
 
 
 def _photos_text(photos: Sequence[PhotoProfile]) -> str:

@@ -4,7 +4,7 @@ starts with raw photos."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy as np
 from facetool.alignment.crop import cut_face
 from facetool.alignment.landmarks import PREDICTOR_POINTS
 from facetool.alignment.recipes import Crop
+from facetool.cropping.detectors import create_detector
 from facetool.detection.face import Box, Detector, Face, Points, select_faces
-from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.detection.options import DetectionSettings
+from facetool.detection.registry import detector_entry
 from facetool.errors import UsageError
 from facetool.images.read import RGBImage
 
@@ -47,38 +49,13 @@ class FaceCrop(NamedTuple):
     image: RGBImage
 
 
-def create_detector(
-    name: str,
-    upsample: int = 1,
-    mtcnn: MtcnnOptions | None = None,
-    device: str = "cpu",
-) -> Detector:
-    """A detector by name.
-
-    Args:
-        name: ``hog``, ``cnn`` or ``mtcnn``.
-        upsample: how often hog and cnn double the photo first.
-        mtcnn: settings of mtcnn; default: those of :class:`MtcnnOptions`.
-        device: where mtcnn runs: ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        UsageError: there is no such detector.
-    """
-    if name == "mtcnn":
-        from facetool.detection.mtcnn import MtcnnDetector
-
-        return MtcnnDetector(device, **asdict(mtcnn or MtcnnOptions()))
-    from facetool.detection import dlib as dlib_faces
-
-    if name == "hog":
-        return dlib_faces.HogDetector(upsample)
-    if name == "cnn":
-        return dlib_faces.CnnDetector(upsample)
-    raise UsageError(f"there is no detector {name!r}; known are hog, cnn, mtcnn")
+def gives_points(crop: Crop) -> bool:
+    """Whether the recipe's detector gives the very points that the recipe needs."""
+    return crop.landmarks == "arcface" and detector_entry(crop.detector).points
 
 
 def points_of(crop: Crop, predictor: int | None = None) -> str:
-    """Whose points drive a crop: ``mtcnn 5``, ``dlib 5`` or ``dlib 68``.
+    """Whose points drive a crop: such as ``mtcnn 5``, ``dlib 5`` or ``dlib 68``.
 
     Args:
         crop: the recipe.
@@ -88,8 +65,8 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
     Raises:
         UsageError: the recipe cannot be made from those points.
     """
-    if predictor is None and (crop.landmarks, crop.detector) == ("arcface", "mtcnn"):
-        return "mtcnn 5"
+    if predictor is None and gives_points(crop):
+        return f"{crop.detector} 5"
     able = PREDICTOR_POINTS[crop.landmarks]
     if predictor is not None and predictor not in able:
         raise UsageError(
@@ -104,7 +81,7 @@ def keep_to_one_core(crop: Crop) -> None:
 
     It is loaded only for the detector that needs it.
     """
-    if crop.detector == "mtcnn":
+    if detector_entry(crop.detector).torch:
         import torch
 
         torch.set_num_threads(1)
@@ -116,34 +93,35 @@ class FaceCropper:
 
     Args:
         crop: the recipe, its detector included.
-        upsample: how often a dlib detector doubles the photo first.
+        detection: how that detector is used; default: as it is by itself.
         select: policy of :func:`facetool.detection.face.select_faces`.
         assume_center: cut around the centre of a photo where no face is found.
         predictor: see :func:`points_of`.
-        mtcnn: settings of that detector.
-        device: where mtcnn runs: ``cpu``, ``cuda`` or ``cuda:N``.
+        device: where a detector on PyTorch runs: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        UsageError: no such detector, or a predictor that does not fit the recipe.
+        UsageError: no such detector, or settings or a predictor that do not fit.
+        WeightsError: the detector's weights are not on this machine.
     """
 
     crop: Crop
-    upsample: int = 1
+    detection: DetectionSettings | None = None
     select: str = "largest"
     assume_center: bool = False
     predictor: int | None = None
-    mtcnn: MtcnnOptions | None = None
     device: str = "cpu"
     _detector: Detector = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         from facetool.detection.dlib import LandmarkPredictor
 
-        self._own_points = points_of(self.crop, self.predictor).startswith("mtcnn")
-        self._detector = create_detector(self.crop.detector, self.upsample, self.mtcnn, self.device)
-        self._predictor = LandmarkPredictor(
-            self.predictor or PREDICTOR_POINTS[self.crop.landmarks][0]
-        )
+        points_of(self.crop, self.predictor)  # the recipe can be made from what is asked for
+        self._own_points = self.predictor is None and gives_points(self.crop)
+        self._detector = create_detector(self.crop.detector, self.detection, device=self.device)
+        if not self._own_points:
+            self._predictor = LandmarkPredictor(
+                self.predictor or PREDICTOR_POINTS[self.crop.landmarks][0]
+            )
 
     def crops(self, image: RGBImage) -> list[FaceCrop]:
         """The chosen faces of one photo; empty where none is found and none assumed."""
@@ -169,7 +147,8 @@ class FaceCropper:
         return cut_face(image, landmarks, self.crop)
 
     def _landmarks(self, image: RGBImage, face: Face) -> Points:
-        if self._own_points and face.landmarks is not None:
+        if self._own_points:
+            assert face.landmarks is not None
             return face.landmarks
         return self._predictor.predict(image, face.box)
 

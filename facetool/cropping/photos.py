@@ -14,6 +14,7 @@ from facetool.cropping.face_cropper import (
     FaceCropper,
     keep_to_one_core,
 )
+from facetool.detection.options import DetectionSettings
 from facetool.errors import ImageError
 from facetool.images.read import read_image
 from facetool.jobs.pool import WORKER_DIED, OrderedPool, available_cores, chunks_for
@@ -31,23 +32,27 @@ class PhotoCrops(NamedTuple):
     error: str = ""
 
 
-def crop_photos(photos: Sequence[Path], crop: Crop, select: str) -> Generator[PhotoCrops]:
+def crop_photos(
+    photos: Sequence[Path], crop: Crop, select: str, detection: DetectionSettings | None = None
+) -> Generator[PhotoCrops]:
     """Cut the chosen faces out of photos, on all cores, in the order of the photos.
 
     Args:
         photos: image files.
         crop: the recipe, its detector included.
         select: policy of :func:`facetool.detection.face.select_faces`.
+        detection: how the detector is used; default: as it is by itself.
 
     Raises:
         FacetoolError: the detector or its models cannot be had.
     """
-    cropper = FaceCropper(crop, select=select)  # also where workers have theirs: errors come once
+    # Also where workers have theirs: errors come once.
+    cropper = FaceCropper(crop, detection, select)
     if len(photos) < _POOL_FROM:
         yield from (_crop_one(path, cropper) for path in photos)
         return
     jobs = available_cores()
-    with OrderedPool(_crop_chunk, _worker_died, _set_up, (crop, select), jobs) as pool:
+    with OrderedPool(_crop_chunk, _worker_died, _set_up, (crop, detection, select), jobs) as pool:
         for chunk in pool.map(chunks_for(jobs, photos, _CHUNK)):
             yield from chunk
 
@@ -57,10 +62,10 @@ def crop_photos(photos: Sequence[Path], crop: Crop, select: str) -> Generator[Ph
 _cropper: FaceCropper
 
 
-def _set_up(crop: Crop, select: str) -> None:
+def _set_up(crop: Crop, detection: DetectionSettings | None, select: str) -> None:
     global _cropper
     keep_to_one_core(crop)
-    _cropper = FaceCropper(crop, select=select)
+    _cropper = FaceCropper(crop, detection, select)
 
 
 def _crop_chunk(paths: Sequence[Path]) -> list[PhotoCrops]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import dlib
 import numpy as np
 
 from facetool.detection.face import Box, Face, Points
+from facetool.detection.options import DlibOptions
 from facetool.files.dlib_files import dlib_model_path
 from facetool.images.read import RGBImage
 
@@ -21,11 +23,18 @@ class HogDetector:
     """dlib's frontal face detector (HOG and a linear SVM), the one OpenFace uses.
 
     Args:
-        upsample: how often the photo is doubled first; 1 finds faces from about 40 pixels.
+        options: one upsampling finds faces from about 40 pixels.
+        weights: none: the model is part of dlib.
+        device: only the CPU.
     """
 
-    def __init__(self, upsample: int = 1) -> None:
-        self.upsample = upsample
+    def __init__(
+        self,
+        options: DlibOptions | None = None,
+        weights: Sequence[Path] = (),
+        device: str = "cpu",
+    ) -> None:
+        self.upsample = (options or DlibOptions()).upsample
         self._detector = dlib.get_frontal_face_detector()
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
@@ -41,12 +50,14 @@ class CnnDetector:
     """dlib's CNN face detector (max-margin object detection): slower, finds more poses.
 
     Args:
-        upsample: how often the photo is doubled first.
+        options: how often the photo is doubled first.
+        weights: dlib's ``mmod_human_face_detector.dat``.
+        device: only the CPU.
     """
 
-    def __init__(self, upsample: int = 1) -> None:
-        self.upsample = upsample
-        path = dlib_model_path("mmod_human_face_detector.dat")
+    def __init__(self, options: DlibOptions, weights: Sequence[Path], device: str = "cpu") -> None:
+        self.upsample = options.upsample
+        (path,) = weights
         self._detector = dlib.cnn_face_detection_model_v1(str(path))
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +20,12 @@ from torch.backends import cudnn
 
 from facetool.detection.face import Box, Face
 from facetool.detection.mtcnn_networks import OutputNetwork, RefineNetwork, load_networks
-from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.detection.options import MtcnnOptions
 from facetool.detection.patches import pack_pixels, sample_patches
 from facetool.detection.pyramid import Pyramid
 from facetool.detection.suppression import suppress
 from facetool.images.read import RGBImage
 
-_DEFAULTS = MtcnnOptions()
 _WINDOW, _STRIDE = 12, 2
 _MARGIN = 5
 """Rows of windows fewer than half the rows of pixels: the window is wider than its step."""
@@ -79,28 +79,26 @@ class MtcnnDetector:
     """Finds faces and five points: eyes, nose, mouth corners, left in the picture first.
 
     Args:
+        options: thresholds, smallest face, steps of the image pyramid.
+        weights: ``pnet.lz4``, ``rnet.lz4`` and ``onet.lz4`` of the package ``mtcnn``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        thresholds: least scores after P-Net, R-Net and O-Net, 0…1.
-        min_face_size: pixels of the smallest face looked for.
-        scale_factor: from one level of the image pyramid to the next, below 1.
 
     Raises:
-        WeightsError: the package ``mtcnn``, which holds the weights, is not there.
+        WeightsError: the files are not what they should be.
     """
 
     def __init__(
         self,
-        device: str | torch.device = "cpu",
-        thresholds: tuple[float, float, float] = _DEFAULTS.thresholds,
-        min_face_size: int = _DEFAULTS.min_face_size,
-        scale_factor: float = _DEFAULTS.scale_factor,
+        options: MtcnnOptions,
+        weights: Sequence[Path],
+        device: str = "cpu",
     ) -> None:
         self._device = torch.device(device)
         self._pass = _PASSES[self._device.type]
-        self._thresholds = thresholds
-        self._largest_scale = _WINDOW / min_face_size
-        self._scale_factor = scale_factor
-        proposal, refine, output = load_networks()
+        self._thresholds = options.thresholds
+        self._largest_scale = _WINDOW / options.min_face_size
+        self._scale_factor = options.scale_factor
+        proposal, refine, output = load_networks(weights)
         self._proposal = proposal.to(self._device)
         self._refine = refine.to(self._device)
         self._output = output.to(self._device)

@@ -11,6 +11,7 @@ sigmoid of their difference.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facetool.detection.mtcnn_weights import mtcnn_weights_path, read_weights
+from facetool.detection.mtcnn_weights import read_weights
 from facetool.errors import WeightsError
 
 MEAN, SCALE = 127.5, 1 / 128
@@ -122,16 +123,20 @@ class OutputNetwork(nn.Module):
         return _with_probability(self._head(self._trunk(patches)))
 
 
-def load_networks() -> tuple[ProposalNetwork, RefineNetwork, OutputNetwork]:
-    """The three networks with the weights of the package ``mtcnn``, in eval mode.
+def load_networks(
+    weights: Sequence[Path],
+) -> tuple[ProposalNetwork, RefineNetwork, OutputNetwork]:
+    """The three networks in eval mode.
+
+    Args:
+        weights: ``pnet.lz4``, ``rnet.lz4`` and ``onet.lz4`` of the package ``mtcnn``.
 
     Raises:
-        WeightsError: the package is not there, or its files are not what they should be.
+        WeightsError: the files are not what they should be.
     """
     try:
-        proposal = ProposalNetwork(read_weights(mtcnn_weights_path("pnet")))
-        refine = RefineNetwork(read_weights(mtcnn_weights_path("rnet")))
-        output = OutputNetwork(read_weights(mtcnn_weights_path("onet")))
+        pnet, rnet, onet = map(read_weights, weights)
+        proposal, refine, output = ProposalNetwork(pnet), RefineNetwork(rnet), OutputNetwork(onet)
     except (ValueError, RuntimeError, IndexError) as error:
         raise WeightsError(f"MTCNN's weights do not fit its networks: {error}") from error
     return proposal.eval(), refine.eval(), output.eval()

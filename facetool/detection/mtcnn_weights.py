@@ -10,7 +10,6 @@ import io
 import math
 import pickle
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import WeightsError
-
-PACKAGE = "mtcnn"
-
-
-def mtcnn_weights_path(name: str) -> Path:
-    """Find a weights file of the package, which is located, not imported.
-
-    Args:
-        name: ``pnet``, ``rnet`` or ``onet``.
-
-    Raises:
-        WeightsError: the package is not installed, or has no such file.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(f"MTCNN's weights: not found; install them with: pip install {PACKAGE}")
-    path = Path(spec.submodule_search_locations[0], "assets", "weights", f"{name}.lz4")
-    if not path.is_file():
-        raise WeightsError(f"{path}: not found; mend it with: pip install '{PACKAGE}>=1.0'")
-    return path
 
 
 def read_weights(path: Path) -> list[NDArray[np.float32]]:

@@ -67,7 +67,7 @@ class Embedder:
         flip: str = "none",
     ) -> None:
         self.recipe = network.recipe
-        self.size = network.embedding_size * (2 if flip == "concat" else 1)
+        self.size = network.info.embedding_size * (2 if flip == "concat" else 1)
         self._device = device
         self._dtype = DTYPES[dtype]
         self._flip = flip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from facetool.classification.classifier import Source, prepare
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
-from facetool.files.represent_description import RepresentDescription
 from facetool.weights.catalogue import CATALOGUE
 from facetool.weights.catalogue import Threshold as PairThreshold
 
@@ -28,7 +28,7 @@ class People:
         images: N image paths as in ``labels.csv``.
         source: the network.
         missed: images left out because their face was not found.
-        description: ``represent.json``.
+        provenance: ``represent.json``, or empty.
     """
 
     names: list[str]
@@ -37,7 +37,7 @@ class People:
     images: list[str]
     source: Source
     missed: int
-    description: RepresentDescription
+    provenance: dict[str, Any]
 
     def prepared(self) -> NDArray[np.float64]:
         """The embeddings as the network compares them."""
@@ -54,7 +54,7 @@ class People:
             images,
             self.source,
             self.missed,
-            self.description,
+            self.provenance,
         )
 
     def having(self, names: Collection[str]) -> NDArray[np.bool_]:
@@ -95,10 +95,35 @@ def read_people(reps: Path) -> People:
         labels.astype(np.int64),
         embeddings.vectors[kept],
         images,
-        Source.of(embeddings.description),
+        read_source(embeddings.provenance),
         int((~kept).sum()),
-        embeddings.description,
+        embeddings.provenance,
     )
+
+
+def read_source(provenance: dict[str, Any]) -> Source:
+    """What ``represent.json`` says of the network; OpenFace's own folders say nothing.
+
+    Raises:
+        FormatError: its fields are not of the right types.
+    """
+    if not provenance:
+        return Source()
+    weights = provenance.get("weights")
+    weights = weights if isinstance(weights, dict) else {}
+    texts = {
+        "network": provenance.get("network", ""),
+        "weights": weights.get("name", ""),
+        "sha256": weights.get("sha256", ""),
+        "flip": provenance.get("flip", "none"),
+    }
+    recipe, unit_length = provenance.get("recipe", {}), provenance.get("unit_length", True)
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            raise FormatError(f"represent.json: {key} is not a text")
+    if not isinstance(recipe, dict) or not isinstance(unit_length, bool):
+        raise FormatError("represent.json: recipe or unit_length is not what it should be")
+    return Source(**texts, recipe=recipe, unit_length=unit_length)
 
 
 def pair_threshold(source: Source) -> PairThreshold | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import UsageError
-from facetool.files.align_description import read_description
+from facetool.files.align_manifest import ALIGN_JSON, read_json
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.catalogue import crop_of, names
 
@@ -17,15 +17,15 @@ def check_recipe(folder: Path, network: EmbeddingNetwork) -> None:
     Raises:
         UsageError: another recipe made them; the message says how to make the right ones.
     """
-    described = read_description(folder)
-    if described is None:
+    described = folder / ALIGN_JSON
+    if not described.is_file():
         return
-    made = Crop.from_dict(described.crop or {})
+    made = Crop.from_dict(read_json(described).get("crop", {}))
     wanted = network.recipe.crop
     if not made.same_picture(wanted):
         raise UsageError(
-            f"{folder} holds crops made as '{made}', but {network.architecture} wants '{wanted}'; "
-            f"make them with: facetool align PHOTOS OUTPUT {_align_options(network)} "
+            f"{folder} holds crops made as '{made}', but {network.info.architecture} wants "
+            f"'{wanted}'; make them with: facetool align PHOTOS OUTPUT {_align_options(network)} "
             "(or insist with --any-crop)"
         )
 
@@ -33,7 +33,7 @@ def check_recipe(folder: Path, network: EmbeddingNetwork) -> None:
 def _align_options(network: EmbeddingNetwork) -> str:
     """How to ask ``align`` for a network's crops."""
     wanted = network.recipe.crop
-    for name in (network.weights_name, network.architecture):
+    for name in (network.info.weights_name, network.info.architecture):
         if name in names() and crop_of(name).same_picture(wanted):
             return f"--model {name}"
     return f"--landmarks {wanted.landmarks} --size {wanted.height} --detector {wanted.detector}"

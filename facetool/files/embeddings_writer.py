@@ -5,20 +5,21 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.files.align_manifest import write_json
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.lock import sole_writer
-from facetool.files.represent_description import RepresentDescription, write_description
 
 REPS_CSV = "reps.csv"
 LABELS_CSV = "labels.csv"
 REPS_NPY = "reps.npy"
+REPRESENT_JSON = "represent.json"
 
 
 class EmbeddingsWriter:
@@ -31,50 +32,48 @@ class EmbeddingsWriter:
     Args:
         folder: where the files go.
         size: numbers in an embedding.
-        settings: what must be the same for a stopped run to be continued; counts are not there
-            yet.
+        settings: what must be the same for a stopped run to be continued.
 
     Attributes:
         batches: complete batches already on disk.
         failures: (name, reason) of the images that failed in those batches.
     """
 
-    def __init__(self, folder: Path, size: int, settings: RepresentDescription) -> None:
+    def __init__(self, folder: Path, size: int, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         self.size = size
         self.batches = 0
         self.rows = 0
         self.failures: list[tuple[str, str]] = []
-        self._settings = json.loads(json.dumps(settings.as_dict()))
+        self._settings = json.loads(json.dumps(settings))
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> EmbeddingsWriter:
-        self._held = sole_writer(self.folder)
-        self._held.__enter__()
-        with output_errors(self.folder):
-            journal = self._part("journal")
-            lengths = self._read_journal(journal)
-            mode = "r+b" if self.batches else "wb"
-            for name in (REPS_CSV, LABELS_CSV, REPS_NPY):
-                file = self._part(name).open(mode)
-                self._files[name] = file
-                file.truncate(lengths.get(name, 0))
-                file.seek(0, io.SEEK_END)
-            self._journal = journal.open("ab" if self.batches else "wb")
-            if not self.batches:
-                self._files[REPS_NPY].write(_npy_header(0, self.size))
-                self._note(self._settings)
+        with ExitStack() as opened:  # an error gives the folder free again
+            opened.enter_context(sole_writer(self.folder))
+            with output_errors(self.folder):
+                self._open(opened)
+            self._opened = opened.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for file in (*self._files.values(), self._journal):
-            file.close()
-        self._held.__exit__(kind, error, trace)
+    def __exit__(self, *exception: object) -> None:
+        with output_errors(self.folder):  # closing writes what is left
+            self._opened.close()
+
+    def _open(self, opened: ExitStack) -> None:
+        """Open the files, cut back to the last complete batch; ``opened`` will close them."""
+        journal = self._part("journal")
+        lengths = self._read_journal(journal)
+        mode = "r+b" if self.batches else "wb"
+        for name in (REPS_CSV, LABELS_CSV, REPS_NPY):
+            file = opened.enter_context(self._part(name).open(mode))
+            self._files[name] = file
+            file.truncate(lengths.get(name, 0))
+            file.seek(0, io.SEEK_END)
+        self._journal = opened.enter_context(journal.open("ab" if self.batches else "wb"))
+        if not self.batches:
+            self._files[REPS_NPY].write(_npy_header(0, self.size))
+            self._note(self._settings)
 
     def add(
         self,
@@ -107,7 +106,7 @@ class EmbeddingsWriter:
             self._note({"rows": self.rows, "lengths": lengths, "failures": list(failures)})
         self.failures.extend(failures)
 
-    def finish(self, description: RepresentDescription) -> None:
+    def finish(self, description: Mapping[str, Any]) -> None:
         """Give all files their names; ``represent.json`` with ``description`` comes last."""
         with output_errors(self.folder / REPS_NPY):
             npy = self._files[REPS_NPY]
@@ -116,7 +115,7 @@ class EmbeddingsWriter:
             for name, file in self._files.items():
                 file.close()
                 self._part(name).replace(self.folder / name)
-            write_description(self.folder, description)
+            write_json(self.folder / REPRESENT_JSON, dict(description))
             self._journal.close()
             self._part("journal").unlink()
 

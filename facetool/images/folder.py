@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facetool.errors import UsageError
-from facetool.images.read import RGBImage, read_image
+from facetool.errors import ImageError, UsageError
+from facetool.images.read import RGBImage, decode_image, read_file
 
 SUFFIXES = frozenset(
     {
@@ -56,7 +56,27 @@ class ImageFolder:
         Raises:
             ImageError: it cannot be read.
         """
-        return read_image(self.root / name)
+        return decode_image(self.read_bytes(name))
+
+    def read_bytes(self, name: str) -> bytes:
+        """One image file's content.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_file(self.root / name)
+
+    def stat(self, name: str) -> tuple[int, int]:
+        """Size in bytes and modification time in nanoseconds.
+
+        Raises:
+            ImageError: the file is gone.
+        """
+        try:
+            state = (self.root / name).stat()
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror}") from error
+        return state.st_size, state.st_mtime_ns
 
     def without_names(self) -> ImageFolder:
         """The same with no list of names to carry about, for reading by name only."""

@@ -29,6 +29,20 @@ class Images(Protocol):
             ImageError: it cannot be read.
         """
 
+    def read_bytes(self, name: str) -> bytes:
+        """The content of one image file, as it is.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+
+    def stat(self, name: str) -> tuple[int, int]:
+        """Size in bytes and modification time in nanoseconds of what holds the image.
+
+        Raises:
+            ImageError: it is gone.
+        """
+
     def without_names(self) -> Images:
         """The same with no list of names to carry about, for reading by name only."""
 

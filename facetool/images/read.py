@@ -33,11 +33,19 @@ def read_image(path: Path) -> RGBImage:
         ImageError: the file cannot be read, is no image, is damaged or larger than
             ``MAX_PIXELS``.
     """
+    return decode_image(read_file(path))
+
+
+def read_file(path: Path) -> bytes:
+    """An image file's content.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
-    return decode_image(data)
 
 
 def decode_image(data: bytes) -> RGBImage:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError, ImageError
 from facetool.files.recordio import RecordFile, index_path, read_index
-from facetool.files.text import read_text
 from facetool.images.read import RGBImage, decode_image
 
 SUFFIX = ".rec"
@@ -147,10 +146,23 @@ class ImageRecords:
         Raises:
             ImageError: there is none of that name, or it is damaged.
         """
+        return decode_image(self.read_bytes(name))
+
+    def read_bytes(self, name: str) -> bytes:
+        """The image file in one record.
+
+        Raises:
+            ImageError: there is none of that name, or it is damaged.
+        """
         key = name.rpartition("/")[2]
         if not key.isdecimal():
             raise ImageError(f"{self.path.name} has no record {key!r}")
-        return self.read_key(int(key))
+        return self.record(int(key)).image
+
+    def stat(self, name: str) -> tuple[int, int]:
+        """Size and modification time of the whole file: records have none of their own."""
+        state = self.path.stat()
+        return state.st_size, state.st_mtime_ns
 
     def read_key(self, key: int) -> RGBImage:
         """One image by key, RGB uint8 (H, W, 3).
@@ -260,9 +272,12 @@ def read_properties(path: Path) -> Properties | None:
         FormatError: it is not three numbers separated by commas.
     """
     file = path.with_name("property")
-    if not file.exists():
+    try:
+        text = file.read_text("utf-8")
+    except FileNotFoundError:
         return None
-    text = read_text(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"cannot read {file}: {error}") from error
     cells = text.strip().split(",")
     if len(cells) != 3 or not all(cell.strip().isdecimal() for cell in cells):
         raise FormatError(f"{file}: expected <classes>,<height>,<width>, found {text[:40]!r}")

@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from facetool.alignment.recipes import Recipe
+from facetool.errors import WeightsError
+
+CUSTOM = "custom"
+"""The architecture of networks that are none of the registry's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkInfo:
+    """What is known of a network besides its layers and weights.
+
+    Attributes:
+        architecture: registry name such as ``nn4.small2``, or ``custom`` where none fits.
+        variant: which definition of the architecture, where it has several.
+        options: the arguments that, with the architecture, build the same network again.
+        embedding_size: D.
+        recipe: from photo to input tensor; None before anybody has said it.
+        unit_length: whether embeddings are scaled to unit length before they are compared.
+        weights_name: the weights' name in the catalogue, or else their file's name.
+        weights_path: file that the weights were read from.
+        weights_sha256: of that file.
+    """
+
+    architecture: str = CUSTOM
+    variant: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    embedding_size: int = 0
+    recipe: Recipe | None = None
+    unit_length: bool = True
+    weights_name: str = ""
+    weights_path: Path | None = None
+    weights_sha256: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """What weights files say of their network, as JSON values: all but which file it is."""
+        return {
+            "architecture": self.architecture,
+            "variant": self.variant,
+            "options": dict(self.options),
+            "recipe": None if self.recipe is None else self.recipe.as_dict(),
+            "embedding_size": self.embedding_size,
+            "unit_length": self.unit_length,
+        }
 
 
 class EmbeddingNetwork(nn.Module):
@@ -16,23 +60,18 @@ class EmbeddingNetwork(nn.Module):
     ``forward`` takes float32 (N, 3, H, W) made as :attr:`recipe` says and returns (N, D).
 
     Attributes:
-        architecture: registry name such as ``nn4.small2``, or ``custom`` where none fits.
-        options: the arguments that, with the architecture, build the same network again.
-        embedding_size: D.
-        recipe: from photo to input tensor; travels with the weights.
-        unit_length: whether embeddings are scaled to unit length before they are compared.
-        variant: which definition of the architecture, where it has several.
-        weights_path: file that the weights were read from.
-        weights_sha256: of that file.
-        weights_name: its name in the catalogue, or else the file's name.
+        info: its description, replaced as a whole (``dataclasses.replace``).
     """
 
-    architecture: str = "custom"
-    unit_length: bool = True
-    variant: str = ""
-    weights_path: Path | None = None
-    weights_sha256: str = ""
-    weights_name: str = ""
-    options: dict[str, Any]
-    embedding_size: int
-    recipe: Recipe
+    info = NetworkInfo()
+
+    @property
+    def recipe(self) -> Recipe:
+        """From photo to input tensor; travels with the weights.
+
+        Raises:
+            WeightsError: nobody has said how the input is made.
+        """
+        if self.info.recipe is None:
+            raise WeightsError(f"nothing says how the input of {self.info.architecture} is made")
+        return self.info.recipe

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.mxnet_layers import HeadE, batch_norm, stem, xavier_
 
 _DROPOUT = 0.2
@@ -77,7 +77,7 @@ class LDenseNetE(EmbeddingNetwork):
         growth: int = 32,
     ) -> None:
         super().__init__()
-        self.embedding_size = embedding_size
+        self.info = NetworkInfo(embedding_size=embedding_size)
         channels = min(2 * growth, 64)
         # The original halves a count that starts at 2k even where its stem has only 64 filters,
         # so with k = 48 the transitions are wider than half of what they get.

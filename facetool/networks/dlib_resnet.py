@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 STEM_WIDTH = 32
 BLOCKS: tuple[tuple[int, bool], ...] = (
@@ -77,12 +77,11 @@ class DlibResNet(EmbeddingNetwork):
         embedding_size: D.
     """
 
-    unit_length = False  # dlib compares embeddings as they are
     mean: Tensor
 
     def __init__(self, embedding_size: int = 128) -> None:
         super().__init__()
-        self.embedding_size = embedding_size
+        self.info = NetworkInfo(embedding_size=embedding_size)
         self.register_buffer("mean", torch.tensor(RGB_MEAN).reshape(3, 1, 1))
         self.stem = conv_bn(3, STEM_WIDTH, 7, 2)
         blocks = []

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.mxnet_layers import MXNET_EPS, HeadE, batch_norm, stem, xavier_
 
 
@@ -99,7 +99,7 @@ class LDPNE(EmbeddingNetwork):
         stem_filters: int = 64,
     ) -> None:
         super().__init__()
-        self.embedding_size = embedding_size
+        self.info = NetworkInfo(embedding_size=embedding_size)
         self.stem = stem(stem_filters)
         channels = stem_filters
         stages: OrderedDict[str, nn.Module] = OrderedDict()

@@ -18,18 +18,6 @@ from facetool.networks.lrn import local_response_norm
 _OPAQUE = (add_zero_extended, depth_concat, local_response_norm)
 """Functions that look at their inputs' shapes or types, which cannot be traced through."""
 
-_DESCRIPTION = (
-    "architecture",
-    "unit_length",
-    "variant",
-    "weights_path",
-    "weights_sha256",
-    "weights_name",
-    "options",
-    "embedding_size",
-    "recipe",
-)
-
 
 class FoldedNetwork(EmbeddingNetwork):
     """Computes what another network computes in eval mode, in fewer steps. Not for training.
@@ -62,14 +50,26 @@ class _Tracer(fx.Tracer):
 def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
     """A network for inference with the same output, up to rounding in float32.
 
+    Args:
+        network: stays as it was and shares no memory with the result.
+
+    Returns:
+        In eval mode, with the network's description.
+    """
+    folded = FoldedNetwork(fold(network)).eval()
+    if isinstance(network, EmbeddingNetwork):
+        folded.info = network.info
+    return folded
+
+
+def fold(network: nn.Module) -> fx.GraphModule:
+    """The steps of a network for inference.
+
     Every batch normalisation behind a convolution or a fully connected layer becomes part of
     it, unless anything else uses that layer's output. Dropout and identities go.
 
     Args:
         network: stays as it was and shares no memory with the result.
-
-    Returns:
-        In eval mode, with the network's recipe and other attributes.
     """
     originals = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
     network = deepcopy(network, dict(originals)).eval()  # for now with the tensors themselves
@@ -93,14 +93,11 @@ def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
             node.replace_all_uses_with(before)
             graph.erase_node(node)
 
-    folded = FoldedNetwork(fx.GraphModule(network, graph)).eval()
+    folded = fx.GraphModule(network, graph).eval()
     for module in folded.modules():
         for name, tensor in [*module.named_parameters("", False), *module.named_buffers("", False)]:
             if id(tensor) in originals:
                 setattr(module, name, deepcopy(tensor))
-    for name in _DESCRIPTION:
-        if hasattr(network, name):
-            setattr(folded, name, getattr(network, name))
     return folded
 
 

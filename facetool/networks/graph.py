@@ -1,8 +1,9 @@
 """A network described by data: what weights files of other frameworks are turned into.
 
 A Torch7 module tree, an MXNet symbol and an ONNX graph all become a list of :class:`Node`
-plus a dictionary of tensors. The list is plain JSON, so a converted file needs no other file,
-and every attribute (padding, stride, eps …) is the one the source file states.
+plus a dictionary of tensors: an embedding network has one result, a detector several. The list
+is plain JSON, so a converted file needs no other file, and every attribute (padding, stride,
+eps …) is the one the source file states.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facetool.errors import WeightsError
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.lrn import local_response_norm
 
 INPUT = "input"
@@ -79,6 +80,16 @@ def sqrt(x: Tensor) -> Tensor:
     return x.clamp_min(_TINY).sqrt()
 
 
+def rows(x: Tensor, width: int) -> Tensor:
+    """Maps (N, C, H, W) as lists (N, H * W * C / width, width): place by place, row by row."""
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width)
+
+
+def upsample_like(x: Tensor, other: Tensor) -> Tensor:
+    """The nearest pixels of ``x`` in the height and width of another value."""
+    return F.interpolate(x, size=other.shape[2:])
+
+
 MODULES: dict[str, Callable[..., nn.Module]] = {
     "conv": nn.Conv2d,
     "batch_norm": BatchNorm,
@@ -96,6 +107,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "sqrt": sqrt,
     "flatten": lambda x: torch.flatten(x, 1),
     "reshape": lambda x, shape: x.reshape(x.shape[0], *shape),
+    "rows": rows,
     "add": lambda x, y: x + y,
     "mul": lambda x, y: x * y,
     "add_scalar": lambda x, value: x + value,
@@ -105,6 +117,8 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "slice_channels": lambda x, start, stop: x[:, start:stop],
     "max_pool": F.max_pool2d,
     "avg_pool": F.avg_pool2d,
+    "upsample": lambda x, factors: F.interpolate(x, scale_factor=factors),
+    "upsample_like": upsample_like,
     "global_avg_pool": lambda x: x.mean(dim=(2, 3), keepdim=True),
     # By its name, so that a tracer can put itself in its place; so with depth_concat.
     "local_response_norm": lambda x, **options: local_response_norm(x, **options),
@@ -112,19 +126,24 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-class GraphNetwork(EmbeddingNetwork):
+class Graph(nn.Module):
     """Runs the nodes in the order given; each node's inputs come before it.
 
     The constructor allocates nothing when called under ``torch.device("meta")``; use
-    :func:`build_graph` to put tensors in.
+    :func:`build_graph` or :func:`build_maps` to put tensors in.
+
+    Args:
+        nodes: in running order.
+        outputs: names of the nodes whose values are wanted.
 
     Raises:
         WeightsError: the list is not a runnable graph.
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], outputs: Sequence[str]) -> None:
         super().__init__()
         self.nodes = tuple(nodes)
+        self.outputs = tuple(outputs)
         self.layers = nn.ModuleDict()
         known = {INPUT}
         for node in self.nodes:
@@ -147,7 +166,7 @@ class GraphNetwork(EmbeddingNetwork):
 
     def _find_last_uses(self) -> list[tuple[str, ...]]:
         """Per node, the values no later node needs, so that memory is freed as the pass goes."""
-        seen = {self.nodes[-1].name}
+        seen = set(self.outputs)
         released: list[tuple[str, ...]] = []
         for node in reversed(self.nodes):
             free = tuple(name for name in dict.fromkeys(node.inputs) if name not in seen)
@@ -155,8 +174,8 @@ class GraphNetwork(EmbeddingNetwork):
             released.append(free)
         return released[::-1]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Embeddings (N, D) of inputs (N, 3, H, W)."""
+    def run(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The values of the outputs for inputs (N, C, H, W)."""
         values = {INPUT: x}
         for node, free in zip(self.nodes, self._last_use, strict=True):
             inputs = [values[name] for name in node.inputs]
@@ -166,7 +185,26 @@ class GraphNetwork(EmbeddingNetwork):
                 values[node.name] = FUNCTIONS[node.op](*inputs, **node.attributes)
             for name in free:
                 del values[name]
-        return values[self.nodes[-1].name]
+        return tuple(values[name] for name in self.outputs)
+
+
+class GraphNetwork(Graph, EmbeddingNetwork):
+    """A graph whose last node gives the embeddings."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        super().__init__(nodes, [node.name for node in nodes[-1:]])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (N, D) of inputs (N, 3, H, W)."""
+        return self.run(x)[0]
+
+
+class MapNetwork(Graph):
+    """A graph with several results, as detectors are."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The outputs, in their order, of inputs (N, 3, H, W)."""
+        return self.run(x)
 
 
 def build_graph(nodes: Sequence[Node], tensors: Mapping[str, Tensor]) -> GraphNetwork:
@@ -181,6 +219,31 @@ def build_graph(nodes: Sequence[Node], tensors: Mapping[str, Tensor]) -> GraphNe
     """
     with torch.device("meta"):
         network = GraphNetwork(nodes)
+    _put_in(network, tensors)
+    network.info = NetworkInfo(options={"nodes": [node.as_list() for node in network.nodes]})
+    return network.eval()
+
+
+def build_maps(
+    nodes: Sequence[Node], tensors: Mapping[str, Tensor], outputs: Sequence[str]
+) -> MapNetwork:
+    """The same for a graph with several results.
+
+    Args:
+        nodes: in running order.
+        tensors: ``<node name>.<weight, bias, running_mean, running_var>``.
+        outputs: names of the nodes whose values are wanted.
+
+    Raises:
+        WeightsError: the nodes do not form a network or the tensors do not fit it.
+    """
+    with torch.device("meta"):
+        network = MapNetwork(nodes, outputs)
+    _put_in(network, tensors)
+    return network.eval()
+
+
+def _put_in(network: Graph, tensors: Mapping[str, Tensor]) -> None:
     state = {f"layers.{name}": tensor for name, tensor in tensors.items()}
     for name in network.state_dict():
         if name.endswith(".num_batches_tracked"):
@@ -190,5 +253,3 @@ def build_graph(nodes: Sequence[Node], tensors: Mapping[str, Tensor]) -> GraphNe
     except RuntimeError as error:
         first = str(error).splitlines()
         raise WeightsError("weights do not fit their network: " + " ".join(first[1:3])) from error
-    network.options = {"nodes": [node.as_list() for node in network.nodes]}
-    return network.eval()

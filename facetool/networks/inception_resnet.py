@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.mxnet_layers import MXNET_EPS, HeadE, ScaleInput, batch_norm, xavier_
 
 
@@ -152,7 +152,7 @@ class LInceptionResNetV2E(EmbeddingNetwork):
         divisor: int = 1,
     ) -> None:
         super().__init__()
-        self.embedding_size = embedding_size
+        self.info = NetworkInfo(embedding_size=embedding_size)
 
         def thin(chains: Iterable[Chain]) -> list[Chain]:
             return [

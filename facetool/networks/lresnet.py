@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.mxnet_layers import (
     RESNET_EPS,
     HeadE,
@@ -42,7 +42,7 @@ class LResNet(EmbeddingNetwork):
         scale_input: bool = True,
     ) -> None:
         super().__init__()
-        self.embedding_size = embedding_size
+        self.info = NetworkInfo(embedding_size=embedding_size)
         self.input = ScaleInput() if scale_input else nn.Identity()
         channels, *widths = filters
         self.stem = conv_block(3, channels, 3, padding=1, eps=eps)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.mxnet_layers import (
     MXNET_EPS,
     RESNET_EPS,
@@ -72,7 +72,7 @@ class MobileFaceNet(EmbeddingNetwork):
         bn: nn.Module,
     ) -> None:
         super().__init__()
-        self.embedding_size = fc.out_features
+        self.info = NetworkInfo(embedding_size=fc.out_features)
         self.input = scale
         first, *counts = blocks
         layers: list[nn.Module] = [conv_block(3, 64, 3, stride=2, padding=1, eps=eps)]

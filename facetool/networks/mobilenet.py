@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.mxnet_layers import HeadE, ScaleInput, conv_block, xavier_
 
 # Stride of the depthwise and width of the pointwise convolution, in multiples of the first width.
@@ -38,7 +38,7 @@ class LMobileNetE(EmbeddingNetwork):
 
     def __init__(self, embedding_size: int = 512, multiplier: float = 1.0) -> None:
         super().__init__()
-        self.embedding_size = embedding_size
+        self.info = NetworkInfo(embedding_size=embedding_size)
         base = channels = int(32 * multiplier)
         layers: list[nn.Module] = [conv_block(3, base, 3, padding=1, fix_gamma=True)]
         for stride, widening in _PAIRS:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, finfo, nn
 
 from facetool.errors import UsageError
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.graph import depth_concat, normalize
 from facetool.networks.lrn import LocalResponseNorm
 
@@ -165,7 +165,7 @@ class OpenFace(EmbeddingNetwork):
         super().__init__()
         if pooling not in get_args(Pooling):
             raise UsageError(f"pooling {pooling!r} is not one of {', '.join(get_args(Pooling))}")
-        self.embedding_size = embedding_size
+        self.info = NetworkInfo(embedding_size=embedding_size)
         self.final_size = FINAL_SIZE[variant]
         self.stem = nn.Sequential(
             *_conv(3, 64, 7, stride=2),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from facetool.alignment import recipes
 from facetool.alignment.recipes import Recipe
-from facetool.errors import UsageError
+from facetool.errors import FormatError, UsageError
 
 if TYPE_CHECKING:
     from facetool.networks.base import EmbeddingNetwork
@@ -24,6 +24,7 @@ class Architecture:
         factory: function in ``facetool.networks``, as ``module:function``.
         recipe: the crop and input scaling the originals used.
         options: keyword arguments for the factory.
+        unit_length: whether embeddings are scaled to unit length before they are compared.
         paper: where it was described.
     """
 
@@ -31,6 +32,7 @@ class Architecture:
     factory: str
     recipe: Recipe
     options: Mapping[str, Any] = field(default_factory=dict)
+    unit_length: bool = True
     paper: str = ""
 
 
@@ -65,6 +67,7 @@ _ALL = [
         "dlib-resnet",
         "dlib_resnet:dlib_resnet",
         _DLIB,
+        unit_length=False,  # dlib compares embeddings as they are
         paper="King 2017, dlib dnn_face_recognition_ex",
     ),
     *(
@@ -185,6 +188,23 @@ def architecture(name: str) -> Architecture:
         raise UsageError(f"there is no network {name!r}; known are {known}") from None
 
 
+def stated_unit_length(description: Mapping[str, Any]) -> bool:
+    """Whether a network's embeddings are scaled to unit length, by the description in its file.
+
+    facetool 0.1 did not write it down; there the architecture says it.
+
+    Raises:
+        FormatError: it is neither true nor false.
+    """
+    stated = description.get("unit_length")
+    if stated is None:
+        known = ARCHITECTURES.get(str(description.get("architecture")))
+        return known is None or known.unit_length
+    if not isinstance(stated, bool):
+        raise FormatError("the description has no proper 'unit_length'")
+    return stated
+
+
 def create(name: str, **options: Any) -> EmbeddingNetwork:
     """Build a network with freshly initialised weights, as its authors initialised it.
 
@@ -201,7 +221,11 @@ def create(name: str, **options: Any) -> EmbeddingNetwork:
     network: EmbeddingNetwork = getattr(import_module(f"facetool.networks.{module}"), function)(
         **chosen
     )
-    network.architecture = entry.name
-    network.options = dict(chosen)
-    network.recipe = entry.recipe
+    network.info = replace(
+        network.info,
+        architecture=entry.name,
+        options=chosen,
+        recipe=entry.recipe,
+        unit_length=entry.unit_length,
+    )
     return network

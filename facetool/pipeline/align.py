@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from facetool.alignment.recipes import Crop
+from facetool.cropping.detectors import describe_detector, detector_weights
 from facetool.cropping.face_cropper import (
     ODD_PHOTO_ERRORS,
     FaceCropper,
@@ -19,9 +20,9 @@ from facetool.cropping.face_cropper import (
     points_of,
 )
 from facetool.detection.face import Face, Points
-from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.detection.options import DetectionSettings
+from facetool.detection.registry import detector_entry
 from facetool.errors import ImageError, UsageError
-from facetool.files.align_description import AlignDescription
 from facetool.files.align_journal import AlignJournal
 from facetool.files.align_manifest import AlignRow
 from facetool.files.atomic import atomic_write
@@ -52,39 +53,32 @@ class AlignSettings:
 
     Attributes:
         crop: the recipe.
-        upsample: how often a dlib detector doubles the photo first.
+        detection: how the recipe's detector is used; default: as it is by itself.
         select: ``largest``, ``center``, ``all`` or ``only``.
         on_no_face: ``skip`` (no crop), ``center`` (cut around the centre) or ``fail`` (no crop,
             and the input counts as failed).
         fallback: folder whose same-named image, scaled to the crop's size, stands in for a
             photo without a face, as OpenFace's ``--fallbackLfw``.
         predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
-        mtcnn: settings of that detector, where the recipe uses it; default: its own.
     """
 
     crop: Crop
-    upsample: int = 1
+    detection: DetectionSettings | None = None
     select: str = "largest"
     on_no_face: str = "skip"
     fallback: Path | None = None
     predictor: int | None = None
-    mtcnn: MtcnnOptions | None = None
 
-    def description(self) -> AlignDescription:
-        """The settings as they stand in ``align.json``."""
-        return AlignDescription(
-            crop=self.crop.as_dict(),
-            upsample=self.upsample,
-            select=self.select,
-            on_no_face=self.on_no_face,
-            fallback=str(self.fallback) if self.fallback else None,
-            points=points_of(self.crop, self.predictor),
-            mtcnn=self._mtcnn_as_dict() if self.crop.detector == "mtcnn" else None,
-        )
-
-    def _mtcnn_as_dict(self) -> dict[str, Any]:
-        options = self.mtcnn or MtcnnOptions()
-        return {**asdict(options), "thresholds": list(options.thresholds)}
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as they stand in ``align.json``."""
+        return {
+            "crop": self.crop.as_dict(),
+            "detector": describe_detector(self.crop.detector, self.detection),
+            "select": self.select,
+            "on_no_face": self.on_no_face,
+            "fallback": str(self.fallback) if self.fallback else None,
+            "points": points_of(self.crop, self.predictor),
+        }
 
 
 _Rows = list[AlignRow]
@@ -119,7 +113,7 @@ def align(
         jobs: worker processes; default: the cores at hand.
         overwrite: start anew where ``output`` holds crops already.
         quiet: no progress bar.
-        device: where mtcnn runs; on a GPU the workers are threads that share it.
+        device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.
 
     Raises:
         UsageError: the folders cannot be used as asked.
@@ -130,7 +124,7 @@ def align(
         raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
     if settings.fallback is not None and not settings.fallback.is_dir():
         raise UsageError(f"--fallback: {settings.fallback} is not a folder")
-    device = _detector_device(settings.crop.detector, device)
+    device = _detector_device(settings, device)
     folder = open_images(input, exclude=output)
     if not folder.names and not folder.unreadable:
         raise UsageError(f"there are no images in {input}")
@@ -147,7 +141,7 @@ def _align_folder(
     quiet: bool,
     device: str,
 ) -> Report:
-    journal = AlignJournal(output, settings.description(), overwrite)
+    journal = AlignJournal(output, settings.as_dict(), overwrite)
     report = Report()
     tasks = _plan(folder, several=settings.select == "all")
     todo = [task for task in tasks if task.name not in journal]
@@ -170,14 +164,13 @@ def _align_folder(
     return report
 
 
-def _detector_device(detector: str, device: str) -> str:
+def _detector_device(settings: AlignSettings, device: str) -> str:
     """``cpu``, ``cuda`` or ``cuda:N``; what the detector needs is looked for, too."""
-    if detector != "mtcnn":
+    detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
+    if not detector_entry(settings.crop.detector).torch:
         return "cpu"
-    from facetool.detection.mtcnn_weights import mtcnn_weights_path
     from facetool.embedding.embedder import resolve_device
 
-    mtcnn_weights_path("pnet")
     return str(resolve_device(device))
 
 
@@ -240,11 +233,10 @@ def _set_up(folder: Images, output: Path, settings: AlignSettings, device: str) 
         keep_to_one_core(settings.crop)
     cropper = FaceCropper(
         settings.crop,
-        settings.upsample,
+        settings.detection,
         settings.select,
         assume_center=settings.on_no_face == "center" and settings.fallback is None,
         predictor=settings.predictor,
-        mtcnn=settings.mtcnn,
         device=device,
     )
     # The workers read by name only: the list of names would be a copy in each of them.

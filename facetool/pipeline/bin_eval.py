@@ -56,7 +56,7 @@ def bin_eval(
     for file, one in zip(files, sets, strict=True):
         vectors, good = _embed(one, embedder, batch_size, report, quiet)
         figures = evaluate_set(vectors, one.same, good)
-        published = published_figures(network.weights_name, one.name)
+        published = published_figures(network.info.weights_name, one.name)
         results.append(
             {
                 "set": one.name,
@@ -67,8 +67,8 @@ def bin_eval(
         )
         report.done("pairs", figures["pairs"]["scored"])
     result = {
-        "network": network.architecture,
-        "weights": {"name": network.weights_name, "sha256": network.weights_sha256},
+        "network": network.info.architecture,
+        "weights": {"name": network.info.weights_name, "sha256": network.info.weights_sha256},
         "protocol": "insightface",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "dtype": dtype,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,18 +15,17 @@ from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier, Source
 from facetool.classification.classifier_file import load, save
 from facetool.classification.fit import FITTERS, split_folds
-from facetool.classification.metrics import FPIRS, confusion_figure, dir_at_fpir
+from facetool.classification.metrics import FPIRS, dir_at_fpir
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.atomic import atomic_write
-from facetool.files.text import read_text, write_json
 
 CLASSIFIER_FILE = "classifier.safetensors"
 FIGURES_FILE = "classification.json"
 CONFUSION_FILE = "confusion.png"
 
 MOST_CONFUSED = 50
-"""People that a confusion picture can show."""
+"""People that a confusion plot can show."""
 
 
 @dataclass(frozen=True)
@@ -206,14 +206,18 @@ def evaluate(
     else:
         outcome = _cross_validate(known, stranger_vectors, settings or TrainSettings())
     result = outcome.as_dict()
-    result["provenance"] = people.description.provenance()
+    result["provenance"] = {k: v for k, v in people.provenance.items() if k != "missed_faces"}
     folder = output or reps
-    write_json(folder / FIGURES_FILE, result)
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic_write(folder / FIGURES_FILE, "w", encoding="utf-8") as file:
+        file.write(text)
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
     if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
+        from facetool.plots import style
+        from facetool.plots.confusion import confusion_figure
+
         figure = confusion_figure(outcome.truth, outcome.answers, list(dict.fromkeys(shown)))
-        with atomic_write(folder / CONFUSION_FILE) as file:
-            figure.savefig(file, format="png", dpi=150)
+        style.save(figure, folder / CONFUSION_FILE, dpi=150)
     return result
 
 
@@ -227,7 +231,7 @@ def _check_size(made: Classifier, people: People, reps: Path) -> None:
 
 def _read_list(path: Path, people: People) -> set[str]:
     """The names in a text file; all must be people of the folder."""
-    lines = read_text(path, errors="surrogateescape").splitlines()
+    lines = path.read_text("utf-8", errors="surrogateescape").splitlines()
     names = {line.strip().rstrip("/") for line in lines if line.strip()}
     absent = sorted(names - set(people.names))
     if absent:

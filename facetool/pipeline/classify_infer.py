@@ -18,6 +18,7 @@ from facetool.alignment.recipes import Crop, Recipe, override
 from facetool.classification.classifier import Classifier, Source
 from facetool.cropping.photos import PhotoCrops, crop_photos
 from facetool.detection.face import Box
+from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
@@ -82,12 +83,14 @@ class InferSettings:
     Attributes:
         multi: name every face, not only the largest.
         detector: instead of the one that the training's crops were made with.
+        detection: how the detector is used; default: as it is by itself.
         annotate: folder for copies of the photos with boxes and names.
         device: where the network runs.
     """
 
     multi: bool = False
     detector: str | None = None
+    detection: DetectionSettings | None = None
     annotate: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -109,9 +112,8 @@ def network_name(classifier: Classifier) -> str:
 
 def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
     source = classifier.source
-    given = Source(
-        network.architecture, network.weights_name, network.weights_sha256, flip=source.flip
-    )
+    info = network.info
+    given = Source(info.architecture, info.weights_name, info.weights_sha256, flip=source.flip)
     check_source(source, given, "the network")
 
 
@@ -145,13 +147,13 @@ def infer(
     if not crop.same_picture(network.recipe.crop):
         raise FormatError(
             f"the classifier was trained on crops made as '{crop}', which is not "
-            f"what {network.architecture} takes ('{network.recipe.crop}')"
+            f"what {network.info.architecture} takes ('{network.recipe.crop}')"
         )
     embedder = Embedder(network, settings.device, flip=classifier.source.flip)
     if embedder.size != classifier.means.shape[1]:
         raise FormatError(
             f"the classifier takes embeddings of {classifier.means.shape[1]} "
-            f"numbers; {network.architecture} makes {embedder.size}"
+            f"numbers; {network.info.architecture} makes {embedder.size}"
         )
     copies = _copy_names(photos, settings.annotate)
     report = Report()
@@ -159,7 +161,8 @@ def infer(
     cropped = crop_photos(
         photos,
         override(crop, detector=settings.detector),
-        select="all" if settings.multi else "largest",
+        "all" if settings.multi else "largest",
+        settings.detection,
     )
     with closing(cropped), progress_bar("infer", len(photos), 0, quiet) as bar:
         batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])

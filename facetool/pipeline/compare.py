@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facetool.cropping.photos import crop_photos
 from facetool.detection.face import Box
+from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError
 from facetool.jobs.report import Report
@@ -120,8 +121,8 @@ def _origin(threshold: Threshold) -> str:
 def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> Threshold | None:
     """The threshold a user gave, or else the one calibrated for the network's weights."""
     if given is not None:
-        return Threshold(given, "given by hand", normalized=network.unit_length)
-    published = CATALOGUE.get(network.weights_name)
+        return Threshold(given, "given by hand", normalized=network.info.unit_length)
+    published = CATALOGUE.get(network.info.weights_name)
     return published.threshold if published else None
 
 
@@ -132,6 +133,7 @@ def compare(
     select: str = "largest",
     detector: str | None = None,
     device: torch.device | None = None,
+    detection: DetectionSettings | None = None,
 ) -> ComparisonResult:
     """Detect, crop and embed the faces of photos and compare every two photos.
 
@@ -142,6 +144,7 @@ def compare(
         select: which faces of a photo take part: ``largest``, ``center``, ``all``, ``only``.
         detector: instead of the one of the network's recipe.
         device: where the network runs; default: the CPU.
+        detection: how the detector is used; default: as it is by itself.
 
     Raises:
         FacetoolError: fewer than two photos show a face.
@@ -152,7 +155,7 @@ def compare(
     report = Report()
     found: list[tuple[str, int, Box]] = []
     crops = []
-    for photo in crop_photos(images, crop, select):
+    for photo in crop_photos(images, crop, select, detection):
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
@@ -163,7 +166,7 @@ def compare(
     if report.counts["compared"] < 2:
         raise FacetoolError("two photos with a face are needed to compare")
     embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))
-    if network.unit_length:
+    if network.info.unit_length:
         embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from facetool.classification.projection import project
 from facetool.embedding.people import read_people
 from facetool.errors import FacetoolError
-from facetool.files.atomic import atomic_write
 
 
 def embed_plot(reps: Path, output: Path) -> int:
@@ -21,11 +20,11 @@ def embed_plot(reps: Path, output: Path) -> int:
         OutputError: the plot cannot be written.
     """
     from facetool.plots.embedding_map import embedding_map
+    from facetool.plots.style import save
 
     people = read_people(reps)
     if len(people.images) < 4:
         raise FacetoolError(f"{reps} has {len(people.images)} images; a map needs four or more")
     figure = embedding_map(project(people.prepared()), people.labels, people.names)
-    with atomic_write(output) as file:
-        figure.savefig(file, format="png", dpi=150)
+    save(figure, output, dpi=150)
     return len(people.images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +20,6 @@ from facetool.evaluation.noise_lists import NoiseList, read_noise_lists, replace
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings
 from facetool.files.megaface_features import read_features, write_feature
-from facetool.files.text import write_json
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 
@@ -109,13 +109,17 @@ def identify(
         },
         **_figures(outcome),
         "provenance": {
-            key: sources[gallery].description.as_dict().get(key)
-            for key in ("network", "weights", "flip")
+            key: sources[gallery].provenance.get(key) for key in ("network", "weights", "flip")
         },
     }
     if output is not None:
         _write(output, outcome, result)
     return result
+
+
+def result_text(result: dict[str, Any]) -> str:
+    """The result as the text of ``identify.json``."""
+    return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _figures(outcome: Identification) -> dict[str, Any]:
@@ -139,13 +143,13 @@ def _figures(outcome: Identification) -> dict[str, Any]:
 
 def _write(folder: Path, outcome: Identification, result: dict[str, Any]) -> None:
     from facetool.plots.identification import identification_figure
-    from facetool.plots.roc import save
+    from facetool.plots.style import save
 
     figure = identification_figure(outcome)
     for kind in ("png", "pdf"):
-        with atomic_write(folder / f"identify.{kind}") as file:
-            save(figure, file, kind)
-    write_json(folder / "identify.json", result)
+        save(figure, folder / f"identify.{kind}")
+    with atomic_write(folder / "identify.json", "w", encoding="utf-8") as file:
+        file.write(result_text(result))
 
 
 def _check_alike(sources: Sequence[tuple[Path, Embeddings]]) -> None:
@@ -156,10 +160,10 @@ def _check_alike(sources: Sequence[tuple[Path, Embeddings]]) -> None:
             raise UsageError(
                 f"{path} holds embeddings of {size} numbers, {other_path} of {other_size}"
             )
-        if reason := first.description.difference(other.description):
-            raise UsageError(
-                f"{path} and {other_path} hold embeddings of different kinds: {reason}"
-            )
+        for key in ("network", "weights", "flip"):
+            ours, theirs = first.provenance.get(key), other.provenance.get(key)
+            if ours != theirs and None not in (ours, theirs):
+                raise UsageError(f"{path} and {other_path} are not of the same {key}")
 
 
 def _people(

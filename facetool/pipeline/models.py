@@ -84,21 +84,21 @@ def info(name: str, weights: Path | None = None) -> dict[str, Any]:
     network, published = _inspect(name, weights)
     crop = network.recipe.crop
     flops = count_flops(network, (crop.height, crop.width))
-    known = ARCHITECTURES.get(network.architecture)
+    known = ARCHITECTURES.get(network.info.architecture)
     return {
-        "name": network.weights_name or name.lower(),
-        "architecture": network.architecture,
-        "variant": network.variant,
+        "name": network.info.weights_name or name.lower(),
+        "architecture": network.info.architecture,
+        "variant": network.info.variant,
         "paper": known.paper if known else "",
         "parameters": count_parameters(network),
         "parameters_folded": count_parameters(fold_batch_norm(network)),
         "multiply_adds": flops.multiply_adds,
         "flops": flops.openvino,
         "layers": _count_layers(network),
-        "embedding_size": network.embedding_size,
+        "embedding_size": network.info.embedding_size,
         "recipe": network.recipe.as_dict(),
-        "file": None if network.weights_path is None else str(network.weights_path),
-        "sha256": network.weights_sha256,
+        "file": None if network.info.weights_path is None else str(network.info.weights_path),
+        "sha256": network.info.weights_sha256,
         "weights": [_describe(entry) for entry in published],
     }
 
@@ -116,14 +116,16 @@ def _inspect(name: str, weights: Path | None) -> tuple[EmbeddingNetwork, list[Pr
         entry = None
     if entry is None or weights is not None:
         network = load_network(name, weights)
-        return network, [e for e in CATALOGUE.values() if e.name == network.weights_name]
+        return network, [e for e in CATALOGUE.values() if e.name == network.info.weights_name]
     with torch.device("meta"):
         if isinstance(entry, Architecture):
             return create(entry.name), of_architecture(entry.name)
         network = create(entry.architecture, **entry.options)
-    network.variant = str(entry.options.get("pooling", ""))
-    if entry.crop is not None:
-        network.recipe = replace(network.recipe, crop=entry.crop)
+    network.info = replace(
+        network.info,
+        variant=str(entry.options.get("pooling", "")),
+        recipe=replace(network.recipe, crop=entry.crop or network.recipe.crop),
+    )
     return network, [entry]
 
 

@@ -22,14 +22,13 @@ from facetool._version import __version__
 from facetool.alignment.recipes import Crop
 from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import FormatError, UsageError
-from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
-from facetool.plots.roc import save as save_figure
+from facetool.plots import style
 from facetool.plots.training import training_figure
 from facetool.training.checkpoint import (
     load_checkpoint,
@@ -52,7 +51,7 @@ CHECKPOINT = "checkpoint.pt"
 MODEL = "model.safetensors"
 BEST = "best.safetensors"
 LOG = "log.csv"
-PICTURE = "training.png"
+PLOT = "training.png"
 EVENTS = "events"
 
 
@@ -134,7 +133,7 @@ class _Run:
         options = {"seed": config.seed, **config.loss_options}
         with _usage_errors(config.loss, config.loss_options):
             self._loss = create_loss(
-                config.loss, self._network.embedding_size, self._data.classes, **options
+                config.loss, self._network.info.embedding_size, self._data.classes, **options
             )
         self._sampler = _create_sampler(config, self._data, place)
         self._stepper = Stepper(self._network, self._loss, config, place, settings.compiled)
@@ -155,7 +154,7 @@ class _Run:
             return report
         begun = self._step
         if place.first and not begun:
-            for name in (CHECKPOINT, MODEL, BEST, PICTURE):  # of a run that is overwritten
+            for name in (CHECKPOINT, MODEL, BEST, PLOT):  # of a run that is overwritten
                 (self._output / name).unlink(missing_ok=True)
         with ExitStack() as stack:
             log = stack.enter_context(self._open_log()) if place.first else None
@@ -339,10 +338,9 @@ class _Run:
             save_checkpoint(self._checkpoint, state)
 
     def _finish(self, rows: Sequence[LogRow]) -> None:
-        """Write the result and the picture."""
-        with atomic_write(self._output / PICTURE) as file:
-            title = f"{self._network.architecture}, {self._config.loss}"
-            save_figure(training_figure(rows, title), file, "png")
+        """Write the result and the plot."""
+        title = f"{self._network.info.architecture}, {self._config.loss}"
+        style.save(training_figure(rows, title), self._output / PLOT)
         self._save(MODEL, rows[-1].verification)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.plots.style import plain
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -37,7 +39,7 @@ def embedding_map(
     axes.scatter(points[:, 0], points[:, 1], s=14, c=colours, linewidths=0)
     if len(names) <= _LEGEND:
         for number, name in enumerate(names):
-            label = name.replace("_", " ").replace("$", r"\$")
+            label = plain(name.replace("_", " "))
             axes.scatter([], [], s=14, color=colormaps["tab20"](number), label=label)
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     axes.set(xticks=[], yticks=[])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facetool.evaluation.identification import Identification
-from facetool.plots.roc import MAIN, PAPER
+from facetool.plots.style import MAIN, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Measurements as pictures."""
+"""Measurements of networks and pipelines as bars and lines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facetool.errors import UsageError
-from facetool.files.atomic import atomic_write
-from facetool.plots.roc import MAIN, PAPER, save
+from facetool.plots.style import PALETTE, PAPER, plain
 from facetool.profiling.folder import STAGES
 from facetool.profiling.network import NetworkProfiles
 from facetool.profiling.pipeline import PipelineProfile
@@ -20,28 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_KINDS = {".png": "png", ".pdf": "pdf"}
-
-# Okabe and Ito's palette, told apart by colour-blind readers.
-_COLOURS = (MAIN, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _PUBLISHED = "#FEFEFE"
-_STAGE_COLOURS = dict(zip(STAGES, ("#E69F00", MAIN, "#009E73", "#D55E00"), strict=True))
-
-
-def check_picture(path: Path) -> None:
-    """Refuse a picture's name before anything takes its time.
-
-    Raises:
-        UsageError: it is neither PNG nor PDF.
-    """
-    if path.suffix.lower() not in _KINDS:
-        raise UsageError(f"--plot {path}: the name must end in .png or .pdf")
-
-
-def write_picture(figure: Figure, path: Path) -> None:
-    """Write a figure as its file's name says."""
-    with atomic_write(path) as file:
-        save(figure, file, _KINDS[path.suffix.lower()])
+_STAGE_COLOURS = dict(zip(STAGES, (PALETTE[k] for k in (4, 0, 2, 1)), strict=True))
 
 
 def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure:
@@ -89,7 +67,7 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
                 marker="o",
                 markersize=3,
                 color=colour,
-                label=_plain(label),
+                label=plain(label),
             )
         rates.set(xscale="log", yscale="log", xlabel="Images per pass", ylabel="Images per second")
         for axis, places in (
@@ -106,7 +84,7 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
 
 def _style(number: int, first: str, later: str) -> tuple[str, str]:
     """A colour, and how to tell it from the same colour when they begin anew."""
-    return _COLOURS[number % len(_COLOURS)], first if number < len(_COLOURS) else later
+    return PALETTE[number % len(PALETTE)], first if number < len(PALETTE) else later
 
 
 def _bars(axes: Axes, bars: Sequence[tuple[str, float, float | None, str, str]]) -> None:
@@ -131,7 +109,7 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, float, float | None, str, str]])
             va="center",
             fontsize=7,
         )
-    axes.set_yticks(places, [_plain(label) for label, *_ in bars])
+    axes.set_yticks(places, [plain(label) for label, *_ in bars])
     axes.set(xlabel="Milliseconds per image, one image per pass")
     axes.margins(x=0.15)
     axes.set_xlim(left=0)
@@ -179,7 +157,7 @@ def pipeline_figure(profile: PipelineProfile) -> Figure:
                 va="center",
                 fontsize=7,
             )
-        axes.set_yticks(places, [_plain(label) for label, _ in rows])
+        axes.set_yticks(places, [plain(label) for label, _ in rows])
         axes.set(xlabel="Milliseconds per photo")
         axes.margins(x=0.1)
         axes.invert_yaxis()
@@ -192,7 +170,3 @@ def pipeline_figure(profile: PipelineProfile) -> Figure:
 def _short(name: str) -> str:
     """A weights file without its folders."""
     return Path(name).name
-
-
-def _plain(text: str) -> str:
-    return text.replace("$", r"\$")  # a dollar sign would begin a formula

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetool.evaluation.roc import Curve
+from facetool.plots.style import MAIN, PALETTE, PAPER, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart by colour-blind readers; the line styles by a printer.
-_OVERLAYS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Told apart by a printer, too.
 _DASHES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (1, 1)))
-MAIN = "#0072B2"
 
 _LOWEST_FPR = 1e-3
-PAPER: Any = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.linewidth": 0.6,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "lines.linewidth": 1.2,
-    "grid.linewidth": 0.4,
-    "grid.color": "#DDDDDD",
-    "pdf.fonttype": 42,  # TrueType, which journals ask for
-    "savefig.dpi": 300,
-}
 
 
 def roc_figure(
@@ -56,7 +42,7 @@ def roc_figure(
         name = f"its {len(folds)} folds" if number == 0 else "_"
         lines.append((fold, {"label": name, "color": "#BBBBBB", "linewidth": 0.5, "zorder": 1}))
     for number, (name, curve) in enumerate(overlays):
-        colour, dashes = _OVERLAYS[number % len(_OVERLAYS)], _DASHES[number % len(_DASHES)]
+        colour, dashes = PALETTE[1:][number % len(_DASHES)], _DASHES[number % len(_DASHES)]
         lines.append((curve, _labelled(name, curve, color=colour, linestyle=dashes, zorder=2)))
 
     legend_rows = (len(overlays) + 2 + 2) // 3
@@ -75,18 +61,8 @@ def roc_figure(
     return figure
 
 
-def save(figure: Figure, file: IO[bytes], kind: str) -> None:
-    """Write a figure as ``png`` or ``pdf``; equal figures make equal files."""
-    from matplotlib import rc_context
-
-    with rc_context(PAPER):
-        metadata = {"CreationDate": None} if kind == "pdf" else None
-        figure.savefig(file, format=kind, metadata=metadata)
-
-
 def _labelled(name: str, curve: Curve, **style: Any) -> dict[str, Any]:
-    # A dollar sign would begin a formula.
-    return {"label": f"{name} [AUC {curve.auc:.3f}]".replace("$", r"\$"), **style}
+    return {"label": plain(f"{name} [AUC {curve.auc:.3f}]"), **style}
 
 
 def _draw(

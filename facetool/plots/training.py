@@ -1,4 +1,4 @@
-"""A run as a picture: loss, learning rate, verification accuracy."""
+"""A training run as a plot: loss, learning rate, verification accuracy."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from facetool.plots.style import PALETTE, plain
 from facetool.training.log import LogRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# Okabe and Ito's palette, told apart by colour-blind readers.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def training_figure(rows: Sequence[LogRow], title: str) -> Figure:
@@ -20,10 +18,10 @@ def training_figure(rows: Sequence[LogRow], title: str) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 7), layout="constrained")
-    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    figure.suptitle(plain(title), fontsize=10)
     loss, rate, accuracy = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 3))
     steps = [row.step for row in rows]
-    loss.plot(steps, [row.loss for row in rows], color=_COLOURS[0], linewidth=1)
+    loss.plot(steps, [row.loss for row in rows], color=PALETTE[0], linewidth=1)
     loss.set_ylabel("loss")
     rate.plot(steps, [row.learning_rate for row in rows], color="#777777", linewidth=1)
     rate.set_ylabel("learning rate")
@@ -37,7 +35,7 @@ def training_figure(rows: Sequence[LogRow], title: str) -> Figure:
             [row.step for row in evaluated],
             [row.verification.get(name, math.nan) for row in evaluated],
             marker=".",
-            color=_COLOURS[number % len(_COLOURS)],
+            color=PALETTE[number % len(PALETTE)],
             label=f"verification, {name}",
         )
     accuracy.axhline(0.5, color="#CCCCCC", linewidth=0.8, linestyle="--", zorder=0)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from facetool.alignment.recipes import Crop
 from facetool.cropping.face_cropper import ODD_PHOTO_ERRORS, FaceCropper, keep_to_one_core
+from facetool.detection.options import DetectionSettings
 from facetool.errors import ImageError
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
@@ -59,11 +60,11 @@ class _Worker(NamedTuple):
 _worker: _Worker
 
 
-def set_up(images: Images, crop: Crop, upsample: int) -> None:
+def set_up(images: Images, crop: Crop, detection: DetectionSettings | None) -> None:
     """Load detector and landmark predictor, once per worker."""
     global _worker
     keep_to_one_core(crop)
-    _worker = _Worker(images, FaceCropper(crop, upsample))
+    _worker = _Worker(images, FaceCropper(crop, detection))
 
 
 def crop_chunk(names: Sequence[str]) -> list[Cropped]:

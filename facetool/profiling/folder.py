@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from facetool.alignment.recipes import Crop
+from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
@@ -103,7 +104,7 @@ def profile_folder(
     name: str,
     images: Images,
     crop: Crop,
-    upsample: int,
+    detection: DetectionSettings | None,
     embedder: Embedder,
     batch_size: int,
     jobs: int | None,
@@ -119,7 +120,7 @@ def profile_folder(
         name: for the result.
         images: at least one.
         crop: recipe, its detector included.
-        upsample: how often a dlib detector doubles the photo first.
+        detection: how that detector is used; default: as it is by itself.
         embedder: the network.
         batch_size: crops per pass.
         jobs: worker processes; default: the cores at hand.
@@ -133,7 +134,7 @@ def profile_folder(
     faces = worker_memory = 0
 
     begin = perf_counter()
-    arguments = (images.without_names(), crop, upsample)
+    arguments = (images.without_names(), crop, detection)
     with (
         OrderedPool(crop_chunk, worker_died, set_up, arguments, jobs) as pool,
         progress_bar(Path(name).name, len(names), 0, quiet) as bar,

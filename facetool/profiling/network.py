@@ -235,7 +235,7 @@ def _profile(
     crop = network.recipe.crop
     size = (crop.height, crop.width)
     flops = count_flops(network, size)
-    file = network.weights_path
+    file = network.info.weights_path
     runs = []
     for device, dtype in product(settings.devices, settings.dtypes):
         try:
@@ -245,8 +245,8 @@ def _profile(
             report.failed(f"{model} in {dtype} on {device}", f"cannot be run: {reason}")
     return NetworkProfile(
         model,
-        network.architecture,
-        network.weights_name or RANDOM,
+        network.info.architecture,
+        network.info.weights_name or RANDOM,
         size,
         count_parameters(network),
         flops.multiply_adds,

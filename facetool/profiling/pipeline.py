@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from facetool.alignment.recipes import Crop
+from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import NO_FACE, FaceCropper
+from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.inputs import open_images
@@ -37,8 +39,8 @@ class PipelineSettings:
 
     Attributes:
         crop: the recipe, its detector included.
-        upsample: how often a dlib detector doubles the photo first.
-        device: where the network runs, and for photos one by one mtcnn.
+        detection: how that detector is used; default: as it is by itself.
+        device: where the network runs, and for photos one by one a detector on PyTorch.
         dtype: its arithmetic.
         iterations: how often each photo is measured.
         batch_size: crops per pass through the network, in folders.
@@ -46,7 +48,7 @@ class PipelineSettings:
     """
 
     crop: Crop
-    upsample: int = 1
+    detection: DetectionSettings | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: str = "float32"
     iterations: int = 100
@@ -104,7 +106,7 @@ class PipelineProfile:
             "machine": self.machine.as_dict(),
             "network": self.network,
             "crop": settings.crop.as_dict(),
-            "upsample": settings.upsample,
+            "detector": describe_detector(settings.crop.detector, settings.detection),
             "device": str(settings.device),
             "dtype": settings.dtype,
             "iterations": settings.iterations,
@@ -148,7 +150,7 @@ def profile_pipeline(
             str(path),
             images,
             settings.crop,
-            settings.upsample,
+            settings.detection,
             embedder,
             settings.batch_size,
             settings.jobs,
@@ -165,7 +167,7 @@ def profile_pipeline(
     return PipelineProfile(
         machine,
         settings,
-        network.weights_name or f"{network.architecture} (random weights)",
+        network.info.weights_name or f"{network.info.architecture} (random weights)",
         of_photos,
         of_folders,
         peak_host_memory(),
@@ -185,7 +187,7 @@ def _profile_photos(
     report: Report,
     quiet: bool,
 ) -> tuple[PhotoProfile, ...]:
-    cropper = FaceCropper(settings.crop, settings.upsample, device=str(settings.device))
+    cropper = FaceCropper(settings.crop, settings.detection, device=str(settings.device))
     profiles = []
     with progress_bar("photos", len(paths) * settings.iterations, 0, quiet, unit="pass") as bar:
         for path in paths:

@@ -13,7 +13,6 @@ from typing import IO, Any
 
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write, output_errors
-from facetool.files.text import read_text
 
 COLUMNS = (
     "step",
@@ -134,7 +133,7 @@ def read_log(path: Path) -> list[LogRow]:
     """
     if not path.is_file():
         return []
-    text = read_text(path)
+    text = path.read_text(encoding="utf-8")
     reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     try:
         return [_row(line) for line in reader]

@@ -12,7 +12,7 @@ import torch
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import FormatError, UsageError, WeightsError
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import at_hand, digest, find
@@ -69,7 +69,7 @@ def load_network(
     else:
         pretrained, path = at_hand(entry)
         network = read_network(path, pretrained)
-        network.weights_name = pretrained.name
+        network.info = replace(network.info, weights_name=pretrained.name)
     try:
         return network.to(device)
     except (RuntimeError, AssertionError) as error:
@@ -101,24 +101,29 @@ def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> 
         room = "facetool.weights" if reader == "safetensors" else "facetool.weights.readers"
         load: Callable[[Path], EmbeddingNetwork] = import_module(f"{room}.{reader}").load
         network = load(path)
-        network.weights_sha256 = digest(path)
+        sha256 = digest(path)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    _align(network)
-    network.weights_path = path
-    network.weights_name = path.name
+    _align_memory(network)
+    published = _published(path, sha256)
+    name = path.name if published is None else published.name
+    info = replace(network.info, weights_path=path, weights_name=name, weights_sha256=sha256)
     own = reader == "safetensors"  # such a file says all of what follows itself
-    if not own and network.architecture == "custom" and (found := identify(network)):
-        network.architecture, network.variant = found
-        _set_crop(network, ARCHITECTURES[network.architecture])
+    if not own and info.architecture == CUSTOM and (found := identify(network)):
+        architecture, variant = found
+        known = ARCHITECTURES[architecture]
+        info = replace(
+            _with_crop(info, known.recipe.crop),
+            architecture=architecture,
+            variant=variant,
+            unit_length=info.unit_length and known.unit_length,
+        )
     if entry is not None:
-        _check_architecture(network, entry, path)
-    published = _published(path, network.weights_sha256)
-    if published is not None:
-        network.weights_name = published.name
-    for known in (published, entry):
-        if not own and isinstance(known, Pretrained):
-            _set_crop(network, known)
+        _check_architecture(info.architecture, entry, path)
+    for weights in (published, entry):
+        if not own and isinstance(weights, Pretrained):
+            info = _with_crop(info, weights.crop)
+    network.info = info
     return network
 
 
@@ -135,7 +140,7 @@ def _resolve(source: str | Path) -> Pretrained | Architecture | Path:
         raise
 
 
-def _align(network: EmbeddingNetwork) -> None:
+def _align_memory(network: EmbeddingNetwork) -> None:
     """Let every tensor start where PyTorch's own do.
 
     Matrix products round differently elsewhere, and a converted file must give the same bits.
@@ -145,12 +150,10 @@ def _align(network: EmbeddingNetwork) -> None:
             tensor.data = tensor.detach().clone()
 
 
-def _check_architecture(
-    network: EmbeddingNetwork, entry: Pretrained | Architecture, path: Path
-) -> None:
+def _check_architecture(found: str, entry: Pretrained | Architecture, path: Path) -> None:
     wanted = entry.architecture if isinstance(entry, Pretrained) else entry.name
-    if network.architecture != wanted and wanted not in _twins(network.architecture):
-        raise WeightsError(f"{path} holds {network.architecture}, not {wanted}")
+    if found != wanted and wanted not in _twins(found):
+        raise WeightsError(f"{path} holds {found}, not {wanted}")
 
 
 def _twins(name: str) -> list[str]:
@@ -165,14 +168,14 @@ def _twins(name: str) -> list[str]:
     ]
 
 
-def _set_crop(network: EmbeddingNetwork, entry: Pretrained | Architecture) -> None:
-    """Take the crop that is known of an architecture or of its weights.
+def _with_crop(info: NetworkInfo, crop: Crop | None) -> NetworkInfo:
+    """With the crop that is known of an architecture or of its weights, if one is.
 
     The input scaling stays as the reader found it: it depends on what the file does inside.
     """
-    crop: Crop | None = entry.recipe.crop if isinstance(entry, Architecture) else entry.crop
-    if crop is not None:
-        network.recipe = replace(network.recipe, crop=crop)
+    if crop is None or info.recipe is None:
+        return info
+    return replace(info, recipe=replace(info.recipe, crop=crop))
 
 
 def _published(path: Path, sha256: str) -> Pretrained | None:

@@ -38,7 +38,7 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
     """Write an ONNX file, whole or not at all.
 
     The input ``data`` is float32 (batch, 3, H, W) made as the recipe says, the output
-    ``embedding`` (batch, D). The recipe stands in the metadata under ``facetool``.
+    ``embedding`` (batch, D). The description stands in the metadata under ``facetool``.
 
     Args:
         network: stays as it is.
@@ -53,7 +53,7 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
     running = fold_batch_norm(network) if fold else network
     if running.training:
         running = deepcopy(running).eval()
-    graph = _record(running, (crop.height, crop.width), network.embedding_size)
+    graph = _record(running, (crop.height, crop.width), network.info.embedding_size)
     model = helper.make_model(
         graph,
         producer_name="facetool",
@@ -62,11 +62,10 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
         ir_version=_IR_VERSION,
     )
     description = {
-        "architecture": network.architecture,
-        "variant": network.variant,
-        "weights": network.weights_name,
-        "recipe": network.recipe.as_dict(),
+        **network.info.as_dict(),
+        "weights": network.info.weights_name,
     }
+    del description["options"]  # the graph says how the network is built
     helper.set_model_props(model, {"facetool": json.dumps(description)})
     with atomic_write(path) as file:
         file.write(model.SerializeToString())
@@ -85,7 +84,7 @@ def _record(
     recorder.emit("Identity", [recorder.name(y)], result=OUTPUT)
     return helper.make_graph(
         recorder.nodes,
-        network.architecture,
+        network.info.architecture,
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, *size])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", embedding_size])],
         recorder.initialisers,

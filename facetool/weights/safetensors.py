@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from stat import S_IMODE
@@ -24,10 +25,9 @@ from torch import Tensor
 from facetool.alignment.recipes import Recipe
 from facetool.errors import FacetoolError, FormatError, OutputError
 from facetool.files.atomic import atomic_write
-from facetool.files.text import parse_json
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import CUSTOM, EmbeddingNetwork
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
-from facetool.networks.registry import ARCHITECTURES, architecture, create
+from facetool.networks.registry import ARCHITECTURES, architecture, create, stated_unit_length
 from facetool.weights.download import digest
 from facetool.weights.readers.recognize import POOLINGS
 
@@ -57,16 +57,10 @@ def save(
     Raises:
         OutputError: the file cannot be written.
     """
-    header: dict[str, Any] = {
-        "format": VERSION,
-        "architecture": network.architecture,
-        "variant": network.variant,
-        "options": network.options,
-        "recipe": network.recipe.as_dict(),
-        "embedding_size": network.embedding_size,
-    }
+    info = network.info
+    header: dict[str, Any] = {"format": VERSION, **info.as_dict()}
     if source is not None:
-        checksum = network.weights_sha256 if network.weights_path == source else digest(source)
+        checksum = info.weights_sha256 if info.weights_path == source else digest(source)
         header["source"] = {"file": source.name, "sha256": checksum}
     if training is not None:
         header["training"] = dict(training)
@@ -100,11 +94,17 @@ def load(path: Path) -> EmbeddingNetwork:
         raise FormatError(f"{path}: {error}") from error
     try:
         network = _build(header, tensors)
-        network.recipe = Recipe.from_dict(header["recipe"])
-        _check_output(network.eval(), header["embedding_size"])
+        network.info = replace(
+            network.info,
+            architecture=header["architecture"],
+            variant=header["variant"],
+            recipe=Recipe.from_dict(header["recipe"]),
+            embedding_size=header["embedding_size"],
+            unit_length=stated_unit_length(header),
+        )
+        _check_output(network.eval())
     except FacetoolError as error:
         raise FormatError(f"{path}: {error}") from error
-    network.variant = header["variant"]
     return network
 
 
@@ -114,7 +114,10 @@ def _read_header(text: str | None) -> dict[str, Any]:
         raise FormatError("safetensors without facetool's description, so the network is unknown")
     if len(text) > _LONGEST_HEADER:
         raise FormatError("the description is too long to be true")
-    header = parse_json(text, "the description")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"the description is not JSON: {error}") from error
     kinds = {
         "format": int,
         "architecture": str,
@@ -123,6 +126,8 @@ def _read_header(text: str | None) -> dict[str, Any]:
         "recipe": dict,
         "embedding_size": int,
     }
+    if not isinstance(header, dict):
+        raise FormatError("the description is not a JSON object")
     if header.get("format") != VERSION:
         raise FormatError(f"written by a newer facetool (format {header.get('format')!r})")
     for name, kind in kinds.items():
@@ -149,15 +154,12 @@ def _build(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> EmbeddingNe
         FacetoolError: it cannot be built, or the tensors are not its own.
     """
     options = header["options"]
-    network: EmbeddingNetwork
     if "nodes" in options:
-        if header["architecture"] not in (*ARCHITECTURES, EmbeddingNetwork.architecture):
+        if header["architecture"] not in (*ARCHITECTURES, CUSTOM):
             raise FormatError("the description names an unknown architecture")
         prefix = "layers."
         named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-        network = build_graph(_read_nodes(options["nodes"]), named)
-        network.architecture = header["architecture"]
-        return network
+        return build_graph(_read_nodes(options["nodes"]), named)
     entry = architecture(header["architecture"])
     _check_options(entry.factory, options, len(tensors))
     try:
@@ -242,7 +244,7 @@ def _arguments(op: str) -> set[str] | None:
     return {p.name for p in parameters} - {"device", "dtype"}
 
 
-def _check_output(network: EmbeddingNetwork, embedding_size: int) -> None:
+def _check_output(network: EmbeddingNetwork) -> None:
     """Run the network on no faces, which takes no memory: only one that runs is let in."""
     crop = network.recipe.crop
     try:
@@ -250,8 +252,6 @@ def _check_output(network: EmbeddingNetwork, embedding_size: int) -> None:
             shape = tuple(network(torch.empty(0, 3, crop.height, crop.width)).shape)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
         raise FormatError(f"the network does not run on {crop}: {' '.join(str(e).split())}") from e
-    if shape != (0, embedding_size):
-        raise FormatError(
-            f"embeddings of shape {shape} where {embedding_size} numbers are announced"
-        )
-    network.embedding_size = embedding_size
+    announced = network.info.embedding_size
+    if shape != (0, announced):
+        raise FormatError(f"embeddings of shape {shape} where {announced} numbers are announced")

@@ -72,7 +72,7 @@ def test_a_mirrored_face_is_turned_not_mirrored(rng: np.random.Generator) -> Non
 @pytest.mark.parametrize(("width", "height"), [(112, 112), (96, 112)])
 def test_crops_are_opencvs(width: int, height: int, rng: np.random.Generator) -> None:
     noise = rng.integers(0, 256, (250, 250, 3), dtype=np.uint8)
-    image = cv2.GaussianBlur(noise, (0, 0), 2)
+    image = cv2.GaussianBlur(noise, (0, 0), 2).astype(np.uint8)
     unequal = 0
     for _ in range(200):
         points = random_points(rng)

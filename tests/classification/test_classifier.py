@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from facetool.classification.algorithms import Linear
 from facetool.classification.classifier import UNKNOWN, Source, train
 from facetool.classification.fit import FITTERS
 from facetool.errors import UsageError
@@ -31,6 +32,7 @@ def test_known_people_are_found_and_strangers_are_not(kind, draw):
 def test_lda(draw):
     vectors, labels = draw(12, 8)
     made = train(vectors, labels, NAMES, Source(), lda_dim=6)
+    assert isinstance(made.model, Linear)
     assert made.model.weights.shape == (12, 6)
     assert (made.answer(vectors).best == labels).all()
     assert made.cross_validation.accuracy > 0.95

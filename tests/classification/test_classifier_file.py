@@ -18,13 +18,15 @@ SOURCE = Source("dlib-resnet", "dlib-resnet.v1", "ab" * 32, {"mean": 0}, "none",
 
 @pytest.fixture
 def made(draw):
-    return train(*draw(6, 5), list("ABCDEF"), SOURCE)
+    vectors, labels = draw(6, 5)
+    return train(vectors, labels, list("ABCDEF"), SOURCE)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FITTERS if "grid" not in kind])
 @pytest.mark.parametrize("lda_dim", [None, 4])
 def test_what_is_loaded_answers_as_what_was_saved(kind, lda_dim, draw, tmp_path):
-    made = train(*draw(6, 5), list("ABCDEÄ"), SOURCE, kind, lda_dim)
+    vectors, labels = draw(6, 5)
+    made = train(vectors, labels, list("ABCDEÄ"), SOURCE, kind, lda_dim)
     save(made, tmp_path / "c")
     loaded = load(tmp_path / "c")
     test = draw(6, 20, seed=3, scatter=2)[0]

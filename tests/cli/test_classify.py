@@ -44,6 +44,7 @@ def test_evaluate_used_wrongly(
     assert result.returncode == 2 and message in result.stderr
 
 
+@pytest.mark.slow
 def test_infer_needs_the_network_it_was_trained_on(run: Run, eight_people: Path) -> None:
     run("classify", "train", eight_people)
     command = [sys.executable, "-m", "facetool", "classify", "infer"]

@@ -74,6 +74,7 @@ def test_a_name_that_comes_near_is_suggested(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_align_represent_compare(photos: Path, tmp_path: Path) -> None:
     done = facetool("align", photos, tmp_path / "crops", "--on-no-face", "center")
     assert (done.returncode, done.stdout) == (0, "")

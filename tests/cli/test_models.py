@@ -39,6 +39,17 @@ def test_list_json_is_all_there_is_on_stdout() -> None:
     assert "lresnet100e-ir.onnx-zoo" in run("list").stdout
 
 
+def test_list_of_detectors() -> None:
+    rows = {row["name"]: row for row in json.loads(run("list", "--detectors", "--json").stdout)}
+    assert rows["hog"]["options"] == {"upsample": 1}
+    assert rows["mtcnn"]["points"] == 5
+    assert all(row["score"] and row["licence"] and row["source"] for row in rows.values())
+    (file,) = rows["cnn"]["weights"]
+    assert Path(file["path"]).is_file()
+    text = run("list", "--detectors").stdout
+    assert all(name in text for name in rows)
+
+
 def test_info() -> None:
     assert json.loads(run("info", "NN4.small2", "--json").stdout)["parameters"] == 3_733_968
     assert "3,733,968" in run("info", "nn4.small2").stdout

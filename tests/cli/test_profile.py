@@ -21,9 +21,7 @@ def run(*arguments: str | Path) -> Result:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything else; the pipeline's tests draw."""
-    monkeypatch.setattr(
-        "facetool.plots.profile.save", lambda figure, file, kind: file.write(b"picture")
-    )
+    monkeypatch.setattr("facetool.plots.style.save", lambda figure, path: path.write_bytes(b"plot"))
     monkeypatch.setattr("facetool.profiling.network._SECONDS_PER_BATCH_SIZE", 0.01)
 
 
@@ -32,7 +30,7 @@ def test_network(tmp_path: Path) -> None:
     assert result.exception is None and result.return_value == 0
     assert result.stdout.splitlines()[1].split()[:3] == ["dlib-resnet", "dlib-resnet.v1", "150x150"]
     assert f"picture: {tmp_path / 'a.png'}" in result.stderr
-    assert (tmp_path / "a.png").read_bytes() == b"picture"
+    assert (tmp_path / "a.png").read_bytes() == b"plot"
 
 
 def test_network_json_is_all_there_is_on_stdout() -> None:

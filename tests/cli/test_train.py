@@ -70,6 +70,7 @@ def stop_after_some_steps(process, output, number, least):
     return process.communicate(timeout=60)[1]
 
 
+@pytest.mark.slow
 def test_a_signal_leaves_a_checkpoint_and_the_same_command_goes_on(tmp_path, crops):
     output = tmp_path / "run"
     command = [crops, output, *TINY, "--loss", "arcface", "--log-every", 1]

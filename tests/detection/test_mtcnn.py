@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from facetool.cropping.detectors import create_detector, detector_weights
 from facetool.detection import mtcnn
 from facetool.detection.face import Box, Face
 from facetool.detection.mtcnn import MtcnnDetector
-from facetool.detection.mtcnn_weights import mtcnn_weights_path, read_weights
+from facetool.detection.mtcnn_weights import read_weights
+from facetool.detection.options import DetectionSettings, MtcnnOptions
 from facetool.images.read import RGBImage, read_image
 from facetool.sample.album import draw_image
 
@@ -22,7 +24,14 @@ GOLDEN = Path(__file__).parent / "mtcnn_faces.json"
 
 @pytest.fixture(scope="module")
 def detector() -> MtcnnDetector:
-    return MtcnnDetector()
+    return mtcnn_with()
+
+
+def mtcnn_with(device: str = "cpu", **options: object) -> MtcnnDetector:
+    settings = DetectionSettings(options=MtcnnOptions(**options))  # type: ignore[arg-type]
+    made = create_detector("mtcnn", settings, device=device)
+    assert isinstance(made, MtcnnDetector)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,10 @@ def drawn() -> list[RGBImage]:
 
 def as_array(faces: list[Face]) -> NDArray[np.float64]:
     """(N, 15): box, score and points."""
-    rows = [[*face.box, face.score, *np.ravel(face.landmarks)] for face in faces]
+    rows = [
+        [*face.box, face.score, *np.ravel(face.landmarks)]  # type: ignore[arg-type]
+        for face in faces
+    ]
     return np.array(rows, dtype=np.float64).reshape(-1, 15)
 
 
@@ -42,6 +54,7 @@ def assert_same(found: list[Face], expected: list[Face], tolerance: float) -> No
     np.testing.assert_allclose(as_array(found), as_array(expected), atol=tolerance)
 
 
+@pytest.mark.slow
 def test_faces_are_the_packages_own(shared: Path, detector: MtcnnDetector) -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))["faces"]
     photos = [read_image(shared / name) for name in golden]
@@ -76,20 +89,20 @@ def test_faces_are_those_of_a_plain_cascade(detector: MtcnnDetector, drawn: list
 @pytest.mark.parametrize("options", [{"min_face_size": 60}, {"scale_factor": 0.5}])
 def test_options_of_the_pyramid(options: dict[str, float], drawn: list[RGBImage]) -> None:
     image = drawn[0]
-    found = MtcnnDetector(**options).detect([image])[0]  # type: ignore[arg-type]
-    assert_same(found, plain_cascade(image, **options), 0.02)
+    found = mtcnn_with(**options).detect([image])[0]  # type: ignore[arg-type]
+    assert_same(found, plain_cascade(image, **options), 0.02)  # type: ignore[arg-type]
 
 
 def test_no_face_is_smaller_or_less_sure_than_asked(drawn: list[RGBImage]) -> None:
-    picture = cv2.resize(drawn[0], (500, 500))
+    picture = cv2.resize(drawn[0], (500, 500)).astype(np.uint8)
     picture[:70, :70] = cv2.resize(drawn[1], (70, 70), interpolation=cv2.INTER_AREA)
-    small, large = sorted(MtcnnDetector().detect([picture])[0], key=lambda face: face.box.area)
+    small, large = sorted(mtcnn_with().detect([picture])[0], key=lambda face: face.box.area)
     assert large.box.area > 10 * small.box.area
-    (found,) = MtcnnDetector(min_face_size=100).detect([picture])[0]
+    (found,) = mtcnn_with(min_face_size=100).detect([picture])[0]
     assert abs(found.box.left - large.box.left) < 20
     sure = (large.score + small.score) / 2
     assert large.score != small.score
-    assert len(MtcnnDetector(thresholds=(0.6, 0.7, sure)).detect([picture])[0]) == 1
+    assert len(mtcnn_with(thresholds=(0.6, 0.7, sure)).detect([picture])[0]) == 1
 
 
 def test_points_are_ordered_as_seen(detector: MtcnnDetector, drawn: list[RGBImage]) -> None:
@@ -133,7 +146,7 @@ def test_no_images(detector: MtcnnDetector) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_finds_the_same_faces(detector: MtcnnDetector, drawn: list[RGBImage]) -> None:
     images = [*drawn, np.hstack([drawn[0], drawn[1]])]
-    on_gpu = MtcnnDetector("cuda").detect(images)
+    on_gpu = mtcnn_with("cuda").detect(images)
     for found, expected in zip(on_gpu, detector.detect(images), strict=True):
         assert_same(found, expected, 0.05)
 
@@ -146,15 +159,14 @@ def plain_cascade(
     image: RGBImage, min_face_size: int = 20, scale_factor: float = 0.709
 ) -> list[Face]:
     proposal, refine, output = (
-        [torch.tensor(array) for array in read_weights(mtcnn_weights_path(name))]
-        for name in ("pnet", "rnet", "onet")
+        [torch.tensor(array) for array in read_weights(path)] for path in detector_weights("mtcnn")
     )
     pixels = ((image - 127.5) / 128).astype(np.float32)
     rows: list[list[float]] = []
     scale = 12 / min_face_size
     while min(image.shape[:2]) * scale >= 12:
         size = (int(image.shape[1] * scale), int(image.shape[0] * scale))
-        level = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        level = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         rows += plain_suppress(plain_proposals(proposal, level, scale), 0.5)
         scale *= scale_factor
     rows = plain_suppress(rows, 0.7)
@@ -175,8 +187,8 @@ def plain_cascade(
     height, width = image.shape[:2]
     faces = []
     for left, top, right, bottom, score, *points in plain_suppress(final, 0.7, by_smaller=True):
-        box = Box(max(left, 0), max(top, 0), min(right, width - 1), min(bottom, height - 1))
-        faces.append(Face(box, score, np.array(points).reshape(2, 5).T))
+        inside = Box(max(left, 0), max(top, 0), min(right, width - 1), min(bottom, height - 1))
+        faces.append(Face(inside, score, np.array(points).reshape(2, 5).T))
     return faces
 
 

@@ -2,21 +2,27 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import joblib
 import lz4.frame
 import numpy as np
 import pytest
 
-from facetool.detection import mtcnn_networks, mtcnn_weights
 from facetool.detection.mtcnn_networks import load_networks
-from facetool.detection.mtcnn_weights import mtcnn_weights_path, read_weights
+from facetool.detection.mtcnn_weights import read_weights
 from facetool.errors import WeightsError
+from facetool.files import package_files
+from facetool.files.package_files import package_file
+
+
+def weights_path(name: str) -> Path:
+    return package_file("mtcnn", f"assets/weights/{name}.lz4")
 
 
 @pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
 def test_arrays_are_those_joblib_reads(name: str) -> None:
-    path = mtcnn_weights_path(name)
+    path = weights_path(name)
     for ours, theirs in zip(read_weights(path), joblib.load(path), strict=True):
         assert ours.dtype == theirs.dtype == np.float32
         assert np.array_equal(ours, theirs)
@@ -26,7 +32,7 @@ class Opener:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[Any, ...]:
         return open, (str(self.path), "w")
 
 
@@ -47,25 +53,23 @@ def test_other_contents_are_refused(value: object, tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    whole = lz4.frame.decompress(mtcnn_weights_path("pnet").read_bytes())
+    whole = lz4.frame.decompress(weights_path("pnet").read_bytes())
     damaged = tmp_path / "pnet.lz4"
     for length in range(0, len(whole), 977):
         damaged.write_bytes(lz4.frame.compress(whole[:length]))
         with pytest.raises(WeightsError):
             read_weights(damaged)
-    damaged.write_bytes(mtcnn_weights_path("pnet").read_bytes()[:5000])
+    damaged.write_bytes(weights_path("pnet").read_bytes()[:5000])
     with pytest.raises(WeightsError):
         read_weights(damaged)
 
 
-def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    onet = mtcnn_weights_path("onet")
-    monkeypatch.setattr(mtcnn_networks, "mtcnn_weights_path", lambda name: onet)
+def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(WeightsError, match="do not fit"):
-        load_networks()
+        load_networks([weights_path("onet")] * 3)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mtcnn_weights, "PACKAGE", "no_such_package")
-    with pytest.raises(WeightsError, match="pip install no_such_package"):
-        mtcnn_weights_path("pnet")
+    monkeypatch.setattr(package_files, "find_spec", lambda package: None)
+    with pytest.raises(WeightsError, match="pip install mtcnn"):
+        weights_path("pnet")

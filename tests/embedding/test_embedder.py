@@ -8,14 +8,13 @@ from torch import Tensor
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.embedding.embedder import Embedder, resolve_device
 from facetool.errors import UsageError
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 
 class Corner(EmbeddingNetwork):
     """Embeds an image as its top left pixel; refuses batches that are too large."""
 
-    embedding_size = 3
-    recipe = Recipe(ARCFACE_112, mean=100.0, scale=0.5)
+    info = NetworkInfo(embedding_size=3, recipe=Recipe(ARCFACE_112, mean=100.0, scale=0.5))
 
     def __init__(self, limit: int = 1000) -> None:
         super().__init__()

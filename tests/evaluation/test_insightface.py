@@ -73,7 +73,7 @@ def test_against_the_slow_derivation(synthetic) -> None:  # type: ignore[no-unty
         tars.append(np.mean(d[s] < np.interp(0.01, far, fine)))
     outcome = insightface.evaluate(synthetic.first, synthetic.second, synthetic.trials)
     np.testing.assert_allclose(outcome.accuracies, accuracies, atol=1e-12)
-    np.testing.assert_allclose([fold.threshold for fold in outcome.folds], thresholds)
+    np.testing.assert_allclose(np.array([f.threshold for f in outcome.folds]), thresholds)
     np.testing.assert_allclose(outcome.curve.tpr, np.mean(tprs, axis=0), atol=1e-12)
     assert outcome.tar_at_far[1].tar == pytest.approx(np.mean(tars), abs=1e-12)
     assert outcome.tar_at_far[1].tar_std == pytest.approx(np.std(tars), abs=1e-12)

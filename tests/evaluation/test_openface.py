@@ -66,7 +66,7 @@ def test_against_the_slow_derivation(synthetic) -> None:  # type: ignore[no-unty
         synthetic.first, synthetic.second, synthetic.trials
     )
     np.testing.assert_allclose(outcome.accuracies, accuracies, atol=1e-12)
-    np.testing.assert_allclose([fold.threshold for fold in outcome.folds], thresholds)
+    np.testing.assert_allclose(np.array([f.threshold for f in outcome.folds]), thresholds)
     np.testing.assert_allclose(outcome.curve.tpr, mean, atol=1e-12)
     assert outcome.curve.auc == pytest.approx(auc(np.linspace(0, 1, 1000), mean))
     assert 0.7 < outcome.accuracy < 0.95  # neither trivial nor hopeless

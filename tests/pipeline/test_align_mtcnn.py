@@ -12,10 +12,9 @@ from facetool.alignment.landmarks import arcface_points
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, OPENFACE_OUTER, override
 from facetool.alignment.similarity import similarity_crop
 from facetool.cli.align import command
-from facetool.detection.mtcnn_options import MtcnnOptions
+from facetool.detection.options import DetectionSettings, MtcnnOptions
 from facetool.errors import UsageError, WeightsError
-from facetool.files.align_manifest import AlignRow, read_manifest
-from facetool.files.text import read_json
+from facetool.files.align_manifest import AlignRow, read_json, read_manifest
 from facetool.images.read import read_image
 from facetool.pipeline import align as stage
 from facetool.pipeline.align import AlignSettings, align
@@ -62,7 +61,7 @@ def test_crops_come_from_the_detectors_points(photos: Path, aligned: Path) -> No
     assert np.abs(points_of(rows[6]).mean(axis=0) - 125).max() < 20
     described = read_json(aligned / "align.json")
     assert described["points"] == "mtcnn 5"
-    assert described["mtcnn"] == {
+    assert described["detector"]["options"] == {
         "thresholds": [0.6, 0.7, 0.8],
         "min_face_size": 20,
         "scale_factor": 0.709,
@@ -86,6 +85,7 @@ def test_threads_on_one_device_give_the_same(
         assert np.abs(np.subtract(*crops, dtype=float)).mean() < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "source", "count"),
     [
@@ -105,6 +105,7 @@ def test_the_manifest_says_whose_points(
     assert read_json(tmp_path / "out" / "align.json")["points"] == source
 
 
+@pytest.mark.slow
 def test_dlibs_points_lie_near_mtcnns(photos: Path, aligned: Path, tmp_path: Path) -> None:
     align(photos, tmp_path / "out", replace(ARCFACE, predictor=68), jobs=1)
     of_dlib = list(read_manifest(tmp_path / "out" / "align.csv"))[:6]
@@ -121,7 +122,8 @@ def test_a_predictor_must_have_the_points(photos: Path, tmp_path: Path) -> None:
 
 
 def test_other_settings_are_other_crops(photos: Path, aligned: Path) -> None:
-    changed = replace(ARCFACE, on_no_face="center", mtcnn=MtcnnOptions(min_face_size=40))
+    smaller = DetectionSettings(options=MtcnnOptions(min_face_size=40))
+    changed = replace(ARCFACE, on_no_face="center", detection=smaller)
     with pytest.raises(UsageError, match="other settings"):
         align(photos, aligned, changed)
 
@@ -142,11 +144,12 @@ def test_options_of_mtcnn_need_mtcnn(photos: Path, tmp_path: Path) -> None:
     assert "--min-face-size belongs to --detector mtcnn" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_options_on_the_command_line(photos: Path, tmp_path: Path) -> None:
     options = "--detector mtcnn --thresholds 0.5 0.6 0.7 --min-face-size 30 --scale-factor 0.6"
     arguments = [str(photos), str(tmp_path / "out"), *options.split(), "--device", "cpu"]
     CliRunner().invoke(command, [*arguments, "--jobs", "1"], standalone_mode=False)
-    assert read_json(tmp_path / "out" / "align.json")["mtcnn"] == {
+    assert read_json(tmp_path / "out" / "align.json")["detector"]["options"] == {
         "thresholds": [0.5, 0.6, 0.7],
         "min_face_size": 30,
         "scale_factor": 0.6,
@@ -156,6 +159,6 @@ def test_options_on_the_command_line(photos: Path, tmp_path: Path) -> None:
 def test_missing_weights_are_named_at_once(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facetool.detection.mtcnn_weights.PACKAGE", "no_such_package")
-    with pytest.raises(WeightsError, match="pip install no_such_package"):
+    monkeypatch.setattr("facetool.files.package_files.find_spec", lambda package: None)
+    with pytest.raises(WeightsError, match="pip install mtcnn"):
         align(photos, tmp_path / "out", ARCFACE)

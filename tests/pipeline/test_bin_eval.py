@@ -13,7 +13,7 @@ from facetool.errors import FormatError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
 from facetool.images.verification_set import read_bin, write_bin
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.pipeline.bin_eval import bin_eval, published_figures
 from facetool.weights.load import load_network
 
@@ -83,7 +83,7 @@ def test_all_sets_are_read_before_the_first_is_evaluated(bins: Path, tmp_path: P
     (tmp_path / "a.bin").write_bytes(b"x")
 
     class Untouchable(EmbeddingNetwork):
-        embedding_size = 4
+        info = NetworkInfo(embedding_size=4)
 
     with pytest.raises(FormatError):
         bin_eval([bins / "py3_bytes_proto4.bin", tmp_path / "a.bin"], Untouchable(), CPU)

@@ -134,6 +134,7 @@ def test_openfaces_names_are_known():
         find_kind("DBN")
 
 
+@pytest.mark.slow
 def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> None:
     """The default network and classifier, trained on five photos each, tested on the others."""
     photos = shared / "photos" / "lfw-colour"
@@ -148,11 +149,11 @@ def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> Non
                     (parts[part] / person / photo.name).symlink_to(photo)
     parts["strangers"] = tmp_path / "strangers"
     strangers = sorted((shared / "lfw-a" / "images").iterdir())[::29]
-    for person in strangers:
-        if person.name not in known:
-            (parts["strangers"] / person.name).mkdir(parents=True)
-            photo = sorted(person.iterdir())[0]
-            (parts["strangers"] / person.name / photo.name).symlink_to(photo)
+    for stranger in strangers:
+        if stranger.name not in known:
+            (parts["strangers"] / stranger.name).mkdir(parents=True)
+            photo = sorted(stranger.iterdir())[0]
+            (parts["strangers"] / stranger.name / photo.name).symlink_to(photo)
     network = load_network("dlib-resnet")
     for part, folder in parts.items():
         align(folder, tmp_path / f"{part}-crops", AlignSettings(network.recipe.crop))

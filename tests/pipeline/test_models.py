@@ -115,8 +115,8 @@ def test_convert(shared: Path, tmp_path: Path) -> None:
     target = tmp_path / "y1.safetensors"
     models.convert(shared / "golden/mxnet/y1-0000.params", target)
     network = load_network(target)
-    assert network.architecture == "mobilefacenet"
-    assert network.weights_name == "y1.safetensors"
+    assert network.info.architecture == "mobilefacenet"
+    assert network.info.weights_name == "y1.safetensors"
 
 
 def test_names_of_new_files(shared: Path, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ import torch
 from facetool.errors import OutputError, UsageError
 from facetool.files.dlib_files import dlib_model_path
 from facetool.files.embeddings_writer import EmbeddingsWriter
-from facetool.files.represent_description import RepresentDescription
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
@@ -74,7 +73,7 @@ def test_what_represent_json_says(crops: Path, reps: Path, network: EmbeddingNet
     assert described["network"] == "dlib-resnet"
     assert described["weights"] == {
         "name": "dlib-resnet.v1",
-        "sha256": network.weights_sha256,
+        "sha256": network.info.weights_sha256,
     }
     assert described["recipe"]["crop"]["width"] == 150
     assert described["counts"] == {"images": 24, "failed": 0}
@@ -118,7 +117,7 @@ def test_other_embeddings_are_not_overwritten(
     crops: Path, reps: Path, network: EmbeddingNetwork, tmp_path: Path
 ) -> None:
     shutil.copytree(reps, tmp_path / "reps")
-    with pytest.raises(UsageError, match=r"flip none there, sum now.*--overwrite"):
+    with pytest.raises(UsageError, match=r"another flip.*--overwrite"):
         represent(crops, tmp_path / "reps", network, RepresentSettings(batch_size=10, flip="sum"))
     settings = RepresentSettings(batch_size=10, flip="sum")
     represent(crops, tmp_path / "reps", network, settings, overwrite=True)
@@ -153,39 +152,59 @@ def test_the_writer_cuts_back_to_the_last_whole_batch(tmp_path: Path) -> None:
     """Bytes beyond the journal's last line are what a kill left of an unfinished batch."""
     vectors = np.arange(12, dtype=np.float32).reshape(4, 3)
     labels = [(1, f"a/{n}.png") for n in range(4)]
-    with EmbeddingsWriter(tmp_path / "whole", 3, RepresentDescription(flip="none")) as writer:
+    with EmbeddingsWriter(tmp_path / "whole", 3, {"k": 1}) as writer:
         writer.add(vectors[:2], labels[:2], [])
         writer.add(vectors[2:], labels[2:], [("a/x.png", "damaged")])
-        writer.finish(RepresentDescription(counts={"images": 4}))
-    with EmbeddingsWriter(tmp_path / "cut", 3, RepresentDescription(flip="none")) as writer:
+        writer.finish({"done": True})
+    with EmbeddingsWriter(tmp_path / "cut", 3, {"k": 1}) as writer:
         writer.add(vectors[:2], labels[:2], [])
     for name in (".reps.csv.part", ".labels.csv.part", ".reps.npy.part"):
         with (tmp_path / "cut" / name).open("ab") as file:
             file.write(b"1234567")
     with (tmp_path / "cut/.represent.journal.part").open("ab") as file:
         file.write(b'{"rows": 3, "len')
-    with EmbeddingsWriter(tmp_path / "cut", 3, RepresentDescription(flip="none")) as writer:
+    with EmbeddingsWriter(tmp_path / "cut", 3, {"k": 1}) as writer:
         assert writer.batches == 1
         writer.add(vectors[2:], labels[2:], [("a/x.png", "damaged")])
-        writer.finish(RepresentDescription(counts={"images": 4}))
+        writer.finish({"done": True})
     assert files_of(tmp_path / "cut") == files_of(tmp_path / "whole")
 
 
 def test_the_writer_starts_anew_with_other_settings(tmp_path: Path) -> None:
-    with EmbeddingsWriter(tmp_path, 3, RepresentDescription(flip="none")) as writer:
+    with EmbeddingsWriter(tmp_path, 3, {"k": 1}) as writer:
         writer.add(np.zeros((2, 3), np.float32), [(1, "a"), (1, "b")], [])
-    with EmbeddingsWriter(tmp_path, 3, RepresentDescription(flip="sum")) as writer:
+    with EmbeddingsWriter(tmp_path, 3, {"k": 2}) as writer:
         assert writer.batches == 0
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="cannot write"),
-        EmbeddingsWriter(tmp_path, 3, RepresentDescription()) as writer,
+        EmbeddingsWriter(tmp_path, 3, {}) as writer,
     ):
         writer._files["reps.csv"].close()
         writer._files["reps.csv"] = open("/dev/full", "wb", buffering=0)  # noqa: PTH123, SIM115
         writer.add(np.zeros((1, 3), np.float32), [(1, "a")], [])
+
+
+def test_a_disk_that_is_full_at_the_end_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):  # noqa: SIM117
+        with EmbeddingsWriter(tmp_path, 3, {}) as writer:
+            writer._opened.enter_context(open("/dev/full", "wb")).write(b"x")  # noqa: PTH123, SIM115
+
+
+def test_an_error_at_the_start_leaves_the_folder_free(tmp_path: Path) -> None:
+    in_the_way = tmp_path / ".reps.npy.part"
+    in_the_way.mkdir()
+    try:
+        with EmbeddingsWriter(tmp_path, 3, {}):
+            pass
+    except OutputError as error:
+        kept = error  # and with it all that its traceback holds
+    assert "Is a directory" in str(kept)
+    in_the_way.rmdir()
+    with EmbeddingsWriter(tmp_path, 3, {}) as writer:
+        assert writer.batches == 0
 
 
 def test_crops_of_another_recipe_are_refused(crops: Path, tmp_path: Path) -> None:

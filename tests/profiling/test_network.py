@@ -1,6 +1,5 @@
-"""Networks measured, as numbers, tables and pictures."""
+"""Networks measured, as numbers, tables and plots."""
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ import torch
 
 from facetool.cli.profile_tables import networks_text
 from facetool.errors import FormatError, UsageError
-from facetool.plots.profile import check_picture, network_figure
-from facetool.plots.roc import save
+from facetool.plots.profile import network_figure
+from facetool.plots.style import check_name, save
 from facetool.profiling.network import (
     NetworkProfiles,
     NetworkSettings,
@@ -82,16 +81,15 @@ def test_text(profiles: NetworkProfiles) -> None:
     assert "published" not in networks_text(profiles)
 
 
-def test_picture(profiles: NetworkProfiles) -> None:
+def test_plot(profiles: NetworkProfiles, tmp_path: Path) -> None:
     runs = sum(len(one.runs) for one in profiles.networks)
     times, rates = network_figure(profiles).axes
     assert len(times.patches) == len(rates.get_lines()) == runs
     assert (rates.get_xscale(), rates.get_yscale()) == ("log", "log")
     figure = network_figure(profiles, published=True)
     assert len(figure.axes[0].patches) == runs + 2
-    file = io.BytesIO()
-    save(figure, file, "png")
-    assert file.getvalue().startswith(b"\x89PNG")
+    save(figure, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_weights_file(shared: Path) -> None:
@@ -115,14 +113,14 @@ def test_names() -> None:
 
 def test_random_weights_are_those_of_the_published_definition() -> None:
     network = network_to_measure("nn4.small2.v1")
-    assert network.options["pooling"] == "january2016"
-    assert not network.training and not network.weights_name
+    assert network.info.options["pooling"] == "january2016"
+    assert not network.training and not network.info.weights_name
 
 
-def test_names_of_pictures() -> None:
-    check_picture(Path("a.PDF"))
+def test_names_of_plots() -> None:
+    check_name(Path("a.PDF"))
     with pytest.raises(UsageError, match=r"\.png or \.pdf"):
-        check_picture(Path("a.gif"))
+        check_name(Path("a.gif"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

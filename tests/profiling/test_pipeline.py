@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.patches import Rectangle
 
 from facetool.cli.profile_tables import pipeline_text
 from facetool.errors import FacetoolError, UsageError
@@ -94,10 +95,11 @@ def test_json(profile: PipelineProfile) -> None:
     assert len(document["failed"]) == 2
 
 
-def test_picture(profile: PipelineProfile) -> None:
+def test_plot(profile: PipelineProfile) -> None:
     (axes,) = pipeline_figure(profile).axes
     assert len(axes.patches) == len(STAGES) * 2
-    ends = [patch.get_x() + patch.get_width() for patch in axes.patches[-2:]]
+    bars = [patch for patch in axes.patches[-2:] if isinstance(patch, Rectangle)]
+    ends = [bar.get_x() + bar.get_width() for bar in bars]
     assert ends[0] == pytest.approx(profile.photos[0].total.mean)
     assert ends[1] == pytest.approx(sum(profile.folders[0].milliseconds.values()))
 

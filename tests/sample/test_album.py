@@ -80,6 +80,7 @@ def test_continues(small: Path, tmp_path: Path) -> None:
     assert contents(output) == contents(small)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_a_killed_run_is_finished_by_the_next(tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "facetool", "sample", "--people", "8", "--images", "12"]

@@ -149,7 +149,7 @@ def test_plain_sampler_shows_every_image_once():
     assert len(sampler) == len(epochs[0]) == 10
     for epoch in epochs:
         assert len(np.unique(epoch)) == 100
-    assert not np.array_equal(*epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
     left_out = [set(range(103)) - set(epoch.ravel().tolist()) for epoch in epochs]
     assert left_out[0] != left_out[1]
 

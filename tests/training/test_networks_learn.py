@@ -12,6 +12,7 @@ SCALE = {"loss_options": {"scale": 16}}
 LOSSES = [("softmax", {}), ("cosineface", SCALE), ("arcface", SCALE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss, options", LOSSES)
 def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pairs, loss, options):
     """From chance to useful on people who were not in the training set."""
@@ -34,6 +35,7 @@ def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pai
     assert rows[-1].score > 0.7  # of 160 pairs: more than three standard errors above 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss, options", LOSSES)
 def test_mobilefacenet_learns_its_people(tmp_path, draw_people, loss, options):
     crops = draw_people(tmp_path / "train", 4, 6)
@@ -52,6 +54,7 @@ def test_mobilefacenet_learns_its_people(tmp_path, draw_people, loss, options):
     assert rows[-1].accuracy > 0.6
 
 
+@pytest.mark.slow
 def test_openface_learns_from_triplets(tmp_path, draw_people):
     crops = draw_people(tmp_path / "train", 4, 6, size=96)
     config = TrainConfig(

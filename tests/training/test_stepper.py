@@ -8,7 +8,7 @@ from torch import nn
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.errors import FacetoolError, UsageError
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.training.config import TrainConfig
 from facetool.training.distributed import Place
 from facetool.training.losses import create_loss
@@ -25,8 +25,9 @@ class Plain(EmbeddingNetwork):
 
     def __init__(self):
         super().__init__()
-        self.embedding_size = 6
-        self.recipe = Recipe(ARCFACE_112, mean=127.5, scale=1 / 128)
+        self.info = NetworkInfo(
+            embedding_size=6, recipe=Recipe(ARCFACE_112, mean=127.5, scale=1 / 128)
+        )
         self.conv = nn.Conv2d(3, 6, 5, bias=True)
 
     def forward(self, x):
@@ -37,7 +38,8 @@ def _stepper(loss="arcface", network=None, seed=0, compiled=False, **options):
     torch.manual_seed(seed)
     network = network or Plain()
     config = TrainConfig("", loss, 10, start="x", **{"learning_rate": 0.1, **options})
-    return Stepper(network, create_loss(loss, network.embedding_size, 4), config, CPU, compiled)
+    made = create_loss(loss, network.info.embedding_size, 4)
+    return Stepper(network, made, config, CPU, compiled)
 
 
 def _pixels(seed=0, size=5):

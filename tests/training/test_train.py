@@ -62,6 +62,7 @@ def _interrupt_after(monkeypatch, steps, number=signal.SIGTERM):
     monkeypatch.setattr(Stepper, "step", counting)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "steps, options",
     [
@@ -94,6 +95,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, crops, monkeypatch, st
     assert rows[0] == rows[1] and len(rows[0]) == -(-steps // 4)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, crops, monkeypatch):
     config = _config(steps=12)
     settings = TrainSettings(quiet=True, jobs=1, log_every=4, checkpoint_every=5)
@@ -138,6 +140,7 @@ def test_the_result_is_a_file_that_represent_takes(tmp_path, crops):
     }
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, crops):
     train(crops, tmp_path, _config(steps=2), QUIET)
     assert train(crops, tmp_path, _config(steps=2), QUIET).counts == {"steps already there": 2}
@@ -218,11 +221,12 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_their_file_alone(tmp_pat
     train(crops, tmp_path / "second", config, QUIET)
     assert start.read_bytes() == before
     one, two = load_network(start), load_network(tmp_path / "second" / "model.safetensors")
-    assert isinstance(two, LResNet) and two.embedding_size == 16
+    assert isinstance(two, LResNet) and two.info.embedding_size == 16
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_evaluations_keep_the_best_network(tmp_path, crops, write_pairs):
     pairs = pairs_from_folder(write_pairs(tmp_path / "pairs.txt", 6, 6), crops)
     settings = TrainSettings(
@@ -244,6 +248,7 @@ def test_missing_crops_of_pairs_are_named(tmp_path, crops):
         pairs_from_folder(path, crops)
 
 
+@pytest.mark.slow
 def test_two_processes_make_one_run(tmp_path, crops):
     """torchrun with two CPU processes: one update of both shares, the same as one of them all."""
     output = tmp_path / "run"

@@ -60,6 +60,7 @@ def _write_bin(path, found):
     return path
 
 
+@pytest.mark.slow
 def test_the_same_pairs_have_the_accuracy_that_bin_eval_gives(tmp_path, network, crops, pairs):
     from_folder = pairs_from_folder(pairs, crops)
     path = _write_bin(tmp_path / "set.bin", from_folder)
@@ -85,7 +86,7 @@ def test_pairs_with_a_damaged_image_are_left_out(network, crops, pairs):
 
 
 def test_embeddings_that_are_no_numbers_are_an_error(network, crops, pairs):
-    broken = create("lresnet18e-ir", **network.options)
+    broken = create("lresnet18e-ir", **network.info.options)
     with torch.no_grad():
         broken.head.pre_fc1.weight.fill_(float("nan"))
     with pytest.raises(FacetoolError, match="not finite"):

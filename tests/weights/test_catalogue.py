@@ -55,7 +55,7 @@ def test_builds_with_its_options(entry: Pretrained) -> None:
     crop = crop_of(entry.name)
     assert crop in vars(recipes).values()
     x = torch.empty(2, 3, crop.height, crop.width, device="meta")
-    assert network.eval()(x).shape == (2, network.embedding_size)
+    assert network.eval()(x).shape == (2, network.info.embedding_size)
     assert crop == (entry.crop or network.recipe.crop)
 
 

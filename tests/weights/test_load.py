@@ -29,11 +29,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", ["dlib-resnet", "DLIB-ResNet.V1"])
 def test_default_model_needs_no_download(name: str, home: Path) -> None:
     network = facetool.load_network(name)
-    assert network.architecture == "dlib-resnet"
-    assert network.weights_name == "dlib-resnet.v1"
-    assert network.weights_path is not None
-    content = network.weights_path.read_bytes()
-    assert network.weights_sha256 == hashlib.sha256(content).hexdigest()
+    assert network.info.architecture == "dlib-resnet"
+    assert network.info.weights_name == "dlib-resnet.v1"
+    assert network.info.weights_path is not None
+    content = network.info.weights_path.read_bytes()
+    assert network.info.weights_sha256 == hashlib.sha256(content).hexdigest()
     assert not network.training
     assert network.recipe.crop == recipes.DLIB_CHIP
 
@@ -60,8 +60,8 @@ def test_published_file_in_the_store(home: Path, shared: Path) -> None:
     golden = shared / "golden/torch7/nn4.small2.old2016.t7"
     home.joinpath("nn4.small2.v1.t7").symlink_to(golden)
     network = load_network("NN4.small2")
-    assert network.weights_name == "nn4.small2.v1"
-    assert network.variant == "january2016"
+    assert network.info.weights_name == "nn4.small2.v1"
+    assert network.info.variant == "january2016"
     assert network.recipe.crop == recipes.OPENFACE_OUTER
     assert network.recipe.scale == pytest.approx(1 / 255)
 
@@ -80,9 +80,9 @@ def test_recipe_of_a_name_goes_with_its_file(
     golden = shared / "golden/torch7/nn4.small2.t7"
     overridden = load_network(inner.name, golden)
     assert overridden.recipe.crop == recipes.OPENFACE_INNER
-    assert overridden.weights_name == "nn4.small2.t7"
+    assert overridden.info.weights_name == "nn4.small2.t7"
     home.joinpath(inner.file).symlink_to(golden)
-    assert load_network(home / inner.file).weights_name == inner.name
+    assert load_network(home / inner.file).info.weights_name == inner.name
     assert load_network(golden).recipe.crop == recipes.OPENFACE_OUTER
     converted = home / "converted.safetensors"
     safetensors.save(overridden, converted, source=golden)
@@ -96,7 +96,7 @@ def test_known_by_checksum(shared: Path, monkeypatch: pytest.MonkeyPatch, tmp_pa
         sha256=hashlib.sha256(golden.read_bytes()).hexdigest(),
     )
     monkeypatch.setitem(catalogue.CATALOGUE, known.name, known)
-    assert read_network(golden).weights_name == known.name
+    assert read_network(golden).info.weights_name == known.name
 
 
 def test_weights_of_another_network(shared: Path) -> None:
@@ -108,7 +108,7 @@ def test_twin_names_take_the_same_weights(tmp_path: Path) -> None:
     network = create("lresnet49e-ir", filters=(4, 4, 4, 8, 8)).eval()
     path = tmp_path / "x.safetensors"
     safetensors.save(network, path)
-    assert load_network("lresnet50e-ir", path).architecture == "lresnet49e-ir"
+    assert load_network("lresnet50e-ir", path).info.architecture == "lresnet49e-ir"
 
 
 @pytest.mark.parametrize("source", ["nn4.smal2", "no/such/file.t7", "nothing.onnx", Path("gone")])
@@ -134,7 +134,7 @@ def test_absent_device() -> None:
 def test_content_goes_before_the_name(file: str, shared: Path, tmp_path: Path) -> None:
     source = shared / file
     if file == "dlib":
-        source = load_network("dlib-resnet").weights_path or source
+        source = load_network("dlib-resnet").info.weights_path or source
     suffix = ".onnx" if source.suffix == ".onnx" else ".weights"
     renamed = tmp_path / f"renamed{suffix}"
     shutil.copy(source, renamed)

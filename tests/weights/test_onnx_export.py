@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.errors import WeightsError
-from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import create
 from facetool.weights.load import load_network, read_network
 from facetool.weights.onnx_export import export
@@ -53,6 +54,7 @@ def shake(network: EmbeddingNetwork) -> EmbeddingNetwork:
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
         if isinstance(module, nn.PReLU):
@@ -71,7 +73,7 @@ def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
         with torch.inference_mode():
             expected = network(x.clone())
         (found,) = session.run(None, {"data": x.numpy()})
-        assert found.shape == (count, network.embedding_size)
+        assert found.shape == (count, network.info.embedding_size)
         difference = (torch.from_numpy(found) - expected).abs().max()
         assert difference <= TOLERANCE * expected.abs().max()
     model = onnx.load(path)
@@ -98,11 +100,13 @@ def test_default_network(fold: bool, tmp_path: Path) -> None:
     check(load_network("dlib-resnet"), tmp_path / "x.onnx", fold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOREIGN)
 def test_networks_from_files(name: str, shared: Path, tmp_path: Path) -> None:
     check(read_network(shared / "golden" / name), tmp_path / "x.onnx", fold=False)
 
 
+@pytest.mark.slow
 def test_plain_graph(tmp_path: Path) -> None:
     network = shake(create("nn4.small2"))
     model = check(network, tmp_path / "x.onnx", fold=True)
@@ -113,16 +117,25 @@ def test_plain_graph(tmp_path: Path) -> None:
     assert json.loads(described["facetool"])["recipe"] == network.recipe.as_dict()
 
 
+@pytest.mark.slow
 def test_exported_file_is_readable_here(tmp_path: Path) -> None:
     network = shake(create("mobilefacenet"))
     path = tmp_path / "x.onnx"
     export(network, path)
     again = read_network(path)
-    assert again.architecture == "mobilefacenet"
+    assert again.info.architecture == "mobilefacenet"
     assert again.recipe == network.recipe
     x = torch.randint(0, 256, (2, 3, 112, 112)).float()
     with torch.inference_mode():
         assert torch.allclose(again(x), network(x), rtol=0, atol=1e-6)
+
+
+def test_a_network_that_compares_other_lengths_still_does_when_read_back(tmp_path: Path) -> None:
+    network = shake(create("mobilefacenet"))
+    network.info = replace(network.info, unit_length=False)
+    path = tmp_path / "x.onnx"
+    export(network, path)
+    assert not read_network(path).info.unit_length
 
 
 def test_the_network_stays_in_training(tmp_path: Path) -> None:
@@ -134,8 +147,7 @@ def test_the_network_stays_in_training(tmp_path: Path) -> None:
 
 
 class Odd(EmbeddingNetwork):
-    embedding_size = 3
-    recipe = Recipe(ARCFACE_112)
+    info = NetworkInfo(embedding_size=3, recipe=Recipe(ARCFACE_112))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.fft.rfft(x).abs().mean((2, 3))

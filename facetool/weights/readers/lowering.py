@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import WeightsError
-from facetool.networks.graph import INPUT, GraphNetwork, Node, build_graph
+from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, Node, build_graph, build_maps
 
 Array = NDArray[Any]
 
@@ -181,10 +182,14 @@ class GraphBuilder:
             else:
                 if len(shape) != 2:
                     raise WeightsError(f"the output is a {len(shape) - 1}-dimensional map")
-                network.embedding_size = shape[1]
+                network.info = replace(network.info, embedding_size=shape[1])
                 return network, crop
         sizes = " nor ".join(f"{crop.width}x{crop.height}" for crop in crops)
         raise WeightsError(f"takes no crops of {sizes}: {reason}")
+
+    def map_network(self, outputs: Sequence[str]) -> MapNetwork:
+        """The finished network of a graph with several results."""
+        return build_maps(self.nodes, self.tensors, outputs)
 
 
 def as_tensor(array: Array) -> Tensor:

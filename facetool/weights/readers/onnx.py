@@ -8,21 +8,26 @@ mistakes are read as what was meant, and plain PyTorch exports of arcface_torch'
 - a fully connected layer (``Gemm``) flattens its input, whether or not ``Flatten`` stands before
   it and whatever axis that names;
 - a batch fixed at 1 becomes any batch.
+
+Face detectors are graphs with several outputs (:func:`load_maps`): a map's last steps, which turn
+it into a list of places, keep the photos of a batch apart, whatever order the file gives the axes.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
 from facetool.errors import FormatError, WeightsError
-from facetool.files.text import parse_json
-from facetool.networks.graph import INPUT, GraphNetwork
+from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork
+from facetool.networks.registry import stated_unit_length
 from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
 from facetool.weights.readers.onnx_file import Tensor, read_onnx, small_array
 
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 EMBEDDING = "fc1"
 FLOAT_FILE = "arcfaceresnet100-8.onnx"
 METADATA_KEY = "facetool"
-"""Key of a model's metadata under which :mod:`facetool.weights.onnx_export` puts the recipe."""
+"""Key in a model's metadata of what :mod:`facetool.weights.onnx_export` says about it."""
 
 
 def load(path: Path) -> GraphNetwork:
@@ -55,28 +60,70 @@ def load(path: Path) -> GraphNetwork:
     """
     model, tensors = read_onnx(path)
     try:
-        reader = _GraphReader(path, model.graph, tensors)
-        recipe = _stated_recipe(model)
-        crops = (ARCFACE_112, ARCFACE_112X96) if recipe is None else (recipe.crop,)
+        reader = _GraphReader(path, model.graph, tensors, [_embedding(model.graph)])
+        stated = _stated_info(model)
+        crops = (ARCFACE_112, ARCFACE_112X96) if stated is None else (stated.recipe.crop,)
         network, crop = reader.network(crops)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: a name in it is damaged: {error}") from None
-    if recipe is not None:
-        network.recipe = recipe
-    elif _scales_input(network):
-        network.recipe = Recipe(crop)
+    if stated is not None:
+        recipe, unit_length = stated
     else:
-        network.recipe = Recipe(crop, mean=127.5, scale=1 / 127.5)
+        scaled = _scales_input(network)
+        recipe = Recipe(crop) if scaled else Recipe(crop, mean=127.5, scale=1 / 127.5)
+        unit_length = True
+    network.info = replace(network.info, recipe=recipe, unit_length=unit_length)
     return network
 
 
-def _stated_recipe(model: ModelProto) -> Recipe | None:
+def load_maps(path: Path) -> tuple[MapNetwork, list[str]]:
+    """Read a network with several outputs, such as a face detector, with its weights.
+
+    Args:
+        path: the ``.onnx`` file.
+
+    Returns:
+        The network in eval mode, and the names the file gives its outputs. An output that is a
+        list of places has the shape (N, places, values), also where the file joins a batch.
+
+    Raises:
+        FormatError: the file is damaged or of another kind.
+        WeightsError: it is quantised, or has an operation that is not supported.
+    """
+    model, tensors = read_onnx(path)
+    try:
+        outputs = [value.name for value in model.graph.output]
+        return _GraphReader(path, model.graph, tensors, outputs).maps(), outputs
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: a name in it is damaged: {error}") from None
+
+
+def _embedding(graph: GraphProto) -> str:
+    """The name of the output that is the embedding."""
+    outputs = [value.name for value in graph.output]
+    if len(outputs) != 1 and EMBEDDING not in outputs:
+        raise WeightsError(f"has {len(outputs)} outputs, none called {EMBEDDING}")
+    return outputs[0] if len(outputs) == 1 else EMBEDDING
+
+
+class _Stated(NamedTuple):
+    """What facetool's metadata say of a network that its graph does not."""
+
+    recipe: Recipe
+    unit_length: bool
+
+
+def _stated_info(model: ModelProto) -> _Stated | None:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             try:
-                return Recipe.from_dict(parse_json(entry.value, "its metadata")["recipe"])
+                description = json.loads(entry.value)
+                recipe = Recipe.from_dict(description["recipe"])
+                return _Stated(recipe, stated_unit_length(description))
             except (FormatError, LookupError, RecursionError, TypeError, ValueError) as error:
                 raise WeightsError(f"its metadata hold no recipe: {error}") from None
     return None
@@ -160,30 +207,40 @@ class _Node:
 
 
 class _GraphReader:
-    """Lowers the nodes the output depends on.
+    """Lowers the nodes the outputs depend on.
 
-    Every value is a graph node's name, an array known beforehand, or a shape computed from
-    another value, of which only the kind is kept.
+    Every value is a graph node's name, an array known beforehand, a shape computed from another
+    value, of which only that value's name is kept, or a map with its channels last, which stands
+    for the map it was.
     """
 
-    def __init__(self, path: Path, graph: GraphProto, tensors: dict[str, Tensor]) -> None:
+    def __init__(
+        self, path: Path, graph: GraphProto, tensors: dict[str, Tensor], outputs: Sequence[str]
+    ) -> None:
         self.builder = GraphBuilder(path)
+        self.channels_last: dict[str, str] = {}
         self._tensors = tensors
         self._values: dict[str, str] = {}
         self._constants: dict[str, Array] = {}
-        self._shapes: set[str] = set()
+        self._shapes: dict[str, str] = {}
+        self._outputs = list(outputs)
         self._nodes = [_Node(proto) for proto in graph.node]
         inputs = [value.name for value in graph.input if value.name not in tensors]
-        outputs = [value.name for value in graph.output]
         if len(inputs) != 1:
             raise WeightsError(f"has {len(inputs)} inputs; a face network has one")
-        if len(outputs) != 1 and EMBEDDING not in outputs:
-            raise WeightsError(f"has {len(outputs)} outputs, none called {EMBEDDING}")
         self._values[inputs[0]] = INPUT
-        self._output = outputs[0] if len(outputs) == 1 else EMBEDDING
 
     def network(self, crops: Sequence[Crop]) -> tuple[GraphNetwork, Crop]:
         """Lower everything up to the output; the network and the crop it takes."""
+        self._lower_all()
+        return self.builder.network(self._values[self._outputs[0]], crops)
+
+    def maps(self) -> MapNetwork:
+        """Lower everything up to the outputs."""
+        self._lower_all()
+        return self.builder.map_network([self._values[output] for output in self._outputs])
+
+    def _lower_all(self) -> None:
         for node in self._nodes:
             if node.op.startswith(("QLinear", "DynamicQuantize", "Quantize", "Dequantize")) or (
                 node.op.endswith("Integer")
@@ -197,12 +254,12 @@ class _GraphReader:
                 self._lower(node)
             except (OverflowError, ValueError, WeightsError) as error:
                 raise WeightsError(f"node {node.name!r} ({node.op}): {error}") from None
-        if self._output not in self._values:
-            raise WeightsError(f"the output {self._output!r} is made by no layer")
-        return self.builder.network(self._values[self._output], crops)
+        for output in self._outputs:
+            if output not in self._values:
+                raise WeightsError(f"the output {output!r} is made by no layer")
 
     def _needed(self) -> list[_Node]:
-        wanted = {self._output}
+        wanted = set(self._outputs)
         needed = []
         for node in reversed(self._nodes):
             if not wanted.isdisjoint(node.outputs):
@@ -215,18 +272,29 @@ class _GraphReader:
             return
         if node.op == "Constant":
             self._constants[node.name] = node.tensor("value")
-        elif node.op == "Shape" or self._is_shape_arithmetic(node):
-            self._shapes.add(node.name)
+        elif node.op == "Shape":
+            self._shapes[node.name] = node.inputs[0] if node.inputs else ""
+        elif of := self._shape_arithmetic(node):
+            self._shapes[node.name] = of
         elif node.op in _ON_CONSTANTS and self._known(node.inputs[0] if node.inputs else ""):
             self._constants[node.name] = _ON_CONSTANTS[node.op](self, node)
+        elif node.op == "Transpose":
+            self._transpose(node)
         elif node.op in _OPERATORS:
             self._values[node.name] = _OPERATORS[node.op](self, node)
         else:
             raise WeightsError("unsupported kind of node")
 
-    def _is_shape_arithmetic(self, node: _Node) -> bool:
+    def _shape_arithmetic(self, node: _Node) -> str:
+        """The value whose shape a node calculates with, the last where there are several."""
         inputs = node.inputs if node.op == "Concat" else node.inputs[:1]
-        return not self._shapes.isdisjoint(inputs)
+        return next((self._shapes[name] for name in inputs[::-1] if name in self._shapes), "")
+
+    def _transpose(self, node: _Node) -> None:
+        # (2, 3, 0, 1) is right for a batch of one only: places first, then photos.
+        if node.integers("perm", ()) not in ([0, 2, 3, 1], [2, 3, 0, 1]):
+            raise WeightsError("only puts of the channels last are supported")
+        self.channels_last[node.name] = self.data(node)
 
     def _known(self, name: str) -> bool:
         return name in self._constants or name in self._tensors
@@ -267,6 +335,13 @@ class _GraphReader:
         """Whether an input is a shape made from another value's shape."""
         return index < len(node.inputs) and node.inputs[index] in self._shapes
 
+    def shape_of(self, node: _Node, index: int) -> str:
+        """The value whose height and width an input holds."""
+        name = self._shapes.get(node.inputs[index] if index < len(node.inputs) else "", "")
+        if name not in self._values:
+            raise WeightsError(f"input {index} is not the shape of a layer's result")
+        return self._values[name]
+
     def scalar(self, node: _Node, index: int) -> float | None:
         """An input that is one known number, or None where it is a layer's result."""
         if not self._known(node.inputs[index]):
@@ -283,7 +358,7 @@ class _GraphReader:
             The vector, and the names of all that is then the node's output.
         """
         consumers = [other for other in self._nodes if node.name in other.inputs]
-        if [consumer.op for consumer in consumers] == ["Add"] and node.name != self._output:
+        if [consumer.op for consumer in consumers] == ["Add"] and node.name not in self._outputs:
             others = [name for name in consumers[0].inputs if name != node.name]
             if len(others) == 1 and self._known(others[0]):
                 bias = self.constant(consumers[0], consumers[0].inputs.index(others[0]))
@@ -367,12 +442,41 @@ def _flatten(reader: _GraphReader, node: _Node) -> str:
 
 
 def _reshape(reader: _GraphReader, node: _Node) -> str:
-    """Two dimensions are flattening; so is a computed shape, around a fully connected layer."""
+    """Two dimensions are flattening; so is a computed shape, around a fully connected layer.
+
+    A map with its channels last becomes a list of places.
+    """
+    if node.inputs and node.inputs[0] in reader.channels_last:
+        return _rows(reader, node, reader.channels_last[node.inputs[0]])
     if not reader.is_computed_shape(node, 1):
         shape = reader.integers(node, "shape", 1)
         if len(shape) != 2 or shape[0] not in (-1, 0, 1):
             raise WeightsError(f"unsupported shape {shape}")
     return reader.builder.add(node.name, "flatten", [reader.data(node)])
+
+
+def _rows(reader: _GraphReader, node: _Node, x: str) -> str:
+    shape = reader.integers(node, "shape", 1)
+    if len(shape) not in (2, 3) or shape[-1] < 1 or -1 not in shape[:-1]:
+        raise WeightsError(f"unsupported shape {shape}")
+    return reader.builder.add(node.name, "rows", [x], width=shape[-1])
+
+
+def _resize(reader: _GraphReader, node: _Node) -> str:
+    """Enlargement to the nearest pixel, by whole factors or to the size of another map."""
+    if node.text("mode", "nearest") != "nearest":
+        raise WeightsError("only the nearest pixel is supported")
+    x = reader.data(node)
+    if node.op == "Resize" and len(node.inputs) > 3:
+        if node.text("coordinate_transformation_mode", "half_pixel") != "asymmetric" or (
+            node.text("nearest_mode", "round_prefer_floor") != "floor"
+        ):
+            raise WeightsError("unsupported choice of the nearest pixel")
+        return reader.builder.add(node.name, "upsample_like", [x, reader.shape_of(node, 3)])
+    scales = reader.constant(node, len(node.inputs) - 1).ravel().tolist()
+    if len(scales) != 4 or scales[:2] != [1, 1] or not all(s in (1, 2, 4, 8) for s in scales[2:]):
+        raise WeightsError(f"unsupported factors {scales[:8]}")
+    return reader.builder.add(node.name, "upsample", [x], factors=scales[2:])
 
 
 def _dropout(reader: _GraphReader, node: _Node) -> str:
@@ -535,8 +639,10 @@ _OPERATORS: dict[str, _Operator] = {
     "PRelu": _prelu,
     "Relu": _plain("relu"),
     "Reshape": _reshape,
+    "Resize": _resize,
     "Sigmoid": _plain("sigmoid"),
     "Slice": _slice,
     "Sub": _subtract,
     "Sum": _sum,
+    "Upsample": _resize,
 }

@@ -6,6 +6,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def _recognise(state: State) -> tuple[EmbeddingNetwork, State]:
             eps=1e-5,
             scale_input=False,
         )
-        network.recipe = _IRESNET_RECIPE
+        network.info = replace(network.info, recipe=_IRESNET_RECIPE)
         return network, _rename(state, _IRESNET_RULES)
     names = _weights_of(state)
     own = next((known for known in ARCHITECTURES if _own_names(known) == names), None)
@@ -173,7 +174,7 @@ def _build(name: str, embedding_size: int, **options: Any) -> EmbeddingNetwork:
     """A network that has shapes but no memory yet."""
     with torch.device("meta"):
         network = create(name, **options)
-        if network.embedding_size != embedding_size:
+        if network.info.embedding_size != embedding_size:
             network = create(name, embedding_size=embedding_size, **options)
     return network
 
@@ -232,13 +233,13 @@ def _fill(network: EmbeddingNetwork, state: State) -> None:
         if tensor is None and name.endswith(".num_batches_tracked"):
             tensor = torch.zeros((), dtype=torch.int64)
         if tensor is None:
-            raise WeightsError(f"{network.architecture} needs {name}, which is not there")
+            raise WeightsError(f"{network.info.architecture} needs {name}, which is not there")
         if tensor.shape != slot.shape or tensor.is_floating_point() != slot.is_floating_point():
             found = f"{_short_type(tensor)}, expected {_short_type(slot)}"
-            raise WeightsError(f"{network.architecture}: {name} is {found}")
+            raise WeightsError(f"{network.info.architecture}: {name} is {found}")
         filled[name] = tensor.to(slot.dtype, copy=True, memory_format=torch.contiguous_format)
     for name in state.keys() - expected.keys():
-        raise WeightsError(f"{network.architecture} has no tensor {_short(name)}")
+        raise WeightsError(f"{network.info.architecture} has no tensor {_short(name)}")
     network.load_state_dict(filled, assign=True)
 
 

@@ -7,7 +7,7 @@ January and of June 2016 have the same weight shapes and differ in their pooling
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -400,5 +400,5 @@ def load(path: Path) -> GraphNetwork:
         network = build_graph(graph.nodes, graph.tensors)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    network.recipe, network.embedding_size = recipe, size
+    network.info = replace(network.info, recipe=recipe, embedding_size=size)
     return network

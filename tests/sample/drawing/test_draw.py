@@ -84,7 +84,7 @@ def test_every_hair_style_is_another(style: str, person: Person, photo: Photo) -
 def test_beards_and_glasses_show(field: str, value: str, person: Person, photo: Photo) -> None:
     photo = dataclasses.replace(photo, glasses_on=True)
     person = dataclasses.replace(person, hair=(0.1, 0.1, 0.1), skin=(0.95, 0.8, 0.7))
-    changed = dataclasses.replace(person, **{field: value})
+    changed = dataclasses.replace(person, **{field: value})  # type: ignore[arg-type]
     assert _change(draw_photo(changed, photo), draw_photo(person, photo)) > 0.005
 
 

@@ -83,6 +83,7 @@ def test_value_and_gradients_are_those_of_the_formula(name, options, margins):
     result.loss.backward()
 
     assert result.loss.item() == pytest.approx(value, rel=1e-8)
+    assert embeddings.grad is not None and isinstance(loss.weight.grad, torch.Tensor)
     np.testing.assert_allclose(embeddings.grad, grad_x, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(loss.weight.grad, grad_w, rtol=1e-6, atol=1e-8)
     assert result.used.item() == len(labels)

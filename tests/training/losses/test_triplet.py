@@ -97,6 +97,7 @@ def test_value_and_gradient_are_those_of_a_loop_over_triplets(name, distance, al
     result.loss.backward()
 
     assert result.loss.item() == pytest.approx(value / len(triplets), rel=1e-7)
+    assert embeddings.grad is not None
     np.testing.assert_allclose(embeddings.grad, gradient, rtol=1e-6, atol=1e-8)
     assert result.used.item() == len(triplets)
     right = [distance(x[a], x[p]) < distance(x[a], x[n]) for a, p, n in triplets]

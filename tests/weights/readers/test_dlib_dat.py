@@ -139,6 +139,7 @@ def test_equals_dlib_on_drawn_chips(
     assert difference(network, original, chips) < 1e-5
 
 
+@pytest.mark.slow
 def test_equals_dlib_on_photos(
     network: EmbeddingNetwork, original: dlib.face_recognition_model_v1, shared: Path
 ) -> None:
@@ -154,8 +155,8 @@ def test_equals_dlib_on_photos(
 
 
 def test_knows_what_it_is(network: EmbeddingNetwork) -> None:
-    assert network.architecture == "dlib-resnet"
-    assert network.embedding_size == 128
+    assert network.info.architecture == "dlib-resnet"
+    assert network.info.embedding_size == 128
     assert network.recipe.crop.method == "chip"
     assert not network.training
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -199,6 +200,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path.unlink()
 
 
+@pytest.mark.slow
 def test_damaged_structure_is_an_error_or_a_network(structure: list[int], scratch: Path) -> None:
     random = np.random.default_rng(1)
     refused = 0
@@ -220,6 +222,7 @@ def test_damaged_structure_is_an_error_or_a_network(structure: list[int], scratc
     load(scratch)
 
 
+@pytest.mark.slow
 def test_truncated_anywhere_is_an_error(structure: list[int], tmp_path: Path) -> None:
     data = MODEL.read_bytes()[:60_000]
     path = tmp_path / "cut.dat"

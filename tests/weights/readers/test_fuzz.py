@@ -9,6 +9,7 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "fuzz-readers"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the script measures with /proc and rusage")
 def test_damaged_files_are_refused_or_run(shared: Path) -> None:
     line = [sys.executable, str(SCRIPT), "--golden", str(shared / "golden"), "--cases", "15"]

@@ -29,6 +29,7 @@ def largest_difference(network, x, expected):
         return np.abs(network(x).numpy() - expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("net", "size", "tolerance"),
     [
@@ -43,7 +44,7 @@ def largest_difference(network, x, expected):
 def test_gives_what_mxnet_gave(shared, net, size, tolerance):
     golden = shared / "golden"
     network = load(golden / f"{net}-0000.params")
-    assert network.embedding_size == size
+    assert network.info.embedding_size == size
     assert network.recipe == Recipe(ARCFACE_112)
     assert not network.training
     for suffix in ("", "_faces"):
@@ -52,6 +53,7 @@ def test_gives_what_mxnet_gave(shared, net, size, tolerance):
         assert largest_difference(network, x, expected) < tolerance
 
 
+@pytest.mark.slow
 def test_m1_with_the_seeded_weights_of_its_golden(shared, tmp_path, golden_input):
     folder = shared / "golden/mxnet-backbones"
     seeded = runpy.run_path(str(folder / "seeded.py"))["seeded"]
@@ -128,8 +130,15 @@ class Small:
         x = symbol.with_params("LeakyReLU", "relu0", x, ["gamma"], act_type="prelu")
         x = symbol.layer("Pooling", "pool0", x, kernel=(2, 2), stride=(2, 2), pool_type="max")
         y = symbol.with_params(
-            *("Convolution", "conv1", x, ["weight", "bias"]),
-            **{"kernel": (3, 3), "pad": (2, 2), "dilate": (2, 2), "num_group": 4, "num_filter": 4},
+            "Convolution",
+            "conv1",
+            x,
+            ["weight", "bias"],
+            kernel=(3, 3),
+            pad=(2, 2),
+            dilate=(2, 2),
+            num_group=4,
+            num_filter=4,
         )
         y = symbol.layer("Activation", "0 gate!", y, act_type="sigmoid")
         x = symbol.layer("broadcast_mul", "keys", x, y)
@@ -192,7 +201,7 @@ def test_training_checkpoint_is_cut_at_fc1(tmp_path):
     small.symbol.layer("SoftmaxOutput", "softmax", classes)
     small.weights["fc7_weight"] = np.zeros((10, 6), np.float32)
     network = load(small.write(tmp_path))
-    assert network.embedding_size == 6
+    assert network.info.embedding_size == 6
     assert [node.name for node in network.nodes][-1] == "fc1"
 
 
@@ -273,10 +282,10 @@ def test_a_shape_that_lies_fails_at_once(tmp_path, shape):
     header = struct.pack(f"<IiI{len(shape)}q", 0xF993FAC9, 0, len(shape), *shape)
     data[24 : 24 + 12 + 32] = header  # the first array's, of four dimensions
     path.write_bytes(data)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(FormatError):
         load(path)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_sparse_arrays_and_other_files(tmp_path):

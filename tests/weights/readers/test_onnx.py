@@ -23,6 +23,7 @@ def largest_difference(network, x, expected):
         return np.abs(network(x).numpy() - expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -43,7 +44,7 @@ def test_gives_what_mxnet_gave(shared, name):
     for suffix in ("", "_faces"):
         x = torch.from_numpy(np.load(golden / f"input{suffix}_4x3x112x112.npy"))
         expected = np.load(golden / f"{net}_fc1{suffix}.npy")
-        assert network.embedding_size == expected.shape[1]
+        assert network.info.embedding_size == expected.shape[1]
         assert largest_difference(network, x, expected) < 5e-5
 
 
@@ -124,11 +125,12 @@ def check_against_onnxruntime(path, size=(112, 112)):
 def test_small_model_and_its_recipe(tmp_path, scaled):
     network = check_against_onnxruntime(write(tmp_path, model(*small(scaled))))
     assert network.recipe == (Recipe(ARCFACE_112) if scaled else ARCFACE_TORCH)
-    assert network.embedding_size == 6
+    assert network.info.embedding_size == 6
 
 
 def test_the_fully_connected_layer_tells_the_crop(tmp_path):
-    path = write(tmp_path, model(*small(True, width=96), size=(112, 96)))
+    nodes, tensors = small(True, width=96)
+    path = write(tmp_path, model(nodes, tensors, size=(112, 96)))
     assert check_against_onnxruntime(path, (112, 96)).recipe == Recipe(ARCFACE_112X96)
 
 
@@ -215,7 +217,7 @@ def test_pytorch_export_of_iresnet(tmp_path, folded):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            torch.zeros(1, 3, 112, 112),
+            (torch.zeros(1, 3, 112, 112),),
             path,
             dynamo=False,
             training=mode,
@@ -336,10 +338,10 @@ def test_a_shape_that_lies_fails_at_once(tmp_path):
         proto = model(nodes, tensors)
         del proto.graph.initializer[0].dims[:]
         proto.graph.initializer[0].dims.extend(dims)
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(WeightsError):
             load(write(tmp_path, proto))
-        assert time.perf_counter() - started < 0.5
+        assert time.process_time() - started < 0.5
 
 
 def test_a_file_of_nothing_but_descriptions_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from facetool.weights.load import read_network
 from facetool.weights.readers.recognize import PARAMETERS, POOLINGS, identify
 
 
+@pytest.mark.slow
 def test_numbers_of_parameters_are_those_of_the_networks() -> None:
     assert PARAMETERS.keys() == ARCHITECTURES.keys()
     for name, count in PARAMETERS.items():
@@ -66,4 +67,4 @@ def test_stride_counts() -> None:
 )
 def test_foreign_files(file: str, architecture: str, variant: str, shared: Path) -> None:
     network = read_network(shared / "golden" / file)
-    assert (network.architecture, network.variant) == (architecture, variant)
+    assert (network.info.architecture, network.info.variant) == (architecture, variant)

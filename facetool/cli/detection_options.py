@@ -1,0 +1,123 @@
+"""The options of face detection, which every command that takes raw photos has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from facetool.cli.options import FILE
+from facetool.detection.options import DetectionSettings
+from facetool.detection.registry import DETECTORS, detector_entry
+from facetool.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OF_ONE_DETECTOR = (
+    click.option(
+        "--upsample",
+        type=click.IntRange(0, 3),
+        metavar="N",
+        help="How often hog and cnn double the photo first; more finds smaller faces.  "
+        "[default: 1]",
+    ),
+    click.option(
+        "--thresholds",
+        type=float,
+        nargs=3,
+        metavar="P R O",
+        help="Least scores of mtcnn's three networks.  [default: 0.6 0.7 0.8]",
+    ),
+    click.option(
+        "--min-face-size",
+        type=int,
+        metavar="PIXELS",
+        help="Smallest face mtcnn looks for.  [default: 20]",
+    ),
+    click.option(
+        "--scale-factor",
+        type=float,
+        metavar="FACTOR",
+        help="Between the levels of mtcnn's image pyramid.  [default: 0.709]",
+    ),
+)
+_NAMES = ("upsample", "thresholds", "min_face_size", "scale_factor")
+"""Of those: fields of :class:`facetool.detection.options.DetectorOptions`."""
+
+_IGNORED_BY_OTHERS = ("upsample",)
+"""Version 0.1 took it with every detector, and scripts may give it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionRequest:
+    """What a user asked of face detection.
+
+    Attributes:
+        detector: by name; None: the one of the network's recipe.
+        weights: file instead of the detector's published weights.
+        options: of one detector or another, those that were given.
+    """
+
+    detector: str | None
+    weights: Path | None
+    options: Mapping[str, Any]
+
+    def settings(self, detector: str) -> DetectionSettings:
+        """What was asked, as settings of the detector that is used.
+
+        Args:
+            detector: the one asked for, or the recipe's.
+
+        Raises:
+            UsageError: an option belongs to another detector, or is out of range.
+        """
+        kind = detector_entry(detector).options
+        own = {field.name for field in fields(kind)}
+        for name in self.options.keys() - own:
+            _refuse(name, detector)
+        options = kind(**{name: self.options[name] for name in self.options.keys() & own})
+        return DetectionSettings(options=options, weights=self.weights)
+
+
+def _refuse(name: str, detector: str) -> None:
+    option = f"--{name.replace('_', '-')}"
+    if name in _IGNORED_BY_OTHERS:
+        click.echo(f"warning: {option} does nothing with --detector {detector}", err=True)
+        return
+    owners = [
+        entry.name
+        for entry in DETECTORS.values()
+        if name in {field.name for field in fields(entry.options)}
+    ]
+    raise UsageError(f"{option} belongs to --detector {' or '.join(owners)}, not to {detector}")
+
+
+def detection_options(command: Command) -> Command:
+    """``--detector`` and its settings, which reach the command as ``detection``."""
+
+    @wraps(command)
+    def packed(**values: Any) -> Any:
+        asked = {name: values.pop(name) for name in _NAMES}
+        given = {name: value for name, value in asked.items() if value is not None}
+        request = DetectionRequest(
+            detector=values.pop("detector"), weights=values.pop("detector_weights"), options=given
+        )
+        return command(detection=request, **values)
+
+    for option in reversed(
+        (
+            click.option("--detector", type=click.Choice(list(DETECTORS)), help="Face detector."),
+            click.option(
+                "--detector-weights",
+                type=FILE,
+                help="Weights file of the detector instead of the published.",
+            ),
+            *_OF_ONE_DETECTOR,
+        )
+    ):
+        packed = option(packed)
+    return packed  # type: ignore[return-value]

@@ -1,0 +1,105 @@
+"""From a detector's name to the detector: its weights are found on this machine first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from facetool.detection.face import Detector
+from facetool.detection.options import DetectionSettings
+from facetool.detection.registry import DetectorEntry, build, detector_entry
+from facetool.errors import UsageError, WeightsError
+from facetool.files.package_files import package_file
+from facetool.files.published_file import PublishedFile
+from facetool.weights.download import digest, weights_folder
+
+
+def create_detector(
+    name: str, settings: DetectionSettings | None = None, *, device: str = "cpu"
+) -> Detector:
+    """A detector by name.
+
+    Args:
+        name: one of :data:`facetool.detection.registry.DETECTORS`.
+        settings: options and weights; default: the detector's own.
+        device: where a detector on PyTorch runs: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: there is no such detector, or the settings do not fit it.
+        WeightsError: its weights are not on this machine, or cannot be read.
+    """
+    settings = settings or DetectionSettings()
+    return build(name, settings.options, detector_weights(name, settings.weights), device)
+
+
+def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
+    """The files a detector reads.
+
+    Args:
+        name: of the detector.
+        given: file to read instead of the published.
+
+    Raises:
+        UsageError: there is no such detector, or it takes no other file.
+        WeightsError: a file is not on this machine; the message says what to do.
+    """
+    entry = detector_entry(name)
+    if given is not None:
+        if not entry.choice:
+            raise UsageError(f"--detector-weights: {entry.name} takes no other weights")
+        return (given,)
+    if entry.choice:
+        return (find_weights(_first_at_hand(entry)),)
+    return tuple(map(find_weights, entry.weights))
+
+
+def _first_at_hand(entry: DetectorEntry) -> PublishedFile:
+    """The first of the choices that is on this machine, or else the first."""
+    return next((file for file in entry.weights if is_at_hand(file)), entry.weights[0])
+
+
+def is_at_hand(file: PublishedFile) -> bool:
+    """Whether a detector's file is on this machine."""
+    try:
+        find_weights(file)
+    except WeightsError:
+        return False
+    return True
+
+
+def find_weights(file: PublishedFile) -> Path:
+    """Where a detector's file lies.
+
+    Raises:
+        WeightsError: it is not on this machine; the message says what to do.
+    """
+    if file.package:
+        return package_file(file.package, file.file)
+    path = weights_folder() / file.file
+    if not path.is_file():
+        raise WeightsError(
+            f"the weights {file.name} are not on this machine; "
+            f"get them with: facetool models fetch {file.name}"
+        )
+    return path
+
+
+def describe_detector(name: str, settings: DetectionSettings | None = None) -> dict[str, Any]:
+    """What decides which faces are found, as plain JSON values: ``align.json`` keeps it.
+
+    Args:
+        name: of the detector.
+        settings: its options and weights; default: the detector's own.
+
+    Raises:
+        UsageError: there is no such detector, or the settings do not fit it.
+        WeightsError: a file is not on this machine.
+    """
+    settings = settings or DetectionSettings()
+    options = settings.options or detector_entry(name).options()
+    weights = detector_weights(name, settings.weights)
+    return {
+        "name": name,
+        "options": options.as_dict(),
+        "weights": {path.name: digest(path) for path in weights},
+    }

@@ -1,0 +1,78 @@
+"""What can be asked of each detector. Light: the detectors themselves need torch or dlib."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from facetool.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorOptions:
+    """The settings of one detector; every field has a default, and is an option of ``align``."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DlibOptions(DetectorOptions):
+    """What dlib's two detectors take.
+
+    Attributes:
+        upsample: how often the photo is doubled first.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    upsample: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.upsample <= 3:
+            raise UsageError("--upsample: give 0 to 3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MtcnnOptions(DetectorOptions):
+    """MTCNN's own settings; the defaults are those of the package ``mtcnn``.
+
+    Attributes:
+        thresholds: least scores after P-Net, R-Net and O-Net, 0…1.
+        min_face_size: pixels of the smallest face looked for.
+        scale_factor: from one level of the image pyramid to the next.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
+    min_face_size: int = 20
+    scale_factor: float = 0.709
+
+    def __post_init__(self) -> None:
+        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+            raise UsageError("--thresholds: give three scores from 0 to 1")
+        if self.min_face_size < 1:
+            raise UsageError("--min-face-size: give at least one pixel")
+        if not 0.1 <= self.scale_factor <= 0.95:
+            raise UsageError("--scale-factor: give 0.1 to 0.95")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionSettings:
+    """How a detector is used; which one, the crop's recipe says.
+
+    Attributes:
+        options: of that detector; default: its own defaults.
+        weights: file instead of its published weights.
+    """
+
+    options: DetectorOptions | None = None
+    weights: Path | None = None

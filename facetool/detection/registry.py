@@ -1,0 +1,162 @@
+"""The detectors by name. Data only: dlib and torch are imported when a detector is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facetool.detection.options import DetectorOptions, DlibOptions, MtcnnOptions
+from facetool.errors import UsageError
+from facetool.files.dlib_files import MMOD_DETECTOR
+from facetool.files.published_file import PublishedFile
+
+if TYPE_CHECKING:
+    from facetool.detection.face import Detector
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorEntry:
+    """A face detector that can be built by name.
+
+    Attributes:
+        name: as users write it.
+        factory: class in ``facetool.detection``, as ``module:class``, called with its options, the
+            paths of its weights and a device.
+        options: what it can be asked for, with defaults.
+        score: what its score means.
+        source: where it was described.
+        licence: of the detector and its weights.
+        weights: its published files, all of which it needs; or where ``choice`` is set, any one of
+            them, the first being the default.
+        choice: whether one of ``weights`` is enough, so that a user may give another.
+        points: whether it gives the five points of the ArcFace recipes: eyes, nose, mouth corners.
+        torch: whether it runs on PyTorch, and so on a GPU.
+        detect_at: pixels of the longer side that photos are scaled down to for detection as its
+            authors do; None searches them as they are.
+    """
+
+    name: str
+    factory: str
+    options: type[DetectorOptions]
+    score: str
+    source: str
+    licence: str
+    weights: tuple[PublishedFile, ...] = ()
+    choice: bool = False
+    points: bool = False
+    torch: bool = True
+    detect_at: int | None = None
+
+
+_MTCNN_PAGE = "https://pypi.org/project/mtcnn/"
+
+
+def _mtcnn_file(name: str, size: int, sha256: str) -> PublishedFile:
+    return PublishedFile(
+        name=f"mtcnn.{name}",
+        file=f"assets/weights/{name}.lz4",
+        page=_MTCNN_PAGE,
+        licence="MIT",
+        package="mtcnn",
+        size=size,
+        sha256=sha256,
+    )
+
+
+_ALL = [
+    DetectorEntry(
+        name="hog",
+        factory="dlib:HogDetector",
+        options=DlibOptions,
+        score="distance from the linear SVM's border, above 0; good faces reach 1 to 3",
+        source="King 2015, arXiv:1502.00046; dlib get_frontal_face_detector",
+        licence="Boost Software License 1.0 (part of dlib)",
+        torch=False,
+    ),
+    DetectorEntry(
+        name="cnn",
+        factory="dlib:CnnDetector",
+        options=DlibOptions,
+        score="output of the max-margin network, above 0; good faces reach about 1",
+        source="King 2015, arXiv:1502.00046; dlib dnn_mmod_face_detection_ex",
+        licence="public domain",
+        weights=(
+            PublishedFile(
+                name="cnn.v1",
+                file=f"models/{MMOD_DETECTOR}",
+                page="https://github.com/davisking/dlib-models",
+                licence="public domain",
+                package="face_recognition_models",
+                size=729_940,
+                md5="8d2d36a0ab9adb57f4a866252fd9f047",
+                sha256="4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
+            ),
+        ),
+        choice=True,
+        torch=False,
+    ),
+    DetectorEntry(
+        name="mtcnn",
+        factory="mtcnn:MtcnnDetector",
+        options=MtcnnOptions,
+        score="probability of a face by O-Net, 0…1",
+        source="Zhang et al. 2016, arXiv:1604.02878; package mtcnn 1.0",
+        licence="MIT",
+        weights=(
+            _mtcnn_file(
+                "pnet", 27_119, "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5"
+            ),
+            _mtcnn_file(
+                "rnet", 401_659, "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee"
+            ),
+            _mtcnn_file(
+                "onet",
+                1_557_637,
+                "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
+            ),
+        ),
+        points=True,
+    ),
+]
+
+DETECTORS: dict[str, DetectorEntry] = {entry.name: entry for entry in _ALL}
+
+
+def detector_entry(name: str) -> DetectorEntry:
+    """Look a detector up, ignoring case.
+
+    Raises:
+        UsageError: there is no such detector.
+    """
+    try:
+        return DETECTORS[name.lower()]
+    except KeyError:
+        known = ", ".join(DETECTORS)
+        raise UsageError(f"there is no detector {name!r}; known are {known}") from None
+
+
+def build(
+    name: str, options: DetectorOptions | None, weights: tuple[Path, ...], device: str = "cpu"
+) -> Detector:
+    """Build a detector.
+
+    Args:
+        name: of a detector, case ignored.
+        options: of its kind; default: its own defaults.
+        weights: paths of the files its entry names, in that order.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; a detector without PyTorch runs on the CPU.
+
+    Raises:
+        UsageError: there is no such detector, or the options are those of another.
+        WeightsError: its weights cannot be read.
+    """
+    entry = detector_entry(name)
+    chosen = entry.options() if options is None else options
+    if not isinstance(chosen, entry.options):
+        raise UsageError(f"{type(chosen).__name__} do not belong to the detector {entry.name}")
+    module, factory = entry.factory.split(":")
+    made = getattr(import_module(f"facetool.detection.{module}"), factory)
+    detector: Detector = made(chosen, weights, device)
+    return detector

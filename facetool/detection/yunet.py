@@ -1,0 +1,86 @@
+"""YuNet, OpenCV's detector: edges and points relative to each place, in strides.
+
+Source: Wu, Peng, Yu, "YuNet: a tiny millisecond-level face detector", Machine Intelligence Research
+20, 2023; the files of OpenCV's model zoo since 2023, read as ``cv2.FaceDetectorYN`` does: BGR
+0…255, the score the root of class times objectness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from facetool.detection.map_detector import Found, MapDetector, Places
+from facetool.errors import WeightsError
+from facetool.weights.readers.onnx import load_maps
+
+STRIDES = (8, 16, 32)
+_OUTPUTS = tuple(f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in STRIDES)
+
+
+class YunetHead:
+    """Reads outputs ordered as class, objectness, box and points, by stride.
+
+    Args:
+        order: where each of these is among the network's outputs.
+        score: least score.
+        overlap: above which the worse of two boxes goes.
+    """
+
+    strides: tuple[int, ...] = STRIDES
+    whole_pixels = True
+
+    def __init__(self, order: Sequence[int], score: float, overlap: float) -> None:
+        self.score = score
+        self.overlap = overlap
+        self._order = tuple(order)
+
+    def prepare(self, pixels: Tensor) -> Tensor:
+        """BGR as it is."""
+        return pixels.flip(1).float()
+
+    def scores(self, outputs: Sequence[Tensor], level: int) -> Tensor:
+        """The geometric mean of two probabilities, (N, places)."""
+        face = self._output(outputs, 0, level)[..., 0].clamp(0, 1)
+        return (face * self._output(outputs, 1, level)[..., 0].clamp(0, 1)).sqrt()
+
+    def locate(self, outputs: Sequence[Tensor], level: int, places: Places) -> Found:
+        """Centre and size, the latter as logarithms, and points."""
+        place = torch.stack([places.column, places.row], dim=1)
+        values = self._output(outputs, 2, level)[places.image, places.listed]
+        half = values[:, 2:].exp() / 2
+        center = place + values[:, :2]
+        edges = torch.cat([center - half, center + half], dim=1)
+        shifts = self._output(outputs, 3, level)[places.image, places.listed]
+        points = shifts.view(-1, 5, 2) + place[:, None]
+        return Found(edges * places.stride, points * places.stride)
+
+    def _output(self, outputs: Sequence[Tensor], kind: int, level: int) -> Tensor:
+        return outputs[self._order[kind * len(self.strides) + level]]
+
+
+def load_detector(
+    path: Path, *, score: float, overlap: float, device: str | torch.device = "cpu"
+) -> MapDetector:
+    """Build a detector from one of OpenCV's ONNX files.
+
+    Args:
+        path: such as ``face_detection_yunet_2023mar.onnx``.
+        score: least score.
+        overlap: above which the worse of two boxes goes.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        FormatError: the file is damaged or no ONNX file.
+        WeightsError: it is another network.
+    """
+    network, outputs = load_maps(path)
+    if missing := [name for name in _OUTPUTS if name not in outputs]:
+        raise WeightsError(
+            f"{path}: not a YuNet of 2023 or later: it has no output called {missing[0]}"
+        )
+    order = [outputs.index(name) for name in _OUTPUTS]
+    return MapDetector(network, YunetHead(order, score, overlap), device)

@@ -1,0 +1,68 @@
+"""What all plots share: the palette, the style of a paper, and how they are saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facetool.errors import UsageError
+from facetool.files.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart by colour-blind readers.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MAIN = PALETTE[0]
+
+PAPER: Any = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
+    "grid.linewidth": 0.4,
+    "grid.color": "#DDDDDD",
+    "pdf.fonttype": 42,  # TrueType, which journals ask for
+}
+"""matplotlib's settings for a figure as wide as a page."""
+
+_KINDS = {".png": "png", ".pdf": "pdf"}
+
+
+def plain(text: str) -> str:
+    """Text as it stands: to matplotlib a dollar sign would begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def check_name(path: Path) -> None:
+    """Refuse a plot's name before anything takes its time.
+
+    Raises:
+        UsageError: it is neither PNG nor PDF.
+    """
+    if path.suffix.lower() not in _KINDS:
+        raise UsageError(f"{path}: the name of a plot must end in .png or .pdf")
+
+
+def save(figure: Figure, path: Path, *, dpi: int = 300) -> None:
+    """Write a figure as PNG or PDF, as its file's name says; equal figures make equal files.
+
+    Args:
+        figure: any.
+        path: ``.png`` or ``.pdf``.
+        dpi: pixels per inch of a PNG.
+
+    Raises:
+        UsageError: the name is another.
+        OutputError: the file cannot be written.
+    """
+    from matplotlib import rc_context
+
+    check_name(path)
+    kind = _KINDS[path.suffix.lower()]
+    metadata = {"CreationDate": None} if kind == "pdf" else None
+    with rc_context(PAPER), atomic_write(path) as file:
+        figure.savefig(file, format=kind, metadata=metadata, dpi=dpi)

@@ -1,0 +1,29 @@
+"""The scripts are checked as the package is, and what they write is current."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_every_python_script_is_linted_and_typed() -> None:
+    settings = (ROOT / "pyproject.toml").read_text()
+    found = 0
+    for path in (ROOT / "scripts").iterdir():
+        if "python" in path.read_text().partition("\n")[0]:
+            found += 1
+            # ruff's extend-include and mypy's files, neither of which finds files without a suffix.
+            assert settings.count(f'"scripts/{path.name}"') == 2, path.name
+    assert found > 5
+
+
+def test_the_command_line_reference_is_current() -> None:
+    if f"click=={version('click')}\n" not in (ROOT / "constraints.txt").read_text():
+        pytest.skip("another click than the one in constraints.txt lays help out differently")
+    script = [sys.executable, str(ROOT / "scripts" / "cli-reference"), "--check"]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
