@@ -15,7 +15,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 
 
 @click.command("align")
-@click.argument("input", type=options.IMAGES)
+@click.argument("input", type=options.PHOTOS)
 @click.argument("output", type=options.NEW_FOLDER)
 @click.option(
     "--model",
@@ -52,6 +52,10 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     type=options.FOLDER,
     help="Folder whose same-named image stands in for a photo without a face.",
 )
+@click.option(
+    "--strict", is_flag=True, help="Photos that lack their last bytes fail; else they are read."
+)
+@options.null_option
 @options.device_option
 @options.jobs_option
 @click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds crops already.")
@@ -67,12 +71,17 @@ def command(
     select: str,
     on_no_face: str,
     fallback: Path | None,
+    strict: bool,
+    null: bool,
     device: str,
     jobs: int | None,
     overwrite: bool,
     quiet: bool,
 ) -> int:
-    """Cut the faces out of the photos under INPUT, a folder or a .rec file.
+    """Cut the faces out of the photos under INPUT.
+
+    INPUT is a folder, a .rec file, a photo, a text file with a path per line, or - for such a
+    list on stdin. What a file holds counts, not its suffix; raw photos and films are not read.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
     Each network has its own crop recipe, so give the --model that will represent the crops. A
@@ -89,7 +98,8 @@ def command(
         on_no_face,
         fallback,
         int(predictor) if predictor else None,
+        strict,
     )
-    report = align(input, output, settings, jobs, overwrite, quiet, device)
+    report = align(input, output, settings, jobs, overwrite, quiet, device, null)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

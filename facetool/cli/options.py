@@ -16,6 +16,8 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 IMAGES = click.Path(exists=True, path_type=Path)
 """An image folder or a record file; the stage says what it is not."""
+PHOTOS = click.Path(exists=True, allow_dash=True, path_type=Path)
+"""The same, a photo, a text file that lists photos, or ``-`` for such a list on stdin."""
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -36,6 +38,13 @@ def weights_option(command: Command) -> Command:
         "--weights",
         type=FILE,
         help="Weights file (.t7, .params, .onnx, .pt, .safetensors …) instead of the published.",
+    )(command)
+
+
+def null_option(command: Command) -> Command:
+    """``--null``: how a list of photos is written."""
+    return click.option(
+        "-0", "--null", is_flag=True, help="The paths of a list end in NUL, as of find -print0."
     )(command)
 
 

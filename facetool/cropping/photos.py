@@ -16,7 +16,7 @@ from facetool.cropping.face_cropper import (
 )
 from facetool.detection.options import DetectionSettings
 from facetool.errors import ImageError
-from facetool.images.read import read_image
+from facetool.images.read import TRUNCATED, read_photo
 from facetool.jobs.pool import WORKER_DIED, OrderedPool, available_cores, chunks_for
 
 _CHUNK = 4
@@ -25,11 +25,19 @@ _POOL_FROM = 16
 
 
 class PhotoCrops(NamedTuple):
-    """The chosen faces of a photo, or why there are none."""
+    """The chosen faces of a photo, or why there are none.
+
+    Attributes:
+        path: the photo.
+        faces: the chosen ones.
+        error: why there are none.
+        truncated: the file lacks its last bytes.
+    """
 
     path: Path
     faces: list[FaceCrop]
     error: str = ""
+    truncated: bool = False
 
 
 def crop_photos(
@@ -74,13 +82,15 @@ def _crop_chunk(paths: Sequence[Path]) -> list[PhotoCrops]:
 
 def _crop_one(path: Path, cropper: FaceCropper) -> PhotoCrops:
     try:
-        faces = cropper.crops(read_image(path))
+        image, truncated = read_photo(path)
+        faces = cropper.crops(image)
     except ImageError as error:
         return PhotoCrops(path, [], str(error))
     except ODD_PHOTO_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         return PhotoCrops(path, [], f"cannot be searched for faces: {reason}")
-    return PhotoCrops(path, faces, "" if faces else NO_FACE)
+    missed = f"{NO_FACE}; {TRUNCATED}" if truncated else NO_FACE
+    return PhotoCrops(path, faces, "" if faces else missed, truncated)
 
 
 def _worker_died(path: Path) -> PhotoCrops:

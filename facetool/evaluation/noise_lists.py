@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError
 from facetool.evaluation.distances import normalise
-from facetool.images.folder import SUFFIXES
+from facetool.images.formats import SUFFIXES
 
 
 class NoiseList:

@@ -4,36 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
+from facetool.images.formats import HEAD, IMAGE, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage, decode_image, read_file
-
-SUFFIXES = frozenset(
-    {
-        ".avif",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".jp2",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".pbm",
-        ".pgm",
-        ".png",
-        ".pnm",
-        ".ppm",
-        ".ras",
-        ".sr",
-        ".tga",
-        ".tif",
-        ".tiff",
-        ".webp",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -43,12 +20,15 @@ class ImageFolder:
     Attributes:
         root: the folder.
         names: paths relative to ``root`` with forward slashes, in sorted order.
-        unreadable: subfolders that could not be listed, with the reason.
+        unreadable: subfolders that could not be listed, and what may be a photo but is no file,
+            with the reason.
+        unsupported: by kind, the names of files that hold pictures or films but are not read.
     """
 
     root: Path
     names: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
+    unsupported: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, name: str) -> RGBImage:
         """One image, RGB uint8 (H, W, 3).
@@ -80,14 +60,17 @@ class ImageFolder:
 
     def without_names(self) -> ImageFolder:
         """The same with no list of names to carry about, for reading by name only."""
-        return replace(self, names=())
+        return replace(self, names=(), unsupported={})
 
     def fingerprint(self) -> str:
         """A checksum of names, sizes and times of all images, sha256 in hexadecimal digits."""
         listing = hashlib.sha256()
         for name in self.names:
-            state = (self.root / name).stat()
-            line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
+            try:
+                state = (self.root / name).stat()
+                line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
+            except OSError:  # a link to nowhere, or a file gone since
+                line = f"{name}\0\n"
             listing.update(line.encode("utf-8", "surrogateescape"))
         return listing.hexdigest()
 
@@ -95,8 +78,9 @@ class ImageFolder:
 def list_images(root: Path, exclude: Path | None = None) -> ImageFolder:
     """Find all images under ``root``, following links, in an order that never varies.
 
-    Hidden files and folders are passed over. Files are taken by their suffix, so that a
-    damaged image is found (and reported later) and a text file is not.
+    Hidden files and folders are passed over. A suffix of an image is believed, so that a
+    damaged image is found (and reported later), and so is one of a text and the like; of all
+    other files the first bytes decide.
 
     Args:
         root: the folder.
@@ -107,36 +91,89 @@ def list_images(root: Path, exclude: Path | None = None) -> ImageFolder:
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder")
-    names: list[str] = []
-    unreadable: list[tuple[str, str]] = []
-    excluded = exclude.resolve() if exclude else None
-    _walk(root, "", frozenset(), excluded, names.append, unreadable)
-    if unreadable and unreadable[0][0] == ".":
-        raise UsageError(f"cannot list {root}: {unreadable[0][1]}")
-    return ImageFolder(root, tuple(sorted(names)), tuple(sorted(unreadable)))
+    listing = _Listing(root, exclude)
+    listing.walk(root, "", frozenset())
+    found = listing.finish()
+    if found.unreadable and found.unreadable[0][0] == ".":
+        raise UsageError(f"{root} {found.unreadable[0][1]}")
+    return found
 
 
-def _walk(
-    folder: Path,
-    prefix: str,
-    above: frozenset[Path],
-    excluded: Path | None,
-    found: Callable[[str], None],
-    unreadable: list[tuple[str, str]],
-) -> None:
-    real = folder.resolve()
-    if real in above or real == excluded:  # a link back up, or the output
-        return
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        unreadable.append((prefix.rstrip("/") or ".", error.strerror or str(error)))
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            inside = f"{prefix}{entry.name}/"
-            _walk(Path(entry.path), inside, above | {real}, excluded, found, unreadable)
-        elif Path(entry.name).suffix.lower() in SUFFIXES:
-            found(prefix + entry.name)
+def list_paths(root: Path, names: Iterable[str]) -> ImageFolder:
+    """The images among files and folders that somebody listed.
+
+    Args:
+        root: what ``names`` are relative to.
+        names: with forward slashes; of what is not there an image is expected.
+    """
+    listing = _Listing(root, None)
+    for name in dict.fromkeys(names):
+        path = root / name
+        if path.is_dir():
+            listing.walk(path, f"{name}/", frozenset())
+        else:
+            listing.add(name, path.is_file())
+    return listing.finish()
+
+
+class _Listing:
+    """What is found on the way, as :class:`ImageFolder` holds it."""
+
+    def __init__(self, root: Path, exclude: Path | None) -> None:
+        self._root = root
+        self._excluded = exclude.resolve() if exclude else None
+        self._names: list[str] = []
+        self._unreadable: list[tuple[str, str]] = []
+        self._unsupported: dict[str, list[str]] = {}
+
+    def walk(self, folder: Path, prefix: str, above: frozenset[Path]) -> None:
+        real = folder.resolve()
+        if real in above or real == self._excluded:  # a link back up, or the output
+            return
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            self._lack(prefix.rstrip("/") or ".", "cannot be listed", error)
+            return
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                self.walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
+            else:
+                self.add(prefix + entry.name, entry.is_file())
+
+    def add(self, name: str, is_file: bool) -> None:
+        """Take note of what is no folder; ``is_file``: nor a pipe or a link to nowhere."""
+        kind: str | None = kind_by_name(name)
+        if kind == IMAGE and is_file:
+            self._names.append(name)
+            return
+        if kind == "":
+            return
+        path = self._root / name
+        if not is_file and path.exists():
+            if kind == IMAGE:  # from a pipe nothing may ever come
+                self._unreadable.append((name, "cannot be read: not a file"))
+            return
+        if kind is None:
+            try:
+                with path.open("rb") as file:
+                    kind = kind_by_content(name, file.read(HEAD))
+            except OSError as error:
+                self._lack(name, "cannot be read", error)
+        if kind == IMAGE:
+            self._names.append(name)
+        elif kind is not None:
+            self._unsupported.setdefault(kind, []).append(name)
+
+    def _lack(self, name: str, what: str, error: OSError) -> None:
+        self._unreadable.append((name, f"{what}: {error.strerror or error}"))
+
+    def finish(self) -> ImageFolder:
+        return ImageFolder(
+            self._root,
+            tuple(sorted(set(self._names))),
+            tuple(sorted(self._unreadable)),
+            {kind: tuple(sorted(names)) for kind, names in sorted(self._unsupported.items())},
+        )

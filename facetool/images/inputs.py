@@ -1,14 +1,21 @@
-"""Where a stage takes its images from: an image folder or a ``.rec`` file."""
+"""Where a stage takes its images from: a folder, a ``.rec`` file, a photo or a list of photos."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from facetool.errors import UsageError
-from facetool.images.folder import list_images
+from facetool.files.text import decode_text
+from facetool.images.folder import ImageFolder, list_images, list_paths
+from facetool.images.formats import ADVICE, HEAD, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage
 from facetool.images.records import SUFFIX, ImageRecords
+
+STDIN = Path("-")
 
 
 class Images(Protocol):
@@ -20,7 +27,11 @@ class Images(Protocol):
 
     @property
     def unreadable(self) -> tuple[tuple[str, str], ...]:
-        """Places in which there may be images that cannot be listed, with the reason."""
+        """Where there may be images that cannot be listed, with the reason."""
+
+    @property
+    def unsupported(self) -> Mapping[str, tuple[str, ...]]:
+        """By kind, the names of files that hold pictures or films but are not read."""
 
     def read(self, name: str) -> RGBImage:
         """One image, RGB uint8 (H, W, 3).
@@ -66,3 +77,93 @@ def open_images(path: Path, exclude: Path | None = None) -> Images:
     if path.suffix.lower() == SUFFIX:
         return ImageRecords(path)
     raise UsageError(f"{path} is neither an image folder nor a {SUFFIX} file")
+
+
+def open_photos(path: Path, exclude: Path | None = None, null: bool = False) -> Images:
+    """Photos, wherever they come from: a ``.rec`` file, or what :func:`list_photos` takes.
+
+    Raises:
+        UsageError: it is none of these, or nothing of what a list names is there.
+        FormatError: a ``.rec`` file is damaged as a whole.
+    """
+    if path.suffix.lower() == SUFFIX and not path.is_dir():
+        return ImageRecords(path)
+    return list_photos(path, exclude, null)
+
+
+def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> ImageFolder:
+    """Photos in files of their own.
+
+    A list holds a path per line. Paths are relative to the current folder, or, where the first
+    is not there, to the folder of the list; those that lead elsewhere, or are absolute, get
+    names from the folder above the deepest folder that holds all of them.
+
+    Args:
+        path: folder, photo, text file that lists photos, or ``-`` for such a list on stdin.
+        exclude: a subfolder to leave out, such as the output of an earlier run.
+        null: the paths of a list end in NUL, as those of ``find -print0``.
+
+    Raises:
+        UsageError: it is none of these, or nothing of what a list names is there.
+    """
+    if path == STDIN:
+        return _listed("stdin", sys.stdin.buffer.read(), Path(), null)
+    if path.is_dir():
+        return list_images(path, exclude)
+    kind = kind_by_name(path.name)
+    try:
+        if kind is None and path.is_file():
+            with path.open("rb") as file:
+                kind = kind_by_content(path.name, file.read(HEAD))
+        if kind:
+            return ImageFolder(path.parent, (path.name,))
+        return _listed(str(path), path.read_bytes(), path.parent, null)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def is_list(path: Path) -> bool:
+    """Whether a path stands for photos other than itself: a folder or a list of them."""
+    text = kind_by_name(path.name) == "" and path.suffix.lower() != SUFFIX
+    return path == STDIN or path.is_dir() or text
+
+
+def unsupported_files(images: Images) -> Iterator[tuple[str, str, int]]:
+    """For each kind of file that is not read: how many there are, what to do, and the number."""
+    for kind, names in images.unsupported.items():
+        many = len(names) > 1
+        what = f"{len(names):,} {kind}{'s' * many}"
+        yield what, f"not read ({names[0]}{' among them' * many}); {ADVICE[kind]}", len(names)
+
+
+def _listed(source: str, data: bytes, beside: Path, null: bool) -> ImageFolder:
+    try:
+        text = decode_text(data, "surrogateescape")
+    except UnicodeDecodeError:
+        text = "\0"
+    if not null and "\0" in text:
+        raise UsageError(
+            f"{source} is neither a photo, a folder, a {SUFFIX} file nor a text with a path per "
+            "line; paths that end in NUL need --null"
+        )
+    paths = [path for path in text.split("\0" if null else "\n") if path.strip()]
+    if not paths:
+        raise UsageError(f"{source} lists no photos")
+    base = Path() if Path(paths[0]).exists() else beside
+    if not any((base / path).exists() for path in paths):
+        raise UsageError(
+            f"nothing of the {len(paths):,} paths that {source} lists is there, {paths[0][:80]!r} "
+            "among them"
+        )
+    return list_paths(*_common_root(base, paths))
+
+
+def _common_root(base: Path, paths: Sequence[str]) -> tuple[Path, list[str]]:
+    """A folder and the paths relative to it."""
+    plain = [Path(os.path.normpath(path)) for path in paths]
+    if not any(path.is_absolute() or path.parts[0] == ".." for path in plain):
+        return base, [path.as_posix() for path in plain]
+    whole = [Path(os.path.normpath(Path.cwd() / base / path)) for path in plain]
+    above = [path.parent if path.is_dir() else path.parent.parent for path in whole]
+    root = Path(os.path.commonpath(above))
+    return root, [path.relative_to(root).as_posix() for path in whole]

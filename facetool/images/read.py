@@ -2,29 +2,71 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import re
+import stat
+import warnings
 from functools import cache
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetool.errors import ImageError
+from facetool.images.formats import ADVICE, HEAD, IMAGE, RAW, is_heif, sniff
 
 RGBImage = NDArray[np.uint8]
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before a pixel is decoded: 600 MB as RGB is a bound a worker bears."""
 
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+MAX_BYTES = 2**31
+"""Larger files are refused before they are read: no image of ``MAX_PIXELS`` takes as many."""
+
+TRUNCATED = "truncated: the file lacks its last bytes"
+
+_DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a photo of each EXIF orientation upright."""
+
+_PIPE_STEP = 1 << 20
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+
+
+# Odd metadata, of which nothing is used, would be remarked upon in several lines.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+class Photo(NamedTuple):
+    """A photo as far as it could be read.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), RGB, upright.
+        truncated: the file lacks its last bytes; what they held is grey or coarse.
+    """
+
+    pixels: RGBImage
+    truncated: bool = False
 
 
 def read_image(path: Path) -> RGBImage:
-    """Decode an image upright, whatever its format.
+    """Decode a whole image upright, whatever its format.
 
-    EXIF orientation is applied; grayscale, palette, alpha, CMYK and 16-bit become 8-bit RGB.
+    EXIF orientation is applied; grayscale, palette, alpha, CMYK, 16- and 32-bit become 8-bit RGB.
+    Of animations and files of several pages the first picture is taken.
 
     Returns:
         uint8 (H, W, 3), RGB, C-contiguous.
@@ -36,43 +78,110 @@ def read_image(path: Path) -> RGBImage:
     return decode_image(read_file(path))
 
 
+def read_photo(path: Path) -> Photo:
+    """The same for photos, of which a JPEG may lack its last bytes, but not half of its rows."""
+    return decode_photo(read_file(path))
+
+
 def read_file(path: Path) -> bytes:
-    """An image file's content.
+    """The bytes of an image file or of a pipe at whose other end there is a writer.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: they cannot be read, or there is no end to them.
     """
     try:
-        return path.read_bytes()
+        # Opening a named pipe would wait for its writer, perhaps for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            state = os.fstat(descriptor)
+            if stat.S_ISFIFO(state.st_mode):
+                os.set_blocking(descriptor, True)
+                return _read_pipe(file)
+            if not stat.S_ISREG(state.st_mode):
+                raise ImageError("cannot be read: not a file")
+            _check_length(state.st_size)
+            return file.read()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
 
 
+def _read_pipe(pipe: IO[bytes]) -> bytes:
+    data = bytearray()
+    while part := pipe.read(_PIPE_STEP):
+        data += part
+        _check_length(len(data))
+    return bytes(data)
+
+
+def _check_length(count: int) -> None:
+    if count > MAX_BYTES:
+        raise ImageError(f"{count:,} bytes or more: larger than any image that is read")
+
+
 def decode_image(data: bytes) -> RGBImage:
-    """Decode the bytes of an image file; see :func:`read_image`."""
+    """Decode the bytes of a whole image file; see :func:`read_image`."""
+    photo = decode_photo(data)
+    if photo.truncated:
+        raise ImageError(TRUNCATED)
+    return photo.pixels
+
+
+def decode_photo(data: bytes) -> Photo:
+    """Decode the bytes of an image file; see :func:`read_photo`."""
     if not data:
         raise ImageError("the file is empty")
+    kind = sniff(data[:HEAD])
+    if kind in ADVICE:
+        raise ImageError(f"a {kind}, which is not read; {ADVICE[kind].replace('them', 'it')}")
     Image.MAX_IMAGE_PIXELS = None  # our own limit below raises, where Pillow's only warns
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            _check_size(*image.size)
-            ImageOps.exif_transpose(image, in_place=True)
-            return np.ascontiguousarray(_to_rgb(image))
+        if is_heif(data[:HEAD]):
+            return Photo(_decode_heif(data))
+        return _decode_with_pillow(data)
     except ImageError:
         raise
     except UnidentifiedImageError:
-        return _decode_with_opencv(data)
+        return Photo(_decode_with_opencv(data, known=kind == IMAGE))
     except Exception as error:
         # Pillow's decoders answer damage with almost any type: OSError, SyntaxError, ValueError,
         # struct.error, EOFError … One bad file must not stop a folder, so all of them count.
-        raise ImageError(f"damaged image: {str(error) or type(error).__name__}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"damaged image: {reason}") from error
+
+
+def _decode_with_pillow(data: bytes) -> Photo:
+    try:
+        return Photo(_decode_whole(data))
+    except OSError:
+        if not data.startswith(_JPEG_START) or _JPEG_END in data[-HEAD:]:
+            raise
+        # libjpeg fills up what is missing before an end of image, where Pillow only waits for it.
+        pixels = _decode_whole(data + _JPEG_END)
+    missing = _missing_rows(pixels)
+    if missing > len(pixels) / 2:
+        raise ImageError(f"damaged image: {missing} of its {len(pixels)} rows are missing")
+    if not _has_detail(data):
+        raise ImageError("damaged image: all but a coarse preview is missing")
+    return Photo(pixels, truncated=True)
 
 
 @cache
 def _formats() -> list[str]:
-    """What Pillow reads by itself; for EPS it would start Ghostscript on a stranger's file."""
+    """What Pillow reads by itself.
+
+    For EPS it would start Ghostscript on a stranger's file; the others it only recognises.
+    """
     Image.init()
-    return [name for name in Image.ID if name != "EPS"]
+    return [n for n in Image.ID if n not in ("EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF", "HEIF")]
+
+
+def _decode_whole(data: bytes) -> RGBImage:
+    with Image.open(io.BytesIO(data), formats=_formats()) as image:
+        _check_size(*image.size)
+        _check_tiff(image)
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        return np.ascontiguousarray(_to_rgb(image if turn is None else _turned(image, turn)))
 
 
 def _check_size(width: int, height: int) -> None:
@@ -83,25 +192,111 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
+def _check_tiff(image: Image.Image) -> None:
+    """Raw photos are TIFF files, too, whose first picture is a small preview."""
+    tags = getattr(image, "tag_v2", {})
+    preview = tags.get(0xFE) == 1 and 0x14A in tags
+    if preview or 0xC612 in tags:
+        raise ImageError(f"a {RAW}, which is not read; {ADVICE[RAW].replace('them', 'it')}")
+
+
+def _orientation(image: Image.Image) -> Any:
+    """The EXIF orientation; nothing else of EXIF matters, however odd it is."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # as many types as the decoders have
+        return None
+
+
+def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:
+    turned = image.transpose(turn)
+    turned.format = image.format
+    return turned
+
+
 def _to_rgb(image: Image.Image) -> RGBImage:
-    if image.mode in _SIXTEEN_BIT:
-        # Pillow's own conversion clips at 255 instead of scaling.
-        gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
+    if image.mode in _DEEP_MODES:
+        return np.repeat(_eight_bits(image)[:, :, None], 3, axis=2)
     if image.mode == "F":
         raise ImageError("floating-point images have no fixed range; convert to 8 or 16 bits")
+    if image.mode == "LAB":
+        raise ImageError("colours of the space Lab are not read; convert to RGB")
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _decode_with_opencv(data: bytes) -> RGBImage:
-    """The formats that only OpenCV knows."""
+def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """A deep gray image scaled to 8 bits; Pillow's own conversion clips at 255 instead.
+
+    Of 32 bits seldom more than 8 or 16 are used: the fewest of these that hold all values count.
+    """
+    gray = np.asarray(image).astype(np.int64)
+    bits, signed = _depth(image)
+    if bits == 32 and not signed:
+        gray &= 0xFFFFFFFF
+    if gray.min() < 0:
+        raise ImageError("an image with negative values; convert to 8 or 16 bits")
+    if bits == 32:
+        bits = next(n for n in (8, 16, 32) if gray.max() < 1 << n)
+    return (gray >> (bits - 8)).clip(0, 255).astype(np.uint8)
+
+
+def _depth(image: Image.Image) -> tuple[int, bool]:
+    """Bits of a gray value, and whether it has a sign."""
+    if image.format != "TIFF":
+        return (16 if image.format in ("PNG", "PPM") or image.mode != "I" else 32), True
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    return int(tags.get(0x102, (16,))[0]), tags.get(0x153, (1,))[0] == 2
+
+
+def _missing_rows(pixels: RGBImage) -> int:
+    """Rows below the last one in which there is anything; libjpeg fills with one colour."""
+    uneven = np.ptp(pixels, axis=1).max(axis=1) > 2
+    return int(uneven[::-1].argmax()) if uneven.any() else len(pixels)
+
+
+def _has_detail(data: bytes) -> bool:
+    """Whether the finest detail of a JPEG has begun to come; a progressive one keeps it for later.
+
+    Its scans say from which to which of 63 frequencies they go (ITU-T T.81, B.2.3).
+    """
+    start = data.find(b"\xff\xc2")
+    if start < 0:
+        return True
+    first = re.escape(data[start + 10 : start + 11])
+    found = re.compile(rb"\xff\xda..\x01" + first + rb"..\x3f", re.DOTALL).search(data, start)
+    return found is not None and data.find(b"\xff\xda", found.end()) >= 0
+
+
+def _decode_heif(data: bytes) -> RGBImage:
+    """The photos of telephones; libheif turns them upright."""
+    import pi_heif
+
+    file = pi_heif.open_heif(data, bgr_mode=False)
+    _check_size(*file.size)
+    return np.ascontiguousarray(_to_rgb(file.to_pillow()))
+
+
+def _decode_with_opencv(data: bytes, known: bool) -> RGBImage:
+    """The formats that only OpenCV knows; ``known``: the file begins as an image does."""
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     import cv2
 
-    try:
+    image = None
+    with contextlib.suppress(cv2.error):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ImageError("not an image, or damaged") from error
     if image is None:
-        raise ImageError("not an image, or of an unknown format")
+        raise ImageError(
+            "damaged image, or one of a rare kind" if known else f"not an image{_guess(data)}"
+        )
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _guess(data: bytes) -> str:
+    """What a file is instead, where a failed download or copy left it."""
+    start = data[:HEAD].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return ", but a web page"
+    if start.startswith(b"version https://git-lfs"):
+        return ", but a pointer of Git LFS; run git lfs pull"
+    return "" if data[:HEAD].strip(b"\0") else ", but zeros"

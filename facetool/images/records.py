@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -135,6 +135,11 @@ class ImageRecords:
                 for label, key in zip(self.labels.tolist(), self.keys.tolist(), strict=True)
             )
         )
+
+    @property
+    def unsupported(self) -> Mapping[str, tuple[str, ...]]:
+        """Nothing: whatever a record holds is tried."""
+        return {}
 
     def without_names(self) -> ImageRecords:
         """Itself; the names are made only where they are asked for."""

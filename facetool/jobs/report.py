@@ -23,13 +23,16 @@ class Report:
         """Count inputs that went well."""
         self.counts[outcome] += number
 
-    def failed(self, name: str, reason: str) -> None:
-        """Count an input that failed and say so at once on stderr."""
-        self.counts["failed"] += 1
+    def failed(self, name: str, reason: str, number: int = 1) -> None:
+        """Count an input that failed, or several of one kind, and say so at once on stderr."""
+        self.counts["failed"] += number
         self.failures.append((name, reason))
-        from tqdm import tqdm
+        _say(name, reason)
 
-        tqdm.write(f"{name}: {reason}", file=sys.stderr)
+    def note(self, name: str, outcome: str, remark: str) -> None:
+        """Count an input that went well but for something, and say so at once on stderr."""
+        self.done(outcome)
+        _say(name, remark)
 
     @property
     def exit_code(self) -> int:
@@ -40,3 +43,9 @@ class Report:
         return ", ".join(
             f"{number:,} {outcome}" for outcome, number in self.counts.items() if number
         )
+
+
+def _say(name: str, remark: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"{name}: {remark}", file=sys.stderr)

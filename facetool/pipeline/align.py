@@ -27,9 +27,9 @@ from facetool.files.align_journal import AlignJournal
 from facetool.files.align_manifest import AlignRow
 from facetool.files.atomic import atomic_write
 from facetool.files.lock import sole_writer
-from facetool.images.inputs import Images, open_images
+from facetool.images.inputs import Images, open_photos, unsupported_files
 from facetool.images.png import encode_png
-from facetool.images.read import RGBImage
+from facetool.images.read import TRUNCATED, RGBImage, decode_photo
 from facetool.jobs.pool import (
     WORKER_DIED,
     OrderedPool,
@@ -60,6 +60,7 @@ class AlignSettings:
         fallback: folder whose same-named image, scaled to the crop's size, stands in for a
             photo without a face, as OpenFace's ``--fallbackLfw``.
         predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
+        strict: photos that lack their last bytes fail.
     """
 
     crop: Crop
@@ -68,6 +69,7 @@ class AlignSettings:
     on_no_face: str = "skip"
     fallback: Path | None = None
     predictor: int | None = None
+    strict: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, as they stand in ``align.json``."""
@@ -78,6 +80,7 @@ class AlignSettings:
             "on_no_face": self.on_no_face,
             "fallback": str(self.fallback) if self.fallback else None,
             "points": points_of(self.crop, self.predictor),
+            "strict": self.strict,
         }
 
 
@@ -100,6 +103,7 @@ def align(
     overwrite: bool = False,
     quiet: bool = False,
     device: str = "auto",
+    null: bool = False,
 ) -> Report:
     """Cut the faces out of all photos under ``input``.
 
@@ -107,13 +111,14 @@ def align(
     ``align.json`` (settings and counts). A run that was stopped is continued by the next one.
 
     Args:
-        input: image folder or ``.rec`` file.
+        input: image folder, ``.rec`` file, photo, or list of photos (``-``: on stdin).
         output: where the crops go; may lie inside ``input``.
         settings: recipe and policies.
         jobs: worker processes; default: the cores at hand.
         overwrite: start anew where ``output`` holds crops already.
         quiet: no progress bar.
         device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.
+        null: the paths of a list end in NUL.
 
     Raises:
         UsageError: the folders cannot be used as asked.
@@ -125,8 +130,8 @@ def align(
     if settings.fallback is not None and not settings.fallback.is_dir():
         raise UsageError(f"--fallback: {settings.fallback} is not a folder")
     device = _detector_device(settings, device)
-    folder = open_images(input, exclude=output)
-    if not folder.names and not folder.unreadable:
+    folder = open_photos(input, output, null)
+    if not (folder.names or folder.unreadable or folder.unsupported):
         raise UsageError(f"there are no images in {input}")
     with sole_writer(output):
         return _align_folder(folder, output, settings, jobs, overwrite, quiet, device)
@@ -153,14 +158,13 @@ def _align_folder(
             for rows in photos:
                 _count(rows, report)
             bar.update(len(photos))
-    unlisted = [
-        [AlignRow(name, "failed", f"cannot be listed: {reason}")]
-        for name, reason in folder.unreadable
-    ]
+    unlisted = [[AlignRow(name, "failed", reason)] for name, reason in folder.unreadable]
     journal.add(unlisted)
     for rows in unlisted:
         _count(rows, report)
     journal.finish()
+    for skipped in unsupported_files(folder):
+        report.failed(*skipped)
     return report
 
 
@@ -207,6 +211,8 @@ def _process(
 
 
 def _count(rows: Sequence[AlignRow], report: Report) -> None:
+    if any(TRUNCATED in row.reason and row.status != "failed" for row in rows):
+        report.note(rows[0].input, "truncated", TRUNCATED)
     for row in rows:
         if row.status == "failed":
             report.failed(row.input, row.reason)
@@ -258,16 +264,27 @@ def _align_chunk(tasks: Sequence[_Task]) -> list[_Rows]:
     """The rows of each photo; photos are held, and detected together, up to a number of pixels."""
     rows: dict[str, _Rows] = {}
     photos: list[_Photo] = []
+    truncated = set()
     for task in tasks:
         try:
-            photos.append((task, _worker.folder.read(task.name)))
+            image, lacking = decode_photo(_worker.folder.read_bytes(task.name))
+            if lacking and _worker.settings.strict:
+                raise ImageError(TRUNCATED)
+            photos.append((task, image))
+            if lacking:
+                truncated.add(task.name)
         except _EXPECTED as error:
             rows[task.name] = [_failed(task, error)]
         if sum(image.size for _, image in photos) >= 3 * _BATCH_PIXELS:
             rows.update(_align_photos(photos))
             photos = []
     rows.update(_align_photos(photos))
+    rows.update({name: [_as_truncated(row) for row in rows[name]] for name in truncated})
     return [rows[task.name] for task in tasks]
+
+
+def _as_truncated(row: AlignRow) -> AlignRow:
+    return row._replace(reason=f"{row.reason}; {TRUNCATED}" if row.reason else TRUNCATED)
 
 
 def _align_photos(photos: Sequence[_Photo]) -> dict[str, _Rows]:
@@ -320,7 +337,7 @@ def _fallback_crop(fallback: Path, task: _Task) -> RGBImage | None:
     """The image of the same name, whatever its suffix, scaled to the crop's size."""
     import cv2
 
-    from facetool.images.folder import SUFFIXES
+    from facetool.images.formats import SUFFIXES
     from facetool.images.read import read_image
 
     wanted = PurePosixPath(task.name)

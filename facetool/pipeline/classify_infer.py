@@ -23,9 +23,9 @@ from facetool.embedding.embedder import Embedder
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.images.annotate import Label, annotate
-from facetool.images.folder import list_images
+from facetool.images.inputs import is_list, list_photos, unsupported_files
 from facetool.images.png import encode_png
-from facetool.images.read import read_image
+from facetool.images.read import TRUNCATED, read_photo
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -128,7 +128,7 @@ def infer(
 
     Args:
         classifier: from :func:`facetool.classification.classifier_file.load`.
-        images: photos, or folders of them.
+        images: photos, folders of them, and lists (``-``: on stdin).
         network: the one that the classifier was trained on.
         settings: faces, detector, annotation, device.
         quiet: no progress bar.
@@ -142,7 +142,8 @@ def infer(
         OutputError: an annotated copy cannot be written.
     """
     _check_network(classifier, network)
-    photos = _expand(images)
+    report = Report()
+    photos = _expand(images, report)
     crop = Recipe.from_dict(classifier.source.recipe).crop
     if not crop.same_picture(network.recipe.crop):
         raise FormatError(
@@ -156,7 +157,6 @@ def infer(
             f"numbers; {network.info.architecture} makes {embedder.size}"
         )
     copies = _copy_names(photos, settings.annotate)
-    report = Report()
     named: list[NamedPhoto] = []
     cropped = crop_photos(
         photos,
@@ -167,6 +167,9 @@ def infer(
     with closing(cropped), progress_bar("infer", len(photos), 0, quiet) as bar:
         batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
         for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
+            for cut in some:
+                if cut.truncated and not cut.error:
+                    report.note(str(cut.path), "truncated", TRUNCATED)
             for path, photo in _name(some, embeddings, classifier):
                 if path in copies and not photo.error:
                     photo = _write_copy(copies[path], path, photo)
@@ -179,17 +182,21 @@ def infer(
     return named, report
 
 
-def _expand(images: Sequence[Path]) -> list[Path]:
-    """The photos, folders replaced by what is in them; none twice."""
+def _expand(images: Sequence[Path], report: Report) -> list[Path]:
+    """The photos, folders and lists replaced by what is in them; none twice."""
     photos: dict[Path, None] = {}
     for path in images:
-        if path.is_dir():
-            names = list_images(path).names
-            if not names:
-                raise UsageError(f"there are no images in {path}")
-            photos.update(dict.fromkeys(path / name for name in names))
-        else:
+        if not is_list(path):
             photos[path] = None
+            continue
+        found = list_photos(path)
+        for name, reason in found.unreadable:
+            report.failed(name, reason)
+        for skipped in unsupported_files(found):
+            report.failed(*skipped)
+        if not (found.names or report.failures):
+            raise UsageError(f"there are no images in {path}")
+        photos.update(dict.fromkeys(found.root / name for name in found.names))
     return list(photos)
 
 
@@ -240,7 +247,7 @@ def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]
 def _write_copy(copy: Path, path: Path, photo: NamedPhoto) -> NamedPhoto:
     """The named photo, with an error where it has gone since its faces were found."""
     try:
-        image = read_image(path)
+        image = read_photo(path).pixels
     except ImageError as error:
         return replace(photo, error=str(error))
     labels = [Label(tuple(face.box), f"{face.name} {face.confidence:.0%}") for face in photo.faces]

@@ -17,6 +17,7 @@ from facetool.detection.face import Box
 from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError
+from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.catalogue import CATALOGUE, Threshold
@@ -159,6 +160,8 @@ def compare(
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
+        if photo.truncated:
+            report.note(str(photo.path), "truncated", TRUNCATED)
         report.done("compared")
         for number, (face, image) in enumerate(photo.faces, start=1):
             found.append((str(photo.path), number, face.box))

@@ -16,7 +16,8 @@ from facetool.evaluation.pairs import read_pairs
 from facetool.files.atomic import atomic_write
 from facetool.files.recordio import RecordWriter, index_path
 from facetool.images.folder import ImageFolder, list_images
-from facetool.images.read import decode_image
+from facetool.images.inputs import unsupported_files
+from facetool.images.read import decode_image, read_file
 from facetool.images.records import (
     SUFFIX,
     ImageRecords,
@@ -62,7 +63,9 @@ def pack(input: Path, output: Path, overwrite: bool = False, quiet: bool = False
         raise UsageError(f"{len(folder.names):,} images are more than a record file can number")
     report = Report()
     for name, reason in folder.unreadable:
-        report.failed(name, f"cannot be listed: {reason}")
+        report.failed(name, reason)
+    for skipped in unsupported_files(folder):
+        report.failed(*skipped)
     with ExitStack() as files:
         text = {"mode": "w", "encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
         properties = files.enter_context(atomic_write(output.with_name("property"), **text))
@@ -108,10 +111,8 @@ def _decodable(
 
     def load(name: str) -> tuple[bytes, tuple[int, int]] | str:
         try:
-            data = (folder.root / name).read_bytes()
+            data = read_file(folder.root / name)
             height, width = decode_image(data).shape[:2]
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
         except ImageError as error:
             return str(error)
         return data, (height, width)

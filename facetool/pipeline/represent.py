@@ -17,7 +17,7 @@ from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import UsageError
 from facetool.files.align_manifest import missed_faces, read_json
 from facetool.files.embeddings_writer import REPRESENT_JSON, EmbeddingsWriter
-from facetool.images.inputs import Images, open_images
+from facetool.images.inputs import Images, open_images, unsupported_files
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
@@ -79,7 +79,9 @@ def represent(
     description = _describe(input, folder, network, settings)
     report = Report()
     for name, reason in folder.unreadable:
-        report.failed(name, f"cannot be listed: {reason}")
+        report.failed(name, reason)
+    for skipped in unsupported_files(folder):
+        report.failed(*skipped)
     if not overwrite and _finished(output, description, report):
         return report
     embedder = Embedder(network, settings.device, settings.dtype, settings.flip)

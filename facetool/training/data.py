@@ -18,7 +18,7 @@ from torch import Tensor
 
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.images.inputs import open_images
-from facetool.images.read import RGBImage, decode_image
+from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.images.records import NO_LABEL, ImageRecords
 
 Indices = NDArray[np.int64]
@@ -110,11 +110,7 @@ class TrainingSet:
     def _decode(self, index: int) -> RGBImage:
         if self._records is not None:
             return decode(self._records.record(int(self._keys[index])).image)
-        try:
-            data = (self.path / self._names[index]).read_bytes()
-        except OSError as error:
-            raise ImageError(f"cannot be read: {error.strerror}") from error
-        return decode(data)
+        return decode(read_file(self.path / self._names[index]))
 
     def _first_size(self) -> tuple[int, int]:
         for index in range(len(self)):

@@ -66,7 +66,7 @@ def test_an_unlistable_folder_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         return real(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert list_images(tmp_path).unreadable == (("b", "Permission denied"),)
+    assert list_images(tmp_path).unreadable == (("b", "cannot be listed: Permission denied"),)
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_opencv_formats_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None
     """A sunraster header that claims more pixels than are read must not be believed."""
     header = np.array([0x59A66A95, 30_000, 30_000, 24, 0, 1, 0, 0], ">u4").tobytes()
     with pytest.raises(ImageError):
-        read._decode_with_opencv(header)
+        read._decode_with_opencv(header, known=True)
 
 
 def test_postscript_is_not_handed_to_ghostscript() -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from facetool.classification.classifier import Classifier, Source
 from facetool.classification.classifier_file import load
 from facetool.errors import FormatError, ImageError, UsageError
-from facetool.images.read import read_image
+from facetool.images.read import read_photo
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.classify import TrainSettings, train
 from facetool.pipeline.classify_infer import InferSettings, infer, network_name
@@ -121,9 +121,9 @@ def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_p
     def read(path):
         if path == photos[1]:
             raise ImageError("cannot be read: gone")
-        return read_image(path)
+        return read_photo(path)
 
-    monkeypatch.setattr("facetool.pipeline.classify_infer.read_image", read)
+    monkeypatch.setattr("facetool.pipeline.classify_infer.read_photo", read)
     named, report = infer(made, photos[:3], network, InferSettings(annotate=tmp_path), quiet=True)
     assert [photo.error for photo in named] == ["", "cannot be read: gone", ""]
     assert report.exit_code == 1
