@@ -173,6 +173,20 @@ def test_32_bit_tiff_is_not_black(top: int) -> None:
     assert (np.diff(found[:, :, 0].ravel().astype(int)) >= 0).all()
 
 
+def test_12_bit_tiff_is_not_black() -> None:
+    pixels = bytes([0x00, 0x0F, 0xFF, 0x80, 0x04, 0x00])  # 0, 4095, 2048, 1024
+    fields = {
+        **{0x100: 4, 0x101: 1, 0x102: 12, 0x103: 1, 0x106: 1},
+        **{0x111: 122, 0x115: 1, 0x116: 1, 0x117: len(pixels)},
+    }
+    data = b"II*\0\x08\0\0\0" + len(fields).to_bytes(2, "little")
+    for tag, value in fields.items():
+        data += tag.to_bytes(2, "little") + b"\4\0\1\0\0\0" + value.to_bytes(4, "little")
+    data += b"\0\0\0\0" + pixels
+    assert data.index(pixels) == 122
+    assert decode_image(data)[0, :, 0].tolist() == [0, 255, 128, 64]
+
+
 def test_negative_values_and_floats_are_refused_with_a_reason() -> None:
     with pytest.raises(ImageError, match="negative"):
         decode_image(encode(Image.fromarray(np.full((4, 4), -5, np.int32)), "TIFF"))
