@@ -54,6 +54,11 @@ class BatchNorm(nn.BatchNorm2d):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
             raise WeightsError(f"batch normalisation of a {input.dim()}-dimensional tensor")
+        # PyTorch does not compare them for a batch of no images, with which files are checked.
+        if input.shape[1] != self.num_features:
+            raise WeightsError(
+                f"batch normalisation of {self.num_features} channels on {input.shape[1]}"
+            )
 
 
 def depth_concat(tensors: Sequence[Tensor]) -> Tensor:

@@ -23,13 +23,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from facetool.alignment.recipes import Recipe
-from facetool.errors import FacetoolError, FormatError, OutputError
+from facetool.errors import FacetoolError, FormatError, OutputError, WeightsError
 from facetool.files.atomic import atomic_write
 from facetool.networks.base import CUSTOM, EmbeddingNetwork
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
 from facetool.networks.registry import ARCHITECTURES, architecture, create, stated_unit_length
 from facetool.weights.download import digest
 from facetool.weights.readers.recognize import POOLINGS
+from facetool.weights.shapes import embedding_size
 
 KEY = "facetool"
 VERSION = 1
@@ -245,13 +246,11 @@ def _arguments(op: str) -> set[str] | None:
 
 
 def _check_output(network: EmbeddingNetwork) -> None:
-    """Run the network on no faces, which takes no memory: only one that runs is let in."""
-    crop = network.recipe.crop
+    """Only a network that runs, and gives what its description announces, is let in."""
+    crop, announced = network.recipe.crop, network.info.embedding_size
     try:
-        with torch.no_grad():
-            shape = tuple(network(torch.empty(0, 3, crop.height, crop.width)).shape)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
-        raise FormatError(f"the network does not run on {crop}: {' '.join(str(e).split())}") from e
-    announced = network.info.embedding_size
-    if shape != (0, announced):
-        raise FormatError(f"embeddings of shape {shape} where {announced} numbers are announced")
+        found = embedding_size(network, crop)
+    except WeightsError as error:
+        raise FormatError(f"the network does not run on {crop}: {error}") from error
+    if found != announced:
+        raise FormatError(f"embeddings of {found} numbers where {announced} are announced")

@@ -228,3 +228,18 @@ def test_damaged_files(tmp_path: Path) -> None:
     path.write_bytes(b"\xff" * 8 + content[8:])
     with pytest.raises(FormatError):
         safetensors.load(path)
+
+
+def test_normalisation_of_another_width(tmp_path: Path) -> None:
+    nodes = [
+        Node("bn", "batch_norm", ("input",), {"num_features": 4}),
+        Node("pool", "global_avg_pool", ("bn",)),
+        Node("flat", "flatten", ("pool",)),
+    ]
+    parts = ("weight", "bias", "running_mean", "running_var")
+    network = build_graph(nodes, {f"bn.{part}": torch.ones(4) for part in parts})
+    recipe = Recipe(OPENFACE_INNER, scale=1 / 255)
+    network.info = replace(network.info, recipe=recipe, embedding_size=3)
+    safetensors.save(network, tmp_path / "x.safetensors")
+    with pytest.raises(FormatError, match="normalisation of 4 channels on 3"):
+        safetensors.load(tmp_path / "x.safetensors")

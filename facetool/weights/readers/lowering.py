@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from facetool.alignment.recipes import Crop
 from facetool.errors import WeightsError
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, Node, build_graph, build_maps
+from facetool.weights.shapes import embedding_size
 
 Array = NDArray[Any]
 
@@ -170,19 +171,12 @@ class GraphBuilder:
             output = self.add("output", "identity", [output])
         network = build_graph(self.nodes, self.tensors)
         for crop in crops:
-            # A batch of no faces goes through every layer's checks and costs nothing.
-            no_faces = torch.empty(0, 3, crop.height, crop.width)
             try:
-                with torch.no_grad():
-                    shape = network(no_faces).shape
-            except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
-                reason = str(error).split("\n")[0]
+                size = embedding_size(network, crop)
             except WeightsError as error:
                 reason = str(error)
             else:
-                if len(shape) != 2:
-                    raise WeightsError(f"the output is a {len(shape) - 1}-dimensional map")
-                network.info = replace(network.info, embedding_size=shape[1])
+                network.info = replace(network.info, embedding_size=size)
                 return network, crop
         sizes = " nor ".join(f"{crop.width}x{crop.height}" for crop in crops)
         raise WeightsError(f"takes no crops of {sizes}: {reason}")

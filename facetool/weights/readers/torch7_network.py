@@ -21,6 +21,7 @@ from facetool.alignment.recipes import OPENFACE_224, OPENFACE_OUTER, Crop, Recip
 from facetool.errors import WeightsError
 from facetool.networks.graph import INPUT, GraphNetwork, Node, build_graph
 from facetool.weights.readers.torch7 import LuaTable, TorchObject, read
+from facetool.weights.shapes import embedding_size
 
 MAX_NESTING = 32
 MAX_LAYERS = 10_000
@@ -398,6 +399,7 @@ def load(path: Path) -> GraphNetwork:
     try:
         recipe, size = _fit_crop(graph.nodes)
         network = build_graph(graph.nodes, graph.tensors)
+        embedding_size(network, recipe.crop)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     network.info = replace(network.info, recipe=recipe, embedding_size=size)

@@ -330,3 +330,12 @@ def test_damaged_files_give_an_error_or_load(tmp_path, which):
         except FacetoolError as error:
             assert "\n" not in str(error)
     assert 0 < loaded < 150
+
+
+def test_normalisation_of_another_width(tmp_path):
+    small = Small()
+    width = small.weights["bn0_beta"].size
+    for param in BATCH_NORM:
+        small.weights[f"bn0_{param}"] = np.ones(width + 1, np.float32)
+    with pytest.raises(WeightsError, match=f"normalisation of {width + 1} channels on {width}"):
+        load(small.write(tmp_path))

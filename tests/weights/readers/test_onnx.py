@@ -381,3 +381,11 @@ def test_damaged_files_give_an_error_or_load(tmp_path):
         except FacetoolError as error:
             assert "\n" not in str(error)
     assert 0 < loaded < 200
+
+
+def test_normalisation_of_another_width(tmp_path):
+    nodes, tensors = small()
+    for name in ("gamma", "beta", "mean", "var"):
+        tensors[name] = np.ones(5, np.float32)
+    with pytest.raises(WeightsError, match="normalisation of 5 channels on 4"):
+        load(write(tmp_path, model(nodes, tensors)))

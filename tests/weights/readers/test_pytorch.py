@@ -419,3 +419,14 @@ def test_damaged_files_are_refused_or_read(tmp_path, good):
             assert "\n" not in str(error)
             refused += 1
     assert 60 < refused < 120
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet", "dlib-resnet"])
+def test_normalisation_of_another_width(tmp_path, name):
+    state = create(name).state_dict()
+    norm = next(key for key in state if key.endswith("running_mean")).rpartition(".")[0]
+    for part in ("weight", "bias", "running_mean", "running_var"):
+        state[f"{norm}.{part}"] = torch.ones(len(state[f"{norm}.{part}"]) + 1)
+    torch.save(state, tmp_path / "x.pt")
+    with pytest.raises(WeightsError, match="expected"):
+        load(tmp_path / "x.pt")

@@ -399,3 +399,9 @@ def test_damaged_networks_load_or_fail_cleanly(load_tree: Any, tmp_path: Path, f
     tracemalloc.stop()
     assert min(outcomes.values()) > 5
     assert peak < 4 << 20
+
+
+def test_normalisation_of_another_width(load_tree: Any) -> None:
+    norm = batch_norm(3, running_var=np.ones(3, "f4"))
+    with pytest.raises(WeightsError, match="takes 3 values, is given"):
+        load_tree(small_network(norm))
