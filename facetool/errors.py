@@ -27,7 +27,3 @@ class WeightsError(FacetoolError):
 
 class OutputError(FacetoolError):
     """A result cannot be written (disk full, no permission); ends the command."""
-
-
-class FacetoolWarning(UserWarning):
-    """Something the user should know that does not stop the work."""

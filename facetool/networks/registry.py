@@ -22,6 +22,7 @@ class Architecture:
     Attributes:
         name: as users write it, lower case.
         factory: function in ``facetool.networks``, as ``module:function``.
+        parameters: how many numbers it learns, by which files are recognised.
         recipe: the crop and input scaling the originals used.
         options: keyword arguments for the factory.
         unit_length: whether embeddings are scaled to unit length before they are compared.
@@ -30,6 +31,7 @@ class Architecture:
 
     name: str
     factory: str
+    parameters: int
     recipe: Recipe
     options: Mapping[str, Any] = field(default_factory=dict)
     unit_length: bool = True
@@ -40,32 +42,34 @@ _DLIB = Recipe(recipes.DLIB_CHIP)
 _OPENFACE = Recipe(recipes.OPENFACE_OUTER, scale=1 / 255)
 _ARCFACE = Recipe(recipes.ARCFACE_112)  # these networks scale their input themselves
 
-# Residual units per stage by depth, from InsightFace's fresnet.py; the published depths first.
-_LRESNET_UNITS: dict[int, tuple[int, int, int, int]] = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 14, 3),
-    100: (3, 13, 30, 3),
-    49: (3, 4, 14, 3),
-    74: (3, 6, 24, 3),
-    90: (3, 8, 30, 3),
-    98: (3, 4, 38, 3),
-    99: (3, 8, 35, 3),
-    101: (3, 4, 23, 3),
-    124: (3, 13, 40, 5),
-    134: (3, 10, 50, 3),
-    136: (3, 13, 48, 3),
-    140: (3, 15, 48, 3),
-    152: (3, 8, 36, 3),
-    160: (3, 24, 49, 3),
-    200: (3, 24, 36, 3),
-    269: (3, 30, 48, 8),
+# Residual units per stage (from InsightFace's fresnet.py) and parameters, by depth; the published
+# depths first.
+_LRESNETS: dict[int, tuple[tuple[int, int, int, int], int]] = {
+    18: ((2, 2, 2, 2), 24_025_600),
+    34: ((3, 4, 6, 3), 34_139_328),
+    50: ((3, 4, 14, 3), 43_590_848),
+    100: ((3, 13, 30, 3), 65_156_160),
+    49: ((3, 4, 14, 3), 43_590_848),
+    74: ((3, 6, 24, 3), 55_996_864),
+    90: ((3, 8, 30, 3), 63_677_120),
+    98: ((3, 4, 38, 3), 71_945_408),
+    99: ((3, 8, 35, 3), 69_584_320),
+    101: ((3, 4, 23, 3), 54_223_808),
+    124: ((3, 13, 40, 5), 86_414_912),
+    134: ((3, 10, 50, 3), 87_897_536),
+    136: ((3, 13, 48, 3), 86_422_080),
+    140: ((3, 15, 48, 3), 87_013_696),
+    152: ((3, 8, 36, 3), 70_765_760),
+    160: ((3, 24, 49, 3), 90_857_408),
+    200: ((3, 24, 36, 3), 75_498_688),
+    269: ((3, 30, 48, 8), 115_061_696),
 }
 
 _ALL = [
     Architecture(
         "dlib-resnet",
         "dlib_resnet:dlib_resnet",
+        5_611_040,
         _DLIB,
         unit_length=False,  # dlib compares embeddings as they are
         paper="King 2017, dlib dnn_face_recognition_ex",
@@ -74,43 +78,54 @@ _ALL = [
         Architecture(
             name,
             "openface:OpenFace",
+            parameters,
             Recipe(recipes.OPENFACE_224, scale=1 / 255) if name == "nn2" else _OPENFACE,
             {"variant": name},
             paper="Schroff et al. 2015, FaceNet; Amos et al. 2016, OpenFace",
         )
-        for name in ("nn4.small2", "nn4.small1", "nn4", "nn2")
+        for name, parameters in (
+            ("nn4.small2", 3_733_968),
+            ("nn4.small1", 5_579_520),
+            ("nn4", 6_959_088),
+            ("nn2", 7_472_144),
+        )
     ),
     *(
         Architecture(
             f"lresnet{depth}e-ir",
             "lresnet:LResNet",
+            parameters,
             _ARCFACE,
             {"units": units},
             paper="Deng et al. 2019, ArcFace",
         )
-        for depth, units in _LRESNET_UNITS.items()
+        for depth, (units, parameters) in _LRESNETS.items()
     ),
     Architecture(
         "mobilefacenet",
         "mobilefacenet:mobilefacenet",
+        1_003_264,
         _ARCFACE,
         paper="Chen et al. 2018, MobileFaceNets",
     ),
     Architecture(
         "mobilefacenet-112x96",
         "mobilefacenet:mobilefacenet_112x96",
+        999_552,
         Recipe(recipes.ARCFACE_112X96, mean=127.5, scale=1 / 128),
         paper="Chen et al. 2018, MobileFaceNets",
     ),
     Architecture(
         "lmobilenete",
         "mobilenet:LMobileNetE",
+        28_911_616,
         _ARCFACE,
         paper="Howard et al. 2017, arXiv:1704.04861",
     ),
     Architecture(
         "ldensenet121e",
         "densenet:LDenseNetE",
+        32_716_288,
         _ARCFACE,
         {"units": (6, 12, 24, 16), "growth": 32},
         paper="Huang et al. 2017, arXiv:1608.06993",
@@ -118,6 +133,7 @@ _ALL = [
     Architecture(
         "ldensenet161e",
         "densenet:LDenseNetE",
+        81_890_400,
         _ARCFACE,
         {"units": (6, 12, 36, 24), "growth": 48},
         paper="Huang et al. 2017, arXiv:1608.06993",
@@ -125,6 +141,7 @@ _ALL = [
     Architecture(
         "ldensenet169e",
         "densenet:LDenseNetE",
+        54_303_232,
         _ARCFACE,
         {"units": (6, 12, 32, 32), "growth": 32},
         paper="Huang et al. 2017, arXiv:1608.06993",
@@ -132,6 +149,7 @@ _ALL = [
     Architecture(
         "ldensenet201e",
         "densenet:LDenseNetE",
+        66_334_208,
         _ARCFACE,
         {"units": (6, 12, 48, 32), "growth": 32},
         paper="Huang et al. 2017, arXiv:1608.06993",
@@ -139,6 +157,7 @@ _ALL = [
     Architecture(
         "ldpn68e",
         "dpn:LDPNE",
+        93_661_152,
         _ARCFACE,
         {"units": (3, 4, 12, 3), "increments": (16, 32, 32, 64), "bottleneck": 128, "groups": 32},
         paper="Chen et al. 2017, arXiv:1707.01629",
@@ -146,6 +165,7 @@ _ALL = [
     Architecture(
         "ldpn92e",
         "dpn:LDPNE",
+        102_488_256,
         _ARCFACE,
         {"units": (3, 4, 20, 3), "increments": (16, 32, 24, 128), "bottleneck": 96, "groups": 32},
         paper="Chen et al. 2017, arXiv:1707.01629",
@@ -153,6 +173,7 @@ _ALL = [
     Architecture(
         "ldpn107e",
         "dpn:LDPNE",
+        151_696_128,
         _ARCFACE,
         {"units": (4, 8, 20, 3), "increments": (20, 64, 64, 128), "bottleneck": 200, "groups": 50},
         paper="Chen et al. 2017, arXiv:1707.01629",
@@ -160,6 +181,7 @@ _ALL = [
     Architecture(
         "ldpn131e",
         "dpn:LDPNE",
+        144_035_904,
         _ARCFACE,
         {"units": (4, 8, 28, 3), "increments": (16, 32, 32, 128), "bottleneck": 160, "groups": 40},
         paper="Chen et al. 2017, arXiv:1707.01629",
@@ -167,6 +189,7 @@ _ALL = [
     Architecture(
         "linceptionresnetv2e",
         "inception_resnet:LInceptionResNetV2E",
+        167_723_292,
         _ARCFACE,
         paper="Szegedy et al. 2016, arXiv:1602.07261",
     ),

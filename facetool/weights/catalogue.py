@@ -16,7 +16,6 @@ from facetool.errors import UsageError
 from facetool.networks.registry import ARCHITECTURES, Architecture
 
 DEFAULT = "dlib-resnet"
-NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True)

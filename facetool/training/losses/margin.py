@@ -1,4 +1,4 @@
-"""The angular margins of SphereFace, CosineFace and ArcFace as one function."""
+"""The angular margins of SphereFace, CosFace and ArcFace: one function, one loss, three numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def combined_margin(cosine: Tensor, m1: float, m2: float, m3: float) -> Tensor:
         cosine: cosθ, any shape, float32 or float64.
         m1: factor of the angle (SphereFace).
         m2: added to the angle, radians (ArcFace).
-        m3: taken from the cosine (CosineFace).
+        m3: taken from the cosine (CosFace).
     """
     if m1 == 1 and m2 == 0:
         return cosine - m3
@@ -105,3 +105,115 @@ class MarginLoss(ClassificationLoss):
         own = labels[:, None]
         margin = combined_margin(scores.gather(1, own), *self.margins)
         return self.scale * scores.scatter(1, own, margin)
+
+
+class SphereFace(MarginLoss):
+    """COM(θ) = cos(m·θ).
+
+    Liu et al. 2017, arXiv:1704.08063, in the form of Deng et al. 2019 (arXiv:1801.07698, table 2:
+    m = 1.35; ``--loss-type 3`` of InsightFace's ``train_softmax.py``): with a fixed scale instead
+    of the embedding's length, and without the annealing that m = 4 needs. Past θ = π/m it goes on
+    as cosθ - 1 - cos(π/m), where Liu et al. have -cos(m·θ) - 2.
+
+    Args:
+        embedding_size: D.
+        classes: C.
+        margin: m, 1.35 to 1.5.
+        scale: s.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        classes: int,
+        margin: float = 1.35,
+        scale: float = 64.0,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(embedding_size, classes, margin, 0.0, 0.0, scale, fraction, seed)
+
+
+class CosFace(MarginLoss):
+    """COM(θ) = cosθ - m.
+
+    Wang et al. 2018, arXiv:1801.09414; ``--loss-type 2`` of InsightFace's
+    ``train_softmax.py``.
+
+    Args:
+        embedding_size: D.
+        classes: C.
+        margin: m.
+        scale: s.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        classes: int,
+        margin: float = 0.35,
+        scale: float = 64.0,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(embedding_size, classes, 1.0, 0.0, margin, scale, fraction, seed)
+
+
+class ArcFace(MarginLoss):
+    """COM(θ) = cos(θ + m); past θ + m = π, cosθ - m·sin m.
+
+    Deng et al. 2019, arXiv:1801.07698; ``--loss-type 4`` of InsightFace's ``train_softmax.py``,
+    whose continuation this is.
+
+    Args:
+        embedding_size: D.
+        classes: C.
+        margin: m, radians.
+        scale: s.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        classes: int,
+        margin: float = 0.5,
+        scale: float = 64.0,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(embedding_size, classes, 1.0, margin, 0.0, scale, fraction, seed)
+
+
+class CombinedMargin(MarginLoss):
+    """COM(θ) = cos(m1·θ + m2) - m3.
+
+    Deng et al. 2019, arXiv:1801.07698, equation 4; ``--loss-type 5`` of InsightFace's
+    ``train_softmax.py`` (``--margin-a``, ``-m``, ``-b``). Published: (1, 0.3, 0.2) and
+    (0.9, 0.4, 0.15); (1, 0, 0) is softmax of normalised embeddings and weights. Past π see
+    :func:`combined_margin`.
+
+    Args:
+        embedding_size: D.
+        classes: C.
+        m1: factor of the angle.
+        m2: added to the angle, radians.
+        m3: taken from the cosine.
+        scale: s.
+        fraction, seed: see :class:`~facetool.training.losses.base.ClassificationLoss`.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        classes: int,
+        m1: float = 1.0,
+        m2: float = 0.3,
+        m3: float = 0.2,
+        scale: float = 64.0,
+        fraction: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(embedding_size, classes, m1, m2, m3, scale, fraction, seed)

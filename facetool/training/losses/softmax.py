@@ -14,7 +14,7 @@ class Softmax(ClassificationLoss):
 
     Taigman et al. 2014, DeepFace; ``--loss-type 0`` of InsightFace's ``train_softmax.py``, which
     gives the bias twice the learning rate and no weight decay. For normalised embeddings and
-    weights see :class:`~facetool.training.losses.combined.CombinedMargin` with (1, 0, 0).
+    weights see :class:`~facetool.training.losses.margin.CombinedMargin` with (1, 0, 0).
 
     Args:
         embedding_size: D.

@@ -20,45 +20,6 @@ from facetool.networks.registry import ARCHITECTURES, create
 
 POOLINGS = ("january2016", "june2016")
 
-PARAMETERS = {
-    "dlib-resnet": 5_611_040,
-    "nn4.small2": 3_733_968,
-    "nn4.small1": 5_579_520,
-    "nn4": 6_959_088,
-    "nn2": 7_472_144,
-    "lresnet18e-ir": 24_025_600,
-    "lresnet34e-ir": 34_139_328,
-    "lresnet50e-ir": 43_590_848,
-    "lresnet100e-ir": 65_156_160,
-    "lresnet49e-ir": 43_590_848,
-    "lresnet74e-ir": 55_996_864,
-    "lresnet90e-ir": 63_677_120,
-    "lresnet98e-ir": 71_945_408,
-    "lresnet99e-ir": 69_584_320,
-    "lresnet101e-ir": 54_223_808,
-    "lresnet124e-ir": 86_414_912,
-    "lresnet134e-ir": 87_897_536,
-    "lresnet136e-ir": 86_422_080,
-    "lresnet140e-ir": 87_013_696,
-    "lresnet152e-ir": 70_765_760,
-    "lresnet160e-ir": 90_857_408,
-    "lresnet200e-ir": 75_498_688,
-    "lresnet269e-ir": 115_061_696,
-    "mobilefacenet": 1_003_264,
-    "mobilefacenet-112x96": 999_552,
-    "lmobilenete": 28_911_616,
-    "ldensenet121e": 32_716_288,
-    "ldensenet161e": 81_890_400,
-    "ldensenet169e": 54_303_232,
-    "ldensenet201e": 66_334_208,
-    "ldpn68e": 93_661_152,
-    "ldpn92e": 102_488_256,
-    "ldpn107e": 151_696_128,
-    "ldpn131e": 144_035_904,
-    "linceptionresnetv2e": 167_723_292,
-}
-"""Learned parameters, so that only networks of the right size are built to be compared."""
-
 
 def identify(network: EmbeddingNetwork) -> tuple[str, str] | None:
     """Find the architecture of a network that was read from a foreign file.
@@ -72,8 +33,9 @@ def identify(network: EmbeddingNetwork) -> tuple[str, str] | None:
     """
     total = sum(parameter.numel() for parameter in network.parameters())
     layers = Counter(_layers(network))
-    for name in ARCHITECTURES:
-        if PARAMETERS.get(name) == total and _known_layers(name) == layers:
+    for name, entry in ARCHITECTURES.items():
+        # Only networks of the right size are built to be compared.
+        if entry.parameters == total and _known_layers(name) == layers:
             return name, _variant(name, network)
     return None
 
