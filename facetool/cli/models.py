@@ -66,9 +66,9 @@ def fetch_command(models: tuple[str, ...], quiet: bool) -> None:
 def where_command(model: str | None) -> None:
     """Print where the weights of MODEL lie, or the folder of all downloaded weights."""
     from facetool.weights.catalogue import resolve
-    from facetool.weights.download import at_hand, weights_folder
+    from facetool.weights.download import available_locally, weights_folder
 
-    click.echo(weights_folder() if model is None else at_hand(resolve(model))[1])
+    click.echo(weights_folder() if model is None else available_locally(resolve(model))[1])
 
 
 @command.command("verify")

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from facetool.classification.classifier import Source, prepare
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
-from facetool.weights.catalogue import CATALOGUE
-from facetool.weights.catalogue import Threshold as PairThreshold
+from facetool.weights.catalogue import CATALOGUE, PairThreshold
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from facetool.errors import FacetoolError
 from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.weights.catalogue import CATALOGUE, Threshold
+from facetool.weights.catalogue import CATALOGUE, PairThreshold
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ComparisonResult:
     """
 
     comparisons: list[Comparison]
-    threshold: Threshold | None
+    threshold: PairThreshold | None
     report: Report
 
     def as_dict(self) -> dict[str, Any]:
@@ -113,16 +113,16 @@ def _name(face: PhotoFace) -> str:
     return face.image if face.number == 1 else f"{face.image}#{face.number}"
 
 
-def _origin(threshold: Threshold) -> str:
+def _origin(threshold: PairThreshold) -> str:
     if threshold.far is None:
         return threshold.data_set
     return f"{threshold.data_set}, false accept rate {threshold.far:g}"
 
 
-def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> Threshold | None:
+def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> PairThreshold | None:
     """The threshold a user gave, or else the one calibrated for the network's weights."""
     if given is not None:
-        return Threshold(given, "given by hand", normalized=network.info.unit_length)
+        return PairThreshold(given, "given by hand", normalized=network.info.unit_length)
     published = CATALOGUE.get(network.info.weights_name)
     return published.threshold if published else None
 
@@ -130,7 +130,7 @@ def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> Th
 def compare(
     images: Sequence[Path],
     network: EmbeddingNetwork,
-    threshold: Threshold | None,
+    threshold: PairThreshold | None,
     select: str = "largest",
     detector: str | None = None,
     device: torch.device | None = None,
@@ -182,7 +182,7 @@ def compare(
     return ComparisonResult(comparisons, threshold, report)
 
 
-def _compare_two(one: PhotoFace, other: PhotoFace, threshold: Threshold | None) -> Comparison:
+def _compare_two(one: PhotoFace, other: PhotoFace, threshold: PairThreshold | None) -> Comparison:
     a, b = one.embedding.astype(np.float64), other.embedding.astype(np.float64)
     squared_l2 = float(((a - b) ** 2).sum())
     cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

@@ -26,7 +26,7 @@ from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_p
 from facetool.profiling.published_times import published_times
 from facetool.profiling.timing import Timing, time_passes
 from facetool.weights.catalogue import DEFAULT, Pretrained, resolve
-from facetool.weights.download import at_hand
+from facetool.weights.download import available_locally
 from facetool.weights.load import READABLE, load_network
 
 RANDOM = "random"
@@ -218,7 +218,7 @@ def _load(entry: Pretrained | Architecture | Path, weights: Path | None) -> Embe
 
 def _at_hand(entry: Pretrained | Architecture) -> bool:
     try:
-        at_hand(entry)
+        available_locally(entry)
     except WeightsError:
         return False
     return True

@@ -38,7 +38,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Threshold:
+class PairThreshold:
     """Where "same person" ends.
 
     Attributes:
@@ -64,7 +64,7 @@ class Pretrained:
         file: path in the weights folder.
         page: where it is published or described.
         licence: of the weights, as their publisher states it.
-        urls: direct downloads, tried in this order; none: it is fetched by hand from ``page``.
+        urls: direct downloads, tried in this order; none: it is downloaded by hand from ``page``.
         archive: what the page offers, where that is a zip file which holds ``file``.
         archive_sha256: of that zip file.
         package: Python package it is part of, where it comes with the install.
@@ -95,7 +95,7 @@ class Pretrained:
     crop: Crop | None = None
     dtype: str = "float32"
     accuracies: tuple[Accuracy, ...] = ()
-    threshold: Threshold | None = None
+    threshold: PairThreshold | None = None
     notes: str = ""
 
     @property
@@ -197,7 +197,7 @@ _ALL = [
         md5="2316b25ae80acf4ad9b620b00071c423",
         accuracies=(Accuracy("LFW", 0.993833, 0.00272732, source="dlib-models"),),
         # 33 of the 3,000 impostor pairs of LFW-a lie below dlib's published 0.6 (Euclidean).
-        threshold=Threshold(0.36, "LFW-a, View 2", far=0.011),
+        threshold=PairThreshold(0.36, "LFW-a, View 2", far=0.011),
     ),
     _openface(
         "nn4.small2.v1",

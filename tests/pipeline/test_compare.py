@@ -10,7 +10,7 @@ from facetool.errors import FacetoolError
 from facetool.files.align_manifest import read_manifest
 from facetool.images.read import read_image
 from facetool.pipeline.compare import compare, known_threshold
-from facetool.weights.catalogue import Threshold
+from facetool.weights.catalogue import PairThreshold
 from facetool.weights.load import load_network
 
 
@@ -26,7 +26,7 @@ def photos(album: Path, crops: Path) -> list[Path]:
 
 def test_every_pair_and_its_figures(photos: list[Path]) -> None:
     network = load_network("dlib-resnet")
-    result = compare(photos, network, Threshold(0.36, "test"))
+    result = compare(photos, network, PairThreshold(0.36, "test"))
     assert [(c.first.image, c.second.image) for c in result.comparisons] == [
         (str(photos[0]), str(photos[1])),
         (str(photos[0]), str(photos[2])),
@@ -45,7 +45,7 @@ def test_the_shipped_weights_have_a_threshold() -> None:
     threshold = known_threshold(load_network("dlib-resnet"))
     assert threshold is not None
     assert threshold.far is not None
-    assert known_threshold(load_network("dlib-resnet"), 0.5) == Threshold(0.5, "given by hand")
+    assert known_threshold(load_network("dlib-resnet"), 0.5) == PairThreshold(0.5, "given by hand")
 
 
 def test_a_photo_without_a_face_is_named(photos: list[Path], tmp_path: Path) -> None:
