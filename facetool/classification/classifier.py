@@ -22,6 +22,7 @@ from facetool.classification.fit import (
 )
 from facetool.classification.open_set import Threshold, calibrate, genuine, impostors
 from facetool.errors import UsageError
+from facetool.files.represent_description import RepresentDescription
 
 UNKNOWN = "unknown"
 
@@ -50,6 +51,18 @@ class Source:
     recipe: dict[str, Any] = field(default_factory=dict)
     flip: str = "none"
     unit_length: bool = True
+
+    @classmethod
+    def of(cls, description: RepresentDescription) -> Source:
+        """What a represent folder says of its embeddings; OpenFace's own folders say nothing."""
+        return cls(
+            network=description.network or "",
+            weights=description.weights_name or "",
+            sha256=description.weights_sha256 or "",
+            recipe=dict(description.recipe or {}),
+            flip=description.flip or "none",
+            unit_length=description.unit_length is not False,
+        )
 
 
 @dataclass(frozen=True)

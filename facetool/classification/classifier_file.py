@@ -22,6 +22,7 @@ from facetool.classification.fit import FITTERS, Lda
 from facetool.classification.open_set import Threshold
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
+from facetool.files.json_file import parse_json
 
 KEY = "facetool-classifier"
 VERSION = 1
@@ -96,12 +97,7 @@ def load(path: Path) -> Classifier:
 def _read_header(text: str | None) -> dict[str, Any]:
     if text is None:
         raise FormatError("this safetensors file holds no classifier")
-    try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"its description is not JSON: {error}") from error
-    if not isinstance(header, dict):
-        raise FormatError("its description is not a JSON object")
+    header = parse_json(text, "its description")
     if header.get("format") != VERSION:
         raise FormatError(f"written by another facetool (format {header.get('format')!r})")
     return header

@@ -60,11 +60,12 @@ def command(
     Writes identify.json, identify.png and identify.pdf where --output is given.
     """
     from facetool.embedding.embedder import resolve_device
-    from facetool.pipeline.identify import identify, result_text
+    from facetool.files.json_file import json_text
+    from facetool.pipeline.identify import identify
 
     where = resolve_device(device)
     result = identify(gallery, probes, distractors, remove, output, where, ranks, quiet)
-    click.echo(result_text(result) if as_json else _table(result), nl=not as_json)
+    click.echo(json_text(result) if as_json else _table(result), nl=not as_json)
     if output:
         click.echo(f"written to {output}", err=True)
     return 0

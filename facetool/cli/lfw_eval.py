@@ -76,7 +76,8 @@ def command(
     openface takes embeddings as they are; insightface normalises them (represent --flip sum);
     facenet takes them as they are (represent --flip concat).
     """
-    from facetool.pipeline.lfw_eval import lfw_eval, result_text
+    from facetool.files.json_file import json_text
+    from facetool.pipeline.lfw_eval import lfw_eval
 
     result = lfw_eval(reps, pairs, protocol, output, tag, curves, metric, subtract_mean)
     for warning in result["warnings"]:
@@ -85,7 +86,7 @@ def command(
     if missing:
         click.echo(_missing_line(result["pairs"]), err=True)
     if as_json:
-        click.echo(result_text(result), nl=False)
+        click.echo(json_text(result), nl=False)
     else:
         click.echo(_table(result))
         click.echo(f"written to {output or reps}; the curve is in roc.png and roc.pdf", err=True)

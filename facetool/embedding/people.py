@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from facetool.classification.classifier import Source, prepare
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
+from facetool.files.represent_description import RepresentDescription
 from facetool.weights.catalogue import CATALOGUE, PairThreshold
 
 
@@ -27,7 +27,7 @@ class People:
         images: N image paths as in ``labels.csv``.
         source: the network.
         missed: images left out because their face was not found.
-        provenance: ``represent.json``, or empty.
+        description: ``represent.json``.
     """
 
     names: list[str]
@@ -36,7 +36,7 @@ class People:
     images: list[str]
     source: Source
     missed: int
-    provenance: dict[str, Any]
+    description: RepresentDescription
 
     def prepared(self) -> NDArray[np.float64]:
         """The embeddings as the network compares them."""
@@ -53,7 +53,7 @@ class People:
             images,
             self.source,
             self.missed,
-            self.provenance,
+            self.description,
         )
 
     def having(self, names: Collection[str]) -> NDArray[np.bool_]:
@@ -94,35 +94,10 @@ def read_people(reps: Path) -> People:
         labels.astype(np.int64),
         embeddings.vectors[kept],
         images,
-        read_source(embeddings.provenance),
+        Source.of(embeddings.description),
         int((~kept).sum()),
-        embeddings.provenance,
+        embeddings.description,
     )
-
-
-def read_source(provenance: dict[str, Any]) -> Source:
-    """What ``represent.json`` says of the network; OpenFace's own folders say nothing.
-
-    Raises:
-        FormatError: its fields are not of the right types.
-    """
-    if not provenance:
-        return Source()
-    weights = provenance.get("weights")
-    weights = weights if isinstance(weights, dict) else {}
-    texts = {
-        "network": provenance.get("network", ""),
-        "weights": weights.get("name", ""),
-        "sha256": weights.get("sha256", ""),
-        "flip": provenance.get("flip", "none"),
-    }
-    recipe, unit_length = provenance.get("recipe", {}), provenance.get("unit_length", True)
-    for key, value in texts.items():
-        if not isinstance(value, str):
-            raise FormatError(f"represent.json: {key} is not a text")
-    if not isinstance(recipe, dict) or not isinstance(unit_length, bool):
-        raise FormatError("represent.json: recipe or unit_length is not what it should be")
-    return Source(**texts, recipe=recipe, unit_length=unit_length)
 
 
 def pair_threshold(source: Source) -> PairThreshold | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import UsageError
-from facetool.files.align_manifest import ALIGN_JSON, read_json
+from facetool.files.align_description import read_description
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.catalogue import crop_of, names
 
@@ -17,10 +17,10 @@ def check_recipe(folder: Path, network: EmbeddingNetwork) -> None:
     Raises:
         UsageError: another recipe made them; the message says how to make the right ones.
     """
-    described = folder / ALIGN_JSON
-    if not described.is_file():
+    described = read_description(folder)
+    if described is None:
         return
-    made = Crop.from_dict(read_json(described).get("crop", {}))
+    made = Crop.from_dict(described.crop or {})
     wanted = network.recipe.crop
     if not made.same_picture(wanted):
         raise UsageError(

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError
 from facetool.evaluation.distances import normalise
+from facetool.files.text import read_text
 from facetool.images.formats import SUFFIXES
 
 
@@ -51,13 +51,7 @@ def read_noise_lists(paths: Iterable[Path]) -> NoiseList:
     """
     entries: list[str] = []
     for path in paths:
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except OSError as error:
-            raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-        except UnicodeDecodeError as error:
-            raise FormatError(f"{path}: not a text file in UTF-8") from error
-        for line in lines:
+        for line in read_text(path).splitlines():
             if line.strip() and not line.startswith("#"):
                 cells = line.strip().split("\t")
                 entries.append(cells[min(1, len(cells) - 1)])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, FormatError
+from facetool.files.text import read_text
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,7 @@ def read_pairs(path: Path) -> Pairs:
     Raises:
         FormatError: naming the line that is not of this form.
     """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: not a text file in UTF-8") from error
+    lines = read_text(path).splitlines()
     try:
         fold_count, per_kind = (int(cell) for cell in lines[0].split())
         if fold_count < 1 or per_kind < 1:

@@ -9,6 +9,7 @@ import numpy as np
 
 from facetool.errors import FormatError
 from facetool.evaluation.roc import Curve
+from facetool.files.text import read_text
 
 _FALSE_POSITIVE = ("fpr", "far", "x")
 _TRUE_POSITIVE = ("tpr", "tar")
@@ -31,12 +32,7 @@ def read_curve(path: Path) -> Curve:
     Raises:
         FormatError: the file is none of these; the message names the line.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: not a text file in UTF-8") from error
+    lines = read_text(path).splitlines()
     rows = [
         (number, next(csv.reader([line])) if "," in line else line.split())
         for number, line in enumerate(lines, start=1)

@@ -5,27 +5,31 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from facetool._version import __version__
 from facetool.errors import FormatError, UsageError
+from facetool.files.align_description import (
+    AlignDescription,
+    read_description,
+    write_description,
+)
 from facetool.files.align_manifest import (
     ALIGN_CSV,
-    ALIGN_JSON,
     MADE_CROP,
     AlignRow,
     format_row,
     parse_rows,
-    read_json,
     read_manifest,
-    write_json,
     write_manifest,
 )
 from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.json_file import parse_json
 
 JOURNAL = part_path(Path("align.journal")).name
 
@@ -42,7 +46,7 @@ class AlignJournal:
 
     Args:
         output: folder of the crops.
-        settings: plain JSON values; a folder holds crops of one kind only.
+        settings: how the crops are made; a folder holds crops of one kind only.
         overwrite: start anew where ``output`` holds crops already. What a stopped run with the
             same settings did is kept: it was itself told to overwrite, or had nothing finished
             to protect.
@@ -53,23 +57,23 @@ class AlignJournal:
         OutputError: the journal cannot be written.
     """
 
-    def __init__(self, output: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
-        self._output, self._settings = output, dict(settings)
+    def __init__(self, output: Path, settings: AlignDescription, overwrite: bool) -> None:
+        self._output, self._settings = output, settings
         self._path = output / JOURNAL
         self._places: dict[str, tuple[int, int]] = {}
         runs = _earlier_runs(output)
-        if overwrite and not any(run.stopped and run.has(settings) for run in runs):
+        if overwrite and not any(run.stopped and not run.difference(settings) for run in runs):
             for run in runs:
                 run.remove(output)
             runs = []
-        if not all(run.has(settings) for run in runs):
+        if differences := [reason for run in runs if (reason := run.difference(settings))]:
             raise UsageError(
-                f"{output} holds crops made with other settings; "
+                f"{output} holds crops made with other settings ({differences[0]}); "
                 "choose another OUTPUT or make them anew with --overwrite"
             )
         self._file: IO[bytes]
         with atomic_write(self._path) as self._file:
-            self._file.write(json.dumps(self._settings).encode() + b"\n")
+            self._file.write(json.dumps(self._settings.as_dict()).encode() + b"\n")
             self._end = self._file.tell()
             for rows in chain.from_iterable(run.photos() for run in runs):
                 if self._still_valid(rows):
@@ -100,8 +104,10 @@ class AlignJournal:
         """Write ``align.json`` and ``align.csv``; the journal is gone then."""
         names = sorted(self._places)
         counts = Counter(row.status for name in names for row in self._rows(name))
-        described = {**self._settings, "counts": dict(sorted(counts.items()))}
-        write_json(self._output / ALIGN_JSON, {**described, "facetool": __version__})
+        write_description(
+            self._output,
+            replace(self._settings, counts=dict(sorted(counts.items())), facetool=__version__),
+        )
         write_manifest(self._output, chain.from_iterable(map(self._rows, names)))
         self._file.close()
         self._path.unlink()
@@ -124,11 +130,11 @@ class _Run(NamedTuple):
     """An earlier run: its manifest or journal, and its settings."""
 
     path: Path
-    settings: Mapping[str, Any]
+    settings: AlignDescription
     stopped: bool
 
-    def has(self, settings: Mapping[str, Any]) -> bool:
-        return all(self.settings.get(key) == value for key, value in settings.items())
+    def difference(self, settings: AlignDescription) -> str | None:
+        return self.settings.difference(settings)
 
     def photos(self) -> Iterator[_Rows]:
         """The rows of each photo. The last of a journal may have lost some, so it is left out."""
@@ -151,19 +157,19 @@ class _Run(NamedTuple):
 def _earlier_runs(output: Path) -> list[_Run]:
     """A finished run and a stopped one, where there are."""
     runs = []
-    manifest, described, journal = output / ALIGN_CSV, output / ALIGN_JSON, output / JOURNAL
+    manifest, journal = output / ALIGN_CSV, output / JOURNAL
     if manifest.is_file():
-        runs.append(_Run(manifest, read_json(described) if described.is_file() else {}, False))
+        runs.append(_Run(manifest, read_description(output) or AlignDescription(), False))
     if journal.is_file():
         runs.append(_Run(journal, _journal_settings(journal), True))
     return runs
 
 
-def _journal_settings(path: Path) -> dict[str, Any]:
+def _journal_settings(path: Path) -> AlignDescription:
     with path.open("rb") as file:
         try:
-            return dict(json.loads(file.readline()))
-        except (ValueError, TypeError, RecursionError):
+            return AlignDescription.from_dict(parse_json(file.readline(), str(path)))
+        except FormatError:
             raise FormatError(f"{path} is not a journal of align; remove it") from None
 
 

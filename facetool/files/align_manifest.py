@@ -1,19 +1,17 @@
-"""``align.csv`` and ``align.json``: what an aligned folder says of itself."""
+"""``align.csv``: a row for every face, and for every photo without one, of an aligned folder."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
 
 ALIGN_CSV = "align.csv"
-ALIGN_JSON = "align.json"
 
 MADE_CROP = ("aligned", "center", "fallback")
 """The statuses of rows that have an output."""
@@ -94,27 +92,6 @@ def read_manifest(path: Path) -> Iterator[AlignRow]:
             yield from rows
         except FormatError as error:
             raise FormatError(f"{path}, {error}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        FormatError: the file holds something else.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise FormatError(f"{path} is not a JSON object")
-    return value
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object, whole or not at all."""
-    with atomic_write(path, "w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def missed_faces(folder: Path) -> Sequence[str]:

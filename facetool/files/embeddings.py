@@ -7,18 +7,16 @@ wrote it, ``represent.json``.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
+from facetool.files.represent_description import RepresentDescription, read_description
+from facetool.files.text import read_text, reading
 
 
 @dataclass(frozen=True)
@@ -29,13 +27,13 @@ class Embeddings:
         names: N image paths as in ``labels.csv``.
         labels: int64 (N,), the number of each image's person.
         vectors: float32 (N, D), finite.
-        provenance: ``represent.json``, or empty where there is none.
+        description: ``represent.json``; says nothing where there is none.
     """
 
     names: list[str]
     labels: NDArray[np.int64]
     vectors: NDArray[np.float32]
-    provenance: dict[str, Any] = field(default_factory=dict)
+    description: RepresentDescription = field(default_factory=RepresentDescription)
 
     @cached_property
     def _rows(self) -> dict[str, list[int]]:
@@ -46,15 +44,8 @@ class Embeddings:
 
     @property
     def missed_faces(self) -> set[str]:
-        """Names of images whose face was missed and which a stand-in crop represents.
-
-        Raises:
-            FormatError: ``represent.json`` does not list them by name.
-        """
-        missed = self.provenance.get("missed_faces", [])
-        if not isinstance(missed, list) or not all(isinstance(name, str) for name in missed):
-            raise FormatError("represent.json: missed_faces is not a list of image names")
-        return set(missed)
+        """Names of images whose face was missed and which a stand-in crop represents."""
+        return set(self.description.missed_faces or ())
 
     def find(self, person: str, number: int) -> int | None:
         """The row of image ``number`` of ``person``, by LFW's naming ``<person>_NNNN``.
@@ -103,22 +94,12 @@ def read_embeddings(folder: Path) -> Embeddings:
             f"{source} has {len(vectors):,} rows, but labels.csv beside it names "
             f"{len(names):,} images; they must come from the same run"
         )
-    return Embeddings(names, labels, vectors, _read_provenance(folder / "represent.json"))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: not a text file in UTF-8") from error
+    return Embeddings(names, labels, vectors, read_description(folder))
 
 
 def _read_npy(path: Path) -> NDArray[np.float32]:
     try:
-        with _reading(path), path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, MemoryError) as error:
         raise FormatError(
@@ -133,8 +114,7 @@ def _read_npy(path: Path) -> NDArray[np.float32]:
 
 
 def _read_csv(path: Path) -> NDArray[np.float32]:
-    with _reading(path):
-        lines = path.read_text("utf-8").splitlines()
+    lines = read_text(path).splitlines()
     if not lines:
         raise FormatError(f"{path}: the file is empty")
     try:
@@ -165,8 +145,7 @@ def _bad_row(path: Path, lines: list[str]) -> FormatError:
 
 def _read_labels(path: Path) -> tuple[NDArray[np.int64], list[str]]:
     # Names of files need not be UTF-8; surrogateescape keeps them as Python's own paths do.
-    with _reading(path):
-        lines = path.read_text("utf-8", errors="surrogateescape").split("\n")
+    lines = read_text(path, errors="surrogateescape").split("\n")
     if not lines[-1]:
         lines.pop()
     labels = np.empty(len(lines), np.int64)
@@ -185,16 +164,3 @@ def _read_labels(path: Path) -> tuple[NDArray[np.int64], list[str]]:
             name = name[1:-1].replace('""', '"')
         names.append(name)
     return labels, names
-
-
-def _read_provenance(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        with _reading(path):
-            document = json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
-        raise FormatError(f"{path} line {error.lineno}: not JSON ({error.msg})") from error
-    if not isinstance(document, dict):
-        raise FormatError(f"{path}: expected a JSON object, found {type(document).__name__}")
-    return document

@@ -12,14 +12,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.files.align_manifest import write_json
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.lock import sole_writer
+from facetool.files.represent_description import RepresentDescription, write_description
 
 REPS_CSV = "reps.csv"
 LABELS_CSV = "labels.csv"
 REPS_NPY = "reps.npy"
-REPRESENT_JSON = "represent.json"
 
 
 class EmbeddingsWriter:
@@ -32,20 +31,21 @@ class EmbeddingsWriter:
     Args:
         folder: where the files go.
         size: numbers in an embedding.
-        settings: what must be the same for a stopped run to be continued.
+        settings: what must be the same for a stopped run to be continued; counts are not there
+            yet.
 
     Attributes:
         batches: complete batches already on disk.
         failures: (name, reason) of the images that failed in those batches.
     """
 
-    def __init__(self, folder: Path, size: int, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, size: int, settings: RepresentDescription) -> None:
         self.folder = folder
         self.size = size
         self.batches = 0
         self.rows = 0
         self.failures: list[tuple[str, str]] = []
-        self._settings = json.loads(json.dumps(settings))
+        self._settings = json.loads(json.dumps(settings.as_dict()))
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> EmbeddingsWriter:
@@ -106,7 +106,7 @@ class EmbeddingsWriter:
             self._note({"rows": self.rows, "lengths": lengths, "failures": list(failures)})
         self.failures.extend(failures)
 
-    def finish(self, description: Mapping[str, Any]) -> None:
+    def finish(self, description: RepresentDescription) -> None:
         """Give all files their names; ``represent.json`` with ``description`` comes last."""
         with output_errors(self.folder / REPS_NPY):
             npy = self._files[REPS_NPY]
@@ -115,7 +115,7 @@ class EmbeddingsWriter:
             for name, file in self._files.items():
                 file.close()
                 self._part(name).replace(self.folder / name)
-            write_json(self.folder / REPRESENT_JSON, dict(description))
+            write_description(self.folder, description)
             self._journal.close()
             self._part("journal").unlink()
 

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facetool.errors import FormatError
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into an error that names it.
+
+    Raises:
+        FormatError: the file cannot be read, or is no text.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: not a text file in UTF-8") from error
 
 
 def read_text(path: Path, errors: str = "strict") -> str:
@@ -17,12 +34,8 @@ def read_text(path: Path, errors: str = "strict") -> str:
     Raises:
         FormatError: it cannot be read, or is no such text.
     """
-    try:
+    with reading(path):
         return decode_text(path.read_bytes(), errors)
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: not a text file in UTF-8") from error
 
 
 def decode_text(data: bytes, errors: str = "strict") -> str:

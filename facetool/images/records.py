@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError, ImageError
 from facetool.files.recordio import RecordFile, index_path, read_index
+from facetool.files.text import read_text
 from facetool.images.read import RGBImage, decode_image
 
 SUFFIX = ".rec"
@@ -277,12 +278,9 @@ def read_properties(path: Path) -> Properties | None:
         FormatError: it is not three numbers separated by commas.
     """
     file = path.with_name("property")
-    try:
-        text = file.read_text("utf-8")
-    except FileNotFoundError:
+    if not file.exists():
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"cannot read {file}: {error}") from error
+    text = read_text(file)
     cells = text.strip().split(",")
     if len(cells) != 3 or not all(cell.strip().isdecimal() for cell in cells):
         raise FormatError(f"{file}: expected <classes>,<height>,<width>, found {text[:40]!r}")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from facetool.detection.face import Face, Points
 from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.errors import ImageError, UsageError
+from facetool.files.align_description import AlignDescription
 from facetool.files.align_journal import AlignJournal
 from facetool.files.align_manifest import AlignRow
 from facetool.files.atomic import atomic_write
@@ -71,17 +72,17 @@ class AlignSettings:
     predictor: int | None = None
     strict: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, as they stand in ``align.json``."""
-        return {
-            "crop": self.crop.as_dict(),
-            "detector": describe_detector(self.crop.detector, self.detection),
-            "select": self.select,
-            "on_no_face": self.on_no_face,
-            "fallback": str(self.fallback) if self.fallback else None,
-            "points": points_of(self.crop, self.predictor),
-            "strict": self.strict,
-        }
+    def description(self) -> AlignDescription:
+        """The settings as they stand in ``align.json``."""
+        return AlignDescription(
+            crop=self.crop.as_dict(),
+            detector=describe_detector(self.crop.detector, self.detection),
+            select=self.select,
+            on_no_face=self.on_no_face,
+            fallback=str(self.fallback) if self.fallback else None,
+            points=points_of(self.crop, self.predictor),
+            strict=self.strict,
+        )
 
 
 _Rows = list[AlignRow]
@@ -146,7 +147,7 @@ def _align_folder(
     quiet: bool,
     device: str,
 ) -> Report:
-    journal = AlignJournal(output, settings.as_dict(), overwrite)
+    journal = AlignJournal(output, settings.description(), overwrite)
     report = Report()
     tasks = _plan(folder, several=settings.select == "all")
     todo = [task for task in tasks if task.name not in journal]

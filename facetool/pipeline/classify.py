@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from facetool.classification.fit import FITTERS, split_folds
 from facetool.classification.metrics import FPIRS, dir_at_fpir
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import FacetoolError, UsageError
-from facetool.files.atomic import atomic_write
+from facetool.files.json_file import write_json
+from facetool.files.text import read_text
 
 CLASSIFIER_FILE = "classifier.safetensors"
 FIGURES_FILE = "classification.json"
@@ -206,11 +206,9 @@ def evaluate(
     else:
         outcome = _cross_validate(known, stranger_vectors, settings or TrainSettings())
     result = outcome.as_dict()
-    result["provenance"] = {k: v for k, v in people.provenance.items() if k != "missed_faces"}
+    result["provenance"] = people.description.provenance()
     folder = output or reps
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with atomic_write(folder / FIGURES_FILE, "w", encoding="utf-8") as file:
-        file.write(text)
+    write_json(folder / FIGURES_FILE, result)
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
     if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
         from facetool.plots import style
@@ -231,7 +229,7 @@ def _check_size(made: Classifier, people: People, reps: Path) -> None:
 
 def _read_list(path: Path, people: People) -> set[str]:
     """The names in a text file; all must be people of the folder."""
-    lines = path.read_text("utf-8", errors="surrogateescape").splitlines()
+    lines = read_text(path, errors="surrogateescape").splitlines()
     names = {line.strip().rstrip("/") for line in lines if line.strip()}
     absent = sorted(names - set(people.names))
     if absent:

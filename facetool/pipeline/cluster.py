@@ -78,7 +78,7 @@ def cluster(
             order = np.argsort(groups, kind="stable")
             writer.writerows((int(groups[row]) + 1, people.images[row]) for row in order)
     if links is not None:
-        _link(result, Path(str(people.provenance.get("input", ""))), links)
+        _link(result, Path(people.description.input or ""), links)
     return result
 
 

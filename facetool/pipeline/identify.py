@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from facetool.evaluation.identification import Identification, nested_sets
 from facetool.evaluation.noise_lists import NoiseList, read_noise_lists, replace_noisy
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings
+from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features, write_feature
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
@@ -109,17 +109,13 @@ def identify(
         },
         **_figures(outcome),
         "provenance": {
-            key: sources[gallery].provenance.get(key) for key in ("network", "weights", "flip")
+            key: sources[gallery].description.as_dict().get(key)
+            for key in ("network", "weights", "flip")
         },
     }
     if output is not None:
         _write(output, outcome, result)
     return result
-
-
-def result_text(result: dict[str, Any]) -> str:
-    """The result as the text of ``identify.json``."""
-    return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _figures(outcome: Identification) -> dict[str, Any]:
@@ -148,8 +144,7 @@ def _write(folder: Path, outcome: Identification, result: dict[str, Any]) -> Non
     figure = identification_figure(outcome)
     for kind in ("png", "pdf"):
         save(figure, folder / f"identify.{kind}")
-    with atomic_write(folder / "identify.json", "w", encoding="utf-8") as file:
-        file.write(result_text(result))
+    write_json(folder / "identify.json", result)
 
 
 def _check_alike(sources: Sequence[tuple[Path, Embeddings]]) -> None:
@@ -160,10 +155,10 @@ def _check_alike(sources: Sequence[tuple[Path, Embeddings]]) -> None:
             raise UsageError(
                 f"{path} holds embeddings of {size} numbers, {other_path} of {other_size}"
             )
-        for key in ("network", "weights", "flip"):
-            ours, theirs = first.provenance.get(key), other.provenance.get(key)
-            if ours != theirs and None not in (ours, theirs):
-                raise UsageError(f"{path} and {other_path} are not of the same {key}")
+        if reason := first.description.difference(other.description):
+            raise UsageError(
+                f"{path} and {other_path} hold embeddings of different kinds: {reason}"
+            )
 
 
 def _people(

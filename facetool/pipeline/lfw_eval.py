@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from facetool.evaluation.roc import Counts, Curve
 from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_counts, misfit
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
+from facetool.files.json_file import write_json
 
 PROTOCOLS = ("openface", "insightface", "facenet")
 
@@ -83,8 +83,7 @@ def lfw_eval(
         outcome = facenet.evaluate(first, second, trials, metric, subtract_mean)
 
     missed = embeddings.missed_faces
-    provenance = {k: v for k, v in embeddings.provenance.items() if k != "missed_faces"}
-    tag = tag or _name(provenance) or reps.resolve().name
+    tag = tag or embeddings.description.name or reps.resolve().name
     result = {
         "tag": tag,
         "protocol": protocol,
@@ -99,7 +98,7 @@ def lfw_eval(
             "missing_images": missing,
         },
         "warnings": _warnings(protocol, metric, outcome),
-        "provenance": provenance,
+        "provenance": embeddings.description.provenance(),
     }
     _write(output or reps, outcome, tag, overlays, result)
     return result
@@ -113,13 +112,6 @@ def _match(pairs: Pairs, embeddings: Embeddings) -> tuple[NDArray[np.int64], lis
         for side in (pairs.first, pairs.second)
     ]
     return np.array(rows), sorted(str(image) for image, row in images.items() if row is None)
-
-
-def _name(provenance: dict[str, Any]) -> str:
-    """What ``represent.json`` calls the weights, or the network; empty if it does not say."""
-    weights = provenance.get("weights")
-    name = weights.get("name") if isinstance(weights, dict) else None
-    return str(name or provenance.get("network") or "")
 
 
 def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
@@ -154,13 +146,7 @@ def _write(
     figure = roc_figure(outcome.curve, folds, tag, overlays)
     for kind in ("png", "pdf"):
         save(figure, folder / f"roc.{kind}")
-    with atomic_write(folder / "result.json", "w", encoding="utf-8") as file:
-        file.write(result_text(result))
-
-
-def result_text(result: dict[str, Any]) -> str:
-    """The result as the text of ``result.json``."""
-    return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_json(folder / "result.json", result)
 
 
 def _accuracies_text(outcome: Verification) -> str:

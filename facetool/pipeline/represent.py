@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +14,9 @@ from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
 from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import UsageError
-from facetool.files.align_manifest import missed_faces, read_json
-from facetool.files.embeddings_writer import REPRESENT_JSON, EmbeddingsWriter
+from facetool.files.align_manifest import missed_faces
+from facetool.files.embeddings_writer import EmbeddingsWriter
+from facetool.files.represent_description import RepresentDescription, read_description
 from facetool.images.inputs import Images, open_images, unsupported_files
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -105,8 +105,7 @@ def represent(
         if not writer.rows:
             raise UsageError(f"none of the {len(folder.names)} images in {input} can be read")
         counts = {"images": writer.rows, "failed": len(writer.failures)}
-        missed = missed_faces(input)
-        writer.finish({**description, "counts": counts, "missed_faces": missed})
+        writer.finish(replace(description, counts=counts, missed_faces=missed_faces(input)))
     return report
 
 
@@ -116,49 +115,46 @@ def _same(one: Path, other: Path) -> bool:
 
 def _describe(
     input: Path, folder: Images, network: EmbeddingNetwork, settings: RepresentSettings
-) -> dict[str, Any]:
+) -> RepresentDescription:
     """Everything the embeddings depend on, as it stands in ``represent.json``."""
     device = settings.device
-    return {
-        "network": network.info.architecture,
-        "weights": {"name": network.info.weights_name, "sha256": network.info.weights_sha256},
-        "embedding_size": network.info.embedding_size,
-        "unit_length": network.info.unit_length,
-        "recipe": network.recipe.as_dict(),
-        "flip": settings.flip,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "dtype": settings.dtype,
-        "batch_size": settings.batch_size,
-        "input": str(input),
-        "input_listing_sha256": folder.fingerprint(),
-        "versions": {
+    return RepresentDescription(
+        network=network.info.architecture,
+        weights_name=network.info.weights_name,
+        weights_sha256=network.info.weights_sha256,
+        embedding_size=network.info.embedding_size,
+        unit_length=network.info.unit_length,
+        recipe=network.recipe.as_dict(),
+        flip=settings.flip,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        dtype=settings.dtype,
+        batch_size=settings.batch_size,
+        input=str(input),
+        input_listing_sha256=folder.fingerprint(),
+        versions={
             "facetool": __version__,
             "torch": torch.__version__,
             "numpy": np.__version__,
         },
-    }
+    )
 
 
-def _finished(output: Path, description: dict[str, Any], report: Report) -> bool:
+def _finished(output: Path, description: RepresentDescription, report: Report) -> bool:
     """Whether these very embeddings are there already.
 
     Raises:
         UsageError: other embeddings are there.
     """
-    described = output / REPRESENT_JSON
-    if not described.is_file():
+    earlier = read_description(output)
+    if earlier.counts is None:
         return False
-    earlier = read_json(described)
-    ignored = ("versions", "input")
-    for key, value in description.items():
-        if key not in ignored and earlier.get(key) != value:
-            what = "other images" if key == "input_listing_sha256" else f"another {key}"
-            raise UsageError(
-                f"{output} holds embeddings of {what}; "
-                "choose another OUTPUT or make them anew with --overwrite"
-            )
-    report.done("already there", earlier["counts"]["images"])
-    for _ in range(earlier["counts"]["failed"]):
+    if reason := earlier.change(description):
+        raise UsageError(
+            f"{output} holds other embeddings ({reason}); "
+            "choose another OUTPUT or make them anew with --overwrite"
+        )
+    report.done("already there", earlier.counts.get("images", 0))
+    for _ in range(earlier.counts.get("failed", 0)):
         report.failures.append(("", "failed in an earlier run"))
     return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.atomic import atomic_write
+from facetool.files.json_file import read_json, write_json
 from facetool.files.lock import sole_writer
 from facetool.jobs.pool import OrderedPool, available_cores
 from facetool.jobs.progress import progress_bar
@@ -177,18 +177,14 @@ def _prepare(output: Path, album: Album, overwrite: bool) -> None:
                 f"{output} holds another album ({there}): name another folder or give --overwrite"
             )
         _remove(output, there)
-    with atomic_write(output / RECORD, "w", encoding="utf-8", newline="\n") as file:
-        json.dump(asdict(album), file, indent=2)
-        file.write("\n")
+    write_json(output / RECORD, asdict(album))
 
 
 def _read_record(path: Path) -> Album | None:
     """The numbers of the album that is there, or None where there is none."""
     try:
-        return Album(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, UsageError, OSError) as error:
+        return Album(**read_json(path)) if path.exists() else None
+    except (FormatError, TypeError, UsageError) as error:
         raise FormatError(f"{path} does not describe an album: remove the folder") from error
 
 

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write, output_errors
+from facetool.files.text import read_text
 
 COLUMNS = (
     "step",
@@ -133,7 +134,7 @@ def read_log(path: Path) -> list[LogRow]:
     """
     if not path.is_file():
         return []
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     try:
         return [_row(line) for line in reader]

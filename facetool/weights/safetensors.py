@@ -25,6 +25,7 @@ from torch import Tensor
 from facetool.alignment.recipes import Recipe
 from facetool.errors import FacetoolError, FormatError, OutputError, WeightsError
 from facetool.files.atomic import atomic_write
+from facetool.files.json_file import parse_json
 from facetool.networks.base import CUSTOM, EmbeddingNetwork
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
 from facetool.networks.registry import ARCHITECTURES, architecture, create, stated_unit_length
@@ -115,10 +116,7 @@ def _read_header(text: str | None) -> dict[str, Any]:
         raise FormatError("safetensors without facetool's description, so the network is unknown")
     if len(text) > _LONGEST_HEADER:
         raise FormatError("the description is too long to be true")
-    try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"the description is not JSON: {error}") from error
+    header = parse_json(text, "the description")
     kinds = {
         "format": int,
         "architecture": str,
@@ -127,8 +125,6 @@ def _read_header(text: str | None) -> dict[str, Any]:
         "recipe": dict,
         "embedding_size": int,
     }
-    if not isinstance(header, dict):
-        raise FormatError("the description is not a JSON object")
     if header.get("format") != VERSION:
         raise FormatError(f"written by a newer facetool (format {header.get('format')!r})")
     for name, kind in kinds.items():

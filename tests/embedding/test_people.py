@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facetool.embedding.people import pair_threshold, read_people, read_source
+from facetool.classification.classifier import Source
+from facetool.embedding.people import pair_threshold, read_people
 from facetool.errors import FacetoolError, FormatError
+from facetool.files.represent_description import RepresentDescription
 
 
 def write(folder: Path, images: list[str], provenance: object = None) -> Path:
@@ -47,14 +49,12 @@ def test_images_in_nobodys_folder(tmp_path):
         read_people(write(tmp_path, ["1.png", "B/1.png"]))
 
 
-@pytest.mark.parametrize("key", ["network", "flip", "recipe", "unit_length"])
-def test_provenance_of_wrong_types(key):
-    with pytest.raises(FormatError, match=r"represent\.json"):
-        read_source({"network": "nn4", key: 7})
+def source_of(provenance: dict) -> Source:
+    return Source.of(RepresentDescription.from_dict(provenance))
 
 
 def test_published_thresholds_apply_to_plain_embeddings_only():
     provenance = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1"}}
-    assert pair_threshold(read_source(provenance)).squared_l2 == 0.36
-    assert pair_threshold(read_source({**provenance, "flip": "sum"})) is None
-    assert pair_threshold(read_source({})) is None
+    assert pair_threshold(source_of(provenance)).squared_l2 == 0.36
+    assert pair_threshold(source_of({**provenance, "flip": "sum"})) is None
+    assert pair_threshold(source_of({})) is None

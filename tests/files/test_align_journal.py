@@ -2,15 +2,18 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facetool.errors import FormatError, UsageError
+from facetool.files.align_description import AlignDescription
 from facetool.files.align_journal import JOURNAL, AlignJournal
 from facetool.files.align_manifest import AlignRow, read_manifest
 
-SETTINGS = {"crop": {"width": 150}, "select": "all"}
+SETTINGS = AlignDescription(crop={"width": 150}, select="all")
 
 
 def photo(output: Path, name: str, faces: int = 1) -> list[AlignRow]:
@@ -23,8 +26,8 @@ def photo(output: Path, name: str, faces: int = 1) -> list[AlignRow]:
     return rows
 
 
-def start(output: Path, overwrite: bool = False, **changes: object) -> AlignJournal:
-    return AlignJournal(output, {**SETTINGS, **changes}, overwrite)
+def start(output: Path, overwrite: bool = False, **changes: Any) -> AlignJournal:
+    return AlignJournal(output, replace(SETTINGS, **changes), overwrite)
 
 
 def finish(output: Path, names: list[str]) -> None:

@@ -33,7 +33,7 @@ def test_text_reads_back_to_the_same_float32(folder: Path, vectors: np.ndarray) 
     np.testing.assert_array_equal(embeddings.vectors, vectors)
     assert embeddings.names == NAMES
     assert embeddings.labels.tolist() == [1, 2, 3]
-    assert embeddings.provenance == {} and embeddings.missed_faces == set()
+    assert embeddings.description.as_dict() == {} and embeddings.missed_faces == set()
 
 
 def test_npy_is_preferred(folder: Path, vectors: np.ndarray) -> None:
@@ -45,7 +45,7 @@ def test_provenance(folder: Path) -> None:
     document = {"network": "nn4.small2", "missed_faces": NAMES[:1]}
     (folder / "represent.json").write_text(json.dumps(document))
     embeddings = read_embeddings(folder)
-    assert embeddings.provenance == document
+    assert embeddings.description.as_dict() == document
     assert embeddings.missed_faces == {NAMES[0]}
 
 
@@ -130,7 +130,7 @@ def test_missing_files(tmp_path: Path) -> None:
 def test_missed_faces_of_another_kind(folder: Path) -> None:
     (folder / "represent.json").write_text('{"missed_faces": 3}')
     with pytest.raises(FormatError, match="not a list of image names"):
-        _ = read_embeddings(folder).missed_faces
+        read_embeddings(folder)
 
 
 def test_openfaces_own_output(shared: Path) -> None:

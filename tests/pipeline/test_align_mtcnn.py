@@ -14,7 +14,8 @@ from facetool.alignment.similarity import similarity_crop
 from facetool.cli.align import command
 from facetool.detection.options import DetectionSettings, MtcnnOptions
 from facetool.errors import UsageError, WeightsError
-from facetool.files.align_manifest import AlignRow, read_json, read_manifest
+from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.files.json_file import read_json
 from facetool.images.read import read_image
 from facetool.pipeline import align as stage
 from facetool.pipeline.align import AlignSettings, align

@@ -125,7 +125,7 @@ def test_what_does_not_go_together(scrub: Path, tmp_path: Path) -> None:
         identify(scrub, scrub, [small])
     one = represented(tmp_path / "one", name(2, 2), draw(2, 2), network="a")
     two = represented(tmp_path / "two", name(2, 2), draw(2, 2), network="b")
-    with pytest.raises(UsageError, match="not of the same network"):
+    with pytest.raises(UsageError, match="network a and b"):
         identify(one, two)
     strangers = represented(tmp_path / "strangers", ["Z/1.png"], draw(1, 1))
     with pytest.raises(FacetoolError, match="no probe has a mate"):

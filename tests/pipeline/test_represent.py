@@ -17,6 +17,7 @@ import torch
 from facetool.errors import OutputError, UsageError
 from facetool.files.dlib_files import dlib_model_path
 from facetool.files.embeddings_writer import EmbeddingsWriter
+from facetool.files.represent_description import RepresentDescription
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
@@ -117,7 +118,7 @@ def test_other_embeddings_are_not_overwritten(
     crops: Path, reps: Path, network: EmbeddingNetwork, tmp_path: Path
 ) -> None:
     shutil.copytree(reps, tmp_path / "reps")
-    with pytest.raises(UsageError, match=r"another flip.*--overwrite"):
+    with pytest.raises(UsageError, match=r"flip none there, sum now.*--overwrite"):
         represent(crops, tmp_path / "reps", network, RepresentSettings(batch_size=10, flip="sum"))
     settings = RepresentSettings(batch_size=10, flip="sum")
     represent(crops, tmp_path / "reps", network, settings, overwrite=True)
@@ -152,35 +153,35 @@ def test_the_writer_cuts_back_to_the_last_whole_batch(tmp_path: Path) -> None:
     """Bytes beyond the journal's last line are what a kill left of an unfinished batch."""
     vectors = np.arange(12, dtype=np.float32).reshape(4, 3)
     labels = [(1, f"a/{n}.png") for n in range(4)]
-    with EmbeddingsWriter(tmp_path / "whole", 3, {"k": 1}) as writer:
+    with EmbeddingsWriter(tmp_path / "whole", 3, RepresentDescription(flip="none")) as writer:
         writer.add(vectors[:2], labels[:2], [])
         writer.add(vectors[2:], labels[2:], [("a/x.png", "damaged")])
-        writer.finish({"done": True})
-    with EmbeddingsWriter(tmp_path / "cut", 3, {"k": 1}) as writer:
+        writer.finish(RepresentDescription(counts={"images": 4}))
+    with EmbeddingsWriter(tmp_path / "cut", 3, RepresentDescription(flip="none")) as writer:
         writer.add(vectors[:2], labels[:2], [])
     for name in (".reps.csv.part", ".labels.csv.part", ".reps.npy.part"):
         with (tmp_path / "cut" / name).open("ab") as file:
             file.write(b"1234567")
     with (tmp_path / "cut/.represent.journal.part").open("ab") as file:
         file.write(b'{"rows": 3, "len')
-    with EmbeddingsWriter(tmp_path / "cut", 3, {"k": 1}) as writer:
+    with EmbeddingsWriter(tmp_path / "cut", 3, RepresentDescription(flip="none")) as writer:
         assert writer.batches == 1
         writer.add(vectors[2:], labels[2:], [("a/x.png", "damaged")])
-        writer.finish({"done": True})
+        writer.finish(RepresentDescription(counts={"images": 4}))
     assert files_of(tmp_path / "cut") == files_of(tmp_path / "whole")
 
 
 def test_the_writer_starts_anew_with_other_settings(tmp_path: Path) -> None:
-    with EmbeddingsWriter(tmp_path, 3, {"k": 1}) as writer:
+    with EmbeddingsWriter(tmp_path, 3, RepresentDescription(flip="none")) as writer:
         writer.add(np.zeros((2, 3), np.float32), [(1, "a"), (1, "b")], [])
-    with EmbeddingsWriter(tmp_path, 3, {"k": 2}) as writer:
+    with EmbeddingsWriter(tmp_path, 3, RepresentDescription(flip="sum")) as writer:
         assert writer.batches == 0
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="cannot write"),
-        EmbeddingsWriter(tmp_path, 3, {}) as writer,
+        EmbeddingsWriter(tmp_path, 3, RepresentDescription()) as writer,
     ):
         writer._files["reps.csv"].close()
         writer._files["reps.csv"] = open("/dev/full", "wb", buffering=0)  # noqa: PTH123, SIM115
@@ -189,7 +190,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_at_the_end_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):  # noqa: SIM117
-        with EmbeddingsWriter(tmp_path, 3, {}) as writer:
+        with EmbeddingsWriter(tmp_path, 3, RepresentDescription()) as writer:
             writer._opened.enter_context(open("/dev/full", "wb")).write(b"x")  # noqa: PTH123, SIM115
 
 
@@ -197,13 +198,13 @@ def test_an_error_at_the_start_leaves_the_folder_free(tmp_path: Path) -> None:
     in_the_way = tmp_path / ".reps.npy.part"
     in_the_way.mkdir()
     try:
-        with EmbeddingsWriter(tmp_path, 3, {}):
+        with EmbeddingsWriter(tmp_path, 3, RepresentDescription()):
             pass
     except OutputError as error:
         kept = error  # and with it all that its traceback holds
     assert "Is a directory" in str(kept)
     in_the_way.rmdir()
-    with EmbeddingsWriter(tmp_path, 3, {}) as writer:
+    with EmbeddingsWriter(tmp_path, 3, RepresentDescription()) as writer:
         assert writer.batches == 0
 
 

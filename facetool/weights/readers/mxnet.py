@@ -8,7 +8,6 @@ every header that file still reads; the layers' meanings and defaults are those 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
 from facetool.errors import FormatError, WeightsError
 from facetool.files.byte_reader import ByteReader
+from facetool.files.json_file import read_json
 from facetool.networks.graph import INPUT, GraphNetwork
 from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
 
@@ -229,7 +229,7 @@ def read_symbol(path: Path) -> tuple[list[SymbolNode], int]:
     if path.stat().st_size > _LARGEST_SYMBOL:
         raise FormatError(f"{path}: too long for a symbol")
     try:
-        graph = json.loads(path.read_bytes())
+        graph = read_json(path)
         nodes = [_symbol_node(number, values) for number, values in enumerate(graph["nodes"])]
         heads = {int(head[0]) for head in graph["heads"]}
     except _BAD_JSON as error:

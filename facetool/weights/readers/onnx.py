@@ -15,7 +15,6 @@ it into a list of places, keep the photos of a batch apart, whatever order the f
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ import numpy as np
 
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
 from facetool.errors import FormatError, WeightsError
+from facetool.files.json_file import parse_json
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork
 from facetool.networks.registry import stated_unit_length
 from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
@@ -121,7 +121,7 @@ def _stated_info(model: ModelProto) -> _Stated | None:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             try:
-                description = json.loads(entry.value)
+                description = parse_json(entry.value, "its metadata")
                 recipe = Recipe.from_dict(description["recipe"])
                 return _Stated(recipe, stated_unit_length(description))
             except (FormatError, LookupError, RecursionError, TypeError, ValueError) as error:

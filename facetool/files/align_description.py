@@ -1,0 +1,112 @@
+"""``align.json``: what an aligned folder says of its crops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from facetool.errors import FormatError
+from facetool.files.fields import checked
+from facetool.files.json_file import read_json, write_json
+
+ALIGN_JSON = "align.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignDescription:
+    """How crops were made. Folders hold crops of one kind only.
+
+    Attributes:
+        crop: the recipe, plain JSON values.
+        detector: which one found the faces, its options and the checksums of its weights.
+        select: which faces of a photo were taken.
+        on_no_face: what became of photos without a face.
+        fallback: folder whose images stand in for such photos.
+        points: whose landmarks drove the crops, such as ``dlib 5``.
+        strict: whether truncated photos were refused.
+        counts: rows of each status; None while a run goes on.
+        facetool: version that wrote them; None while a run goes on.
+    """
+
+    crop: Mapping[str, Any] | None = None
+    detector: Mapping[str, Any] | None = None
+    select: str | None = None
+    on_no_face: str | None = None
+    fallback: str | None = None
+    points: str | None = None
+    strict: bool = False
+    counts: Mapping[str, int] | None = None
+    facetool: str | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> AlignDescription:
+        """The inverse of :meth:`as_dict`; what other versions wrote besides is passed over.
+
+        Raises:
+            FormatError: a value is of another kind than it should be.
+        """
+        return cls(
+            **checked(
+                values,
+                crop=dict,
+                detector=dict,
+                select=str,
+                on_no_face=str,
+                fallback=str,
+                points=str,
+                strict=bool,
+                counts=dict,
+                facetool=str,
+            )
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; the outcome is left out while there is none."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            key: value for key, value in values.items() if key not in _OUTCOME or value is not None
+        }
+
+    def difference(self, other: AlignDescription) -> str | None:
+        """Why the crops of two folders do not go together, in words; None where they do."""
+        for field in fields(self):
+            ours, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.name not in _OUTCOME and ours != theirs:
+                name = field.name.replace("_", " ")
+                return f"{name} {_words(ours, theirs)} there, {_words(theirs, ours)} now"
+        return None
+
+
+_OUTCOME = ("counts", "facetool")
+"""What a run adds when it is done."""
+
+
+def _words(value: Any, other: Any) -> str:
+    """A value for a message; of an object only what the other has otherwise."""
+    if not isinstance(value, Mapping):
+        return "none" if value is None else str(value)
+    known = other if isinstance(other, Mapping) else {}
+    return ", ".join(f"{key} {inner}" for key, inner in value.items() if known.get(key) != inner)
+
+
+def read_description(folder: Path) -> AlignDescription | None:
+    """What an aligned folder says of itself; None where it has no ``align.json``.
+
+    Raises:
+        FormatError: the file is damaged.
+    """
+    path = folder / ALIGN_JSON
+    if not path.is_file():
+        return None
+    values = read_json(path)
+    try:
+        return AlignDescription.from_dict(values)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
+def write_description(folder: Path, description: AlignDescription) -> None:
+    """Write ``align.json``, whole or not at all."""
+    write_json(folder / ALIGN_JSON, description.as_dict())

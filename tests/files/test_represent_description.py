@@ -1,0 +1,106 @@
+"""``represent.json`` comes back as it was written, and says why folders do not go together."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facetool.errors import FormatError
+from facetool.files.represent_description import (
+    RepresentDescription,
+    read_description,
+    write_description,
+)
+
+# As facetool 0.1 wrote it.
+WRITTEN = {
+    "network": "dlib-resnet",
+    "weights": {"name": "dlib-resnet.v1", "sha256": "ab" * 32},
+    "embedding_size": 128,
+    "unit_length": True,
+    "recipe": {
+        "crop": {
+            "method": "chip",
+            "landmarks": "five",
+            "width": 150,
+            "height": 150,
+            "detector": "hog",
+        },
+        "mean": 0.0,
+        "scale": 1.0,
+    },
+    "flip": "none",
+    "device": "cpu",
+    "dtype": "float32",
+    "batch_size": 64,
+    "input": "crops",
+    "input_listing_sha256": "cd" * 32,
+    "versions": {"facetool": "0.1.0", "torch": "2.0", "numpy": "2.0"},
+    "counts": {"images": 3, "failed": 0},
+    "missed_faces": ["Ann/1.png"],
+}
+DESCRIPTION = RepresentDescription.from_dict(WRITTEN)
+
+
+def test_a_file_comes_back_byte_for_byte(tmp_path: Path) -> None:
+    text = json.dumps(WRITTEN, indent=2) + "\n"
+    (tmp_path / "represent.json").write_text(text)
+    description = read_description(tmp_path)
+    assert description.weights_name == "dlib-resnet.v1" and description.missed_faces
+    write_description(tmp_path, description)
+    assert (tmp_path / "represent.json").read_text() == text
+
+
+def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
+    missed = ["\udcff.png", "Zoë.png"]
+    write_description(tmp_path, replace(DESCRIPTION, missed_faces=missed))
+    assert read_description(tmp_path).missed_faces == missed
+
+
+@pytest.mark.parametrize("values", [{}, {"network": "n"}, {"network": "n", "seen": [1]}])
+def test_what_other_versions_say_less_or_more_comes_back(values: dict[str, Any]) -> None:
+    assert RepresentDescription.from_dict(values).as_dict() == values
+
+
+def test_a_folder_of_openface_says_nothing(tmp_path: Path) -> None:
+    assert read_description(tmp_path) == RepresentDescription()
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in WRITTEN if key not in ("versions", "weights", "counts")]
+)
+def test_values_of_another_kind(tmp_path: Path, key: str) -> None:
+    (tmp_path / "represent.json").write_text(json.dumps({**WRITTEN, key: 7.5}))
+    with pytest.raises(FormatError, match=rf"represent\.json: {key} is not "):
+        read_description(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "", "\xff"])
+def test_a_damaged_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "represent.json").write_text(text, encoding="latin-1")
+    with pytest.raises(FormatError, match=r"represent\.json"):
+        read_description(tmp_path)
+
+
+def test_difference_between_folders() -> None:
+    other = replace(DESCRIPTION, device="cuda", batch_size=1, input="elsewhere")
+    assert DESCRIPTION.difference(other) is None
+    assert DESCRIPTION.difference(RepresentDescription()) is None
+    assert DESCRIPTION.difference(replace(DESCRIPTION, weights_name="a copy")) is None
+    assert DESCRIPTION.difference(replace(DESCRIPTION, flip="sum")) == "flip none and sum"
+    weights = DESCRIPTION.difference(replace(DESCRIPTION, weights_sha256="ef" * 32))
+    assert weights == (
+        "weights dlib-resnet.v1 (sha256 abababab…) and dlib-resnet.v1 (sha256 efefefef…)"
+    )
+
+
+def test_change_between_runs() -> None:
+    again = replace(DESCRIPTION, versions={"facetool": "0.2"}, input="./crops", counts=None)
+    assert DESCRIPTION.change(again) is None
+    assert DESCRIPTION.change(replace(again, dtype="float16")) == (
+        "dtype float32 there, float16 now"
+    )
+    assert DESCRIPTION.change(replace(again, input_listing_sha256="")) == "other images"
+    assert RepresentDescription().change(again) == "network not stated there, dlib-resnet now"
