@@ -17,7 +17,8 @@ from facetool.cropping.face_cropper import (
 from facetool.detection.options import DetectionSettings
 from facetool.errors import ImageError
 from facetool.images.read import TRUNCATED, read_photo
-from facetool.jobs.pool import WORKER_DIED, OrderedPool, available_cores, chunks_for
+from facetool.jobs.ordered_map import chunks_for
+from facetool.jobs.pool import WORKER_DIED, OrderedPool, available_cores
 
 _CHUNK = 4
 _POOL_FROM = 16
@@ -60,24 +61,22 @@ def crop_photos(
         yield from (_crop_one(path, cropper) for path in photos)
         return
     jobs = available_cores()
-    with OrderedPool(_crop_chunk, _worker_died, _set_up, (crop, detection, select), jobs) as pool:
+    arguments = (crop, detection, select)
+    with OrderedPool(_crop_chunk, _worker_died, _create_cropper, arguments, jobs) as pool:
         for chunk in pool.map(chunks_for(jobs, photos, _CHUNK)):
             yield from chunk
 
 
 # What follows runs in the worker processes.
 
-_cropper: FaceCropper
 
-
-def _set_up(crop: Crop, detection: DetectionSettings | None, select: str) -> None:
-    global _cropper
+def _create_cropper(crop: Crop, detection: DetectionSettings | None, select: str) -> FaceCropper:
     keep_to_one_core(crop)
-    _cropper = FaceCropper(crop, detection, select)
+    return FaceCropper(crop, detection, select)
 
 
-def _crop_chunk(paths: Sequence[Path]) -> list[PhotoCrops]:
-    return [_crop_one(path, _cropper) for path in paths]
+def _crop_chunk(cropper: FaceCropper, paths: Sequence[Path]) -> list[PhotoCrops]:
+    return [_crop_one(path, cropper) for path in paths]
 
 
 def _crop_one(path: Path, cropper: FaceCropper) -> PhotoCrops:

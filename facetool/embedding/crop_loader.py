@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from facetool.alignment.recipes import Crop
 from facetool.errors import ImageError
 from facetool.images.read import RGBImage
+from facetool.jobs.ordered_map import ordered_map
 
 _BATCHES_AHEAD = 2
 """Batches decoded while one is in the network: enough to hide decoding, little to hold."""
@@ -57,16 +57,13 @@ def load_crops(
         except ImageError as error:
             return error
 
-    waiting: deque[tuple[Sequence[str], list[Future[tuple[RGBImage, bool] | ImageError]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        upcoming = iter(batches)
-        while True:
-            while len(waiting) <= _BATCHES_AHEAD and (names := next(upcoming, None)) is not None:
-                waiting.append((names, [pool.submit(load, name) for name in names]))
-            if not waiting:
-                return
-            names, futures = waiting.popleft()
-            yield _collect(names, [future.result() for future in futures])
+        yield from ordered_map(
+            lambda names: (names, [pool.submit(load, name) for name in names]),
+            lambda started: _collect(started[0], [future.result() for future in started[1]]),
+            batches,
+            _BATCHES_AHEAD + 1,
+        )
 
 
 def _fit(image: RGBImage, crop: Crop) -> tuple[RGBImage, bool]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facetool.errors import UsageError
+from facetool.jobs.ordered_map import ordered_map
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.fold import for_inference
 
@@ -89,16 +89,14 @@ class Embedder:
         threads = torch.get_num_threads()
         streams = min(threads, _MOST_STREAMS) if self._device.type == "cpu" else 2
         each = max(1, threads // streams)
-        waiting: deque[tuple[Batch, Future[NDArray[np.float32]]]] = deque()
         with ThreadPoolExecutor(streams, "embed", torch.set_num_threads, (each,)) as pool:
             try:
-                for batch in batches:
-                    waiting.append((batch, pool.submit(self.embed, crops(batch))))
-                    if len(waiting) > streams:
-                        done, future = waiting.popleft()
-                        yield done, future.result()
-                for done, future in waiting:
-                    yield done, future.result()
+                yield from ordered_map(
+                    lambda batch: (batch, pool.submit(self.embed, crops(batch))),
+                    lambda started: (started[0], started[1].result()),
+                    batches,
+                    streams + 1,
+                )
             finally:
                 pool.shutdown(cancel_futures=True)
                 torch.set_num_threads(threads)

@@ -6,13 +6,17 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import BaseContext
 from typing import Any, Generic, TypeVar
 
+from facetool.jobs.ordered_map import ordered_map
+
+Context = TypeVar("Context")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -29,18 +33,15 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def chunks_for(jobs: int, items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    """Chunks of ``size``, smaller and smaller towards the end, so that all jobs end together."""
-    chunks = []
-    start = 0
-    while start < len(items):
-        count = max(1, min(size, (len(items) - start) // (2 * jobs)))
-        chunks.append(items[start : start + count])
-        start += count
-    return chunks
+@dataclass(eq=False)
+class _Started(Generic[Item, Result]):
+    """A chunk at work; a pool that is started again gives it another future."""
+
+    chunk: Sequence[Item]
+    future: Future[list[Result]] | None
 
 
-class OrderedPool(Generic[Item, Result]):
+class OrderedPool(Generic[Context, Item, Result]):
     """Maps chunks of items over processes and yields results in the order of the items.
 
     A worker that dies (out of memory, a crash inside a native library) takes down only the item
@@ -49,26 +50,27 @@ class OrderedPool(Generic[Item, Result]):
     In a script, call it under ``if __name__ == "__main__"``: workers import the main module.
 
     Args:
-        work: module-level function from a chunk to one result per item.
+        work: module-level function from a worker's context and a chunk to one result per item.
         on_death: the result for an item whose worker died.
-        setup: called once in each worker with ``arguments``, if given.
-        arguments: of ``setup``; pickled.
+        create: makes the context of ``work``, once in each worker.
+        arguments: of ``create``; pickled.
         jobs: worker processes.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Item]], list[Result]],
+        work: Callable[[Context, Sequence[Item]], list[Result]],
         on_death: Callable[[Item], Result],
-        setup: Callable[..., None] | None = None,
+        create: Callable[..., Context],
         arguments: tuple[Any, ...] = (),
         jobs: int = 1,
     ) -> None:
         self._work = work
         self._on_death = on_death
-        self._setup = setup
+        self._create = create
         self._arguments = arguments
         self._jobs = jobs
+        self._started: list[_Started[Item, Result]] = []
         self._executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
@@ -80,44 +82,43 @@ class OrderedPool(Generic[Item, Result]):
             context.set_forkserver_preload([self._work.__module__])
         else:
             context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(
-            self._jobs, context, _start_worker, (self._setup, self._arguments)
-        )
+        arguments = (self._work, self._create, self._arguments)
+        return ProcessPoolExecutor(self._jobs, context, _start_worker, arguments)
 
     def map(self, chunks: Sequence[Sequence[Item]]) -> Iterator[list[Result]]:
         """The results of each chunk, chunks in order; a bounded number is in flight."""
-        waiting: deque[tuple[Sequence[Item], Future[list[Result]] | None]] = deque()
-        upcoming = iter(chunks)
-        exhausted = False
-        while waiting or not exhausted:
-            while not exhausted and len(waiting) < self._jobs * _IN_FLIGHT_PER_WORKER:
-                chunk = next(upcoming, None)
-                if chunk is None:
-                    exhausted = True
-                else:
-                    waiting.append((chunk, self._submit(chunk)))
-            if not waiting:
-                break
-            chunk, future = waiting.popleft()
-            try:
-                if future is None:
-                    raise BrokenProcessPool
-                yield future.result()
-            except BrokenProcessPool:
-                self._restart()
-                yield [self._alone(item) for item in chunk]
-                waiting = deque((chunk, self._submit(chunk)) for chunk, _ in waiting)
+        self._started.clear()
+        return ordered_map(self._begin, self._end, chunks, self._jobs * _IN_FLIGHT_PER_WORKER)
+
+    def _begin(self, chunk: Sequence[Item]) -> _Started[Item, Result]:
+        started = _Started(chunk, self._submit(chunk))
+        self._started.append(started)
+        return started
+
+    def _end(self, started: _Started[Item, Result]) -> list[Result]:
+        self._started.remove(started)
+        try:
+            if started.future is None:
+                raise BrokenProcessPool
+            return started.future.result()
+        except BrokenProcessPool:
+            self._restart()
+            results = [self._alone(item) for item in started.chunk]
+            for other in self._started:
+                other.future = self._submit(other.chunk)
+            return results
 
     def _submit(self, chunk: Sequence[Item]) -> Future[list[Result]] | None:
         try:
-            return self._executor.submit(self._work, chunk)
+            return self._executor.submit(_work_on, chunk)
         except BrokenProcessPool:
             return None
 
     def _alone(self, item: Item) -> Result:
         """One item by itself, so that a death points at it."""
         try:
-            return self._executor.submit(self._work, [item]).result()[0]
+            results: list[Result] = self._executor.submit(_work_on, [item]).result()
+            return results[0]
         except BrokenProcessPool:
             self._restart()
             return self._on_death(item)
@@ -130,7 +131,7 @@ class OrderedPool(Generic[Item, Result]):
         """Drop what is queued and end the workers."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def __enter__(self) -> OrderedPool[Item, Result]:
+    def __enter__(self) -> OrderedPool[Context, Item, Result]:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -145,27 +146,35 @@ def map_in_threads(
     For work that shares one GPU: while it computes one chunk, other threads read and write.
     """
     executor = ThreadPoolExecutor(threads)
-    waiting: deque[Future[list[Result]]] = deque()
     try:
-        for chunk in chunks:
-            waiting.append(executor.submit(work, chunk))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from ordered_map(
+            lambda chunk: executor.submit(work, chunk), Future.result, chunks, 2 * threads + 1
+        )
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker(setup: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+# What follows runs in the worker processes.
+
+_work_on_chunk: Callable[[Sequence[Any]], list[Any]]
+"""The pool's work with this worker's context: the only place that a process keeps it."""
+
+
+def _work_on(chunk: Sequence[Any]) -> list[Any]:
+    return _work_on_chunk(chunk)
+
+
+def _start_worker(
+    work: Callable[..., list[Any]], create: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    global _work_on_chunk
     # Ctrl-C is the main process's business: it stops handing out work and closes the pool.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import cv2
 
     cv2.setNumThreads(1)
-    if setup is not None:
-        setup(*arguments)
+    _work_on_chunk = partial(work, create(*arguments))
 
 
 def _die_with_parent() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -31,11 +32,11 @@ from facetool.files.lock import sole_writer
 from facetool.images.inputs import Images, open_photos, unsupported_files
 from facetool.images.png import encode_png
 from facetool.images.read import TRUNCATED, RGBImage, decode_photo
+from facetool.jobs.ordered_map import chunks_for
 from facetool.jobs.pool import (
     WORKER_DIED,
     OrderedPool,
     available_cores,
-    chunks_for,
     map_in_threads,
 )
 from facetool.jobs.progress import progress_bar
@@ -204,10 +205,10 @@ def _process(
     chunks = chunks_for(jobs, todo, _CHUNK if device == "cpu" else _GPU_CHUNK)
     arguments = (folder, output, settings, device)
     if device != "cpu":
-        _set_up(*arguments)
-        yield from map_in_threads(_align_chunk, chunks, jobs)
+        worker = _create_worker(*arguments)
+        yield from map_in_threads(partial(_align_chunk, worker), chunks, jobs)
         return
-    with OrderedPool(_align_chunk, _worker_died, _set_up, arguments, jobs) as pool:
+    with OrderedPool(_align_chunk, _worker_died, _create_worker, arguments, jobs) as pool:
         yield from pool.map(chunks)
 
 
@@ -231,11 +232,7 @@ class _Worker(NamedTuple):
     cropper: FaceCropper
 
 
-_worker: _Worker
-
-
-def _set_up(folder: Images, output: Path, settings: AlignSettings, device: str) -> None:
-    global _worker
+def _create_worker(folder: Images, output: Path, settings: AlignSettings, device: str) -> _Worker:
     if device == "cpu":
         keep_to_one_core(settings.crop)
     cropper = FaceCropper(
@@ -247,7 +244,7 @@ def _set_up(folder: Images, output: Path, settings: AlignSettings, device: str) 
         device=device,
     )
     # The workers read by name only: the list of names would be a copy in each of them.
-    _worker = _Worker(folder.without_names(), output, settings, cropper)
+    return _Worker(folder.without_names(), output, settings, cropper)
 
 
 def _worker_died(task: _Task) -> _Rows:
@@ -261,15 +258,15 @@ _EXPECTED = (ImageError, *ODD_PHOTO_ERRORS)
 there, concern every photo."""
 
 
-def _align_chunk(tasks: Sequence[_Task]) -> list[_Rows]:
+def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[_Rows]:
     """The rows of each photo; photos are held, and detected together, up to a number of pixels."""
     rows: dict[str, _Rows] = {}
     photos: list[_Photo] = []
     truncated = set()
     for task in tasks:
         try:
-            image, lacking = decode_photo(_worker.folder.read_bytes(task.name))
-            if lacking and _worker.settings.strict:
+            image, lacking = decode_photo(worker.folder.read_bytes(task.name))
+            if lacking and worker.settings.strict:
                 raise ImageError(TRUNCATED)
             photos.append((task, image))
             if lacking:
@@ -277,9 +274,9 @@ def _align_chunk(tasks: Sequence[_Task]) -> list[_Rows]:
         except _EXPECTED as error:
             rows[task.name] = [_failed(task, error)]
         if sum(image.size for _, image in photos) >= 3 * _BATCH_PIXELS:
-            rows.update(_align_photos(photos))
+            rows.update(_align_photos(worker, photos))
             photos = []
-    rows.update(_align_photos(photos))
+    rows.update(_align_photos(worker, photos))
     rows.update({name: [_as_truncated(row) for row in rows[name]] for name in truncated})
     return [rows[task.name] for task in tasks]
 
@@ -288,30 +285,36 @@ def _as_truncated(row: AlignRow) -> AlignRow:
     return row._replace(reason=f"{row.reason}; {TRUNCATED}" if row.reason else TRUNCATED)
 
 
-def _align_photos(photos: Sequence[_Photo]) -> dict[str, _Rows]:
+def _align_photos(worker: _Worker, photos: Sequence[_Photo]) -> dict[str, _Rows]:
     try:
-        found = _worker.cropper.detect([image for _, image in photos])
+        found = worker.cropper.detect([image for _, image in photos])
     except _EXPECTED as error:
         if len(photos) == 1:
             task = photos[0][0]
             return {task.name: [_failed(task, error)]}
-        return {name: rows for photo in photos for name, rows in _align_photos([photo]).items()}
+        alone = [_align_photos(worker, [photo]) for photo in photos]
+        return {name: rows for one in alone for name, rows in one.items()}
     rows: dict[str, _Rows] = {}
     located = []
     for (task, image), faces in zip(photos, found, strict=True):
         try:
-            located.append((task, image, _worker.cropper.locate(image, faces)))
+            located.append((task, image, worker.cropper.locate(image, faces)))
         except _EXPECTED as error:
             rows[task.name] = [_failed(task, error)]
     # All landmarks come before the first crop: the predictor's 9 MB of trees stay in the cache.
-    return rows | {task.name: _save_faces(task, image, faces) for task, image, faces in located}
+    rows.update((photo[0].name, _save_faces(worker, *photo)) for photo in located)
+    return rows
 
 
-def _save_faces(task: _Task, image: RGBImage, faces: Sequence[LocatedFace]) -> _Rows:
+def _save_faces(
+    worker: _Worker, task: _Task, image: RGBImage, faces: Sequence[LocatedFace]
+) -> _Rows:
     try:
         if not faces:
-            return [_without_face(task)]
-        return [_save_face(task, image, *face, number) for number, face in enumerate(faces, 1)]
+            return [_without_face(worker, task)]
+        return [
+            _save_face(worker, task, image, *face, number) for number, face in enumerate(faces, 1)
+        ]
     except _EXPECTED as error:
         return [_failed(task, error)]
 
@@ -323,18 +326,19 @@ def _failed(task: _Task, error: Exception) -> AlignRow:
     return AlignRow(task.name, "failed", f"cannot be aligned: {reason}")
 
 
-def _without_face(task: _Task) -> AlignRow:
-    reason = "no face found" if _worker.settings.select != "only" else "not exactly one face"
-    if _worker.settings.fallback is not None:
-        stand_in = _fallback_crop(_worker.settings.fallback, task)
+def _without_face(worker: _Worker, task: _Task) -> AlignRow:
+    reason = "no face found" if worker.settings.select != "only" else "not exactly one face"
+    if worker.settings.fallback is not None:
+        stand_in = _fallback_crop(worker.settings.fallback, task, worker.settings.crop)
         if stand_in is not None:
-            return AlignRow(task.name, "fallback", reason, output=_write_crop(task.stem, stand_in))
-    if _worker.settings.on_no_face == "fail":
+            name = _write_crop(worker.output, task.stem, stand_in)
+            return AlignRow(task.name, "fallback", reason, output=name)
+    if worker.settings.on_no_face == "fail":
         return AlignRow(task.name, "failed", reason)
     return AlignRow(task.name, "no-face", reason)
 
 
-def _fallback_crop(fallback: Path, task: _Task) -> RGBImage | None:
+def _fallback_crop(fallback: Path, task: _Task, crop: Crop) -> RGBImage | None:
     """The image of the same name, whatever its suffix, scaled to the crop's size."""
     import cv2
 
@@ -345,14 +349,14 @@ def _fallback_crop(fallback: Path, task: _Task) -> RGBImage | None:
     beside = sorted((fallback / wanted).parent.glob("*"))
     for path in beside:
         if path.stem == wanted.stem and path.suffix.lower() in SUFFIXES:
-            size = (_worker.settings.crop.width, _worker.settings.crop.height)
+            size = (crop.width, crop.height)
             scaled = cv2.resize(read_image(path), size, interpolation=cv2.INTER_AREA)
             return np.asarray(scaled, dtype=np.uint8)
     return None
 
 
 def _save_face(
-    task: _Task, image: RGBImage, face: Face, landmarks: Points, number: int
+    worker: _Worker, task: _Task, image: RGBImage, face: Face, landmarks: Points, number: int
 ) -> AlignRow:
     stem = task.stem if number == 1 else f"{task.stem}.face{number}"
     left, top, right, bottom = (_number(edge) for edge in face.box)
@@ -366,7 +370,7 @@ def _save_face(
         bottom,
         f"{face.score:.6g}" if face.found else "",
         " ".join(_number(value) for value in landmarks.ravel()),
-        _write_crop(stem, _worker.cropper.cut(image, landmarks)),
+        _write_crop(worker.output, stem, worker.cropper.cut(image, landmarks)),
     )
 
 
@@ -374,8 +378,8 @@ def _number(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def _write_crop(stem: str, image: RGBImage) -> str:
+def _write_crop(output: Path, stem: str, image: RGBImage) -> str:
     name = f"{stem}.png"
-    with atomic_write(_worker.output / name) as file:
+    with atomic_write(output / name) as file:
         file.write(encode_png(image))
     return name

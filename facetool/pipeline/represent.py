@@ -18,6 +18,7 @@ from facetool.files.align_manifest import missed_faces
 from facetool.files.embeddings_writer import EmbeddingsWriter
 from facetool.files.represent_description import RepresentDescription, read_description
 from facetool.images.inputs import Images, open_images, unsupported_files
+from facetool.jobs.ordered_map import batches_of
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
@@ -87,7 +88,7 @@ def represent(
     embedder = Embedder(network, settings.device, settings.dtype, settings.flip)
     labels = _number_people(folder.names)
     with EmbeddingsWriter(output, embedder.size, description) as writer:
-        batches = _split(folder.names, settings.batch_size)
+        batches = batches_of(folder.names, settings.batch_size)
         done = sum(len(batch) for batch in batches[: writer.batches])
         for name, reason in writer.failures:
             report.failed(name, reason)
@@ -164,7 +165,3 @@ def _number_people(names: Sequence[str]) -> dict[str, int]:
     people = {name: name.rpartition("/")[0] for name in names}
     numbers = {person: number for number, person in enumerate(sorted(set(people.values())), 1)}
     return {name: numbers[person] for name, person in people.items()}
-
-
-def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [names[start : start + size] for start in range(0, len(names), size)]

@@ -52,33 +52,31 @@ def crop_largest(image: RGBImage, cropper: FaceCropper, watch: Stopwatch) -> RGB
 # What follows runs in the worker processes; the last function in the main one.
 
 
-class _Worker(NamedTuple):
+class Worker(NamedTuple):
+    """What a worker process holds."""
+
     images: Images
     cropper: FaceCropper
 
 
-_worker: _Worker
-
-
-def set_up(images: Images, crop: Crop, detection: DetectionSettings | None) -> None:
+def create_worker(images: Images, crop: Crop, detection: DetectionSettings | None) -> Worker:
     """Load detector and landmark predictor, once per worker."""
-    global _worker
     keep_to_one_core(crop)
-    _worker = _Worker(images, FaceCropper(crop, detection))
+    return Worker(images, FaceCropper(crop, detection))
 
 
-def crop_chunk(names: Sequence[str]) -> list[Cropped]:
+def crop_chunk(worker: Worker, names: Sequence[str]) -> list[Cropped]:
     """Read and crop images."""
-    return [_crop_one(name) for name in names]
+    return [_crop_one(worker, name) for name in names]
 
 
-def _crop_one(name: str) -> Cropped:
+def _crop_one(worker: Worker, name: str) -> Cropped:
     watch = Stopwatch()
     crop, problem = None, ""
     try:
         with watch.time(READING):
-            image = _worker.images.read(name)
-        crop = crop_largest(image, _worker.cropper, watch)
+            image = worker.images.read(name)
+        crop = crop_largest(image, worker.cropper, watch)
     except ImageError as error:
         problem = str(error)
     except ODD_PHOTO_ERRORS as error:

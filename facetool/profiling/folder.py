@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,20 +15,19 @@ from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
-from facetool.jobs.pool import OrderedPool, available_cores, chunks_for
+from facetool.jobs.ordered_map import batches_of, chunks_for
+from facetool.jobs.pool import OrderedPool, available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.profiling.cropping import (
     ALIGNMENT,
     DETECTION,
     READING,
+    create_worker,
     crop_chunk,
-    set_up,
     worker_died,
 )
 from facetool.profiling.stopwatch import Stopwatch
-
-Item = TypeVar("Item")
 
 REPRESENTATION = "representation"
 STAGES = (READING, DETECTION, ALIGNMENT, REPRESENTATION)
@@ -136,14 +134,14 @@ def profile_folder(
     begin = perf_counter()
     arguments = (images.without_names(), crop, detection)
     with (
-        OrderedPool(crop_chunk, worker_died, set_up, arguments, jobs) as pool,
+        OrderedPool(crop_chunk, worker_died, create_worker, arguments, jobs) as pool,
         progress_bar(Path(name).name, len(names), 0, quiet) as bar,
     ):
         for _ in pool.map([()] * jobs):
             pass  # no work, but the workers start
         embedder.embed(np.zeros((batch_size, crop.height, crop.width, 3), np.uint8))
         start = perf_counter()
-        for turn in _split(names, _ROUND):
+        for turn in batches_of(names, _ROUND):
             crops: list[RGBImage] = []
             for cropped in chain.from_iterable(pool.map(chunks_for(jobs, turn, _CHUNK))):
                 for stage, seconds in cropped.seconds.items():
@@ -155,7 +153,7 @@ def profile_folder(
                     report.failed(cropped.name, cropped.problem)
                 bar.update()
             with watch.time(REPRESENTATION):
-                for _ in embedder.embed_batches(_split(crops, batch_size), np.stack):
+                for _ in embedder.embed_batches(batches_of(crops, batch_size), np.stack):
                     pass
             faces += len(crops)
         end = perf_counter()
@@ -169,7 +167,3 @@ def profile_folder(
         dict(watch.seconds),
         worker_memory or None,
     )
-
-
-def _split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

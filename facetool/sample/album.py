@@ -90,7 +90,6 @@ class AlbumSummary:
 class _Task(NamedTuple):
     """The missing images of one person: their numbers and where they go."""
 
-    seed: int
     person: int
     images: dict[int, Path]
 
@@ -154,8 +153,8 @@ def _draw_album(
         paths = {k: output / file for k, file in enumerate(files)}
         missing = {k: path for k, path in paths.items() if overwrite or not path.exists()}
         if missing:
-            tasks.append(_Task(album.seed, person, missing))
-    drawn = _draw_all(tasks, jobs or available_cores(), quiet)
+            tasks.append(_Task(person, missing))
+    drawn = _draw_all(album, tasks, jobs or available_cores(), quiet)
     folds = choose_pairs(album.people, album.images, album.seed)
     names = draw_names(album.people, album.seed)
     with atomic_write(output / PAIRS, "w", encoding="utf-8", newline="\n") as file:
@@ -199,7 +198,7 @@ def _remove(output: Path, album: Album) -> None:
             folder.rmdir()
 
 
-def _draw_all(tasks: list[_Task], jobs: int, quiet: bool) -> int:
+def _draw_all(album: Album, tasks: list[_Task], jobs: int, quiet: bool) -> int:
     """Draw what the tasks ask for; returns the number of images."""
     total = sum(len(task.images) for task in tasks)
     with progress_bar("sample", total, 0, quiet) as bar:
@@ -207,25 +206,26 @@ def _draw_all(tasks: list[_Task], jobs: int, quiet: bool) -> int:
         jobs = min(jobs, len(tasks), 1 + total // 40)
         if jobs <= 1:
             for task in tasks:
-                bar.update(_draw_person(task))
+                bar.update(_draw_person(album, task))
         else:
-            with OrderedPool(_draw_people, _worker_died, jobs=jobs) as pool:
+            numbers = (album.people, album.images, album.seed)
+            with OrderedPool(_draw_people, _worker_died, Album, numbers, jobs) as pool:
                 for counts in pool.map([[task] for task in tasks]):
                     bar.update(sum(counts))
     return total
 
 
-def _draw_people(tasks: Sequence[_Task]) -> list[int]:
-    return [_draw_person(task) for task in tasks]
+def _draw_people(album: Album, tasks: Sequence[_Task]) -> list[int]:
+    return [_draw_person(album, task) for task in tasks]
 
 
 def _worker_died(task: _Task) -> int:
     raise FacetoolError("a worker process died while drawing (out of memory?); run again")
 
 
-def _draw_person(task: _Task) -> int:
+def _draw_person(album: Album, task: _Task) -> int:
     for image, path in task.images.items():
-        rgb, quality = draw_image(task.seed, task.person, image)
+        rgb, quality = draw_image(album.seed, task.person, image)
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         with atomic_write(path) as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
@@ -20,6 +19,7 @@ from facetool.errors import FormatError, ImageError, UsageError
 from facetool.images.inputs import open_images
 from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.images.records import NO_LABEL, ImageRecords
+from facetool.jobs.ordered_map import ordered_map
 
 Indices = NDArray[np.int64]
 
@@ -330,12 +330,11 @@ class Loader:
         pinned: bool = False,
     ) -> None:
         self._dataset = dataset
-        self._batches = iter(batches)
         self._seed = seed
         self._flip = flip
         self._pinned = pinned
         self._pool = ThreadPoolExecutor(workers, "loader")
-        self._ahead: deque[_Pending] = deque()
+        self._results = ordered_map(self._start, self._finish, batches, _BATCHES_AHEAD)
         self.damaged: dict[str, str] = {}
 
     def __enter__(self) -> Loader:
@@ -348,17 +347,10 @@ class Loader:
         return self
 
     def __next__(self) -> Batch:
-        while len(self._ahead) < _BATCHES_AHEAD:
-            try:
-                self._ahead.append(self._start(*next(self._batches)))
-            except StopIteration:
-                break
-        if not self._ahead:
-            raise StopIteration
-        pixels, labels, parts = self._ahead.popleft()
-        return Batch(pixels, labels, sum(part.result() for part in parts))
+        return next(self._results)
 
-    def _start(self, epoch: int, indices: Indices) -> _Pending:
+    def _start(self, batch: tuple[int, Indices]) -> _Pending:
+        epoch, indices = batch
         shape = (len(indices), *self._dataset.size, 3)
         pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self._pinned)
         labels = torch.empty(len(indices), dtype=torch.int64, pin_memory=self._pinned)
@@ -369,6 +361,10 @@ class Loader:
             target = pixels[part].numpy(), labels[part].numpy()
             parts.append(self._pool.submit(self._fill, *target, indices[part], flipped[part]))
         return _Pending(pixels, labels, parts)
+
+    def _finish(self, pending: _Pending) -> Batch:
+        skipped = sum(part.result() for part in pending.parts)
+        return Batch(pending.pixels, pending.labels, skipped)
 
     def _fill(
         self, pixels: RGBImage, labels: Indices, indices: Indices, flipped: NDArray[np.bool_]

@@ -18,6 +18,7 @@ from facetool.evaluation.verification import Verification
 from facetool.images.inputs import open_images
 from facetool.images.read import RGBImage
 from facetool.images.verification_set import read_bin
+from facetool.jobs.ordered_map import batches_of
 from facetool.networks.base import EmbeddingNetwork
 
 _BATCH = 64
@@ -103,7 +104,7 @@ def verify(
     rows = {pairs.images[number]: row for row, number in enumerate(used)}
     names = list(rows)
     vectors = np.full((len(names), embedder.size), np.nan, np.float32)
-    batches = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
+    batches = batches_of(names, _BATCH)
     damaged = 0
     loaded = load_crops(pairs.read, batches, network.recipe.crop, threads)
     for batch, found in embedder.embed_batches(loaded, lambda batch: batch.crops):

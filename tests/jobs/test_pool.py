@@ -6,17 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from facetool.jobs.pool import OrderedPool, chunks_for
-
-_offset = 0
+from facetool.jobs.pool import OrderedPool, map_in_threads
 
 
-def set_up(offset: int) -> None:
-    global _offset
-    _offset = offset
-
-
-def work(chunk: Sequence[int]) -> list[int]:
+def work(offset: int, chunk: Sequence[int]) -> list[int]:
     """Later items take less time; 13 kills its process, 99 raises."""
     for item in chunk:
         if item == 13:
@@ -24,7 +17,7 @@ def work(chunk: Sequence[int]) -> list[int]:
         if item == 99:
             raise ZeroDivisionError
         time.sleep(max(0.0, 0.02 - item * 0.001))
-    return [item + _offset for item in chunk]
+    return [item + offset for item in chunk]
 
 
 def died(item: int) -> int:
@@ -32,32 +25,30 @@ def died(item: int) -> int:
 
 
 @pytest.fixture
-def pool() -> Iterator[OrderedPool[int, int]]:
-    with OrderedPool(work, died, set_up, (100,), jobs=2) as pool:
+def pool() -> Iterator[OrderedPool[int, int, int]]:
+    with OrderedPool(work, died, int, ("100",), jobs=2) as pool:
         yield pool
 
 
-def test_results_come_in_order_whatever_the_timing(pool: OrderedPool[int, int]) -> None:
+def test_results_come_in_order_whatever_the_timing(pool: OrderedPool[int, int, int]) -> None:
     chunks = [[0, 1, 2], [3], [4, 5], [6, 7, 8, 9], [10, 11]]
     assert list(pool.map(chunks)) == [[item + 100 for item in chunk] for chunk in chunks]
 
 
-def test_a_death_costs_one_item(pool: OrderedPool[int, int]) -> None:
+def test_a_death_costs_one_item(pool: OrderedPool[int, int, int]) -> None:
     chunks = [[0, 1], [2, 13, 3], [4, 5], [6], [7], [8], [9, 10]]
     expected = [[-item if item == 13 else item + 100 for item in chunk] for chunk in chunks]
     assert list(pool.map(chunks)) == expected
 
 
-def test_an_error_comes_through(pool: OrderedPool[int, int]) -> None:
+def test_an_error_comes_through(pool: OrderedPool[int, int, int]) -> None:
     with pytest.raises(ZeroDivisionError):
         list(pool.map([[1], [99]]))
 
 
-@pytest.mark.parametrize("count", [0, 1, 5, 16, 100, 1001])
-def test_chunks_shrink_towards_the_end(count: int) -> None:
-    chunks = chunks_for(2, range(count), 16)
-    assert [item for chunk in chunks for item in chunk] == list(range(count))
-    sizes = [len(chunk) for chunk in chunks]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1:] == [1][:count]
-    assert all(size == 16 for size in sizes[: max(0, count // 16 - 4)])
+def test_threads_keep_the_order() -> None:
+    def slow(chunk: Sequence[int]) -> list[int]:
+        time.sleep(0.02 / (1 + chunk[0]))
+        return [-item for item in chunk]
+
+    assert list(map_in_threads(slow, [[n] for n in range(12)], 3)) == [[-n] for n in range(12)]
