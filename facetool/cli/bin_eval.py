@@ -41,7 +41,7 @@ def command(
     Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, with the figures
     published of the network beside. 'facetool records pack-pairs' makes such a set.
     """
-    from facetool.cli.bin_eval_table import table
+    from facetool.cli.tables.bin_eval import table
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.bin_eval import bin_eval
     from facetool.weights.load import load_network

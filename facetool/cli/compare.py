@@ -48,6 +48,7 @@ def command(
     Takes two or more photos as they are. For each pair prints squared L2 distance, cosine and,
     where a threshold is known, same or different.
     """
+    from facetool.cli.tables.compare import comparison_text
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.compare import compare, known_threshold
     from facetool.weights.load import load_network
@@ -66,5 +67,5 @@ def command(
         where,
         settings,
     )
-    click.echo(json.dumps(result.as_dict(), indent=2) if as_json else str(result))
+    click.echo(json.dumps(result.as_dict(), indent=2) if as_json else comparison_text(result))
     return result.report.exit_code

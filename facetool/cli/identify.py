@@ -72,7 +72,7 @@ def command(
 
 
 def _table(result: dict[str, Any]) -> str:
-    from facetool.cli.table import format_table
+    from facetool.cli.tables.columns import format_table
 
     shown = [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= len(result["identification"][0]["cmc"])]
     rates = [

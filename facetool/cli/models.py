@@ -25,8 +25,9 @@ def command() -> None:
 @options.json_option
 def list_command(detectors: bool, as_json: bool) -> None:
     """Networks and their published weights."""
-    from facetool.pipeline.detectors import detectors_text, list_detectors
-    from facetool.pipeline.models import list_models, list_text
+    from facetool.cli.tables.models import detectors_text, list_text
+    from facetool.pipeline.detectors import list_detectors
+    from facetool.pipeline.models import list_models
 
     rows = list_detectors() if detectors else list_models()
     text = detectors_text if detectors else list_text
@@ -39,7 +40,8 @@ def list_command(detectors: bool, as_json: bool) -> None:
 @options.json_option
 def info_command(model: str, weights: Path | None, as_json: bool) -> None:
     """Parameters, layers, crop recipe, accuracy and licence of MODEL."""
-    from facetool.pipeline.models import info, info_text
+    from facetool.cli.tables.models import info_text
+    from facetool.pipeline.models import info
 
     values = info(model, weights)
     click.echo(json.dumps(values, indent=2) if as_json else info_text(values))
@@ -76,7 +78,8 @@ def where_command(model: str | None) -> None:
 @options.json_option
 def verify_command(models: tuple[str, ...], as_json: bool) -> int:
     """Compare weights on this machine, or those of MODELS, with their published checksums."""
-    from facetool.pipeline.models import verify, verify_text
+    from facetool.cli.tables.models import verify_text
+    from facetool.pipeline.models import verify
 
     rows = verify(models)
     click.echo(json.dumps(rows, indent=2) if as_json else verify_text(rows))

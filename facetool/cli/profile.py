@@ -96,7 +96,7 @@ def network_command(
     MODEL is a name as ARCH or ARCH.TAG or a weights file; default: dlib-resnet. A network whose
     weights are not on this machine is measured with random ones, which take the same time.
     """
-    from facetool.cli.profile_tables import networks_text
+    from facetool.cli.tables.profile import networks_text
     from facetool.embedding.embedder import resolve_device
     from facetool.plots.profile import network_figure
     from facetool.plots.style import check_name, save
@@ -172,7 +172,7 @@ def pipeline_command(
     that are not on this machine are replaced with random ones, which take the same time.
     """
     from facetool.alignment.recipes import override
-    from facetool.cli.profile_tables import pipeline_text
+    from facetool.cli.tables.profile import pipeline_text
     from facetool.embedding.embedder import resolve_device
     from facetool.plots.profile import pipeline_figure
     from facetool.plots.style import check_name, save

@@ -92,32 +92,6 @@ class ComparisonResult:
             "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
         }
 
-    def __str__(self) -> str:
-        """A table, and below it where the verdict comes from."""
-        rows = [("squared L2", "cosine", "verdict", "faces")]
-        for one in self.comparisons:
-            verdict = {True: "same", False: "different", None: "-"}[one.same]
-            faces = f"{_name(one.first)} | {_name(one.second)}"
-            rows.append((f"{one.squared_l2:.4f}", f"{one.cosine:+.4f}", verdict, faces))
-        lines = [f"{a:>10}  {b:>7}  {c:<9}  {d}" for a, b, c, d in rows]
-        if self.threshold is None:
-            lines.append("No threshold is known for these weights; --threshold X gives a verdict.")
-        else:
-            lines.append(
-                f"same: squared L2 below {self.threshold.squared_l2:g} ({_origin(self.threshold)})"
-            )
-        return "\n".join(lines)
-
-
-def _name(face: PhotoFace) -> str:
-    return face.image if face.number == 1 else f"{face.image}#{face.number}"
-
-
-def _origin(threshold: PairThreshold) -> str:
-    if threshold.far is None:
-        return threshold.data_set
-    return f"{threshold.data_set}, false accept rate {threshold.far:g}"
-
 
 def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> PairThreshold | None:
     """The threshold a user gave, or else the one calibrated for the network's weights."""

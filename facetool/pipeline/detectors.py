@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from facetool.cli.table import format_table
 from facetool.cropping.detectors import find_weights, is_at_hand
 from facetool.detection.registry import DETECTORS, DetectorEntry
 from facetool.files.published_file import PublishedFile
@@ -37,21 +35,3 @@ def _describe(entry: DetectorEntry) -> dict[str, Any]:
 def _describe_file(file: PublishedFile) -> dict[str, Any]:
     path = str(find_weights(file)) if is_at_hand(file) else None
     return {"path": path, **asdict(file)}
-
-
-def detectors_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A table of what :func:`list_detectors` returns, and below it what the scores mean."""
-    cells = [
-        (
-            row["name"],
-            row["status"],
-            row["points"] or None,
-            ", ".join(row["devices"]),
-            row["detect_at"],
-            row["licence"],
-        )
-        for row in rows
-    ]
-    columns = ("name", "status", "points", "devices", "longer side", "licence")
-    scores = "\n".join(f"{row['name']:<12}{row['score']}" for row in rows)
-    return f"{format_table(columns, cells)}\n\nscore\n{scores}"

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facetool.cli.table import format_table
 from facetool.errors import FacetoolError, UsageError
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights import download
@@ -33,24 +32,6 @@ def list_models() -> list[dict[str, Any]]:
         if not published:
             rows.append({"name": architecture.name, "status": "no published weights"})
     return rows
-
-
-def list_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A table of what :func:`list_models` returns."""
-    cells = []
-    for row in rows:
-        accuracies = {one["data_set"]: one["value"] for one in row.get("accuracies", [])[::-1]}
-        lfw = accuracies.get("LFW")
-        cells.append(
-            (
-                row["name"],
-                row["status"],
-                None if lfw is None else f"{lfw:.4f}",
-                row.get("size"),
-                row.get("licence"),
-            )
-        )
-    return format_table(("name", "status", "LFW", "bytes", "licence of the weights"), cells)
 
 
 def _describe(entry: Pretrained) -> dict[str, Any]:
@@ -148,53 +129,6 @@ def _count_layers(network: EmbeddingNetwork) -> dict[str, int]:
     return dict(layers)
 
 
-def info_text(values: dict[str, Any]) -> str:
-    """Lines of what :func:`info` returns."""
-    recipe = values["recipe"]
-    crop = recipe["crop"]
-    layers = ", ".join(f"{number} {kind}" for kind, number in values["layers"].items())
-    lines = {
-        "name": values["name"],
-        "architecture": " ".join(filter(None, (values["architecture"], values["variant"]))),
-        "described in": values["paper"],
-        "parameters": f"{values['parameters']:,}",
-        "folded": f"{values['parameters_folded']:,} (batch normalisation inside other layers)",
-        "operations": f"{values['flops'] / 1e9:.4f} GFLOPs, "
-        f"{values['multiply_adds'] / 1e9:.4f} G multiply-adds a face",
-        "layers": layers,
-        "embedding": f"{values['embedding_size']} numbers",
-        "crop": f"{crop['method']} {crop['width']}x{crop['height']}, {crop['landmarks']}, "
-        f"detector {crop['detector']}",
-        "input": f"(RGB 0…255 - {recipe['mean']:g}) * {recipe['scale']:g}",
-        "file": values["file"],
-        "sha256": values["sha256"],
-    }
-    blocks = [lines, *[_weights_lines(entry) for entry in values["weights"]]]
-    width = max(len(key) for block in blocks for key in block)
-    return "\n\n".join(
-        "\n".join(f"{key:<{width}}  {value}" for key, value in block.items() if value)
-        for block in blocks
-    )
-
-
-def _weights_lines(entry: dict[str, Any]) -> dict[str, Any]:
-    accuracies = []
-    for one in entry["accuracies"]:
-        spread = "" if one["std"] is None else f" ± {one['std']:.4f}"
-        accuracies.append(f"{one['data_set']} {one['value']:.4f}{spread} ({one['source']})")
-    threshold = entry["threshold"]
-    return {
-        "weights": f"{entry['name']} ({entry['status']})",
-        "licence": entry["licence"],
-        "accuracy": ", ".join(accuracies),
-        "threshold": threshold
-        and f"same person below squared L2 {threshold['squared_l2']:g} ({threshold['data_set']})",
-        "published at": entry["page"],
-        "path": entry["path"],
-        "notes": entry["notes"],
-    }
-
-
 def verify(names: Sequence[str]) -> list[dict[str, Any]]:
     """Compare weights with what their publishers state.
 
@@ -224,15 +158,6 @@ def verify(names: Sequence[str]) -> list[dict[str, Any]]:
             continue
         rows.append(row)
     return rows
-
-
-def verify_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A table of what :func:`verify` returns."""
-    cells = []
-    for row in rows:
-        checked = f"{row['check']} agrees" if row["check"] else "nothing is published to compare"
-        cells.append((row["name"], checked if row["ok"] else row["problem"], row["path"]))
-    return format_table(("name", "result", "path"), cells)
 
 
 def convert(source: Path, target: Path) -> EmbeddingNetwork:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.preprocessing import normalize
 
-from facetool.cli.bin_eval_table import table
+from facetool.cli.tables.bin_eval import table
 from facetool.errors import FormatError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials

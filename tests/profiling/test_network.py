@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from facetool.cli.profile_tables import networks_text
+from facetool.cli.tables.profile import networks_text
 from facetool.errors import FormatError, UsageError
 from facetool.plots.profile import network_figure
 from facetool.plots.style import check_name, save

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from matplotlib.patches import Rectangle
 
-from facetool.cli.profile_tables import pipeline_text
+from facetool.cli.tables.profile import pipeline_text
 from facetool.errors import FacetoolError, UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.plots.profile import pipeline_figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from facetool.cli.table import format_table
+from facetool.cli.tables.columns import format_table
 
 
 def table(result: dict[str, Any]) -> str:

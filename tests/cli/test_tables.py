@@ -1,6 +1,6 @@
 """Tables line up."""
 
-from facetool.cli.table import format_table
+from facetool.cli.tables.columns import format_table
 
 
 def test_numbers_right_texts_left() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facetool.cli.table import format_table
+from facetool.cli.tables.columns import format_table
 from facetool.cropping.detectors import describe_detector
 from facetool.profiling.folder import STAGES, FolderProfile
 from facetool.profiling.network import NetworkProfiles
