@@ -7,10 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from facetool.evaluation.distances import normalise, squared_l2
 from facetool.evaluation.pairs import Trials
-from facetool.evaluation.roc import Counts, Curve, TarAtFar, count
+from facetool.evaluation.roc import Counts, Curve, TarAtFar, count, tar_at_far
 from facetool.evaluation.verification import (
     FAR_TARGETS,
     SWEEP,
+    Fold,
     Verification,
     cross_validate,
     curve_counts,
@@ -39,11 +40,16 @@ def evaluate(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verificatio
 def evaluate_distances(distances: NDArray[np.float64], trials: Trials) -> Verification:
     """The same from distances: (N,), or (folds, N) where they depend on the training folds.
 
+    Folds are judged as they are, also where each holds pairs of one kind only; the ROC curve is
+    then that of all pairs together. Where all pairs are of one kind there is none.
+
     Raises:
         FacetoolError: too few pairs to cross-validate.
     """
     folds = cross_validate(distances, trials, first_best)
     counts = curve_counts(folds)
+    if not counts:
+        return _pooled(folds, distances, trials)
     curve = Curve(
         np.mean([fold.fpr for fold in counts], axis=0),
         np.mean([fold.tpr for fold in counts], axis=0),
@@ -52,6 +58,19 @@ def evaluate_distances(distances: NDArray[np.float64], trials: Trials) -> Verifi
     return Verification(
         folds, curve, f"{len(counts)} folds averaged at {len(SWEEP)} thresholds", rates
     )
+
+
+def _pooled(
+    folds: list[Fold | None], distances: NDArray[np.float64], trials: Trials
+) -> Verification:
+    if trials.same.all() or not trials.same.any():
+        return Verification(folds, None, "all pairs are of one kind", [])
+    if distances.ndim == 2:
+        distances = distances[trials.folds, np.arange(len(trials))]
+    pooled = count(distances, trials.same, SWEEP)
+    rates = [tar_at_far(distances, trials.same, target) for target in FAR_TARGETS]
+    curve = Curve(pooled.fpr, pooled.tpr)
+    return Verification(folds, curve, "all pairs together: each fold has one kind only", rates)
 
 
 def trained_tar_at_far(distances: NDArray[np.float64], trials: Trials, target: float) -> TarAtFar:

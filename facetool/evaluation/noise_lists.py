@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.evaluation.distances import normalise
-from facetool.files.text import read_text
-from facetool.images.formats import SUFFIXES
+from facetool.evaluation.pair_images import without_suffix
+from facetool.files.text import read_text, same_spelling
 
 
 class NoiseList:
@@ -26,7 +26,7 @@ class NoiseList:
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
-        self._entries = {_without_suffix(entry.strip("/")) for entry in entries}
+        self._entries = {without_suffix(same_spelling(entry.strip("/"))) for entry in entries}
         self._lengths = {entry.count("/") + 1 for entry in self._entries}
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class NoiseList:
         return np.array([self._has(name) for name in names], bool)
 
     def _has(self, name: str) -> bool:
-        parts = _without_suffix(name).split("/")
+        parts = without_suffix(same_spelling(name)).split("/")
         return any("/".join(parts[-length:]) in self._entries for length in self._lengths)
 
 
@@ -56,11 +56,6 @@ def read_noise_lists(paths: Iterable[Path]) -> NoiseList:
                 cells = line.strip().split("\t")
                 entries.append(cells[min(1, len(cells) - 1)])
     return NoiseList(entries)
-
-
-def _without_suffix(name: str) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    return stem if f"{dot}{suffix.lower()}" in SUFFIXES else name
 
 
 def replace_noisy(

@@ -38,6 +38,7 @@ def evaluate(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verificatio
     Raises:
         FacetoolError: too few pairs to cross-validate.
     """
+    trials.check()
     distances = squared_l2(first, second)
     folds = cross_validate(distances, trials, climb)
     curves = [Curve(counts.fpr, counts.tpr) for counts in curve_counts(folds)]

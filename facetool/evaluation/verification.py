@@ -42,13 +42,13 @@ class Verification:
 
     Attributes:
         folds: one per fold.
-        curve: the averaged ROC curve.
+        curve: the averaged ROC curve; None where all pairs are of one kind.
         averaging: how it was averaged, in words.
         tar_at_far: for each of ``FAR_TARGETS``.
     """
 
     folds: list[Fold | None]
-    curve: Curve
+    curve: Curve | None
     averaging: str
     tar_at_far: list[TarAtFar]
 
@@ -85,8 +85,8 @@ class Verification:
                 "folds": [fold and fold.accuracy for fold in self.folds],
                 "thresholds": [fold and round(fold.threshold, 2) for fold in self.folds],
             },
-            "auc": {"value": self.curve.auc, "averaging": self.averaging},
-            "eer": self.curve.eer,
+            "auc": {"value": self.curve and self.curve.auc, "averaging": self.averaging},
+            "eer": self.curve and self.curve.eer,
             "tar_at_far": [
                 {**asdict(rate), "measurable": rate.measurable} for rate in self.tar_at_far
             ],
@@ -106,7 +106,7 @@ def cross_validate(
     Raises:
         FacetoolError: too few folds have pairs.
     """
-    trials.check()
+    trials.check_folds()
     per_fold = np.broadcast_to(distances, (trials.fold_count, len(trials)))
     folds: list[Fold | None] = []
     for number, values in enumerate(per_fold):

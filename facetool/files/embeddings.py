@@ -8,8 +8,7 @@ wrote it, ``represent.json``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,35 +34,10 @@ class Embeddings:
     vectors: NDArray[np.float32]
     description: RepresentDescription = field(default_factory=RepresentDescription)
 
-    @cached_property
-    def _rows(self) -> dict[str, list[int]]:
-        rows: dict[str, list[int]] = {}
-        for row, name in enumerate(self.names):
-            rows.setdefault(PurePosixPath(name).stem, []).append(row)
-        return rows
-
     @property
     def missed_faces(self) -> set[str]:
         """Names of images whose face was missed and which a stand-in crop represents."""
         return set(self.description.missed_faces or ())
-
-    def find(self, person: str, number: int) -> int | None:
-        """The row of image ``number`` of ``person``, by LFW's naming ``<person>_NNNN``.
-
-        Folders and extension do not matter, unless they must decide between several images.
-
-        Raises:
-            FormatError: two images go by this name and their folders do not tell which is meant.
-        """
-        rows = self._rows.get(f"{person}_{number:04d}", [])
-        if len(rows) > 1:
-            rows = [r for r in rows if PurePosixPath(self.names[r]).parent.name == person] or rows
-        if len(rows) > 1:
-            raise FormatError(
-                f"labels.csv names image {number} of {person} more than once: "
-                f"{self.names[rows[0]]} and {self.names[rows[1]]}; keep one of them"
-            )
-        return rows[0] if rows else None
 
 
 def read_embeddings(folder: Path) -> Embeddings:

@@ -91,7 +91,8 @@ def evaluate_set(
     Returns:
         ``flip``: with the mirror images' embeddings added, ``no_flip``: without them, each as
         :meth:`facetool.evaluation.verification.Verification.as_dict`; ``xnorm``: mean length of
-        all embeddings, mirror images included; and counts of ``pairs``.
+        all embeddings, mirror images included; counts of ``pairs``; and a ``note`` on what cannot
+        be said of such pairs, or None.
 
     Raises:
         FacetoolError: too few pairs to cross-validate.
@@ -105,6 +106,7 @@ def evaluate_set(
         first, second = embeddings[0::2][scored], embeddings[1::2][scored]
         return insightface.evaluate(first, second, trials).as_dict()
 
+    kinds = {"genuine": int(trials.same.sum()), "impostors": int((~trials.same).sum())}
     return {
         "flip": verify(plain + mirrored),
         "no_flip": verify(plain),
@@ -112,10 +114,26 @@ def evaluate_set(
         "pairs": {
             "scored": int(scored.sum()),
             "failed": int((~scored).sum()),
-            "genuine": int(trials.same.sum()),
-            "impostors": int((~trials.same).sum()),
+            **kinds,
         },
+        "note": _note(trials),
     }
+
+
+def _note(trials: Trials) -> str | None:
+    """What the figures of such pairs do not say."""
+    if not trials.same.any() or trials.same.all():
+        kind, other = ("genuine", "accepted") if trials.same.any() else ("impostor", "refused")
+        return (
+            f"all pairs are {kind}: the accuracy is the share of them that is {other}, and there "
+            "is no ROC curve"
+        )
+    if not set(trials.folds[trials.same]) & set(trials.folds[~trials.same]):
+        return (
+            "each fold holds pairs of one kind only: accuracy is by InsightFace's rule all the "
+            "same, TAR at FAR that of all pairs together; mixed pairs would say more"
+        )
+    return None
 
 
 def published_figures(weights: str, name: str) -> list[Accuracy]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, UsageError
 from facetool.evaluation import facenet, insightface, openface
+from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import Pairs, read_pairs
 from facetool.evaluation.published_curves import read_curve
 from facetool.evaluation.roc import Counts, Curve
@@ -74,6 +75,7 @@ def lfw_eval(
             f"embedding in {reps}, {missing[0]} among them; is {pairs} the file for these images?"
         )
     trials = wanted.trials[scored]
+    trials.check()
     first, second = (embeddings.vectors[row] for row in rows[:, scored])
     if protocol == "openface":
         outcome = openface.evaluate(first, second, trials)
@@ -106,7 +108,8 @@ def lfw_eval(
 
 def _match(pairs: Pairs, embeddings: Embeddings) -> tuple[NDArray[np.int64], list[str]]:
     """Rows of the pairs' images, (2, N) with -1 for a missing one, and the missing images."""
-    images = {image: embeddings.find(*image) for image in {*pairs.first, *pairs.second}}
+    index = ImageIndex(embeddings.names)
+    images = {image: index.find(image) for image in {*pairs.first, *pairs.second}}
     rows = [
         [-1 if (row := images[image]) is None else row for image in side]
         for side in (pairs.first, pairs.second)
@@ -143,6 +146,7 @@ def _write(
             file.write(_roc_text(fold))
     counts = curve_counts(outcome.folds)
     folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
+    assert outcome.curve is not None  # the trials were checked
     figure = roc_figure(outcome.curve, folds, tag, overlays)
     for kind in ("png", "pdf"):
         save(figure, folder / f"roc.{kind}")

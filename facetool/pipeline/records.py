@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from facetool.errors import FormatError, ImageError, UsageError
+from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import read_pairs
 from facetool.files.atomic import atomic_write
 from facetool.files.recordio import RecordWriter, index_path
@@ -203,25 +204,25 @@ def pack_pairs(input: Path, output: Path, pairs: Path, overwrite: bool = False) 
         raise UsageError(f"{output} is there already; choose another name or give --overwrite")
     wanted = read_pairs(pairs)
     folder = list_images(input)
-    stems = {name.rpartition(".")[0]: name for name in folder.names}
+    index = ImageIndex(folder.names)
     images = [image for pair in zip(wanted.first, wanted.second, strict=True) for image in pair]
-    missing = sorted({str(image) for image in images if f"{image.person}/{image}" not in stems})
+    rows = {image: index.find(image) for image in images}
+    missing = sorted(str(image) for image, row in rows.items() if row is None)
     if missing:
         raise UsageError(
             f"{input} lacks {len(missing):,} of the images that {pairs} names, such as "
             f"{missing[0]}; 'align --on-no-face center' makes a crop of every photo"
         )
+    names = {image: folder.names[row] for image, row in rows.items() if row is not None}
     loaded: dict[str, bytes] = {}
-    for name in sorted({stems[f"{image.person}/{image}"] for image in images}):
+    for name in sorted(set(names.values())):
         loaded[name] = (folder.root / name).read_bytes()
         try:
             decode_image(loaded[name])
         except ImageError as error:
             raise FormatError(f"{folder.root / name}: {error}") from error
     with atomic_write(output) as file:
-        write_bin(
-            file, [loaded[stems[f"{i.person}/{i}"]] for i in images], wanted.trials.same.tolist()
-        )
+        write_bin(file, [loaded[names[image]] for image in images], wanted.trials.same.tolist())
     report = Report()
     report.done("pairs", len(wanted))
     return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, UsageError
 from facetool.evaluation import insightface
+from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import Trials, read_pairs
 from facetool.evaluation.verification import Verification
 from facetool.images.inputs import open_images
@@ -67,24 +68,26 @@ def pairs_from_folder(pairs: Path, crops: Path) -> PairSet:
     """The pairs of an LFW-style file whose crops ``<person>_NNNN.*`` are all in a folder.
 
     Raises:
-        FormatError: the file is not of this format.
+        FormatError: the file is not of this format, or two images fit one of its own.
         UsageError: an image of a pair is not in the folder.
     """
     wanted = read_pairs(pairs)
     images = open_images(crops)
-    rows = {PurePosixPath(name).stem: row for row, name in enumerate(images.names)}
-    missing = [str(image) for image in (*wanted.first, *wanted.second) if str(image) not in rows]
-    if missing:
+    index = ImageIndex(images.names)
+    rows = {image: index.find(image) for image in (*wanted.first, *wanted.second)}
+    known = {image: row for image, row in rows.items() if row is not None}
+    if len(known) < len(rows):
+        missing = [str(image) for image in rows if image not in known]
         raise UsageError(
-            f"{crops} lacks {len(set(missing)):,} images of the pairs in {pairs}, {missing[0]} "
+            f"{crops} lacks {len(missing):,} images of the pairs in {pairs}, {missing[0]} "
             "among them; align all photos, with --on-no-face center"
         )
     return PairSet(
         pairs.stem,
         images.names,
         images.read,
-        [rows[str(image)] for image in wanted.first],
-        [rows[str(image)] for image in wanted.second],
+        [known[image] for image in wanted.first],
+        [known[image] for image in wanted.second],
         wanted.trials,
     )
 

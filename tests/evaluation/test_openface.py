@@ -100,5 +100,5 @@ def test_a_fold_of_one_kind_is_tested_but_has_no_curve(synthetic) -> None:  # ty
 
 def test_too_few_pairs(synthetic) -> None:  # type: ignore[no-untyped-def]
     same = synthetic.trials.same
-    with pytest.raises(FacetoolError, match="no fold has both"):
+    with pytest.raises(FacetoolError, match="all pairs that can be scored are genuine"):
         openface.evaluate(synthetic.first[same], synthetic.second[same], synthetic.trials[same])

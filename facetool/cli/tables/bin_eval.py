@@ -50,9 +50,10 @@ def _details(one: dict[str, Any]) -> str:
     for number, threshold in enumerate(accuracies[0]["thresholds"]):
         values = [accuracy["folds"][number] for accuracy in accuracies]
         folds.append([str(number), *[_cell(value) for value in (threshold, *values)]])
-    return (
-        f"{one['set']}\n{format_table(rates[0], rates[1:])}\n\n{format_table(folds[0], folds[1:])}"
-    )
+    parts = [format_table(rates[0], rates[1:])] if rates[1:] else []
+    parts.append(format_table(folds[0], folds[1:]))
+    note = f": {one['note']}" if one["note"] else ""
+    return f"{one['set']}{note}\n" + "\n\n".join(parts)
 
 
 def _cell(value: float | None) -> str:
