@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from facetool.cli.bin_eval_table import table
 
+from facetool.cli.tables.bin_eval import table
 from facetool.errors import FormatError
 from facetool.images.verification_set import read_bin, write_bin
 from facetool.networks.base import EmbeddingNetwork
