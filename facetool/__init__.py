@@ -1,22 +1,170 @@
-"""facetool: face recognition with the original networks, as a library and a command line."""
+"""facetool: face recognition with the original networks, as a library and a command line.
+
+What stands in ``__all__`` is the library; docs/python.md shows it. Everything else is private and
+may move without notice. Names are imported when they are first asked for, so that
+``import facetool`` takes no time and loads neither torch nor dlib.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from facetool._version import __version__
-from facetool.errors import FacetoolError
+from facetool.errors import (
+    FacetoolError,
+    FormatError,
+    ImageError,
+    OutputError,
+    UsageError,
+    WeightsError,
+)
 
 if TYPE_CHECKING:
+    from facetool.alignment.recipes import Crop, Recipe
+    from facetool.classification.classifier import Classifier
+    from facetool.classification.classifier_file import load as load_classifier
+    from facetool.cropping.detectors import create_detector, detect
+    from facetool.cropping.face_cropper import FaceCrop, FaceCropper
+    from facetool.detection.face import Box, Face
+    from facetool.embedding.embedder import Embedder, resolve_device
+    from facetool.files.embeddings import Embeddings, read_embeddings
+    from facetool.images.read import read_image
+    from facetool.jobs.report import Report
+    from facetool.networks.base import EmbeddingNetwork
+    from facetool.pipeline.align import AlignSettings, align
+    from facetool.pipeline.classify import TrainSettings as ClassifierSettings
+    from facetool.pipeline.classify import evaluate as evaluate_classifier
+    from facetool.pipeline.classify import train as train_classifier
+    from facetool.pipeline.classify_infer import InferSettings, NamedFace, NamedPhoto
+    from facetool.pipeline.classify_infer import infer as name_people
+    from facetool.pipeline.cluster import Clustering, cluster
+    from facetool.pipeline.compare import (
+        Comparison,
+        ComparisonResult,
+        PhotoFace,
+        compare,
+        known_threshold,
+    )
+    from facetool.pipeline.identify import identify
+    from facetool.pipeline.lfw_eval import lfw_eval
+    from facetool.pipeline.outliers import Outlier, outliers
+    from facetool.pipeline.represent import RepresentSettings, represent
+    from facetool.pipeline.train import TrainSettings, train
+    from facetool.training.config import TrainConfig
     from facetool.weights.load import load_network
 
-__all__ = ["FacetoolError", "__version__", "load_network"]
+_PLACES = {
+    "AlignSettings": "pipeline.align",
+    "Box": "detection.face",
+    "Classifier": "classification.classifier",
+    "ClassifierSettings": "pipeline.classify:TrainSettings",
+    "Clustering": "pipeline.cluster",
+    "Comparison": "pipeline.compare",
+    "ComparisonResult": "pipeline.compare",
+    "Crop": "alignment.recipes",
+    "Embedder": "embedding.embedder",
+    "EmbeddingNetwork": "networks.base",
+    "Embeddings": "files.embeddings",
+    "Face": "detection.face",
+    "FaceCrop": "cropping.face_cropper",
+    "FaceCropper": "cropping.face_cropper",
+    "InferSettings": "pipeline.classify_infer",
+    "NamedFace": "pipeline.classify_infer",
+    "NamedPhoto": "pipeline.classify_infer",
+    "Outlier": "pipeline.outliers",
+    "PhotoFace": "pipeline.compare",
+    "Recipe": "alignment.recipes",
+    "Report": "jobs.report",
+    "RepresentSettings": "pipeline.represent",
+    "TrainConfig": "training.config",
+    "TrainSettings": "pipeline.train",
+    "align": "pipeline.align",
+    "cluster": "pipeline.cluster",
+    "compare": "pipeline.compare",
+    "create_detector": "cropping.detectors",
+    "detect": "cropping.detectors",
+    "evaluate_classifier": "pipeline.classify:evaluate",
+    "identify": "pipeline.identify",
+    "known_threshold": "pipeline.compare",
+    "lfw_eval": "pipeline.lfw_eval",
+    "load_classifier": "classification.classifier_file:load",
+    "load_network": "weights.load",
+    "name_people": "pipeline.classify_infer:infer",
+    "outliers": "pipeline.outliers",
+    "read_embeddings": "files.embeddings",
+    "read_image": "images.read",
+    "represent": "pipeline.represent",
+    "resolve_device": "embedding.embedder",
+    "train": "pipeline.train",
+    "train_classifier": "pipeline.classify:train",
+}
+"""Name to the module that has it, and to its name there where that is another."""
+
+__all__ = [
+    "AlignSettings",
+    "Box",
+    "Classifier",
+    "ClassifierSettings",
+    "Clustering",
+    "Comparison",
+    "ComparisonResult",
+    "Crop",
+    "Embedder",
+    "EmbeddingNetwork",
+    "Embeddings",
+    "Face",
+    "FaceCrop",
+    "FaceCropper",
+    "FacetoolError",
+    "FormatError",
+    "ImageError",
+    "InferSettings",
+    "NamedFace",
+    "NamedPhoto",
+    "Outlier",
+    "OutputError",
+    "PhotoFace",
+    "Recipe",
+    "Report",
+    "RepresentSettings",
+    "TrainConfig",
+    "TrainSettings",
+    "UsageError",
+    "WeightsError",
+    "__version__",
+    "align",
+    "cluster",
+    "compare",
+    "create_detector",
+    "detect",
+    "evaluate_classifier",
+    "identify",
+    "known_threshold",
+    "lfw_eval",
+    "load_classifier",
+    "load_network",
+    "name_people",
+    "outliers",
+    "read_embeddings",
+    "read_image",
+    "represent",
+    "resolve_device",
+    "train",
+    "train_classifier",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``load_network``, and torch with it, when it is first asked for."""
-    if name == "load_network":
-        from facetool.weights.load import load_network
+    """Import what is asked for the first time."""
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, there = place.partition(":")
+    value = getattr(import_module(f"{__name__}.{module}"), there or name)
+    globals()[name] = value
+    return value
 
-        return load_network
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

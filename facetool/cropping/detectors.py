@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from facetool.detection.face import Detector
+from facetool.detection.face import Detector, Face
 from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import DetectorEntry, build, detector_entry
 from facetool.errors import UsageError, WeightsError
 from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
+from facetool.images.read import RGBImage
 from facetool.weights.download import digest, weights_folder
 
 
@@ -30,6 +31,29 @@ def create_detector(
     """
     settings = settings or DetectionSettings()
     return build(name, settings.options, detector_weights(name, settings.weights), device)
+
+
+def detect(
+    image: RGBImage,
+    detector: str = "hog",
+    settings: DetectionSettings | None = None,
+    *,
+    device: str = "cpu",
+) -> list[Face]:
+    """All faces of one photo; for many, call :func:`create_detector` once.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        detector: its name.
+        settings: its options and weights; default: the detector's own.
+        device: where it runs, if it is a network: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: there is no such detector, or the settings do not fit it.
+        WeightsError: its weights are not on this machine.
+    """
+    (faces,) = create_detector(detector, settings, device=device).detect([image])
+    return faces
 
 
 def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:

@@ -1,0 +1,56 @@
+"""``import facetool`` offers a fixed list of names, at once and without torch."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import facetool
+
+COMMANDS = {"align", "represent", "compare", "lfw_eval", "cluster", "identify", "outliers", "train"}
+PIECES = {"read_image", "detect", "FaceCropper", "load_network", "Embedder"}
+
+
+def test_the_list_has_what_the_commands_do() -> None:
+    assert set(facetool.__all__) >= COMMANDS | PIECES
+    assert dir(facetool) == sorted(facetool.__all__)
+    assert len(facetool.__all__) == 50
+
+
+@pytest.mark.parametrize("name", facetool.__all__)
+def test_every_name_is_there_and_documented(name: str) -> None:
+    value = getattr(facetool, name)
+    assert name == "__version__" or value.__doc__
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse(Path(facetool.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen: dict[str, object] = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom) and node.module
+        module = importlib.import_module(node.module)
+        seen |= {alias.asname or alias.name: getattr(module, alias.name) for alias in node.names}
+    assert seen == {name: getattr(facetool, name) for name in facetool._PLACES}
+
+
+def test_it_is_quick_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys, time\n"
+        "start = time.process_time()\n"
+        "import facetool\n"
+        "dir(facetool)\n"
+        "seconds = time.process_time() - start\n"
+        "heavy = {'torch', 'dlib', 'cv2', 'numpy', 'PIL', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert seconds < 0.2, seconds\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'aline'"):
+        facetool.aline  # noqa: B018
