@@ -1,4 +1,4 @@
-"""dlib's two face detectors and its landmark predictors."""
+"""dlib's HOG face detector and its landmark predictors."""
 
 from __future__ import annotations
 
@@ -44,28 +44,6 @@ class HogDetector:
     def _detect(self, image: RGBImage) -> list[Face]:
         boxes, scores, _ = self._detector.run(image, self.upsample, 0.0)
         return [Face(_box(box), score) for box, score in zip(boxes, scores, strict=True)]
-
-
-class CnnDetector:
-    """dlib's CNN face detector (max-margin object detection): slower, finds more poses.
-
-    Args:
-        options: how often the photo is doubled first.
-        weights: dlib's ``mmod_human_face_detector.dat``.
-        device: only the CPU.
-    """
-
-    def __init__(self, options: DlibOptions, weights: Sequence[Path], device: str = "cpu") -> None:
-        self.upsample = options.upsample
-        (path,) = weights
-        self._detector = dlib.cnn_face_detection_model_v1(str(path))
-
-    def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
-        """The faces of each image, best score first."""
-        return [
-            [Face(_box(found.rect), found.confidence) for found in self._detector(i, self.upsample)]
-            for i in images
-        ]
 
 
 class LandmarkPredictor:

@@ -77,7 +77,7 @@ _ALL = [
     ),
     DetectorEntry(
         name="cnn",
-        factory="dlib:CnnDetector",
+        factory="cnn:CnnDetector",
         options=DlibOptions,
         score="output of the max-margin network, above 0; good faces reach about 1",
         source="King 2015, arXiv:1502.00046; dlib dnn_mmod_face_detection_ex",
@@ -95,7 +95,6 @@ _ALL = [
             ),
         ),
         choice=True,
-        torch=False,
     ),
     DetectorEntry(
         name="mtcnn",

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, FormatError
 from facetool.files.dlib_files import FACE_RECOGNITION_RESNET, FIVE_POINTS, dlib_model_path
+from facetool.files.dlib_reader import LONGEST_NAME, DlibReader
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.readers import dlib_dat
-from facetool.weights.readers.dlib_dat import DlibReader, load
+from facetool.weights.readers.dlib_dat import load
 
 MODEL = dlib_model_path(FACE_RECOGNITION_RESNET)
 
@@ -30,7 +31,7 @@ def original() -> dlib.face_recognition_model_v1:
 def reader(folder: Path, *values: int) -> DlibReader:
     path = folder / "values.dat"
     path.write_bytes(bytes(values))
-    return DlibReader(path)
+    return DlibReader(path, "this network")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def structure() -> list[int]:
 
     class Recorder(DlibReader):
         def take(self, count: int) -> memoryview:
-            if count <= dlib_dat.LONGEST_NAME:
+            if count <= LONGEST_NAME:
                 positions.extend(range(self.position, self.position + count))
             return super().take(count)
 
