@@ -44,8 +44,28 @@ _OF_ONE_DETECTOR = (
         metavar="FACTOR",
         help="Between the levels of mtcnn's image pyramid.  [default: 0.709]",
     ),
+    click.option(
+        "--min-score",
+        type=float,
+        metavar="SCORE",
+        help="Least score of scrfd, retinaface and yunet.  [default: 0.5; yunet 0.9]",
+    ),
+    click.option(
+        "--max-overlap",
+        type=float,
+        metavar="SHARE",
+        help="Of two boxes of scrfd, retinaface or yunet that share more, the worse goes.  "
+        "[default: 0.4; yunet 0.3]",
+    ),
 )
-_NAMES = ("upsample", "thresholds", "min_face_size", "scale_factor")
+_NAMES = (
+    "upsample",
+    "thresholds",
+    "min_face_size",
+    "scale_factor",
+    "min_score",
+    "max_overlap",
+)
 """Of those: fields of :class:`facetool.detection.options.DetectorOptions`."""
 
 _IGNORED_BY_OTHERS = ("upsample",)

@@ -51,16 +51,16 @@ def info_command(model: str, weights: Path | None, as_json: bool) -> None:
 @click.argument("models", nargs=-1, required=True, shell_complete=complete_model)
 @options.quiet_option
 def fetch_command(models: tuple[str, ...], quiet: bool) -> None:
-    """Download the weights of MODELS and print where they lie.
+    """Download the weights of MODELS, networks or detectors, and print where they lie.
 
     An interrupted download goes on where it stopped.
     """
-    from facetool.weights.catalogue import resolve
-    from facetool.weights.download import choose, fetch
+    from facetool.pipeline.models import published_files
+    from facetool.weights.download import fetch
 
-    for pretrained in [choose(resolve(model)) for model in models]:
-        print(f"{pretrained.name}: licence {pretrained.licence}", file=sys.stderr)
-        click.echo(fetch(pretrained, quiet=quiet))
+    for published in [file for model in models for file in published_files(model)]:
+        print(f"{published.name}: licence {published.licence}", file=sys.stderr)
+        click.echo(fetch(published, quiet=quiet))
 
 
 @command.command("where")

@@ -9,10 +9,9 @@ from facetool.detection.face import Detector, Face
 from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import DetectorEntry, build, detector_entry
 from facetool.errors import UsageError, WeightsError
-from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
 from facetool.images.read import RGBImage
-from facetool.weights.download import digest, weights_folder
+from facetool.weights.download import digest, find, how_to_get
 
 
 def create_detector(
@@ -78,17 +77,21 @@ def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
 
 
 def _first_at_hand(entry: DetectorEntry) -> PublishedFile:
-    """The first of the choices that is on this machine, or else the first."""
+    """The first of the choices that is on this machine, or else the first.
+
+    Raises:
+        WeightsError: nobody publishes any.
+    """
+    if not entry.weights:
+        raise WeightsError(
+            f"no weights are published for {entry.name}; give a file with --detector-weights FILE"
+        )
     return next((file for file in entry.weights if is_at_hand(file)), entry.weights[0])
 
 
 def is_at_hand(file: PublishedFile) -> bool:
     """Whether a detector's file is on this machine."""
-    try:
-        find_weights(file)
-    except WeightsError:
-        return False
-    return True
+    return find(file) is not None
 
 
 def find_weights(file: PublishedFile) -> Path:
@@ -97,13 +100,10 @@ def find_weights(file: PublishedFile) -> Path:
     Raises:
         WeightsError: it is not on this machine; the message says what to do.
     """
-    if file.package:
-        return package_file(file.package, file.file)
-    path = weights_folder() / file.file
-    if not path.is_file():
+    path = find(file)
+    if path is None:
         raise WeightsError(
-            f"the weights {file.name} are not on this machine; "
-            f"get them with: facetool models fetch {file.name}"
+            f"the weights {file.name} are not on this machine; get them with: {how_to_get(file)}"
         )
     return path
 

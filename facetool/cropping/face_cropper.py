@@ -150,7 +150,13 @@ class FaceCropper:
         if self._own_points:
             assert face.landmarks is not None
             return face.landmarks
-        return self._predictor.predict(image, face.box)
+        return self._predictor.predict(image, self._box(face))
+
+    def _box(self, face: Face) -> Box:
+        """Where dlib's landmark predictor looks: as in training, in a box like hog's."""
+        from facetool.detection.dlib import hog_box
+
+        return face.box if face.landmarks is None or not face.found else hog_box(face.landmarks)
 
 
 def _centre_face(image: RGBImage) -> Face:

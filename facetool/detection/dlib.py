@@ -19,6 +19,26 @@ PREDICTOR_FILES = {
 }
 
 
+_BOX_SIZE, _BOX_CENTER = 3.92, (-0.17, -0.13)
+"""The box hog finds around five points: its edge and its centre's place from their mean, in root
+mean squared distances of the points from that mean. Medians on 258 faces of LFW, for which MTCNN,
+SCRFD and YuNet give the same numbers to 1 %."""
+
+
+def hog_box(points: Points) -> Box:
+    """The box that hog would find, roughly, around eyes, nose and mouth corners (5, 2).
+
+    dlib's landmark predictors were trained on such boxes. Other detectors' are higher and lie
+    elsewhere: on LFW their landmarks are 1.8 % of the distance between the eyes away from those in
+    hog's box, with this box 0.4 %, which is what a box of hog shifted by 3 % of its edge does, too.
+    """
+    middle = points.mean(axis=0)
+    spread = float(np.sqrt(np.square(points - middle).sum(axis=1).mean()))
+    x, y = middle + spread * np.array(_BOX_CENTER)
+    half = spread * _BOX_SIZE / 2
+    return Box(float(x - half), float(y - half), float(x + half - 1), float(y + half - 1))
+
+
 class HogDetector:
     """dlib's frontal face detector (HOG and a linear SVM), the one OpenFace uses.
 

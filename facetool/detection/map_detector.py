@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.backends import cudnn
 
 from facetool.detection.face import Box, Face
+from facetool.detection.options import MapOptions
 from facetool.images.read import RGBImage
 from facetool.networks.fold import fold
 from facetool.networks.graph import MapNetwork
@@ -62,14 +63,10 @@ class Head(Protocol):
 
     Attributes:
         strides: of its maps, smallest first. Photos are padded to multiples of the last.
-        score: least score of a face.
-        overlap: share of the union above which the worse of two boxes goes.
         whole_pixels: whether overlaps are computed of boxes cut to whole pixels.
     """
 
     strides: tuple[int, ...]
-    score: float
-    overlap: float
     whole_pixels: bool
 
     def prepare(self, pixels: Tensor) -> Tensor:
@@ -97,12 +94,16 @@ class MapDetector:
     Args:
         network: with weights; it is copied.
         head: what its outputs mean.
+        options: least score and largest overlap.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
 
-    def __init__(self, network: MapNetwork, head: Head, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, network: MapNetwork, head: Head, options: MapOptions, device: str = "cpu"
+    ) -> None:
         self._device = torch.device(device)
         self._head = head
+        self._options = options
         folded = fold(network).to(self._device)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -151,7 +152,7 @@ class MapDetector:
         self, outputs: Sequence[Tensor], level: int, columns: int, rows: int
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         scores = self._head.scores(outputs, level)
-        image, listed = (scores >= self._head.score).nonzero(as_tuple=True)
+        image, listed = (scores >= self._options.min_score).nonzero(as_tuple=True)
         cell = listed // (scores.shape[1] // (columns * rows))
         row = cell // columns
         places = Places(
@@ -175,7 +176,7 @@ class MapDetector:
         if self._head.whole_pixels:
             boxes = np.trunc(boxes)
         kept = cv2.dnn.NMSBoxes(  # type: ignore[attr-defined]
-            boxes.tolist(), found.scores[mine].tolist(), 0.0, self._head.overlap
+            boxes.tolist(), found.scores[mine].tolist(), 0.0, self._options.max_overlap
         )
         return [self._face(found, index) for index in mine[np.asarray(kept, np.intp).reshape(-1)]]
 

@@ -66,6 +66,36 @@ class MtcnnOptions(DetectorOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MapOptions(DetectorOptions):
+    """What the detectors of one network take; the defaults are those of InsightFace.
+
+    Attributes:
+        min_score: least score of a face, 0…1.
+        max_overlap: share of two boxes' union above which the worse of them goes, 0…1.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    min_score: float = 0.5
+    max_overlap: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_score <= 1:
+            raise UsageError("--min-score: give a score above 0, up to 1")
+        if not 0 <= self.max_overlap <= 1:
+            raise UsageError("--max-overlap: give 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class YunetOptions(MapOptions):
+    """The same for YuNet, with the defaults of ``cv2.FaceDetectorYN``."""
+
+    min_score: float = 0.9
+    max_overlap: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
 class DetectionSettings:
     """How a detector is used; which one, the crop's recipe says.
 

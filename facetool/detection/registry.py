@@ -7,7 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetool.detection.options import DetectorOptions, DlibOptions, MtcnnOptions
+from facetool.detection.options import (
+    DetectorOptions,
+    DlibOptions,
+    MapOptions,
+    MtcnnOptions,
+    YunetOptions,
+)
 from facetool.errors import UsageError
 from facetool.files.dlib_files import MMOD_DETECTOR
 from facetool.files.published_file import PublishedFile
@@ -30,7 +36,8 @@ class DetectorEntry:
         licence: of the detector and its weights.
         weights: its published files, all of which it needs; or where ``choice`` is set, any one of
             them, the first being the default.
-        choice: whether one of ``weights`` is enough, so that a user may give another.
+        choice: whether one of ``weights`` is enough, so that a user may give another. There may be
+            none: then a user has to give one.
         points: whether it gives the five points of the ArcFace recipes: eyes, nose, mouth corners.
         torch: whether it runs on PyTorch, and so on a GPU.
         detect_at: pixels of the longer side that photos are scaled down to for detection as its
@@ -64,6 +71,26 @@ def _mtcnn_file(name: str, size: int, sha256: str) -> PublishedFile:
         sha256=sha256,
     )
 
+
+_INSIGHTFACE = "non-commercial research purposes only"
+
+
+def _scrfd_file(pack: str, pack_sha256: str, name: str, size: int, sha256: str) -> PublishedFile:
+    """A detector of one of InsightFace's packs, which Immich publishes by itself as well."""
+    return PublishedFile(
+        name=f"scrfd.{name}",
+        file=f"{name}.onnx",
+        page="https://github.com/deepinsight/insightface/releases/tag/v0.7",
+        licence=_INSIGHTFACE,
+        urls=(f"https://huggingface.co/immich-app/{pack}/resolve/main/detection/model.onnx",),
+        archive=f"{pack}.zip",
+        archive_sha256=pack_sha256,
+        size=size,
+        sha256=sha256,
+    )
+
+
+_YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
 _ALL = [
     DetectorEntry(
@@ -117,6 +144,76 @@ _ALL = [
             ),
         ),
         points=True,
+    ),
+    DetectorEntry(
+        name="scrfd",
+        factory="scrfd:ScrfdDetector",
+        options=MapOptions,
+        score="probability of a face, 0…1",
+        source="Guo et al. 2022, arXiv:2105.04714; package insightface",
+        licence=_INSIGHTFACE,
+        weights=(
+            _scrfd_file(
+                "buffalo_l",
+                "80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f",
+                "det_10g",
+                16_923_827,
+                "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91",
+            ),
+            _scrfd_file(
+                "buffalo_m",
+                "d98264bd8f2dc75cbc2ddce2a14e636e02bb857b3051c234b737bf3b614edca9",
+                "det_2.5g",
+                3_292_009,
+                "041f73f47371333d1d17a6fee6c8ab4e6aecabefe398ff32cca4e2d5eaee0af9",
+            ),
+            _scrfd_file(
+                "buffalo_s",
+                "d85a87f503f691807cd8bb97128bdf7a0660326cd9cd02657127fa978bab8b5e",
+                "det_500m",
+                2_524_817,
+                "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a",
+            ),
+        ),
+        choice=True,
+        points=True,
+        detect_at=640,
+    ),
+    DetectorEntry(
+        name="retinaface",
+        factory="scrfd:RetinaFaceDetector",
+        options=MapOptions,
+        score="probability of a face, 0…1",
+        source="Deng et al. 2020, arXiv:1905.00641; package insightface",
+        licence=_INSIGHTFACE,
+        choice=True,
+        points=True,
+        detect_at=640,
+    ),
+    DetectorEntry(
+        name="yunet",
+        factory="yunet:YunetDetector",
+        options=YunetOptions,
+        score="root of the probabilities of a face and of an object, 0…1",
+        source="Wu, Peng, Yu 2023, Machine Intelligence Research 20; OpenCV model zoo",
+        licence="MIT",
+        weights=(
+            PublishedFile(
+                name="yunet.2023mar",
+                file=_YUNET_FILE,
+                page="https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet",
+                licence="MIT",
+                urls=(
+                    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+                    + _YUNET_FILE,
+                ),
+                size=232_589,
+                sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+            ),
+        ),
+        choice=True,
+        points=True,
+        detect_at=640,
     ),
 ]
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from facetool.detection.map_detector import Found, MapDetector, Places
+from facetool.detection.options import MapOptions
 from facetool.errors import WeightsError
 from facetool.networks.graph import MapNetwork
 from facetool.weights.readers.onnx import load_maps
@@ -29,16 +30,12 @@ class AnchorHead:
 
     Args:
         strides: of the maps.
-        score: least score.
-        overlap: above which the worse of two boxes goes.
     """
 
     whole_pixels = False
 
-    def __init__(self, strides: tuple[int, ...], score: float, overlap: float) -> None:
+    def __init__(self, strides: tuple[int, ...]) -> None:
         self.strides = strides
-        self.score = score
-        self.overlap = overlap
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """(rgb - 127.5) / 128."""
@@ -61,29 +58,42 @@ class AnchorHead:
         return Found(edges, shifts.view(-1, 5, 2) + anchor[:, None])
 
 
-def load_detector(
-    path: Path, kind: str, *, score: float, overlap: float, device: str | torch.device = "cpu"
-) -> MapDetector:
-    """Build a detector from one of InsightFace's ONNX files.
+class ScrfdDetector(MapDetector):
+    """Finds faces and, with the files of that kind, five points.
 
     Args:
-        path: such as ``det_10g.onnx``.
-        kind: ``scrfd`` or ``retinaface``.
-        score: least score.
-        overlap: above which the worse of two boxes goes.
+        options: least score and largest overlap.
+        weights: one of InsightFace's files, such as ``det_10g.onnx``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         FormatError: the file is damaged or no ONNX file.
         WeightsError: it is another network.
     """
+
+    name = "scrfd"
+
+    def __init__(self, options: MapOptions, weights: Sequence[Path], device: str = "cpu") -> None:
+        (path,) = weights
+        network = _load(path, self.name)
+        super().__init__(network, AnchorHead(STRIDES[self.name]), options, device)
+
+
+class RetinaFaceDetector(ScrfdDetector):
+    """The same with five strides and one anchor for each place."""
+
+    name = "retinaface"
+
+
+def _load(path: Path, kind: str) -> MapNetwork:
+    """The network of a file, where its outputs are those of ``kind``."""
     network, outputs = load_maps(path)
     for name, strides in STRIDES.items():
         if len(outputs) in (2 * len(strides), 3 * len(strides)):
             if name != kind:
                 raise WeightsError(f"{path}: a network like {name}'s; use --detector {name}")
             _check_shapes(network, path, strides)
-            return MapDetector(network, AnchorHead(strides, score, overlap), device)
+            return network
     raise WeightsError(f"{path}: {len(outputs)} outputs; {kind} has none of that number")
 
 

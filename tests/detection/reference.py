@@ -8,6 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from facetool.detection.face import Face
+from facetool.detection.options import MapOptions
 from facetool.images.read import RGBImage
 
 Array = NDArray[np.float64]
@@ -25,9 +26,9 @@ def as_array(faces: list[Face]) -> Array:
 class AnchorReference:
     """InsightFace's way to read SCRFD and RetinaFace, through onnxruntime, in loops."""
 
-    def __init__(self, path: Path, strides: tuple[int, ...], score: float, overlap: float) -> None:
+    def __init__(self, path: Path, strides: tuple[int, ...], options: MapOptions) -> None:
         self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        self.strides, self.score, self.overlap = strides, score, overlap
+        self.strides, self.options = strides, options
 
     def detect(self, image: RGBImage) -> Array:
         """Faces (N, 15), best score first, of an image padded with black."""
@@ -42,7 +43,7 @@ class AnchorReference:
             scores, *others = outputs[level :: len(self.strides)]
             cells = (height // stride) * (width // stride)
             anchors = len(scores) // cells
-            for place in np.flatnonzero(scores >= self.score):
+            for place in np.flatnonzero(scores >= self.options.min_score):
                 row, column = divmod(int(place) // anchors, width // stride)
                 x, y = column * stride, row * stride
                 left, top, right, bottom = others[0][place] * stride
@@ -56,7 +57,7 @@ class AnchorReference:
     def _distinct(self, faces: Array) -> Array:
         kept: list[Array] = []
         for face in faces:
-            if all(_overlap(face, other) <= self.overlap for other in kept):
+            if all(_overlap(face, other) <= self.options.max_overlap for other in kept):
                 kept.append(face)
         return np.array(kept).reshape(-1, 15)
 
@@ -72,8 +73,10 @@ def _overlap(face: Array, other: Array) -> float:
 class YunetReference:
     """``cv2.FaceDetectorYN``."""
 
-    def __init__(self, path: Path, score: float, overlap: float) -> None:
-        self.detector = cv2.FaceDetectorYN.create(str(path), "", (320, 320), score, overlap)
+    def __init__(self, path: Path, options: MapOptions) -> None:
+        self.detector = cv2.FaceDetectorYN.create(
+            str(path), "", (320, 320), options.min_score, options.max_overlap
+        )
 
     def detect(self, image: RGBImage) -> Array:
         """Faces (N, 15), best score first."""

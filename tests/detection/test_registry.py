@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facetool.cropping.detectors import create_detector, describe_detector, detector_weights
 from facetool.detection.face import Face
-from facetool.detection.options import DetectionSettings, DlibOptions, MtcnnOptions
+from facetool.detection.options import DetectionSettings, DlibOptions, MtcnnOptions, YunetOptions
 from facetool.detection.registry import DETECTORS, DetectorEntry, detector_entry
 from facetool.errors import UsageError, WeightsError
 from facetool.images.read import RGBImage
@@ -106,13 +107,35 @@ def test_description() -> None:
 
 
 def test_an_unknown_detector() -> None:
-    with pytest.raises(UsageError, match="no detector 'dog'; known are hog, cnn, mtcnn"):
+    with pytest.raises(UsageError, match="no detector 'dog'; known are hog, cnn, mtcnn, scrfd"):
         create_detector("dog")
 
 
 def test_options_of_another_detector() -> None:
     with pytest.raises(UsageError, match="MtcnnOptions do not belong to the detector hog"):
         create_detector("hog", DetectionSettings(options=MtcnnOptions()))
+
+
+def test_a_detector_nobody_publishes_weights_for() -> None:
+    with pytest.raises(WeightsError, match="no weights are published for retinaface; give a file"):
+        create_detector("retinaface")
+
+
+def test_any_of_the_choices_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACETOOL_HOME", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"get them with: facetool models fetch scrfd\.det_10g"):
+        detector_weights("scrfd")
+    smaller = tmp_path / "weights" / "det_2.5g.onnx"
+    smaller.parent.mkdir()
+    smaller.touch()
+    assert detector_weights("scrfd") == (smaller,)
+
+
+@pytest.mark.parametrize("wrong", [{"min_score": 0.0}, {"max_overlap": 1.1}])
+def test_shares_out_of_range(wrong: dict[str, float]) -> None:
+    option = next(iter(wrong)).replace("_", "-")
+    with pytest.raises(UsageError, match=f"--{option}: give"):
+        YunetOptions(**wrong)
 
 
 def test_weights_for_a_detector_that_takes_none() -> None:

@@ -1,21 +1,21 @@
 """SCRFD and RetinaFace against onnxruntime and a plain reading of its outputs."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from facetool.detection.map_detector import MapDetector
-from facetool.detection.scrfd import STRIDES, load_detector
+from facetool.detection.options import MapOptions
+from facetool.detection.scrfd import STRIDES, RetinaFaceDetector, ScrfdDetector
 from facetool.errors import FormatError, WeightsError
 from facetool.images.read import RGBImage, read_image
 from facetool.sample.album import draw_image
 from tests.detection.anchor_graph import write_anchor_graph
 from tests.detection.reference import AnchorReference, as_array
 
-SCORE, OVERLAP = 0.5, 0.4
+OPTIONS = MapOptions(min_score=0.5, max_overlap=0.4)
+KINDS = {"scrfd": ScrfdDetector, "retinaface": RetinaFaceDetector}
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,8 @@ def scrfd_file(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scrfd(scrfd_file: Path) -> MapDetector:
-    return load_detector(scrfd_file, "scrfd", score=SCORE, overlap=OVERLAP)
+def scrfd(scrfd_file: Path) -> ScrfdDetector:
+    return ScrfdDetector(OPTIONS, [scrfd_file])
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,12 @@ def colour_photos(shared: Path) -> list[Path]:
 
 
 def test_faces_of_scrfd_are_the_originals(
-    shared: Path, scrfd_file: Path, scrfd: MapDetector
+    shared: Path, scrfd_file: Path, scrfd: ScrfdDetector
 ) -> None:
     grey = sorted((shared / "lfw-a" / "images").glob("A*/*_0001.jpg"))
     examples = sorted((shared / "photos" / "examples").glob("c*.jpg"))
     photos = [read_image(path) for path in [*colour_photos(shared)[::8], *grey[::50], *examples]]
-    reference = AnchorReference(scrfd_file, STRIDES["scrfd"], SCORE, OVERLAP)
+    reference = AnchorReference(scrfd_file, STRIDES["scrfd"], OPTIONS)
     count = 0
     for image, faces in zip(photos, scrfd.detect(photos), strict=True):
         expected = reference.detect(image)
@@ -71,8 +71,8 @@ def test_faces_of_every_kind_of_file(
     file, plain = tmp_path / "batched.onnx", tmp_path / "plain.onnx"
     write_anchor_graph(file, STRIDES[kind], anchors, points=points, batched=batched)
     write_anchor_graph(plain, STRIDES[kind], anchors, points=points)
-    detector = load_detector(file, kind, score=SCORE, overlap=OVERLAP)
-    reference = AnchorReference(plain, STRIDES[kind], SCORE, OVERLAP)
+    detector = KINDS[kind](OPTIONS, [file])
+    reference = AnchorReference(plain, STRIDES[kind], OPTIONS)
     count = 0
     for image, faces in zip(drawn, detector.detect(drawn), strict=True):
         np.testing.assert_allclose(as_array(faces), reference.detect(image), atol=0.01)
@@ -84,7 +84,7 @@ def test_faces_of_every_kind_of_file(
 def test_a_batch_of_many_sizes_is_one_by_one(tmp_path: Path, drawn: list[RGBImage]) -> None:
     file = tmp_path / "retinaface.onnx"
     write_anchor_graph(file, STRIDES["retinaface"])
-    detector = load_detector(file, "retinaface", score=SCORE, overlap=OVERLAP)
+    detector = RetinaFaceDetector(OPTIONS, [file])
     images = [*drawn, drawn[0][::-1], drawn[1][:, ::-1], drawn[0]]
     together = detector.detect(images)
     for image, faces in zip(images, together, strict=True):
@@ -94,31 +94,30 @@ def test_a_batch_of_many_sizes_is_one_by_one(tmp_path: Path, drawn: list[RGBImag
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_gpu_finds_the_same(scrfd_file: Path, scrfd: MapDetector, shared: Path) -> None:
+def test_a_gpu_finds_the_same(scrfd_file: Path, scrfd: ScrfdDetector, shared: Path) -> None:
     photos = [read_image(path) for path in colour_photos(shared)]
-    on_gpu = load_detector(scrfd_file, "scrfd", score=SCORE, overlap=OVERLAP, device="cuda")
+    on_gpu = ScrfdDetector(OPTIONS, [scrfd_file], "cuda")
     for faces, expected in zip(on_gpu.detect(photos), scrfd.detect(photos), strict=True):
         np.testing.assert_allclose(as_array(faces), as_array(expected), atol=0.5)
 
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path, shared: Path) -> None:
-    options: Any = {"score": SCORE, "overlap": OVERLAP}
     retinaface = tmp_path / "retinaface.onnx"
     write_anchor_graph(retinaface, STRIDES["retinaface"])
     with pytest.raises(WeightsError, match="use --detector retinaface"):
-        load_detector(retinaface, "scrfd", **options)
+        ScrfdDetector(OPTIONS, [retinaface])
     with pytest.raises(WeightsError, match="12 outputs; scrfd has none of that number"):
-        load_detector(shared / "weights" / "yunet_n_320_320.onnx", "scrfd", **options)
+        ScrfdDetector(OPTIONS, [shared / "weights" / "yunet_n_320_320.onnx"])
     text = tmp_path / "text.onnx"
     text.write_text("no network", encoding="utf-8")
     with pytest.raises(FormatError):
-        load_detector(text, "scrfd", **options)
+        ScrfdDetector(OPTIONS, [text])
 
 
 def test_a_network_of_other_strides_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "small.onnx"
     write_anchor_graph(file, (8, 16, 32), anchors=3, points=False)
-    load_detector(file, "scrfd", score=SCORE, overlap=OVERLAP)
+    ScrfdDetector(OPTIONS, [file])
     write_anchor_graph(file, (8, 16), anchors=2)
     with pytest.raises(WeightsError, match=r"output 2 has the shape \[1, 8, 1\]|output 3 has"):
-        load_detector(file, "scrfd", score=SCORE, overlap=OVERLAP)
+        ScrfdDetector(OPTIONS, [file])

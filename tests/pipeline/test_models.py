@@ -92,9 +92,11 @@ def test_info_of_nothing() -> None:
 
 
 def test_verify(home: Path) -> None:
-    (row,) = models.verify([])
+    row, *detectors = models.verify([])
     assert row["name"] == "dlib-resnet.v1"
     assert row["ok"]
+    assert {one["name"] for one in detectors} >= {"cnn.v1", "mtcnn.pnet"}
+    assert all(one["ok"] and one["check"] == "sha256" for one in detectors)
     assert row["check"] == "md5"
     home.joinpath("nn4.small2.v1.t7").write_bytes(b"not it")
     home.joinpath("nn4.v2.t7").write_bytes(b"who knows")

@@ -76,11 +76,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def entry(server: Server) -> Pretrained:
     return Pretrained(
-        "nn4.test",
-        "nn4",
-        "weights.t7",
-        "https://example.org/models",
-        "Apache 2.0",
+        name="nn4.test",
+        architecture="nn4",
+        file="weights.t7",
+        page="https://example.org/models",
+        licence="Apache 2.0",
         urls=(server.url,),
         size=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
