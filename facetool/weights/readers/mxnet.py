@@ -18,7 +18,7 @@ from typing import Any
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
 from facetool.errors import FormatError, WeightsError
 from facetool.files.byte_reader import ByteReader
-from facetool.files.json_file import read_json
+from facetool.files.json_file import parse_json
 from facetool.networks.graph import INPUT, GraphNetwork
 from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
 
@@ -229,10 +229,10 @@ def read_symbol(path: Path) -> tuple[list[SymbolNode], int]:
     if path.stat().st_size > _LARGEST_SYMBOL:
         raise FormatError(f"{path}: too long for a symbol")
     try:
-        graph = read_json(path)
+        graph = parse_json(path.read_bytes(), "its text")
         nodes = [_symbol_node(number, values) for number, values in enumerate(graph["nodes"])]
         heads = {int(head[0]) for head in graph["heads"]}
-    except _BAD_JSON as error:
+    except (FormatError, *_BAD_JSON) as error:
         raise FormatError(f"{path}: not a symbol of MXNet: {str(error)[:100]}") from None
     for number, node in enumerate(nodes):
         if node.name == EMBEDDING and node.op != "null":
