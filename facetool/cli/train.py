@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from facetool.cli import options
-from facetool.training.losses import LOSSES
+from facetool.training.losses import FORMER_NAMES, LOSSES
 
 
 def _assignments(
@@ -56,7 +56,13 @@ def _steps(
     metavar="NAME|FILE",
     help="Fine-tune these weights instead: a catalogue name or any readable file.",
 )
-@click.option("--loss", type=click.Choice(list(LOSSES)), required=True, help="What to minimise.")
+@click.option(
+    "--loss",
+    type=click.Choice([*LOSSES, *FORMER_NAMES]),
+    metavar=f"[{'|'.join(LOSSES)}]",
+    required=True,
+    help="What to minimise.",
+)
 @click.option(
     "--loss-option",
     "loss_options",

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from facetool.errors import UsageError
+from facetool.training.losses import FORMER_NAMES, find_loss
 from facetool.training.optimizers import OPTIMIZERS
 from facetool.training.schedule import SCHEDULES, Schedule
 
@@ -18,7 +19,7 @@ class TrainConfig:
 
     Attributes:
         network: registry name, or ``""`` to take the architecture from ``start``.
-        loss: name in :data:`facetool.training.losses.LOSSES`.
+        loss: name in :data:`facetool.training.losses.LOSSES`, or a former one, which is replaced.
         steps: updates of the weights.
         network_options: arguments of the network's factory, such as ``embedding_size``.
         loss_options: arguments of the loss, such as margins.
@@ -71,6 +72,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "loss", find_loss(self.loss).name)
         for value, allowed, what in (
             (self.optimizer, OPTIMIZERS, "optimizer"),
             (self.schedule, SCHEDULES, "schedule"),
@@ -109,6 +111,8 @@ class TrainConfig:
     def difference(self, earlier: dict[str, Any], ignored: tuple[str, ...] = ()) -> str | None:
         """The first setting that another run's :meth:`as_dict` has otherwise, in words."""
         ours = self.as_dict()
+        loss = earlier.get("loss")
+        earlier = {**earlier, "loss": FORMER_NAMES.get(str(loss), loss)}
         for entry in fields(self):
             name = entry.name
             if name not in ignored and earlier.get(name) != ours[name]:

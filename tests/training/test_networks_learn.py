@@ -9,7 +9,7 @@ from facetool.training.verification import pairs_from_folder
 
 NARROW = {"units": [1, 1, 1, 1], "filters": [16, 16, 16, 32, 32], "embedding_size": 32}
 SCALE = {"loss_options": {"scale": 16}}
-LOSSES = [("softmax", {}), ("cosineface", SCALE), ("arcface", SCALE)]
+LOSSES = [("softmax", {}), ("cosface", SCALE), ("arcface", SCALE)]
 
 
 @pytest.mark.slow

@@ -49,6 +49,15 @@ def _config(loss="arcface", **options):
     return TrainConfig(**{**base, **options})
 
 
+def test_a_loss_by_its_former_name_is_the_same_run():
+    config = _config(loss="cosineface")
+    assert config.loss == "cosface"
+    assert config.difference({**config.as_dict(), "loss": "cosineface"}) is None
+    assert config.difference({**config.as_dict(), "loss": "arcface"}) == (
+        "loss was arcface, now cosface"
+    )
+
+
 def _interrupt_after(monkeypatch, steps, number=signal.SIGTERM):
     """Let the process get a signal during step ``steps``."""
     step, done = Stepper.step, []

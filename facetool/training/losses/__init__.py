@@ -26,6 +26,7 @@ class LossEntry:
         sampler_kind: how the batches it needs are put together.
         summary: one line for the help.
         paper: where it was described.
+        former_name: what facetool 0.1 called it, which is still accepted.
     """
 
     name: str
@@ -33,6 +34,7 @@ class LossEntry:
     sampler_kind: SamplerKind
     summary: str
     paper: str
+    former_name: str = ""
 
 
 _ALL = [
@@ -51,11 +53,12 @@ _ALL = [
         "Liu et al. 2017, arXiv:1704.08063",
     ),
     LossEntry(
-        "cosineface",
+        "cosface",
         "margin:CosFace",
         "plain",
         "additive cosine margin, cos θ - m",
         "Wang et al. 2018, arXiv:1801.09414",
+        former_name="cosineface",
     ),
     LossEntry(
         "arcface",
@@ -89,6 +92,22 @@ _ALL = [
 
 LOSSES: dict[str, LossEntry] = {entry.name: entry for entry in _ALL}
 
+FORMER_NAMES = {entry.former_name: entry.name for entry in _ALL if entry.former_name}
+"""Names of facetool 0.1 to those of today."""
+
+
+def find_loss(name: str) -> LossEntry:
+    """Look a loss up by its name or its former one, ignoring case.
+
+    Raises:
+        UsageError: there is no such loss.
+    """
+    wanted = name.lower()
+    try:
+        return LOSSES[FORMER_NAMES.get(wanted, wanted)]
+    except KeyError:
+        raise UsageError(f"there is no loss {name!r}; known are {', '.join(LOSSES)}") from None
+
 
 def create_loss(name: str, embedding_size: int, classes: int, **options: Any) -> nn.Module:
     """Make a loss: ``loss(embeddings, labels) -> LossResult``.
@@ -98,7 +117,7 @@ def create_loss(name: str, embedding_size: int, classes: int, **options: Any) ->
     batches in which people have several images each.
 
     Args:
-        name: of :data:`LOSSES`, case ignored.
+        name: as :func:`find_loss` takes it.
         embedding_size: D.
         classes: identities of the training set.
         options: of the class, e.g. ``margin=0.35``, ``scale=64``, ``fraction=0.1``, ``seed=1``.
@@ -106,10 +125,7 @@ def create_loss(name: str, embedding_size: int, classes: int, **options: Any) ->
     Raises:
         UsageError: there is no such loss, or it has no such option.
     """
-    try:
-        entry = LOSSES[name.lower()]
-    except KeyError:
-        raise UsageError(f"there is no loss {name!r}; known are {', '.join(LOSSES)}") from None
+    entry = find_loss(name)
     module, attribute = entry.factory.split(":")
     kind: type[nn.Module] = getattr(import_module(f"{__name__}.{module}"), attribute)
     known = [

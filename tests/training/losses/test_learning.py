@@ -47,7 +47,7 @@ def test_strangers_are_told_apart(name):
     before = ranking(network, *strangers)
     # The published scale of 64 is for tens of thousands of classes; from a random start with 30
     # it often keeps ArcFace from converging.
-    scaled = name in ("sphereface", "cosineface", "arcface", "combined")
+    scaled = name in ("sphereface", "cosface", "arcface", "combined")
     loss = create_loss(name, 8, PEOPLE, **({"scale": 16.0} if scaled else {}))
     numbers = labels.numpy()
     if LOSSES[name].sampler_kind == "plain":

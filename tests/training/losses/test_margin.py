@@ -1,4 +1,4 @@
-"""SphereFace, CosineFace, ArcFace and their combination against formulas written anew."""
+"""SphereFace, CosFace, ArcFace and their combination against formulas written anew."""
 
 import math
 
@@ -9,13 +9,13 @@ from torch import nn
 
 from facetool.errors import UsageError
 from facetool.training.losses import create_loss
-from facetool.training.losses.margin import combined_margin
+from facetool.training.losses.margin import CosFace, combined_margin
 
 # name, options, (m1, m2, m3)
 CASES = [
     ("sphereface", {}, (1.35, 0, 0)),
     ("sphereface", {"margin": 1.5}, (1.5, 0, 0)),
-    ("cosineface", {}, (1, 0, 0.35)),
+    ("cosface", {}, (1, 0, 0.35)),
     ("arcface", {}, (1, 0.5, 0)),
     ("combined", {"m2": 0.0, "m3": 0.0}, (1, 0, 0)),
     ("combined", {}, (1, 0.3, 0.2)),
@@ -155,7 +155,7 @@ def test_autocast_loses_nothing_after_the_embedding(dtype):
 
 
 def test_lengths_do_not_matter():
-    loss = make("cosineface", {})
+    loss = make("cosface", {})
     x, labels = torch.randn(4, SIZE), torch.tensor([0, 1, 2, 3])
     before = loss(x, labels).loss
     with torch.no_grad():
@@ -179,7 +179,8 @@ def test_wrong_margins_are_refused():
 
 
 def test_what_is_not_there_is_named_with_what_is():
-    with pytest.raises(UsageError, match=r"no loss 'cosface'; known are softmax, .*cosineface"):
-        create_loss("cosface", SIZE, CLASSES)
+    with pytest.raises(UsageError, match=r"no loss 'cosinface'; known are softmax, .*cosface"):
+        create_loss("cosinface", SIZE, CLASSES)
+    assert isinstance(create_loss("CosineFace", SIZE, CLASSES), CosFace)  # as it was called
     with pytest.raises(UsageError, match=r"arcface has no option 'm'; it has margin, scale"):
         create_loss("arcface", SIZE, CLASSES, m=0.5)
