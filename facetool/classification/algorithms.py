@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
+from facetool.evaluation.distances import normalize
 
 Floats = NDArray[np.float64]
 
@@ -319,8 +320,7 @@ class Neighbours(Model):
         return np.concatenate(parts) if parts else np.empty((0, int(self.classes)))
 
     def _scores(self, vectors: Floats) -> Floats:
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        distances = 1 - vectors / np.where(lengths == 0, 1, lengths) @ self.gallery.T
+        distances = 1 - normalize(vectors) @ self.gallery.T
         count = int(self.neighbours)
         nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
         votes = np.take_along_axis(distances, nearest, axis=1).clip(min=1e-6) ** -2

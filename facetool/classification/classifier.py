@@ -17,11 +17,11 @@ from facetool.classification.fit import (
     Lda,
     class_means,
     fit_lda,
-    normalise,
     split_folds,
 )
 from facetool.classification.open_set import Threshold, calibrate, genuine, impostors
 from facetool.errors import UsageError
+from facetool.evaluation.distances import normalize
 from facetool.files.represent_description import RepresentDescription
 
 UNKNOWN = "unknown"
@@ -142,7 +142,7 @@ class Classifier:
             return Answers(np.empty(0, np.int64), nothing, np.empty(0, bool), nothing)
         scores = self.scores(prepared)
         best = scores.argmax(axis=1)
-        likeness = np.einsum("nd,nd->n", normalise(prepared), normalise(self.means[best]))
+        likeness = np.einsum("nd,nd->n", normalize(prepared), normalize(self.means[best]))
         known = likeness >= self.threshold.cosine
         of_likeness = self.confidence.of_likeness(likeness, self.threshold)
         named = self.confidence.of_class(scores) * of_likeness
@@ -159,7 +159,7 @@ class Classifier:
 def prepare(vectors: NDArray[Any], source: Source) -> Floats:
     """See :meth:`Classifier.prepare`."""
     exact = np.asarray(vectors, np.float64)
-    return normalise(exact) if source.unit_length else exact
+    return normalize(exact) if source.unit_length else exact
 
 
 def train(

@@ -19,6 +19,7 @@ from facetool.classification.algorithms import (
     Neighbours,
     Tree,
 )
+from facetool.evaluation.distances import normalize
 
 Labels = NDArray[np.int64]
 
@@ -167,15 +168,15 @@ def fit_decision_tree(vectors: Floats, labels: Labels) -> Tree:
 
 def fit_nearest_mean(vectors: Floats, labels: Labels) -> Linear:
     """The cosine to each person's mean."""
-    means = class_means(normalise(vectors), labels)
-    return Linear(normalise(means), np.zeros(len(means)))
+    means = class_means(normalize(vectors), labels)
+    return Linear(normalize(means), np.zeros(len(means)))
 
 
 def fit_nearest_neighbours(vectors: Floats, labels: Labels) -> Neighbours:
     """The three nearest images by cosine; fewer where nobody has as many."""
     neighbours = min(3, int(np.bincount(labels).max()))
     classes = int(labels.max()) + 1
-    return Neighbours(normalise(vectors), labels, np.array(classes), np.array(neighbours))
+    return Neighbours(normalize(vectors), labels, np.array(classes), np.array(neighbours))
 
 
 FITTERS: dict[str, Callable[[Floats, Labels], Model]] = {
@@ -189,12 +190,6 @@ FITTERS: dict[str, Callable[[Floats, Labels], Model]] = {
     "nearest-neighbours": fit_nearest_neighbours,
 }
 """By the name that users give. Without hyphens and in any case they are OpenFace's names."""
-
-
-def normalise(vectors: Floats) -> Floats:
-    """Rows scaled to unit length; zero rows stay as they are."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths == 0, 1, lengths))
 
 
 def class_means(vectors: Floats, labels: Labels) -> Floats:

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.classification.algorithms import Floats
-from facetool.classification.fit import Labels, class_means, normalise
+from facetool.classification.fit import Labels, class_means
+from facetool.evaluation.distances import normalize
 
 FEWEST_PEOPLE = 5
 """Below it there are fewer than ten pairs of people, and no bound worth the name."""
@@ -65,7 +66,7 @@ def angle(cosine: Floats | float) -> Any:
 
 def likenesses(vectors: Floats, means: Floats) -> Floats:
     """Cosine of each face to each person's mean, (N, D) and (C, D) to (N, C)."""
-    return np.asarray(normalise(vectors) @ normalise(means).T)
+    return np.asarray(normalize(vectors) @ normalize(means).T)
 
 
 def calibrate(
@@ -115,7 +116,7 @@ def genuine(vectors: Floats, labels: Labels) -> NDArray[np.float64]:
     means = class_means(vectors, labels)[labels]
     with np.errstate(divide="ignore", invalid="ignore"):
         others = (counts * means - vectors) / (counts - 1)
-    cosines = np.einsum("nd,nd->n", normalise(vectors), normalise(others))
+    cosines = np.einsum("nd,nd->n", normalize(vectors), normalize(others))
     return np.where(counts[:, 0] > 1, cosines, np.nan)
 
 

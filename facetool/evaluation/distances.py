@@ -19,11 +19,11 @@ def angle(first: ArrayLike, second: ArrayLike) -> Floats:
 
     (N, D) and (N, D) to (N,). A zero vector is at a right angle to everything.
     """
-    cosine = np.einsum("nd,nd->n", normalise(first), normalise(second))
+    cosine = np.einsum("nd,nd->n", normalize(first), normalize(second))
     return np.asarray(np.arccos(np.clip(cosine, -1.0, 1.0)) / np.pi)
 
 
-def normalise(vectors: ArrayLike) -> Floats:
+def normalize(vectors: ArrayLike) -> Floats:
     """Rows scaled to unit Euclidean length, (N, D); zero rows stay as they are."""
     rows = np.asarray(vectors, np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

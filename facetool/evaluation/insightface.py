@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facetool.evaluation.distances import normalise, squared_l2
+from facetool.evaluation.distances import normalize, squared_l2
 from facetool.evaluation.pairs import Trials
 from facetool.evaluation.roc import Counts, Curve, TarAtFar, count, tar_at_far
 from facetool.evaluation.verification import (
@@ -34,7 +34,7 @@ def evaluate(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verificatio
     Raises:
         FacetoolError: too few pairs to cross-validate.
     """
-    return evaluate_distances(squared_l2(normalise(first), normalise(second)), trials)
+    return evaluate_distances(squared_l2(normalize(first), normalize(second)), trials)
 
 
 def evaluate_distances(distances: NDArray[np.float64], trials: Trials) -> Verification:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.evaluation.distances import normalise
+from facetool.evaluation.distances import normalize
 from facetool.evaluation.pair_images import without_suffix
 from facetool.files.text import read_text, same_spelling
 
@@ -79,7 +79,7 @@ def replace_noisy(
         own = identities == identity
         clean = own & ~noisy
         if clean.any():
-            cleaned[own & noisy] = normalise(normalise(vectors[clean]).sum(axis=0)[None])[0]
+            cleaned[own & noisy] = normalize(normalize(vectors[clean]).sum(axis=0)[None])[0]
         else:
             keep[own] = False
     return cleaned, keep

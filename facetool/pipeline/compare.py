@@ -17,6 +17,7 @@ from facetool.detection.face import Box
 from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError
+from facetool.evaluation.distances import normalize
 from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -144,7 +145,7 @@ def compare(
         raise FacetoolError("two photos with a face are needed to compare")
     embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))
     if network.info.unit_length:
-        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+        embeddings = normalize(embeddings).astype(np.float32)
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from facetool.evaluation.distances import normalise
+from facetool.evaluation.distances import normalize
 from facetool.evaluation.pairs import Trials
 
 
@@ -24,4 +24,4 @@ def synthetic() -> Synthetic:
     first = rng.normal(size=(600, 16))
     second = np.where(same[:, None], first + 1.3 * rng.normal(size=(600, 16)), 0)
     second[~same] = rng.normal(size=(300, 16))
-    return Synthetic(normalise(first), normalise(second), Trials.in_order(same))
+    return Synthetic(normalize(first), normalize(second), Trials.in_order(same))

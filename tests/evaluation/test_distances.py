@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.spatial import distance
 
-from facetool.evaluation.distances import angle, normalise, squared_l2
+from facetool.evaluation.distances import angle, normalize, squared_l2
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, 20, 7))
@@ -23,4 +23,4 @@ def test_extremes() -> None:
     one = np.full((1, 3), 0.1)  # its cosine with itself rounds to more than 1
     np.testing.assert_allclose(angle(np.vstack([one, one]), np.vstack([one, -one])), [0, 1])
     assert angle(np.zeros((1, 3)), one) == 0.5
-    np.testing.assert_array_equal(normalise(np.zeros((1, 3))), np.zeros((1, 3)))
+    np.testing.assert_array_equal(normalize(np.zeros((1, 3))), np.zeros((1, 3)))
