@@ -78,7 +78,7 @@ def quiet_option(command: Command) -> Command:
 def jobs_option(command: Command) -> Command:
     """``--jobs``: worker processes."""
     return click.option(
-        "--jobs", type=click.IntRange(1), help="Workers; default: the cores at hand."
+        "--jobs", type=click.IntRange(1), help="Workers; default: all available cores."
     )(command)
 
 

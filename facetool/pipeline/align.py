@@ -116,7 +116,7 @@ def align(
         input: image folder, ``.rec`` file, photo, or list of photos (``-``: on stdin).
         output: where the crops go; may lie inside ``input``.
         settings: recipe and policies.
-        jobs: worker processes; default: the cores at hand.
+        jobs: worker processes; default: all available cores.
         overwrite: start anew where ``output`` holds crops already.
         quiet: no progress bar.
         device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.

@@ -97,7 +97,7 @@ class ComparisonResult:
 def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> PairThreshold | None:
     """The threshold a user gave, or else the one calibrated for the network's weights."""
     if given is not None:
-        return PairThreshold(given, "given by hand", normalized=network.info.unit_length)
+        return PairThreshold(given, "given", normalized=network.info.unit_length)
     published = CATALOGUE.get(network.info.weights_name)
     return published.threshold if published else None
 

@@ -20,7 +20,7 @@ def _describe(entry: DetectorEntry) -> dict[str, Any]:
     usable = any(at_hand) if entry.choice else all(at_hand)
     return {
         "name": entry.name,
-        "status": "at hand" if usable else "fetch",
+        "status": "available locally" if usable else "fetch",
         "points": 5 if entry.points else 0,
         "devices": ["cpu", "cuda"] if entry.torch else ["cpu"],
         "detect_at": entry.detect_at,

@@ -18,14 +18,14 @@ from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, r
 if TYPE_CHECKING:
     from facetool.networks.base import EmbeddingNetwork
 
-BY_HAND, FETCHABLE, AT_HAND = "by hand", "fetch", "at hand"
+AVAILABLE, FETCHABLE, BY_HAND = "available locally", "fetch", "download by hand"
 
 
 def list_models() -> list[dict[str, Any]]:
     """Every architecture with its published weights, as JSON values; loads no network.
 
-    ``status`` is ``at hand``, ``fetch``, ``by hand`` or ``not runnable`` for weights, and
-    ``no published weights`` for an architecture that has none.
+    ``status`` is ``available locally``, ``fetch``, ``download by hand`` or ``not runnable`` for
+    weights, and ``no published weights`` for an architecture that has none.
     """
     rows: list[dict[str, Any]] = []
     for architecture in ARCHITECTURES.values():
@@ -39,7 +39,7 @@ def list_models() -> list[dict[str, Any]]:
 def _describe(entry: Pretrained) -> dict[str, Any]:
     path = download.find(entry)
     if path is not None:
-        status = AT_HAND
+        status = AVAILABLE
     elif not entry.readable:
         status = "not runnable"
     else:
@@ -157,7 +157,7 @@ def verify(names: Sequence[str]) -> list[dict[str, Any]]:
     """Compare weights with what their publishers state.
 
     Args:
-        names: of networks, detectors or weights; none means all weights at hand.
+        names: of networks, detectors or weights; none means all weights available locally.
 
     Returns:
         For each, as JSON values, ``name``, ``path``, ``ok`` and what was compared (``check``);
@@ -183,7 +183,7 @@ def verify(names: Sequence[str]) -> list[dict[str, Any]]:
             except FacetoolError as error:
                 row |= {"ok": False, "problem": str(error)}
         elif names:
-            row |= {"ok": False, "problem": f"not at hand; {download.how_to_get(entry)}"}
+            row |= {"ok": False, "problem": f"not available locally; {download.how_to_get(entry)}"}
         else:
             continue
         rows.append(row)

@@ -63,7 +63,7 @@ def represent(
         output: where the files go.
         network: from :func:`facetool.load_network`.
         settings: device, arithmetic, flip, batch.
-        jobs: threads that decode images; default: the cores at hand.
+        jobs: threads that decode images; default: all available cores.
         overwrite: start anew where ``output`` holds embeddings of something else.
         quiet: no progress bar.
 

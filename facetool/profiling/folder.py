@@ -121,7 +121,7 @@ def profile_folder(
         detection: how that detector is used; default: as it is by itself.
         embedder: the network.
         batch_size: crops per pass.
-        jobs: worker processes; default: the cores at hand.
+        jobs: worker processes; default: all available cores.
         report: takes the images that failed.
         quiet: no progress bar.
     """

@@ -44,7 +44,7 @@ class PipelineSettings:
         dtype: its arithmetic.
         iterations: how often each photo is measured.
         batch_size: crops per pass through the network, in folders.
-        jobs: worker processes, in folders; default: the cores at hand.
+        jobs: worker processes, in folders; default: all available cores.
     """
 
     crop: Crop

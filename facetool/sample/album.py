@@ -129,7 +129,7 @@ def draw_album(
         people: number of people.
         images: photos of each.
         seed: decides who they are.
-        jobs: worker processes; None for all cores at hand.
+        jobs: worker processes; None for all available cores.
         overwrite: draw all images anew and replace another album.
         quiet: no progress bar.
 

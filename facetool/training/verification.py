@@ -1,4 +1,4 @@
-"""Verification accuracy of a network in training, on pairs of crops that are kept at hand."""
+"""Verification accuracy of a network in training, on pairs of crops that are kept in memory."""
 
 from __future__ import annotations
 

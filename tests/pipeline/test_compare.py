@@ -46,7 +46,7 @@ def test_the_shipped_weights_have_a_threshold() -> None:
     threshold = known_threshold(load_network("dlib-resnet"))
     assert threshold is not None
     assert threshold.far is not None
-    assert known_threshold(load_network("dlib-resnet"), 0.5) == PairThreshold(0.5, "given by hand")
+    assert known_threshold(load_network("dlib-resnet"), 0.5) == PairThreshold(0.5, "given")
 
 
 def test_a_photo_without_a_face_is_named(photos: list[Path], tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ def test_list_has_everything_once(home: Path) -> None:
     assert set(rows) - set(without) == set(CATALOGUE)
     published = {entry.architecture for entry in CATALOGUE.values()}
     assert set(without) == set(ARCHITECTURES) - published
-    assert rows["dlib-resnet.v1"]["status"] == "at hand"
+    assert rows["dlib-resnet.v1"]["status"] == "available locally"
     assert rows["nn4.small2.v1"]["status"] == "fetch"
-    assert rows["lresnet34e-ir.ms1m-v1"]["status"] == "by hand"
+    assert rows["lresnet34e-ir.ms1m-v1"]["status"] == "download by hand"
     assert rows["lresnet100e-ir.onnx-zoo-int8"]["status"] == "not runnable"
     home.joinpath("nn4.small2.v1.t7").touch()
     rows = {row["name"]: row for row in models.list_models()}
-    assert rows["nn4.small2.v1"]["status"] == "at hand"
+    assert rows["nn4.small2.v1"]["status"] == "available locally"
     json.dumps(list(rows.values()))
     assert len(tables.list_text(list(rows.values())).splitlines()) == len(rows) + 1
 
