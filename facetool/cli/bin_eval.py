@@ -12,7 +12,7 @@ from facetool.cli import options
 
 
 @click.command("bin-eval")
-@click.argument("files", nargs=-1, required=True, type=options.FILE, metavar="FILE.bin...")
+@click.argument("files", nargs=-1, required=True, type=options.IMAGES, metavar="FILE.bin|FOLDER...")
 @options.model_option
 @options.weights_option
 @click.option(
@@ -37,6 +37,8 @@ def command(
     quiet: bool,
 ) -> int:
     """Verification accuracy on InsightFace's sets (lfw.bin, cfp_fp.bin, agedb_30.bin ...).
+
+    Of a folder all .bin files are taken.
 
     Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, with the figures
     published of the network beside. 'facetool records pack-pairs' makes such a set.

@@ -58,14 +58,11 @@ def unpack(file: Path, output: Path, quiet: bool) -> int:
 @options.json_option
 def info(file: Path, as_json: bool) -> int:
     """Say what a record file holds."""
+    from facetool.cli.tables.records import table
     from facetool.pipeline import records
 
     found = records.describe(file)
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    else:
-        for name, value in found.items():
-            click.echo(f"{name.replace('_', ' '):<20}{value if value is not None else '-'}")
+    click.echo(json.dumps(found, indent=2) if as_json else table(found))
     return 1 if found["damaged"] else 0
 
 

@@ -65,7 +65,7 @@ def open_images(path: Path, exclude: Path | None = None) -> Images:
     """The images of a folder or of a ``.rec`` file.
 
     Args:
-        path: folder or file.
+        path: folder, file, or folder of a data set: without images, with one ``.rec`` file.
         exclude: a subfolder to leave out, such as the output of an earlier run.
 
     Raises:
@@ -73,7 +73,12 @@ def open_images(path: Path, exclude: Path | None = None) -> Images:
         FormatError: the file is damaged as a whole.
     """
     if path.is_dir():
-        return list_images(path, exclude)
+        found = list_images(path, exclude)
+        records = [] if found.names else sorted(path.glob(f"*{SUFFIX}"))
+        if len(records) > 1:
+            names = ", ".join(one.name for one in records)
+            raise UsageError(f"{path} holds several {SUFFIX} files; give one of them: {names}")
+        return ImageRecords(records[0]) if records else found
     if path.suffix.lower() == SUFFIX:
         return ImageRecords(path)
     raise UsageError(f"{path} is neither an image folder nor a {SUFFIX} file")

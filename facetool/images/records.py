@@ -25,6 +25,8 @@ NO_LABEL = -1
 HEADER_SIZE = 24
 _HEADER = struct.Struct("<IfQQ")
 _MOST_LABELS = 1 << 16
+_MISSING = -2
+"""In place of a label: the record is not there, or not whole."""
 _LARGEST = 1 << 62
 """Numbers from here on count nothing; they would not fit an int64 for long."""
 
@@ -86,6 +88,22 @@ def format_record(labels: tuple[float, ...], key: int, image: bytes = b"") -> by
     return _HEADER.pack(len(labels), 0.0, key, 0) + vector + image
 
 
+class Flaw(NamedTuple):
+    """What is wrong with a part of a ``.rec`` file.
+
+    Attributes:
+        what: how many of what, and the first of them.
+        reason: what is wrong with them, and what to do.
+        number: how many.
+        share: of all of their kind, 0…1.
+    """
+
+    what: str
+    reason: str
+    number: int
+    share: float
+
+
 class ImageRecords:
     """The images of a ``.rec`` file; its ``.idx`` is used where it lies beside.
 
@@ -112,11 +130,13 @@ class ImageRecords:
         self.path = path
         self.unreadable: tuple[tuple[str, str], ...] = ()
         self.ranges = np.empty((0, 2), np.int64)
+        self._damaged: list[tuple[int, int]] = []
         self._file = RecordFile(path)
         index = index_path(path)
         self.indexed = index.is_file()
         keys, offsets = read_index(index) if self.indexed else self._scan()
         self._keep(keys, offsets)
+        self._others = len(keys) - len(self.keys)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker asks for images by name: the names would be a copy in each of them.
@@ -201,8 +221,67 @@ class ImageRecords:
         line = f"{self.path.name}\0{state.st_size}\0{state.st_mtime_ns}\n"
         return hashlib.sha256(line.encode("utf-8", "surrogateescape")).hexdigest()
 
+    def flaws(self, thorough: bool = False) -> list[Flaw]:
+        """What is missing, has no label, or contradicts the index and ``property`` beside.
+
+        Args:
+            thorough: look at the head of each record, also where the header record spares it.
+        """
+        missing = self._missing
+        if thorough and len(self.ranges):
+            heads = [self._head(offset) is None for offset in self._offsets.tolist()]
+            missing = np.array(heads, bool)
+        unlabelled = (self.labels == NO_LABEL) & ~missing
+        index = index_path(self.path).name
+        found = [
+            self._flaw(
+                missing,
+                f"not in the file: it is cut, or {index} belongs to another; copy both again, or "
+                f"remove {index} to use what is there",
+            ),
+            self._flaw(unlabelled, "their label is no whole number from 0"),
+            *(
+                Flaw(place, reason, 1, (end - start) / self._file.size)
+                for (place, reason), (start, end) in zip(
+                    self.unreadable, self._damaged, strict=True
+                )
+            ),
+            *self._contradictions(),
+        ]
+        return [flaw for flaw in found if flaw.number]
+
+    def _flaw(self, rows: NDArray[np.bool_], reason: str) -> Flaw:
+        number, total = int(rows.sum()), len(rows)
+        first = f", key {self.keys[rows.argmax()]} the first" if number else ""
+        share = number / total if total else 0.0
+        return Flaw(f"{number:,} of {total:,} records{first}", reason, number, share)
+
+    def _contradictions(self) -> Iterator[Flaw]:
+        """Where ``property`` does not say what is there."""
+        try:
+            properties = read_properties(self.path)
+        except FormatError as error:
+            yield Flaw("property", str(error), 1, 0.0)
+            return
+        if properties is None:
+            return
+        identities = len(np.unique(self.labels[self.labels >= 0]))
+        counts = [("identities", identities, properties.classes)]
+        if properties.records is not None and properties.records != len(self) + self._others:
+            counts.append(("records", len(self), properties.records))
+        for what, there, said in counts:
+            if there != said:
+                number = abs(said - there)
+                yield Flaw(
+                    f"{there:,} {what} where property says {said:,}",
+                    "the .rec is cut, or property is of another set and should be removed",
+                    number,
+                    number / max(said, there),
+                )
+
     def _scan(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         found, damaged = self._file.scan()
+        self._damaged = damaged
         self.unreadable = tuple(
             (f"bytes {start:,} to {end:,}", "no record can be found there")
             for start, end in damaged
@@ -235,6 +314,8 @@ class ImageRecords:
             is_image = np.array([label is not None for label in labels], bool)
             self.keys, self._offsets = keys[is_image], offsets[is_image]
             self.labels = np.array([label for label in labels if label is not None], np.int64)
+            self._missing = self.labels == _MISSING
+            self.labels[self._missing] = NO_LABEL
             return
         first, end = np.searchsorted(keys, [1, bounds[0]])
         self.keys, self._offsets = keys[first:end], offsets[first:end]
@@ -243,11 +324,14 @@ class ImageRecords:
         self.ranges = np.array(list(self._identities(offsets[end:last])), np.int64).reshape(-1, 2)
         for start, stop in np.searchsorted(self.keys, self.ranges).tolist():
             label = self._label(int(self._offsets[start])) if start < stop else None
-            if label is not None:
+            if label is not None and label >= 0:
                 self.labels[start:stop] = label
-        for row in np.flatnonzero(self.labels == NO_LABEL).tolist():
+        self._missing = self._offsets > self._file.size - HEADER_SIZE
+        for row in np.flatnonzero((self.labels < 0) & ~self._missing).tolist():
             label = self._label(int(self._offsets[row]))
-            self.labels[row] = NO_LABEL if label is None else label
+            self._missing[row] = label == _MISSING
+            self.labels[row] = NO_LABEL if label in (None, _MISSING) else label
+        self.labels[self._missing] = NO_LABEL
 
     def _identities(self, offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         for offset in offsets.tolist():
@@ -256,32 +340,45 @@ class ImageRecords:
                 yield head.range
 
     def _label(self, offset: int) -> int | None:
-        """The label of an image; None for a record about records."""
+        """The label of an image, or ``_MISSING``; None for a record about records."""
         head = self._head(offset)
         if head is None:
-            return NO_LABEL
+            return _MISSING
         return head.label if head.image or head.range is None else None
 
 
 class Properties(NamedTuple):
-    """What the file ``property`` beside a ``.rec`` says: classes, and size of the images."""
+    """What the file ``property`` beside a ``.rec`` says.
+
+    Attributes:
+        classes: identities.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+        records: number of records; InsightFace's newer builder adds it in a second line.
+    """
 
     classes: int
     height: int
     width: int
+    records: int | None = None
 
 
 def read_properties(path: Path) -> Properties | None:
     """Read the ``property`` file beside a ``.rec``; None where there is none.
 
     Raises:
-        FormatError: it is not three numbers separated by commas.
+        FormatError: it is not three numbers separated by commas, and perhaps one below.
     """
     file = path.with_name("property")
     if not file.exists():
         return None
     text = read_text(file)
-    cells = text.strip().split(",")
-    if len(cells) != 3 or not all(cell.strip().isdecimal() for cell in cells):
-        raise FormatError(f"{file}: expected <classes>,<height>,<width>, found {text[:40]!r}")
-    return Properties(*(int(cell) for cell in cells))
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    cells = [cell.strip() for cell in lines[0].split(",")] if lines else []
+    numbers = [*cells, *lines[1:]]
+    if len(cells) != 3 or len(lines) > 2 or not all(cell.isdecimal() for cell in numbers):
+        raise FormatError(
+            f"{file}: expected <classes>,<height>,<width> and perhaps a number of records below, "
+            f"found {text[:40]!r}"
+        )
+    return Properties(*(int(number) for number in numbers))

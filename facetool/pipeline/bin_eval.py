@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
+from facetool.errors import UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
 from facetool.images.verification_set import VerificationSet, read_bin
@@ -35,7 +36,7 @@ def bin_eval(
     Pairs with a damaged image are left out and reported; the folds are made of the others.
 
     Args:
-        files: ``.bin`` files.
+        files: ``.bin`` files, or folders of them.
         network: in eval mode.
         device: where it runs.
         dtype: its arithmetic, a key of :data:`facetool.embedding.embedder.DTYPES`.
@@ -46,9 +47,11 @@ def bin_eval(
         Plain JSON values, a dictionary per set under ``sets``; and what failed.
 
     Raises:
+        UsageError: a folder holds no ``.bin`` file.
         FormatError: a file is no verification set; all are read before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
+    files = [file for path in files for file in _sets_in(path)]
     sets = [read_bin(file) for file in files]
     embedder = Embedder(network, device, dtype, flip="concat")
     report = Report()
@@ -75,6 +78,15 @@ def bin_eval(
         "sets": results,
     }
     return result, report
+
+
+def _sets_in(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.bin"))
+    if not found:
+        raise UsageError(f"there is no .bin file in {path}; records pack-pairs makes one")
+    return found
 
 
 def evaluate_set(

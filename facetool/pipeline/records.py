@@ -182,7 +182,7 @@ def describe(path: Path) -> dict[str, Any]:
         "header_record": len(records.ranges) > 0,
         "property": properties._asdict() if properties else None,
         "without_label": len(records) - len(labels),
-        "damaged": [f"{name}: {reason}" for name, reason in records.unreadable],
+        "damaged": [f"{flaw.what}: {flaw.reason}" for flaw in records.flaws(thorough=True)],
     }
 
 

@@ -152,6 +152,9 @@ class _Run:
         if self._step >= config.steps and (self._output / MODEL).is_file():
             report.done("steps already there", self._step)
             return report
+        if place.first:
+            for flaw in self._data.flaws:
+                report.failed(flaw.what, flaw.reason, flaw.number)
         begun = self._step
         if place.first and not begun:
             for name in (CHECKPOINT, MODEL, BEST, PLOT):  # of a run that is overwritten

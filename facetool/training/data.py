@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facetool.errors import FormatError, ImageError, UsageError
-from facetool.images.inputs import open_images
+from facetool.images.inputs import open_images, unsupported_files
 from facetool.images.read import RGBImage, decode_image, read_file
-from facetool.images.records import NO_LABEL, ImageRecords
+from facetool.images.records import NO_LABEL, Flaw, ImageRecords
 from facetool.jobs.ordered_map import ordered_map
 
 Indices = NDArray[np.int64]
 
+MOST_FLAWS = 0.01
+"""Share of a ``.rec`` file's records, or of its identities, that may be missing or unfit."""
 _BATCHES_AHEAD = 4
 _CHUNK = 16
 """Images a thread takes at a time."""
@@ -43,18 +45,22 @@ class TrainingSet:
         labels: int64 (N,), identity of each image, 0…classes - 1.
         identities: name of each identity: its folder, or its label in the ``.rec`` file.
         unlabelled: images left out.
+        flaws: what is left out or contradictory, with the reason.
         size: height and width, of the first image that can be read.
 
     Raises:
         UsageError: ``path`` is neither, or holds no image with an identity.
-        FormatError: the file cannot be read, or none of the images.
+        FormatError: the file cannot be read, or none of the images, or more than ``MOST_FLAWS``
+            of a ``.rec`` file is missing or unfit.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         source = open_images(path)
+        self.path = source.path if isinstance(source, ImageRecords) else path
         self._records = source if isinstance(source, ImageRecords) else None
         if self._records is not None:
+            self.flaws = self._records.flaws()
+            _check_flaws(self.path, self.flaws)
             known = self._records.labels != NO_LABEL
             self._keys = self._records.keys[known]
             people, numbers = np.unique(self._records.labels[known], return_inverse=True)
@@ -67,6 +73,14 @@ class TrainingSet:
             number = {folder: place for place, folder in enumerate(self.identities)}
             numbers = np.fromiter((number[folder] for folder in folders), np.int64, len(folders))
             self.unlabelled = len(source.names) - len(numbers)
+            self.flaws = [
+                Flaw(name, reason, number, 0.0)
+                for name, reason, number in unsupported_files(source)
+            ]
+            self.flaws += [Flaw(name, reason, 1, 0.0) for name, reason in source.unreadable]
+            if self.unlabelled:
+                what = f"{self.unlabelled:,} images directly in {path}"
+                self.flaws.append(Flaw(what, "in no person's folder", self.unlabelled, 0.0))
         if not len(numbers):
             raise UsageError(f"{path} holds no images with identities (PERSON/IMAGE)")
         self.labels: Indices = numbers.astype(np.int64)
@@ -120,6 +134,14 @@ class TrainingSet:
                 continue
             return height, width
         raise FormatError(f"none of the {len(self):,} images of {self.path} can be read")
+
+
+def _check_flaws(path: Path, flaws: Sequence[Flaw]) -> None:
+    """Raise where a file is so damaged that what is left is another training set."""
+    worst = [flaw for flaw in flaws if flaw.share > MOST_FLAWS]
+    if worst:
+        told = "; ".join(f"{flaw.what}: {flaw.reason}" for flaw in worst)
+        raise FormatError(f"{path}: more than {MOST_FLAWS:.0%} is missing or unfit: {told}")
 
 
 def decode(data: bytes) -> RGBImage:

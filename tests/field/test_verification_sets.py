@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from facetool.cli.tables.bin_eval import table
-from facetool.errors import FormatError
+from facetool.errors import FormatError, UsageError
 from facetool.images.verification_set import read_bin, write_bin
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
@@ -174,3 +174,14 @@ def test_written_sets_read_back(tmp_path: Path) -> None:
     with (tmp_path / "a.bin").open("wb") as file:
         write_bin(file, FILES, [True, False])
     assert read_bin(tmp_path / "a.bin").images == FILES
+
+
+def test_a_folder_of_sets(tmp_path: Path, shared: Path) -> None:
+    network: EmbeddingNetwork = create("mobilefacenet").eval()
+    with pytest.raises(UsageError, match=r"no \.bin file"):
+        bin_eval([tmp_path], network, torch.device("cpu"), quiet=True)
+    data = (shared / "cases" / "bins" / "small_lfw.bin").read_bytes()
+    for name in ("lfw.bin", "cfp_fp.bin"):
+        (tmp_path / name).write_bytes(data)
+    result, _ = bin_eval([tmp_path], network, torch.device("cpu"), quiet=True)
+    assert [one["set"] for one in result["sets"]] == ["cfp_fp", "lfw"]

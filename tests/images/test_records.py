@@ -14,6 +14,7 @@ from facetool.files.recordio import RecordWriter
 from facetool.images.records import (
     NO_LABEL,
     ImageRecords,
+    Properties,
     format_record,
     parse_record,
     read_properties,
@@ -180,7 +181,7 @@ def test_short_and_greedy_records() -> None:
 
 def test_properties(golden: Path, tmp_path: Path) -> None:
     for layout in LAYOUTS:
-        assert read_properties(golden / layout / "train.rec") == (10, 112, 112)
+        assert read_properties(golden / layout / "train.rec") == Properties(10, 112, 112)
     assert read_properties(tmp_path / "a.rec") is None
     (tmp_path / "property").write_text("ten,112,112")
     with pytest.raises(FormatError, match="property"):

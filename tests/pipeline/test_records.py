@@ -84,7 +84,7 @@ def test_description(golden: Path) -> None:
     assert found["images"] == 40
     assert found["identities"] == 10
     assert found["images_per_identity"] == {"least": 4, "mean": 4.0, "most": 4}
-    assert found["property"] == {"classes": 10, "height": 112, "width": 112}
+    assert found["property"] == {"classes": 10, "height": 112, "width": 112, "records": None}
     assert found["index"] and found["header_record"] and not found["damaged"]
     assert not describe(golden / "seqrecbuilder" / "train.rec")["header_record"]
 
