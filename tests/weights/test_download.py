@@ -1,11 +1,14 @@
 """Downloads from a server on this machine that behaves well, badly, or not at all."""
 
 import hashlib
+import io
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -170,12 +173,97 @@ def test_failure_says_what_to_put_where(
     assert f"download {url} and put it at {home / 'weights.t7'}" in message
 
 
-def test_by_hand_says_what_to_unzip_where(home: Path) -> None:
+def test_by_hand_says_which_archive_to_put_where(home: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         download.fetch(CATALOGUE["lresnet50e-ir.ms1m-v1"])
     message = str(caught.value)
     assert "model-r50-arcface-ms1m-refine-v1.zip" in message
-    assert f"unzip it in {home}" in message
+    assert f"put it in {home} and run: facetool models fetch lresnet50e-ir.ms1m-v1" in message
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    """A zip file of these members, compressed."""
+    content = io.BytesIO()
+    with ZipFile(content, "w", ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def packed(content: bytes, **more: Any) -> Pretrained:
+    """Weights that are published in a zip file only, with another file beside."""
+    return Pretrained(
+        name="nn4.packed",
+        architecture="nn4",
+        file="model/w-0000.params",
+        page="https://example.org/models",
+        licence="Apache 2.0",
+        archive="pack.zip",
+        archive_sha256=hashlib.sha256(content).hexdigest(),
+        beside=("model/w-symbol.json",),
+        **more,
+    )
+
+
+MEMBERS = {
+    "../../model/w-0000.params": CONTENT,
+    "other/w-0000.params": b"of another folder",
+    "model/w-symbol.json": b"{}",
+    "/etc/more": b"?",
+}
+
+
+def test_an_archive_in_the_folder_is_checked_and_unpacked(home: Path) -> None:
+    content = zipped(MEMBERS)
+    entry = packed(content)
+    home.mkdir()
+    with pytest.raises(WeightsError, match="put it in"):
+        download.fetch(entry)
+    (home / "pack.zip").write_bytes(content + b"?")
+    with pytest.raises(WeightsError, match=r"pack\.zip: sha256 .*, not"):
+        download.fetch(entry)
+    (home / "pack.zip").write_bytes(content)
+    assert download.fetch(entry).read_bytes() == CONTENT
+    files = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+    assert files == {"pack.zip", "model/w-0000.params", "model/w-symbol.json"}
+
+
+def test_an_archive_is_downloaded_and_removed(server: Server, home: Path) -> None:
+    server.content = zipped(MEMBERS)
+    gone = "http://127.0.0.1:9/gone"
+    entry = packed(server.content, urls=(gone,), archive_urls=(server.url,), size=len(CONTENT))
+    assert download.fetch(entry, quiet=True).read_bytes() == CONTENT
+    assert sorted(path.name for path in home.iterdir()) == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("members", "more", "problem"),
+    [
+        ({"model/w-symbol.json": b""}, {}, r"holds no files model/w-0000\.params"),
+        ({**MEMBERS, "b/model/w-symbol.json": b""}, {}, "holds 2 files model/w-symbol"),
+        (MEMBERS, {"size": 7}, "5,120,000 bytes in it"),
+        (MEMBERS, {"sha256": "0" * 64}, "is not the published nn4.packed"),
+    ],
+)
+def test_an_archive_that_holds_something_else(
+    members: dict[str, bytes], more: dict[str, Any], problem: str, home: Path
+) -> None:
+    content = zipped(members)
+    home.mkdir()
+    (home / "pack.zip").write_bytes(content)
+    with pytest.raises(WeightsError, match=problem):
+        download.fetch(packed(content, **more))
+    assert not list(home.rglob("*.params"))
+
+
+def test_a_damaged_archive_whose_checksum_is_right(home: Path) -> None:
+    content = bytearray(zipped(MEMBERS))
+    content[60] ^= 255
+    home.mkdir()
+    (home / "pack.zip").write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be unzipped"):
+        download.fetch(packed(bytes(content)))
+    assert not list(home.rglob("*.params"))
 
 
 def test_a_damaged_file_is_found_out(server: Server, entry: Pretrained, home: Path) -> None:
