@@ -45,9 +45,11 @@ def command(
     """
     from facetool.cli.tables.bin_eval import table
     from facetool.embedding.embedder import resolve_device
+    from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.bin_eval import bin_eval
     from facetool.weights.load import load_network
 
+    keep_freed_memory()
     where = resolve_device(device)
     network = load_network(model, weights)
     result, report = bin_eval(files, network, where, dtype, batch_size, quiet)

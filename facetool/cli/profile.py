@@ -98,10 +98,12 @@ def network_command(
     """
     from facetool.cli.tables.profile import networks_text
     from facetool.embedding.embedder import resolve_device
+    from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import network_figure
     from facetool.plots.style import check_name, save
     from facetool.profiling.network import NetworkSettings, profile_networks
 
+    keep_freed_memory()
     if plot is not None:
         check_name(plot)
     where = [resolve_device(device) for device in dict.fromkeys(devices)]
@@ -174,11 +176,13 @@ def pipeline_command(
     from facetool.alignment.recipes import override
     from facetool.cli.tables.profile import pipeline_text
     from facetool.embedding.embedder import resolve_device
+    from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import pipeline_figure
     from facetool.plots.style import check_name, save
     from facetool.profiling.network import network_to_measure
     from facetool.profiling.pipeline import PipelineSettings, profile_pipeline
 
+    keep_freed_memory()
     if plot is not None:
         check_name(plot)
     where = resolve_device(device)

@@ -55,9 +55,11 @@ def command(
     run that was stopped continues where it stopped.
     """
     from facetool.embedding.embedder import resolve_device
+    from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.represent import RepresentSettings, represent
     from facetool.weights.load import load_network
 
+    keep_freed_memory()
     settings = RepresentSettings(resolve_device(device), dtype, flip, batch_size, any_crop)
     network = load_network(model, weights)
     report = represent(input, output, network, settings, jobs, overwrite, quiet)

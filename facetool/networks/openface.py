@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, finfo, nn
 
@@ -91,7 +92,9 @@ class L2Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool (N, C, H, W) without padding."""
-        total = 9 * F.avg_pool2d(x.square(), 3, self.stride)
+        total = F.avg_pool2d(x.square(), 3, self.stride, divisor_override=1)
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return total.sqrt()
         # Windows of zeros are common after ReLU; there the root's gradient is 0, as in Torch7.
         return total.clamp_min(finfo(total.dtype).tiny).sqrt()
 

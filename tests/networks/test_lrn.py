@@ -52,3 +52,24 @@ def test_a_graph_with_it_can_be_folded() -> None:
     network = build_graph(nodes, tensors)
     x = torch.randn(1, 3, 8, 8)
     assert torch.allclose(fold_batch_norm(network)(x), network(x))
+
+
+@pytest.mark.parametrize("largest", [0.1, 3.0, 13.0, 40.0])
+def test_small_numbers_in_bfloat16(largest: float) -> None:
+    """Near 1 the power is taken to first order, which must not show in the result."""
+    x = (torch.randn(2, 9, 4, 4).clamp(-1, 1) * largest).to(torch.bfloat16)
+    x = x.to(memory_format=torch.channels_last)
+    exact = by_formula(x.double(), 5)
+    out = LocalResponseNorm(5)(x)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    assert (out.double() / exact - 1).abs().max() < 2**-8 + 3e-4
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_with_and_without_gradient(size: int) -> None:
+    x = torch.randn(3, 9, 4, 5) * 50
+    with torch.no_grad():
+        ours = local_response_norm(x, size, 1e-2, 0.75, 2.0)
+    theirs = torch.nn.functional.local_response_norm(x, size, 1e-2, 0.75, 2.0)
+    assert torch.allclose(ours, theirs, rtol=1e-5)
+    assert local_response_norm(x[:0], size).shape == x[:0].shape
