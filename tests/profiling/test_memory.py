@@ -31,7 +31,9 @@ print(before, peak, peak_host_memory())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a peak be reset")
 def test_a_peak_stays_until_it_is_reset() -> None:
-    run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    # By way of a shell: the system counts the memory of whoever starts a program as the program's.
+    command = ["sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, PROGRAM]
+    run = subprocess.run(command, capture_output=True, text=True)
     before, peak, after = map(int, run.stdout.split())
     assert before > 10_000_000
     assert peak >= before + 0.9 * SIZE
