@@ -13,6 +13,7 @@ from facetool.classification.classifier import Source, prepare
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
 from facetool.files.represent_description import RepresentDescription
+from facetool.files.text import same_spelling
 from facetool.weights.catalogue import CATALOGUE, PairThreshold
 
 
@@ -76,7 +77,7 @@ def read_people(reps: Path) -> People:
     images = [name for name in embeddings.names if name not in missed]
     if not images:
         raise FacetoolError(f"{reps} has no image with a face that was found")
-    folders = [PurePosixPath(image).parent for image in images]
+    folders = [PurePosixPath(same_spelling(image)).parent for image in images]
     for image, folder in zip(images, folders, strict=True):
         if not folder.name:
             raise FormatError(

@@ -17,6 +17,8 @@ from facetool.errors import FormatError
 from facetool.files.represent_description import RepresentDescription, read_description
 from facetool.files.text import read_text, reading
 
+_PANDAS = "from pandas write it with to_csv(..., index=False, header=False)"
+
 
 @dataclass(frozen=True)
 class Embeddings:
@@ -62,6 +64,11 @@ def read_embeddings(folder: Path) -> Embeddings:
             f"{source}: row {int(bad.argmax()) + 1} has a value that is not finite; "
             "run facetool represent again"
         )
+    if not (folder / "labels.csv").exists():
+        raise FormatError(
+            f"{source} holds {len(vectors):,} embeddings, but there is no labels.csv beside it to "
+            "say of which images; it has a line <label number>,<image path> for each row"
+        )
     labels, names = _read_labels(folder / "labels.csv")
     if len(names) != len(vectors):
         raise FormatError(
@@ -91,25 +98,48 @@ def _read_csv(path: Path) -> NDArray[np.float32]:
     lines = read_text(path).splitlines()
     if not lines:
         raise FormatError(f"{path}: the file is empty")
+    if ";" in lines[0]:  # as spreadsheets write it where the decimal mark is a comma
+        lines = [line.replace(",", ".").replace(";", ",") for line in lines]
+    separator = "," if "," in lines[0] else None
     try:
-        array = np.loadtxt(lines, np.float32, comments=None, delimiter=",", ndmin=2)
+        array = np.loadtxt(lines, np.float32, comments=None, delimiter=separator, ndmin=2)
     except ValueError:
-        raise _bad_row(path, lines) from None
+        raise _bad_row(path, lines, separator) from None
     if len(array) != len(lines):  # loadtxt passes over empty lines, which would shift the rest
-        raise _bad_row(path, lines)
+        raise _bad_row(path, lines, separator)
+    _check_columns(path, array)
     return array
 
 
-def _bad_row(path: Path, lines: list[str]) -> FormatError:
+def _check_columns(path: Path, array: NDArray[np.float32]) -> None:
+    """Refuse what reads as numbers but is no embeddings."""
+    rows, columns = array.shape
+    if columns == 1:
+        raise FormatError(
+            f"{path}: one number a row is no embedding; each row should hold all numbers of one "
+            "image, separated by commas"
+        )
+    if rows > 2 and np.array_equal(array[:, 0], np.arange(rows)):
+        raise FormatError(
+            f"{path}: its first column counts the rows, as pandas' index does; {_PANDAS}"
+        )
+    if columns > 2 and np.array_equal(array[0], np.arange(columns)):
+        raise FormatError(f"{path} line 1 counts the columns, as pandas' header does; {_PANDAS}")
+
+
+def _bad_row(path: Path, lines: list[str], separator: str | None) -> FormatError:
     """Which line is not a row of numbers as long as the first."""
-    columns = lines[0].count(",") + 1
+    columns = len(lines[0].split(separator))
     for number, line in enumerate(lines, start=1):
-        cells = line.split(",")
+        cells = line.split(separator)
         for cell in cells:
             try:
                 float(cell)
             except ValueError:
-                return FormatError(f"{path} line {number}: {cell[:40]!r} is not a number")
+                hint = ""
+                if number == 1:  # pandas leaves the index' own name empty
+                    hint = "; columns' names have to go" if cell else f"; {_PANDAS}"
+                return FormatError(f"{path} line {number}: {cell[:40]!r} is not a number{hint}")
         if len(cells) != columns:
             return FormatError(
                 f"{path} line {number}: {len(cells)} numbers where line 1 has {columns}"
@@ -125,7 +155,8 @@ def _read_labels(path: Path) -> tuple[NDArray[np.int64], list[str]]:
     labels = np.empty(len(lines), np.int64)
     names: list[str] = []
     for row, line in enumerate(lines):
-        label, comma, name = line.partition(",")
+        mark = "," if line.partition(",")[0].strip().lstrip("-").isdecimal() else ";"
+        label, comma, name = line.partition(mark)
         try:
             labels[row] = int(label)
         except (ValueError, OverflowError):

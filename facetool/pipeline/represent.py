@@ -17,6 +17,7 @@ from facetool.errors import UsageError
 from facetool.files.align_manifest import missed_faces
 from facetool.files.embeddings_writer import EmbeddingsWriter
 from facetool.files.represent_description import RepresentDescription, read_description
+from facetool.files.text import same_spelling
 from facetool.images.inputs import Images, open_images, unsupported_files
 from facetool.jobs.ordered_map import batches_of
 from facetool.jobs.pool import available_cores
@@ -162,6 +163,6 @@ def _finished(output: Path, description: RepresentDescription, report: Report) -
 
 def _number_people(names: Sequence[str]) -> dict[str, int]:
     """Label numbers by folder, from 1 in sorted order, as OpenFace's ``batch-represent``."""
-    people = {name: name.rpartition("/")[0] for name in names}
+    people = {name: same_spelling(name.rpartition("/")[0]) for name in names}
     numbers = {person: number for number, person in enumerate(sorted(set(people.values())), 1)}
     return {name: numbers[person] for name, person in people.items()}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facetool.errors import FormatError, ImageError, UsageError
+from facetool.files.text import same_spelling
 from facetool.images.inputs import open_images, unsupported_files
 from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.images.records import NO_LABEL, Flaw, ImageRecords
@@ -68,7 +69,7 @@ class TrainingSet:
             self.unlabelled = len(known) - len(numbers)
         else:
             self._names = [name for name in source.names if "/" in name]
-            folders = [name.rpartition("/")[0] for name in self._names]
+            folders = [same_spelling(name.rpartition("/")[0]) for name in self._names]
             self.identities = tuple(sorted(set(folders)))
             number = {folder: place for place, folder in enumerate(self.identities)}
             numbers = np.fromiter((number[folder] for folder in folders), np.int64, len(folders))
