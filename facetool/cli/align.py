@@ -58,7 +58,21 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 @options.null_option
 @options.device_option
 @options.jobs_option
-@click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds crops already.")
+@click.option(
+    "--into",
+    default="",
+    metavar="NAME",
+    help="Keep these crops under NAME, beside those of another INPUT.",
+)
+@click.option(
+    "--check",
+    type=click.Choice(["time", "hash"]),
+    default="time",
+    show_default=True,
+    help="How photos that changed are found: by size and time, or by their content.",
+)
+@click.option("--keep-gone", is_flag=True, help="Keep the crops of photos that are gone.")
+@click.option("--overwrite", is_flag=True, help="Start over where OUTPUT holds crops already.")
 @options.quiet_option
 def command(
     input: Path,
@@ -75,6 +89,9 @@ def command(
     null: bool,
     device: str,
     jobs: int | None,
+    into: str,
+    check: str,
+    keep_gone: bool,
     overwrite: bool,
     quiet: bool,
 ) -> int:
@@ -84,8 +101,11 @@ def command(
     list on stdin. What a file holds counts, not its suffix; raw photos and films are not read.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
-    Each network has its own crop recipe, so give the --model that will represent the crops. A
-    run that was stopped continues where it stopped.
+    Each network has its own crop recipe, so give the --model that will represent the crops.
+
+    Run again, it brings OUTPUT up to date: new and changed photos are done, those that failed
+    are tried again, crops of photos that are gone are removed. A run that was stopped continues
+    where it stopped.
     """
     from facetool.alignment.recipes import override
     from facetool.pipeline.align import AlignSettings, align
@@ -100,6 +120,18 @@ def command(
         int(predictor) if predictor else None,
         strict,
     )
-    report = align(input, output, settings, jobs, overwrite, quiet, device, null)
+    report = align(
+        input,
+        output,
+        settings,
+        jobs,
+        overwrite,
+        quiet,
+        device,
+        null,
+        into=into,
+        by_content=check == "hash",
+        keep_gone=keep_gone,
+    )
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

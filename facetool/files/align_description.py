@@ -26,6 +26,8 @@ class AlignDescription:
         fallback: folder whose images stand in for such photos.
         points: whose landmarks drove the crops, such as ``dlib 5``.
         strict: whether truncated photos were refused.
+        inputs: folders of the photos, by the name that their crops are kept under; "" for those
+            that are kept under none.
         counts: rows of each status; None while a run goes on.
         facetool: version that wrote them; None while a run goes on.
     """
@@ -37,6 +39,7 @@ class AlignDescription:
     fallback: str | None = None
     points: str | None = None
     strict: bool = False
+    inputs: Mapping[str, str] | None = None
     counts: Mapping[str, int] | None = None
     facetool: str | None = None
 
@@ -57,6 +60,7 @@ class AlignDescription:
                 fallback=str,
                 points=str,
                 strict=bool,
+                inputs=dict,
                 counts=dict,
                 facetool=str,
             )
@@ -70,14 +74,21 @@ class AlignDescription:
         }
 
     def difference(self, other: AlignDescription) -> str | None:
-        """Why the crops of two folders do not go together, in words; None where they do."""
+        """Why crops do not go together in one folder, in words; None where they do."""
         for field in fields(self):
             ours, theirs = getattr(self, field.name), getattr(other, field.name)
-            if field.name not in _OUTCOME and ours != theirs:
+            if field.name not in (*_OUTCOME, *_POLICIES, "inputs") and ours != theirs:
                 name = field.name.replace("_", " ")
                 return f"{name} {_words(ours, theirs)} there, {_words(theirs, ours)} now"
         return None
 
+    def same_policies(self, other: AlignDescription) -> bool:
+        """Whether photos that lack something, a face or their end, are treated alike."""
+        return all(getattr(self, name) == getattr(other, name) for name in _POLICIES)
+
+
+_POLICIES = ("on_no_face", "fallback", "strict")
+"""What becomes of photos that lack something; crops of faces that were found do not change."""
 
 _OUTCOME = ("counts", "facetool")
 """What a run adds when it is done."""

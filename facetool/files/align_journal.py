@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, groupby, pairwise
-from operator import attrgetter
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -24,32 +24,56 @@ from facetool.files.align_manifest import (
     MADE_CROP,
     AlignRow,
     format_row,
-    parse_rows,
     read_manifest,
+    row_of,
     write_manifest,
 )
 from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.image_states import ImageState, read_states, write_states
 from facetool.files.json_file import parse_json
 
 JOURNAL = part_path(Path("align.journal")).name
 
-_Rows = list[AlignRow]
-"""All rows of one photo."""
+_CELLS_OF_0_1 = 10
+"""A line of a journal written by 0.1, which knew no states."""
+
+
+class AlignedPhoto(NamedTuple):
+    """What became of one photo.
+
+    Attributes:
+        rows: one per face, or the one that says why there is none.
+        state: the photo as it was read; None where it could not be, or where 0.1 read it.
+    """
+
+    rows: list[AlignRow]
+    state: ImageState | None
+
+    @property
+    def name(self) -> str:
+        """The photo's path as in ``align.csv``."""
+        return self.rows[0].input
+
+
+Keep = Callable[[AlignedPhoto, AlignDescription], AlignedPhoto | None]
+"""Gets what an earlier run made of a photo and its settings; gives back what still holds."""
 
 
 class AlignJournal:
     """The rows of every photo that is done; of each only its place is kept in memory.
 
     They grow in a file of their own, below a line with the settings, in the order of the work, and
-    become ``align.csv``, in the order of the names, when all is done. What earlier runs did,
-    finished or stopped, counts as done; photos that failed, or whose crop is gone, do not.
+    become ``align.csv`` and ``inputs.csv``, in the order of the names, when all is done. Photos
+    whose crop is gone do not count as done.
 
     Args:
         output: folder of the crops.
         settings: how the crops are made; a folder holds crops of one kind only.
-        overwrite: start anew where ``output`` holds crops already. What a stopped run with the
+        overwrite: start over where ``output`` holds crops already. What a stopped run with the
             same settings did is kept: it was itself told to overwrite, or had nothing finished
             to protect.
+        keep: asked of each photo that an earlier run did, finished or stopped; the crops of those
+            that it does not keep are removed.
 
     Raises:
         UsageError: ``output`` holds crops made with other settings.
@@ -57,7 +81,9 @@ class AlignJournal:
         OutputError: the journal cannot be written.
     """
 
-    def __init__(self, output: Path, settings: AlignDescription, overwrite: bool) -> None:
+    def __init__(
+        self, output: Path, settings: AlignDescription, overwrite: bool, keep: Keep
+    ) -> None:
         self._output, self._settings = output, settings
         self._path = output / JOURNAL
         self._places: dict[str, tuple[int, int]] = {}
@@ -69,17 +95,21 @@ class AlignJournal:
         if differences := [reason for run in runs if (reason := run.difference(settings))]:
             raise UsageError(
                 f"{output} holds crops made with other settings ({differences[0]}); "
-                "choose another OUTPUT or make them anew with --overwrite"
+                "choose another OUTPUT or start over with --overwrite"
             )
         self._file: IO[bytes]
         with atomic_write(self._path) as self._file:
             self._file.write(json.dumps(self._settings.as_dict()).encode() + b"\n")
             self._end = self._file.tell()
-            for rows in chain.from_iterable(run.photos() for run in runs):
-                if self._still_valid(rows):
-                    self.add([rows])
-                else:
-                    self._places.pop(rows[0].input, None)
+            # A stopped run began with what it kept of the finished one.
+            for run in runs[-1:]:
+                for photo in run.photos(output):
+                    kept = keep(photo, run.settings) if self._has_crops(photo) else None
+                    if kept is None:
+                        self._places.pop(photo.name, None)
+                        _remove_crops(output, photo.rows)
+                    else:
+                        self.add([kept])
         with output_errors(self._path):
             self._file = self._path.open("r+b")
 
@@ -87,13 +117,13 @@ class AlignJournal:
         """Whether the photo of that name is done."""
         return name in self._places
 
-    def add(self, photos: Iterable[_Rows]) -> None:
-        """Write down the rows of photos."""
+    def add(self, photos: Iterable[AlignedPhoto]) -> None:
+        """Write down what became of photos."""
         text = b""
-        for rows in photos:
+        for photo in photos:
             start = self._end + len(text)
-            text += "".join(map(format_row, rows)).encode("utf-8", "surrogateescape")
-            self._places[rows[0].input] = (start, self._end + len(text))
+            text += _format(photo).encode("utf-8", "surrogateescape")
+            self._places[photo.name] = (start, self._end + len(text))
         with output_errors(self._path):
             self._file.seek(self._end)
             self._file.write(text)
@@ -101,28 +131,32 @@ class AlignJournal:
         self._end += len(text)
 
     def finish(self) -> None:
-        """Write ``align.json`` and ``align.csv``; the journal is gone then."""
-        names = sorted(self._places)
-        counts = Counter(row.status for name in names for row in self._rows(name))
+        """Write ``align.json``, ``inputs.csv`` and ``align.csv``; the journal is gone then."""
+        counts = Counter(row.status for photo in self._photos() for row in photo.rows)
+        write_states(
+            self._output,
+            ((photo.name, photo.state) for photo in self._photos() if photo.state is not None),
+        )
         write_description(
             self._output,
             replace(self._settings, counts=dict(sorted(counts.items())), facetool=__version__),
         )
-        write_manifest(self._output, chain.from_iterable(map(self._rows, names)))
+        write_manifest(self._output, chain.from_iterable(photo.rows for photo in self._photos()))
         self._file.close()
         self._path.unlink()
 
-    def _rows(self, name: str) -> Iterator[AlignRow]:
-        start, end = self._places[name]
-        self._file.seek(start)
-        text = self._file.read(end - start).decode("utf-8", "surrogateescape")
-        return parse_rows(io.StringIO(text, newline=""))
+    def _photos(self) -> Iterator[AlignedPhoto]:
+        """All photos, in the order of their names."""
+        for name in sorted(self._places):
+            start, end = self._places[name]
+            self._file.seek(start)
+            text = self._file.read(end - start).decode("utf-8", "surrogateescape")
+            yield from _parse(io.StringIO(text, newline=""))
 
-    def _still_valid(self, rows: _Rows) -> bool:
+    def _has_crops(self, photo: AlignedPhoto) -> bool:
         return all(
-            row.status == "no-face"
-            or (row.status in MADE_CROP and (self._output / row.output).is_file())
-            for row in rows
+            row.status not in MADE_CROP or (self._output / row.output).is_file()
+            for row in photo.rows
         )
 
 
@@ -136,22 +170,34 @@ class _Run(NamedTuple):
     def difference(self, settings: AlignDescription) -> str | None:
         return self.settings.difference(settings)
 
-    def photos(self) -> Iterator[_Rows]:
-        """The rows of each photo. The last of a journal may have lost some, so it is left out."""
-        photos = (list(rows) for _, rows in groupby(self._rows(), attrgetter("input")))
-        return (rows for rows, _ in pairwise(photos)) if self.stopped else photos
+    def photos(self, output: Path) -> Iterator[AlignedPhoto]:
+        """What it did. The last photo of a journal may have lost rows, so it is left out."""
+        found = self._read(output)
+        return (photo for photo, _ in pairwise(found)) if self.stopped else found
 
     def remove(self, output: Path) -> None:
         """Remove what it made, so that no crop of another kind stays behind."""
-        root = output.resolve()
-        for row in self._rows():
-            made = (output / row.output).resolve()
-            if row.output and made.suffix == ".png" and root in made.parents:
-                made.unlink(missing_ok=True)
+        for photo in self._read(output):
+            _remove_crops(output, photo.rows)
         self.path.unlink()
 
-    def _rows(self) -> Iterator[AlignRow]:
-        return _read_journal(self.path) if self.stopped else read_manifest(self.path)
+    def _read(self, output: Path) -> Iterator[AlignedPhoto]:
+        if self.stopped:
+            return _read_journal(self.path)
+        states = read_states(output)
+        photos = groupby(read_manifest(self.path), lambda row: row.input)
+        return (AlignedPhoto(list(rows), states.get(name)) for name, rows in photos)
+
+
+def recorded_inputs(output: Path) -> dict[str, str]:
+    """The input folders whose crops ``output`` holds, by the name they are kept under."""
+    runs = _earlier_runs(output)
+    return dict(runs[-1].settings.inputs or {}) if runs else {}
+
+
+def recorded_photos(output: Path) -> list[str]:
+    """Names of the photos that earlier runs on ``output`` have done."""
+    return [photo.name for run in _earlier_runs(output)[-1:] for photo in run.photos(output)]
 
 
 def _earlier_runs(output: Path) -> list[_Run]:
@@ -173,12 +219,62 @@ def _journal_settings(path: Path) -> AlignDescription:
             raise FormatError(f"{path} is not a journal of align; remove it") from None
 
 
-def _read_journal(path: Path) -> Iterator[AlignRow]:
-    """The rows of a journal. What follows a row that was not written whole does not count."""
+def _read_journal(path: Path) -> Iterator[AlignedPhoto]:
+    """The photos of a journal. What follows a row that was not written whole does not count."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.readline()
         lines = (line for line in file if line.endswith(("\n", "\r")))
         try:
-            yield from parse_rows(lines)
+            yield from _parse(lines)
         except FormatError:
             return
+
+
+def _remove_crops(output: Path, rows: Iterable[AlignRow]) -> None:
+    """Remove crops, and the folders that are empty then; never anything outside ``output``."""
+    root = output.resolve()
+    for row in rows:
+        made = (output / row.output).resolve()
+        if not row.output or made.suffix != ".png" or root not in made.parents:
+            continue
+        with output_errors(made):
+            made.unlink(missing_ok=True)
+        for folder in made.parents:
+            if folder == root or not _remove_if_empty(folder):
+                break
+
+
+def _remove_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def _format(photo: AlignedPhoto) -> str:
+    """CSV lines of a row each: the photo's state, empty where it is not known, and the row."""
+    state = ",".join(map(str, photo.state)) if photo.state else ",,"
+    return "".join(f"{state},{format_row(row)}" for row in photo.rows)
+
+
+def _parse(lines: Iterable[str]) -> Iterator[AlignedPhoto]:
+    """The inverse of :func:`_format`.
+
+    Raises:
+        FormatError: a line has too few or too many columns.
+    """
+    reader = csv.reader(lines)
+    rows = map(_parse_row, reader)
+    for _, photo in groupby(rows, lambda row: row[1].input):
+        states, found = zip(*photo, strict=True)
+        yield AlignedPhoto(list(found), states[0])
+
+
+def _parse_row(cells: list[str]) -> tuple[ImageState | None, AlignRow]:
+    state, row = (cells[:3], cells[3:]) if len(cells) > _CELLS_OF_0_1 + 2 else (["", "", ""], cells)
+    try:
+        size, modified, sha256 = state
+        return ImageState(int(size), int(modified), sha256) if size else None, row_of(row)
+    except ValueError as error:
+        raise FormatError(str(error)) from None

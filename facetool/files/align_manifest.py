@@ -64,9 +64,21 @@ def parse_rows(lines: Iterable[str]) -> Iterator[AlignRow]:
     """
     reader = csv.reader(lines)
     for line in reader:
-        if len(line) != len(COLUMNS):
-            raise FormatError(f"line {reader.line_num}: {len(COLUMNS)} columns expected")
-        yield AlignRow(*line)
+        try:
+            yield row_of(line)
+        except FormatError as error:
+            raise FormatError(f"line {reader.line_num}: {error}") from None
+
+
+def row_of(cells: Sequence[str]) -> AlignRow:
+    """The row of one line's cells.
+
+    Raises:
+        FormatError: there are too few or too many.
+    """
+    if len(cells) != len(COLUMNS):
+        raise FormatError(f"{len(COLUMNS)} columns expected")
+    return AlignRow(*cells)
 
 
 def write_manifest(folder: Path, rows: Iterable[AlignRow]) -> None:

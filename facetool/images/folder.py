@@ -30,6 +30,11 @@ class ImageFolder:
     unreadable: tuple[tuple[str, str], ...] = ()
     unsupported: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def place(self) -> Path:
+        """The folder that the names are relative to."""
+        return self.root
+
     def read(self, name: str) -> RGBImage:
         """One image, RGB uint8 (H, W, 3).
 

@@ -26,6 +26,10 @@ class Images(Protocol):
         """``<person>/<image>``, deeper, or only ``<image>``; sorted."""
 
     @property
+    def place(self) -> Path:
+        """The folder or file that the names are relative to."""
+
+    @property
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """Where there may be images that cannot be listed, with the reason."""
 

@@ -148,19 +148,26 @@ class ImageRecords:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """``<label>/<key>``, padded with zeros so that sorting keeps their order, sorted."""
-        width = len(str(max(self.labels.max(initial=0), 0)))
-        key_width = len(str(self.keys.max(initial=0)))
-        return tuple(
-            sorted(
-                f"{label:0{width}}/{key:0{key_width}}" if label >= 0 else f"unknown/{key}"
-                for label, key in zip(self.labels.tolist(), self.keys.tolist(), strict=True)
-            )
-        )
+        return tuple(sorted(map(self._name, self.labels.tolist(), self.keys.tolist())))
+
+    def _name(self, label: int, key: int) -> str:
+        width, key_width = self._widths
+        return f"{label:0{width}}/{key:0{key_width}}" if label >= 0 else f"unknown/{key}"
+
+    @cached_property
+    def _widths(self) -> tuple[int, int]:
+        """Digits of the largest label and of the largest key."""
+        return len(str(max(self.labels.max(initial=0), 0))), len(str(self.keys.max(initial=0)))
 
     @property
     def unsupported(self) -> Mapping[str, tuple[str, ...]]:
         """Nothing: whatever a record holds is tried."""
         return {}
+
+    @property
+    def place(self) -> Path:
+        """The file that the names are relative to."""
+        return self.path
 
     def without_names(self) -> ImageRecords:
         """Itself; the names are made only where they are asked for."""
@@ -186,7 +193,15 @@ class ImageRecords:
         return self.record(int(key)).image
 
     def stat(self, name: str) -> tuple[int, int]:
-        """Size and modification time of the whole file: records have none of their own."""
+        """Size and modification time of the whole file: records have none of their own.
+
+        Raises:
+            ImageError: there is no image of that name.
+        """
+        key = name.rpartition("/")[2]
+        row = int(np.searchsorted(self.keys, int(key))) if key.isdecimal() else len(self.keys)
+        if row == len(self.keys) or name != self._name(self.labels[row], self.keys[row]):
+            raise ImageError(f"{self.path.name} has no image {name}")
         state = self.path.stat()
         return state.st_size, state.st_mtime_ns
 

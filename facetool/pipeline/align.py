@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -12,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from facetool.alignment.recipes import Crop
+from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
+from facetool.cropping.crop_names import crop_stems
 from facetool.cropping.detectors import describe_detector, detector_weights
 from facetool.cropping.face_cropper import (
     ODD_PHOTO_ERRORS,
@@ -25,10 +26,12 @@ from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_description import AlignDescription
-from facetool.files.align_journal import AlignJournal
+from facetool.files.align_journal import AlignedPhoto, AlignJournal
 from facetool.files.align_manifest import AlignRow
 from facetool.files.atomic import atomic_write
+from facetool.files.image_states import ImageState
 from facetool.files.lock import sole_writer
+from facetool.images.changes import read_with_state
 from facetool.images.inputs import Images, open_photos, unsupported_files
 from facetool.images.png import encode_png
 from facetool.images.read import TRUNCATED, RGBImage, decode_photo
@@ -91,8 +94,15 @@ _Rows = list[AlignRow]
 
 
 class _Task(NamedTuple):
-    """One photo and the name, without suffix, of its crops."""
+    """One photo.
 
+    Attributes:
+        source: its name in INPUT.
+        name: its name in ``align.csv``.
+        stem: path of its crops below OUTPUT, without suffix.
+    """
+
+    source: str
     name: str
     stem: str
 
@@ -106,11 +116,16 @@ def align(
     quiet: bool = False,
     device: str = "auto",
     null: bool = False,
+    into: str = "",
+    by_content: bool = False,
+    keep_gone: bool = False,
 ) -> Report:
-    """Cut the faces out of all photos under ``input``.
+    """Cut the faces out of all photos under ``input``, or bring ``output`` up to date with them.
 
-    Writes ``OUTPUT/<person>/<image>.png``, ``align.csv`` (one row per face or missed image) and
-    ``align.json`` (settings and counts). A run that was stopped is continued by the next one.
+    Writes ``OUTPUT/<person>/<image>.png``, ``align.csv`` (one row per face or missed image),
+    ``align.json`` (settings and counts) and ``inputs.csv`` (what each photo was). A run that was
+    stopped is continued by the next one. A later run does what is new, has changed or failed,
+    and removes the crops of photos that are gone: its files are those of a fresh run.
 
     Args:
         input: image folder, ``.rec`` file, photo, or list of photos (``-``: on stdin).
@@ -121,6 +136,10 @@ def align(
         quiet: no progress bar.
         device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.
         null: the paths of a list end in NUL.
+        into: name to keep these crops under, beside those of other inputs: a folder of
+            ``output``, and the beginning of their names in ``align.csv``.
+        by_content: find photos that changed by their content instead of size and time.
+        keep_gone: keep the crops of photos that are gone.
 
     Raises:
         UsageError: the folders cannot be used as asked.
@@ -129,6 +148,8 @@ def align(
     """
     if input.resolve() == output.resolve():
         raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
+    if into.startswith(".") or Path(into).name != into:
+        raise UsageError(f"--into {into}: give a plain name, which becomes a folder of {output}")
     if settings.fallback is not None and not settings.fallback.is_dir():
         raise UsageError(f"--fallback: {settings.fallback} is not a folder")
     device = _detector_device(settings, device)
@@ -136,38 +157,58 @@ def align(
     if not (folder.names or folder.unreadable or folder.unsupported):
         raise UsageError(f"there are no images in {input}")
     with sole_writer(output):
-        return _align_folder(folder, output, settings, jobs, overwrite, quiet, device)
+        inputs = {into: str(folder.place.resolve())}
+        names: Sequence[str] = folder.names
+        if not overwrite:
+            inputs = check_inputs(folder, output, into)
+            names = names if input.is_dir() else with_earlier(folder, output, into)
+        tasks = _plan(names, into, several=settings.select == "all")
+        changes = PhotoChanges(
+            images=folder,
+            crops={task.name: f"{task.stem}.png" for task in tasks},
+            settings=replace(settings.description(), inputs=inputs),
+            under=into,
+            others=[name for name in inputs if name],
+            by_content=by_content,
+            keep_gone=keep_gone,
+        )
+        journal = AlignJournal(output, changes.settings, overwrite, changes.keep)
+        report = Report()
+        for name in changes.gone:
+            report.note(name, "removed", "the photo is gone, and so are its crops now")
+        _align_tasks(folder, output, settings, tasks, journal, report, jobs, quiet, device)
+    for skipped in unsupported_files(folder):
+        report.failed(*skipped)
+    return report
 
 
-def _align_folder(
+def _align_tasks(
     folder: Images,
     output: Path,
     settings: AlignSettings,
+    tasks: Sequence[_Task],
+    journal: AlignJournal,
+    report: Report,
     jobs: int | None,
-    overwrite: bool,
     quiet: bool,
     device: str,
-) -> Report:
-    journal = AlignJournal(output, settings.description(), overwrite)
-    report = Report()
-    tasks = _plan(folder, several=settings.select == "all")
+) -> None:
     todo = [task for task in tasks if task.name not in journal]
     if len(todo) < len(tasks):
         report.done("already there", len(tasks) - len(todo))
     with progress_bar("align", len(tasks), len(tasks) - len(todo), quiet) as bar:
         for photos in _process(folder, output, settings, todo, jobs, device):
             journal.add(photos)
-            for rows in photos:
-                _count(rows, report)
+            for photo in photos:
+                _count(photo.rows, report)
             bar.update(len(photos))
-    unlisted = [[AlignRow(name, "failed", reason)] for name, reason in folder.unreadable]
+    unlisted = [
+        AlignedPhoto([AlignRow(name, "failed", reason)], None) for name, reason in folder.unreadable
+    ]
     journal.add(unlisted)
-    for rows in unlisted:
-        _count(rows, report)
+    for photo in unlisted:
+        _count(photo.rows, report)
     journal.finish()
-    for skipped in unsupported_files(folder):
-        report.failed(*skipped)
-    return report
 
 
 def _detector_device(settings: AlignSettings, device: str) -> str:
@@ -180,13 +221,11 @@ def _detector_device(settings: AlignSettings, device: str) -> str:
     return str(resolve_device(device))
 
 
-def _plan(folder: Images, several: bool) -> list[_Task]:
-    """Name the crops. Photos that differ only in suffix keep it: ``a.jpg.png``, ``a.bmp.png``."""
-    stems = [str(PurePosixPath(name).with_suffix("")) for name in folder.names]
-    taken = Counter(stems)
+def _plan(names: Sequence[str], into: str, several: bool) -> list[_Task]:
+    under = f"{into}/" if into else ""
     return [
-        _Task(name, name if taken[stem] > 1 or (several and ".face" in stem) else stem)
-        for name, stem in zip(folder.names, stems, strict=True)
+        _Task(name, under + name, under + stem)
+        for name, stem in zip(names, crop_stems(names, several), strict=True)
     ]
 
 
@@ -197,7 +236,7 @@ def _process(
     todo: Sequence[_Task],
     jobs: int | None,
     device: str,
-) -> Iterator[list[_Rows]]:
+) -> Iterator[list[AlignedPhoto]]:
     """The photos in order, some at a time."""
     if not todo:
         return
@@ -247,8 +286,8 @@ def _create_worker(folder: Images, output: Path, settings: AlignSettings, device
     return _Worker(folder.without_names(), output, settings, cropper)
 
 
-def _worker_died(task: _Task) -> _Rows:
-    return [AlignRow(task.name, "failed", WORKER_DIED)]
+def _worker_died(task: _Task) -> AlignedPhoto:
+    return AlignedPhoto([AlignRow(task.name, "failed", WORKER_DIED)], None)
 
 
 _Photo = tuple[_Task, RGBImage]
@@ -258,14 +297,16 @@ _EXPECTED = (ImageError, *ODD_PHOTO_ERRORS)
 there, concern every photo."""
 
 
-def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[_Rows]:
-    """The rows of each photo; photos are held, and detected together, up to a number of pixels."""
+def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[AlignedPhoto]:
+    """What becomes of photos that are held, and detected together, up to a number of pixels."""
     rows: dict[str, _Rows] = {}
     photos: list[_Photo] = []
+    states: dict[str, ImageState] = {}
     truncated = set()
     for task in tasks:
         try:
-            image, lacking = decode_photo(worker.folder.read_bytes(task.name))
+            data, states[task.name] = read_with_state(worker.folder, task.source)
+            image, lacking = decode_photo(data)
             if lacking and worker.settings.strict:
                 raise ImageError(TRUNCATED)
             photos.append((task, image))
@@ -278,7 +319,7 @@ def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[_Rows]:
             photos = []
     rows.update(_align_photos(worker, photos))
     rows.update({name: [_as_truncated(row) for row in rows[name]] for name in truncated})
-    return [rows[task.name] for task in tasks]
+    return [AlignedPhoto(rows[task.name], states.get(task.name)) for task in tasks]
 
 
 def _as_truncated(row: AlignRow) -> AlignRow:
@@ -345,7 +386,7 @@ def _fallback_crop(fallback: Path, task: _Task, crop: Crop) -> RGBImage | None:
     from facetool.images.formats import SUFFIXES
     from facetool.images.read import read_image
 
-    wanted = PurePosixPath(task.name)
+    wanted = PurePosixPath(task.source)
     beside = sorted((fallback / wanted).parent.glob("*"))
     for path in beside:
         if path.stem == wanted.stem and path.suffix.lower() in SUFFIXES:

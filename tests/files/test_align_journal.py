@@ -10,10 +10,20 @@ import pytest
 
 from facetool.errors import FormatError, UsageError
 from facetool.files.align_description import AlignDescription
-from facetool.files.align_journal import JOURNAL, AlignJournal
+from facetool.files.align_journal import JOURNAL, AlignedPhoto, AlignJournal
 from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.files.image_states import ImageState, read_states
 
 SETTINGS = AlignDescription(crop={"width": 150}, select="all")
+STATE = ImageState(7, 1_700_000_000_000_000_001, "ab" * 32)
+
+
+def keep(photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
+    return None if photo.rows[0].status == "failed" else photo
+
+
+def add(journal: AlignJournal, photos: list[list[AlignRow]]) -> None:
+    journal.add([AlignedPhoto(rows, STATE) for rows in photos])
 
 
 def photo(output: Path, name: str, faces: int = 1) -> list[AlignRow]:
@@ -22,17 +32,18 @@ def photo(output: Path, name: str, faces: int = 1) -> list[AlignRow]:
     for number in range(1, faces + 1):
         crop = output / f"{name}.face{number}.png"
         crop.write_bytes(b"")
-        rows.append(AlignRow(name, "aligned", landmarks="1 2 3 4", output=crop.name))
+        output_name = str(crop.relative_to(output))
+        rows.append(AlignRow(name, "aligned", landmarks="1 2 3 4", output=output_name))
     return rows
 
 
 def start(output: Path, overwrite: bool = False, **changes: Any) -> AlignJournal:
-    return AlignJournal(output, replace(SETTINGS, **changes), overwrite)
+    return AlignJournal(output, replace(SETTINGS, **changes), overwrite, keep)
 
 
 def finish(output: Path, names: list[str]) -> None:
     journal = start(output)
-    journal.add([photo(output, name) for name in names])
+    add(journal, [photo(output, name) for name in names])
     journal.finish()
 
 
@@ -42,8 +53,8 @@ def names_of(output: Path) -> list[str]:
 
 def test_rows_come_out_in_the_order_of_their_names(tmp_path: Path) -> None:
     journal = start(tmp_path)
-    journal.add([photo(tmp_path, "b", 3), [AlignRow("d", "no-face", "no face found")]])
-    journal.add([photo(tmp_path, "c"), photo(tmp_path, "a")])
+    add(journal, [photo(tmp_path, "b", 3), [AlignRow("d", "no-face", "no face found")]])
+    add(journal, [photo(tmp_path, "c"), photo(tmp_path, "a")])
     journal.finish()
     assert names_of(tmp_path) == ["a", "b", "b", "b", "c", "d"]
     described = json.loads((tmp_path / "align.json").read_text())
@@ -58,14 +69,14 @@ def test_any_name_comes_back(tmp_path: Path, name: str) -> None:
     for _ in range(2):  # the second time it is read from the first one's manifest
         journal = start(tmp_path)
         if name not in journal:
-            journal.add([[AlignRow(name, "no-face")], [AlignRow("z", "no-face")]])
+            add(journal, [[AlignRow(name, "no-face")], [AlignRow("z", "no-face")]])
         journal.finish()
         assert names_of(tmp_path) == sorted([name, "z"])
 
 
 def test_a_journal_cut_anywhere_never_shows_part_of_a_photo(tmp_path: Path) -> None:
     journal = start(tmp_path)
-    journal.add([photo(tmp_path, "a", 2), photo(tmp_path, "b\nc", 3), photo(tmp_path, "d")])
+    add(journal, [photo(tmp_path, "a", 2), photo(tmp_path, "b\nc", 3), photo(tmp_path, "d")])
     whole = (tmp_path / JOURNAL).read_bytes()
     begin = whole.index(b"\n") + 1
     for length in range(begin, len(whole) + 1):
@@ -84,7 +95,7 @@ def test_a_journal_cut_anywhere_never_shows_part_of_a_photo(tmp_path: Path) -> N
 
 def test_failed_photos_and_lost_crops_are_done_again(tmp_path: Path) -> None:
     journal = start(tmp_path)
-    journal.add([photo(tmp_path, "a"), photo(tmp_path, "b"), [AlignRow("c", "failed", "damaged")]])
+    add(journal, [photo(tmp_path, "a"), photo(tmp_path, "b"), [AlignRow("c", "failed", "damaged")]])
     journal.finish()
     (tmp_path / "a.face1.png").unlink()
     again = start(tmp_path)
@@ -94,7 +105,7 @@ def test_failed_photos_and_lost_crops_are_done_again(tmp_path: Path) -> None:
 def test_a_later_failure_outweighs_an_earlier_success(tmp_path: Path) -> None:
     finish(tmp_path, ["a", "b"])
     journal = start(tmp_path)
-    journal.add([[AlignRow("a", "failed", "gone")], photo(tmp_path, "b"), photo(tmp_path, "c")])
+    add(journal, [[AlignRow("a", "failed", "gone")], photo(tmp_path, "b"), photo(tmp_path, "c")])
     again = start(tmp_path)
     assert [name in again for name in "abc"] == [False, True, False]
 
@@ -102,7 +113,7 @@ def test_a_later_failure_outweighs_an_earlier_success(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stopped", [False, True])
 def test_other_settings_are_refused(tmp_path: Path, stopped: bool) -> None:
     if stopped:
-        start(tmp_path).add([photo(tmp_path, "a")])
+        add(start(tmp_path), [photo(tmp_path, "a")])
     else:
         finish(tmp_path, ["a"])
     with pytest.raises(UsageError, match="--overwrite"):
@@ -117,7 +128,7 @@ def test_overwriting_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     finish(tmp_path, ["a", "b"])
     journal = start(tmp_path, overwrite=True)
     assert "a" not in journal
-    journal.add([photo(tmp_path, "a"), photo(tmp_path, "b")])
+    add(journal, [photo(tmp_path, "a"), photo(tmp_path, "b")])
     again = start(tmp_path, overwrite=True)
     assert [name in again for name in "ab"] == [True, False]
 
@@ -128,11 +139,52 @@ def test_a_manifest_never_removes_files_of_others(tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_bytes(b"")
     (output / "notes.txt").write_bytes(b"")
     journal = start(output)
-    journal.add([[AlignRow("a", "aligned", output="../mine.png")]])
-    journal.add([[AlignRow("b", "aligned", output="notes.txt")]])
+    add(journal, [[AlignRow("a", "aligned", output="../mine.png")]])
+    add(journal, [[AlignRow("b", "aligned", output="notes.txt")]])
     journal.finish()
     start(output, overwrite=True)
     assert (tmp_path / "mine.png").exists() and (output / "notes.txt").exists()
+
+
+def test_states_come_back(tmp_path: Path) -> None:
+    journal = start(tmp_path)
+    unread = [AlignRow("c", "failed", "damaged")]
+    journal.add([AlignedPhoto(photo(tmp_path, "b"), STATE), AlignedPhoto(unread, None)])
+    seen = []
+
+    def look(photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto:
+        seen.append((photo.name, photo.state))
+        return photo
+
+    journal.add([AlignedPhoto([AlignRow("d", "no-face")], STATE)])  # the last one may be cut
+    AlignJournal(tmp_path, SETTINGS, False, look).finish()
+    assert seen == [("b", STATE), ("c", None)]
+    assert read_states(tmp_path) == {"b": STATE}
+    seen.clear()
+    AlignJournal(tmp_path, SETTINGS, False, look)
+    assert seen == [("b", STATE), ("c", None)]
+
+
+def test_crops_that_are_not_kept_are_removed_with_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "Ada").mkdir()
+    add(journal := start(tmp_path), [photo(tmp_path, "Ada/1", 2), photo(tmp_path, "2")])
+    journal.finish()
+
+    def drop(photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
+        return photo if photo.name == "2" else None
+
+    AlignJournal(tmp_path, SETTINGS, False, drop).finish()
+    assert names_of(tmp_path) == ["2"]
+    assert not (tmp_path / "Ada").exists()
+    assert (tmp_path / "2.face1.png").exists()
+
+
+def test_a_journal_of_version_0_1_is_read(tmp_path: Path) -> None:
+    settings = b'{"crop": {"width": 150}, "select": "all"}\n'
+    rows = b"a,no-face,,,,,,,,\nb,no-face,,,,,,,,\n"
+    (tmp_path / JOURNAL).write_bytes(settings + rows)
+    journal = start(tmp_path)
+    assert ("a" in journal, "b" in journal) == (True, False)
 
 
 def test_a_strange_journal_is_named(tmp_path: Path) -> None:

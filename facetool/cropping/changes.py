@@ -1,0 +1,172 @@
+"""What has changed since the last run of ``align``: photos that are new, replaced or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facetool.errors import ImageError, UsageError
+from facetool.files.align_description import AlignDescription
+from facetool.files.align_journal import AlignedPhoto, recorded_inputs, recorded_photos
+from facetool.files.image_states import read_states
+from facetool.images.changes import unchanged
+from facetool.images.inputs import Images
+from facetool.images.read import TRUNCATED
+
+_MISSED = ("no-face", "center", "fallback")
+
+
+@dataclass(kw_only=True)
+class PhotoChanges:
+    """Says which of the photos that earlier runs aligned still stand as they are.
+
+    Attributes:
+        images: the photos as they are now.
+        crops: photo, as in ``align.csv``, to the path that its first crop has below OUTPUT.
+        settings: of this run.
+        under: name that the crops of these photos are kept under; "" for none.
+        others: names that crops of other inputs are kept under.
+        by_content: compare the content even where size and time are the same.
+        keep_gone: keep the crops of photos that are gone.
+        gone: photos that are gone since.
+        replaced: photos that are others since.
+    """
+
+    images: Images
+    crops: Mapping[str, str]
+    settings: AlignDescription
+    under: str = ""
+    others: Collection[str] = ()
+    by_content: bool = False
+    keep_gone: bool = False
+    gone: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+    def keep(self, photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
+        """What an earlier run made of a photo, where it still holds; None where it does not."""
+        if not self._is_ours(photo.name):
+            return photo
+        name = photo.name.removeprefix(f"{self.under}/") if self.under else photo.name
+        if photo.name not in self.crops:
+            return self._keep_unlisted(photo, name)
+        first = photo.rows[0]
+        if first.status == "failed" or photo.state is None:
+            return None
+        lacking = first.status in _MISSED or TRUNCATED in first.reason
+        if lacking and not self.settings.same_policies(earlier):
+            return None
+        if first.output and first.output != self.crops[photo.name]:
+            return None  # a photo that shares its name has come or gone
+        state = unchanged(self.images, name, photo.state, by_content=self.by_content)
+        if state is None:
+            self.replaced.append(photo.name)
+            return None
+        return photo._replace(state=state)
+
+    def _is_ours(self, name: str) -> bool:
+        if self.under:
+            return name.startswith(f"{self.under}/")
+        return not any(name.startswith(f"{other}/") for other in self.others)
+
+    def _keep_unlisted(self, photo: AlignedPhoto, name: str) -> AlignedPhoto | None:
+        """A photo that is not listed: kept where it may still be there, or where asked."""
+        if photo.rows[0].status == "failed":
+            return None
+        hidden = any(
+            name == place or name.startswith(f"{place}/") for place, _ in self.images.unreadable
+        )
+        if hidden or self.keep_gone:
+            return photo
+        self.gone.append(photo.name)
+        return None
+
+
+def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
+    """The inputs of an aligned folder, by the name that their crops are kept under, with this one.
+
+    Args:
+        images: this input.
+        output: the aligned folder, or where it will be.
+        under: name that the crops of ``images`` are kept under; "" for none.
+
+    Raises:
+        UsageError: the folder holds crops of other photos under that name, or photos of two
+            inputs would have the same name.
+    """
+    place = str(images.place.resolve())
+    recorded = recorded_inputs(output)
+    known = _below(recorded_photos(output), under, [name for name in recorded if name])
+    before = recorded.get(under)
+    if before is None and known:  # written by 0.1, or by hand
+        listed = {_named(name, under) for name in images.names}
+        if others := [name for name in known if name not in listed]:
+            raise UsageError(
+                f"{output} holds crops of {len(others):,} photos that are not in {images.place} "
+                f"({others[0]}); choose another OUTPUT or start over with --overwrite"
+            )
+    elif before not in (None, place) and not _is_moved(images, output, known, under):
+        raise UsageError(
+            f"{output} holds crops of the photos in {before}; choose another OUTPUT, add these "
+            "under a name of their own with --into NAME, or start over with --overwrite"
+        )
+    _refuse_shared_names(images.names, recorded, recorded_photos(output), under)
+    return {**recorded, under: place}
+
+
+def with_earlier(images: Images, output: Path, under: str) -> list[str]:
+    """The names of ``images`` and of those listed earlier that are still there."""
+    others = [name for name in recorded_inputs(output) if name]
+    known = _below(recorded_photos(output), under, others)
+    earlier = {name.removeprefix(f"{under}/") if under else name for name in known}
+    return sorted({*images.names, *(name for name in earlier if _is_there(images, name))})
+
+
+def _below(names: Sequence[str], under: str, others: Collection[str]) -> list[str]:
+    """Those of the names that belong to the input kept under ``under``."""
+    if under:
+        return [name for name in names if name.startswith(f"{under}/")]
+    return [name for name in names if not any(name.startswith(f"{other}/") for other in others)]
+
+
+def _named(name: str, under: str) -> str:
+    return f"{under}/{name}" if under else name
+
+
+def _is_moved(images: Images, output: Path, known: Sequence[str], under: str) -> bool:
+    """Whether all photos known are in the new place, as they were."""
+    states = read_states(output)
+    return bool(known) and all(
+        name in states
+        and unchanged(
+            images,
+            name.removeprefix(f"{under}/") if under else name,
+            states[name],
+            by_content=False,
+        )
+        for name in known
+    )
+
+
+def _is_there(images: Images, name: str) -> bool:
+    try:
+        images.stat(name)
+    except ImageError:
+        return False
+    return True
+
+
+def _refuse_shared_names(
+    listed: Sequence[str], recorded: Mapping[str, str], known: Sequence[str], under: str
+) -> None:
+    if under and under not in recorded:
+        taken = [name for name in known if name.startswith(f"{under}/")]
+        if taken:
+            raise UsageError(f"there are crops under {under} already ({taken[0]}); choose another")
+    if not under:
+        for other in filter(None, recorded):
+            if any(name.startswith(f"{other}/") for name in listed):
+                raise UsageError(
+                    f"{recorded[other]} is kept under {other}, the name of a folder of this input "
+                    "too; choose another OUTPUT"
+                )

@@ -1,0 +1,265 @@
+"""``align`` into a folder that has crops already: in step with the photos, or refused."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facetool.alignment.recipes import DLIB_CHIP
+from facetool.errors import UsageError
+from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.pipeline.align import AlignSettings, align
+
+SETTINGS = AlignSettings(DLIB_CHIP, on_no_face="center")
+JOBS = 1
+
+
+@pytest.fixture
+def photos(album: Path, tmp_path: Path) -> Path:
+    """Two people, two photos each, as a user's own folder."""
+    folder = tmp_path / "photos"
+    for person in sorted(path for path in album.iterdir() if path.is_dir())[:2]:
+        for photo in sorted(person.iterdir())[:2]:
+            target = folder / person.name / photo.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(photo, target)
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix == ".jpg"
+    )
+
+
+def rows(output: Path) -> list[AlignRow]:
+    return list(read_manifest(output / "align.csv"))
+
+
+def files(output: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(output).as_posix(): path.read_bytes()
+        for path in output.rglob("*")
+        if path.is_file()
+    }
+
+
+def as_fresh(photos: Path, output: Path) -> bool:
+    """Whether ``output`` holds what a fresh run makes, to the byte."""
+    fresh = output.with_name("fresh")
+    align(photos, fresh, SETTINGS, JOBS, overwrite=True)
+    return files(output) == files(fresh)
+
+
+def test_nothing_changed(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    before = files(output)
+    report = align(photos, output, SETTINGS, JOBS)
+    assert dict(report.counts) == {"already there": 4}
+    assert files(output) == before
+
+
+def test_a_second_album_with_the_same_names_is_refused(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    before = files(output)
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    first, second = (other / name for name in names(other)[:2])
+    swapped = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(swapped)
+    with pytest.raises(UsageError, match=r"photos in .*photos; .*--into NAME"):
+        align(other, output, SETTINGS, JOBS)
+    assert files(output) == before
+
+
+def test_a_second_album_under_a_name(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    report = align(other, output, SETTINGS, JOBS, into="party")
+    assert report.counts["aligned"] + report.counts["center"] == 4
+    expected = [*names(photos), *(f"party/{name}" for name in names(other))]
+    assert [row.input for row in rows(output)] == sorted(expected)
+    (other / names(other)[0]).unlink()
+    (photos / names(photos)[1]).unlink()
+    align(other, output, SETTINGS, JOBS, into="party")
+    assert len(rows(output)) == 7  # only its own input is looked at
+    align(photos, output, SETTINGS, JOBS)
+    assert len(rows(output)) == 6
+
+
+def test_a_moved_album_is_still_the_same(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    moved = tmp_path / "moved"
+    photos.rename(moved)
+    assert dict(align(moved, output, SETTINGS, JOBS).counts) == {"already there": 4}
+    assert dict(align(moved, output, SETTINGS, JOBS).counts) == {"already there": 4}
+
+
+def test_a_replaced_photo_is_done_again(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    old, new = (photos / name for name in names(photos)[:2])
+    old.write_bytes(new.read_bytes())
+    report = align(photos, output, SETTINGS, JOBS)
+    assert report.counts["already there"] == 3
+    assert as_fresh(photos, output)
+
+
+def test_a_photo_turned_upright_since_is_tried_again(photos: Path, tmp_path: Path) -> None:
+    settings = AlignSettings(DLIB_CHIP)
+    photo = photos / names(photos)[0]
+    upright = Image.open(photo).copy()
+    Image.new("RGB", upright.size).save(photo)
+    output = tmp_path / "crops"
+    align(photos, output, settings, JOBS)
+    assert rows(output)[0].status == "no-face"
+    upright.save(photo)
+    align(photos, output, settings, JOBS)
+    assert rows(output)[0].status == "aligned"
+
+
+@pytest.mark.parametrize(("by_content", "redone"), [(False, 0), (True, 1)])
+def test_a_photo_replaced_with_its_size_and_time_kept(
+    photos: Path, tmp_path: Path, by_content: bool, redone: int
+) -> None:
+    output = tmp_path / "crops"
+    photo = photos / names(photos)[0]
+    align(photos, output, SETTINGS, JOBS)
+    state = photo.stat()
+    data = photo.read_bytes()
+    photo.write_bytes(data[:-4] + bytes(2) + data[-2:])
+    os.utime(photo, ns=(state.st_atime_ns, state.st_mtime_ns))
+    report = align(photos, output, SETTINGS, JOBS, by_content=by_content)
+    assert report.counts["already there"] == 4 - redone
+
+
+def test_a_copy_with_other_times_is_not_done_again(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    for name in names(photos):
+        os.utime(photos / name)
+    assert dict(align(photos, output, SETTINGS, JOBS).counts) == {"already there": 4}
+    assert as_fresh(photos, output)
+
+
+@pytest.mark.parametrize("keep_gone", [False, True])
+def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], keep_gone: bool
+) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    gone = [name for name in names(photos) if name.startswith(names(photos)[0].split("/")[0])]
+    for name in gone:
+        (photos / name).unlink()
+    capsys.readouterr()
+    report = align(photos, output, SETTINGS, JOBS, keep_gone=keep_gone)
+    left = [row.input for row in rows(output)]
+    assert [name in left for name in gone] == [keep_gone] * 2
+    assert [(output / name).with_suffix(".png").exists() for name in gone] == [keep_gone] * 2
+    assert report.exit_code == 0
+    assert all(name in capsys.readouterr().err for name in ([] if keep_gone else gone[:1]))
+    if not keep_gone:
+        assert not (output / gone[0]).parent.exists()
+        assert as_fresh(photos, output)
+
+
+def test_a_renamed_person_is_not_there_twice(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    person = (photos / names(photos)[0]).parent
+    person.rename(person.with_name("Zoe"))
+    align(photos, output, SETTINGS, JOBS)
+    assert not (output / person.name).exists()
+    assert as_fresh(photos, output)
+
+
+def test_a_photo_that_takes_anothers_name_with_another_suffix(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    photo = photos / names(photos)[0]
+    Image.open(photos / names(photos)[1]).save(photo.with_suffix(".bmp"))
+    align(photos, output, SETTINGS, JOBS)
+    assert as_fresh(photos, output)
+    photo.with_suffix(".bmp").unlink()
+    align(photos, output, SETTINGS, JOBS)
+    assert as_fresh(photos, output)
+
+
+def test_fewer_faces_than_before_leave_no_crop_behind(photos: Path, tmp_path: Path) -> None:
+    settings = AlignSettings(DLIB_CHIP, select="all")
+    first, second = (photos / name for name in names(photos)[:2])
+    one, two = Image.open(first).copy(), Image.open(second).copy()
+    both = Image.new("RGB", (one.width + two.width, max(one.height, two.height)))
+    both.paste(one, (0, 0))
+    both.paste(two, (one.width, 0))
+    both.save(first)
+    output = tmp_path / "crops"
+    align(photos, output, settings, JOBS)
+    assert sum(row.input == names(photos)[0] for row in rows(output)) == 2
+    one.save(first)
+    align(photos, output, settings, JOBS)
+    made = {row.output for row in rows(output) if row.output}
+    assert {name for name in files(output) if name.endswith(".png")} == made
+
+
+def test_what_was_missed_is_tried_again_with_another_policy(photos: Path, tmp_path: Path) -> None:
+    blank = photos / names(photos)[0]
+    Image.new("RGB", (250, 250)).save(blank)
+    output = tmp_path / "crops"
+    align(photos, output, AlignSettings(DLIB_CHIP), JOBS)
+    assert rows(output)[0].status == "no-face"
+    report = align(photos, output, SETTINGS, JOBS)
+    assert rows(output)[0].status == "center"
+    assert report.counts["already there"] >= 2
+    assert as_fresh(photos, output)
+
+
+def test_a_list_adds_to_what_is_there(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    first, second, *_ = names(photos)
+    listing = photos / "list.txt"
+    for listed in (first, second):
+        listing.write_text(f"{listed}\n")
+        align(listing, output, SETTINGS, JOBS)
+    assert [row.input for row in rows(output)] == [first, second]
+    (photos / first).unlink()
+    align(listing, output, SETTINGS, JOBS)
+    assert [row.input for row in rows(output)] == [second]
+
+
+def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, JOBS)
+    (output / "inputs.csv").unlink()
+    description = (output / "align.json").read_text()
+    start, end = description.index('"inputs"'), description.index('"counts"')
+    (output / "align.json").write_text(description[:start] + description[end:])
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    (other / names(other)[0]).unlink()
+    with pytest.raises(UsageError, match="1 photos that are not in"):
+        align(other, output, SETTINGS, JOBS)
+    report = align(photos, output, SETTINGS, JOBS)
+    assert "already there" not in report.counts
+    assert as_fresh(photos, output)
+
+
+def test_the_command_says_what_it_removes(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "facetool", "align", str(photos), str(tmp_path / "crops")]
+    subprocess.run(command, check=True, capture_output=True)
+    gone = names(photos)[0]
+    (photos / gone).unlink()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"{gone}: the photo is gone" in done.stderr
+    assert "1 removed" in done.stderr
