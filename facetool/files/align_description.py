@@ -67,10 +67,11 @@ class AlignDescription:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; the outcome is left out while there is none."""
+        """Plain JSON values; inputs and outcome are left out where there are none."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        later = ("inputs", *_OUTCOME)
         return {
-            key: value for key, value in values.items() if key not in _OUTCOME or value is not None
+            key: value for key, value in values.items() if key not in later or value is not None
         }
 
     def difference(self, other: AlignDescription) -> str | None:
