@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import signal
+import errno
+import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
-from types import FrameType
+from typing import Any
 
 import click
 
 from facetool._version import __version__
+from facetool.cli import interrupts
 from facetool.errors import FacetoolError
 
 COMMANDS = {
@@ -31,6 +34,14 @@ COMMANDS = {
 }
 """Command name to its line in ``facetool --help``."""
 
+_CONTINUE = {
+    "align": "what is finished is on disk, the same command continues",
+    "represent": "what is finished is on disk, the same command continues",
+    "sample": "what is finished is on disk, the same command continues",
+    "train": "the same command continues from the last checkpoint",
+}
+"""What an interrupted command leaves. The others begin anew."""
+
 
 class LazyGroup(click.Group):
     """Imports a command's module only when that command runs."""
@@ -46,6 +57,30 @@ class LazyGroup(click.Group):
         module = import_module(f"facetool.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what ends it early is told in terms of that command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            interrupts.expect_no_more()
+            left = _CONTINUE.get(ctx.invoked_subcommand or "")
+            raise _InterruptedError("interrupted" + (f"; {left}" if left else "")) from error
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            able = {name for command in self._invoked(ctx) for name in _option_names(command)}
+            advice = [words for name, words in _LESS_MEMORY.items() if name in able]
+            then = f"; {' or '.join(advice)} may help" if advice else ""
+            raise FacetoolError(f"out of memory{then}") from error
+
+    def _invoked(self, ctx: click.Context) -> Iterator[click.Command]:
+        """The command that runs and, of a group, its own commands."""
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        if isinstance(command, click.Group):
+            yield from command.commands.values()
+        elif command is not None:
+            yield command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list for ``--help``, without importing a single command."""
@@ -65,28 +100,59 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 some inputs failed or no result, 2 wrong usage."""
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        interrupts.handle_interrupts()
         code = cli.main(prog_name="facetool", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
-    except click.Abort:
-        _fail("interrupted; what is finished is on disk, the same command continues", 130)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", interrupts.STOPPED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except FacetoolError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; what is finished is on disk, the same command continues", 130)
     except BrokenPipeError:
+        _drop_output()
         sys.stderr.close()  # the reader of our output has gone; nothing is left to say
         sys.exit(1)
-    except MemoryError:
-        _fail("out of memory; a smaller --batch-size or fewer --jobs may help", 1)
+    except OSError as error:
+        _drop_output()
+        _fail(_os_error(error), 1)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class _InterruptedError(FacetoolError):
+    """A command was interrupted by the user."""
+
+    exit_code = interrupts.STOPPED
+
+
+_LESS_MEMORY = {"batch_size": "a smaller --batch-size", "jobs": "fewer --jobs"}
+"""Options that make a command need less."""
+
+
+def _option_names(command: click.Command) -> list[str]:
+    return [parameter.name or "" for parameter in command.params]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, PyTorch or a CUDA library got no memory."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("out of memory", "can't allocate memory")
+    )
+
+
+def _os_error(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        where = "; allow more with ulimit -n"
+    return f"{reason}{where}"
+
+
+def _drop_output() -> None:
+    """Nobody takes what is still to be printed: keep Python from trying once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:

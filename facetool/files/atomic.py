@@ -1,11 +1,17 @@
 """Writing files so that a reader never sees half of one."""
 
+from __future__ import annotations
+
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 from facetool.errors import OutputError
+from facetool.files.lock import is_same_file, try_to_lock
 
 
 def part_path(path: Path) -> Path:
@@ -27,29 +33,66 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {reason}") from error
 
 
-def _open_with_parents(path: Path, mode: str, **open_options: Any) -> IO[Any]:
-    try:
-        return path.open(mode, **open_options)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open(mode, **open_options)
-
-
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb", **open_options: Any) -> Iterator[IO[Any]]:
     """Open a file for writing that takes its name only when the block ends without error.
 
     Parents are made. On an error the unfinished file is removed and ``path`` stays as it was.
+    Of several that write one file at the same time, each has a file of its own to grow, and the
+    last to end wins. What is there and no file, such as ``/dev/stdout``, is written to as it is.
 
     Raises:
         OutputError: the file cannot be written (disk full, no permission, …).
     """
-    part = part_path(path)
     with output_errors(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open(mode, **open_options) as file:
+                yield file
+            return
+        part, held = _open_part(path)
         try:
-            with _open_with_parents(part, mode, **open_options) as file:
+            # The file is closed before it is renamed, since a network's disk may only then say
+            # that it is full; the lock stays until after that.
+            with os.fdopen(os.dup(held), mode, **open_options) as file:
                 yield file
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+        finally:
+            os.close(held)
+
+
+def _open_part(path: Path) -> tuple[Path, int]:
+    """An empty file beside ``path`` that is this writer's alone, and its descriptor.
+
+    A killed run's leftover is held by nobody, so the next run takes it over. Where files cannot
+    be locked, the name says whose it is.
+    """
+    first = part_path(path)
+    for number in count(1):
+        part = first if number == 1 else path.with_name(f".{path.name}.{number}.part")
+        held = _open_with_parents(part)
+        try:
+            locked = try_to_lock(held)
+            if locked and is_same_file(held, part):
+                os.ftruncate(held, 0)
+                return part, held
+        except BaseException:
+            os.close(held)
+            raise
+        os.close(held)
+        if locked is None:
+            part.unlink(missing_ok=True)
+            part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+            return part, _open_with_parents(part)
+    raise AssertionError
+
+
+def _open_with_parents(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)

@@ -2,42 +2,85 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from facetool.errors import UsageError
-from facetool.files.atomic import output_errors
+from facetool.errors import OutputError, UsageError
+
+_TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What ``flock`` says of a file that somebody else holds; other numbers mean that it cannot."""
+
+
+def try_to_lock(descriptor: int) -> bool | None:
+    """Hold an open file for as long as it is open.
+
+    Returns:
+        Whether it is held now: False where somebody else holds it, None where files cannot be
+        held: on Windows, and on mounts without ``flock``.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _TAKEN else None
+    return True
+
+
+def is_same_file(descriptor: int, path: Path) -> bool:
+    """Whether a name still leads to an open file, which another process may have renamed."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
     """Make ``folder`` and hold it for this process; the hold ends with the process, even killed.
 
-    On systems without ``flock`` nothing is held.
+    Where files cannot be locked nothing is held, and a line on stderr says so.
 
     Raises:
         UsageError: another process writes there.
         OutputError: the folder cannot be made.
     """
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    path = folder / ".facetool.lock"
-    with output_errors(path):
-        file = path.open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / ".facetool.lock"
+        descriptor, locked = _hold(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
+        if locked is False:
             raise UsageError(
                 f"another facetool is writing to {folder}; wait for it or choose another folder"
-            ) from None
+            )
+        if locked is None:
+            print(
+                f"{folder}: files cannot be locked there; see to it that no other facetool "
+                "writes to it meanwhile",
+                file=sys.stderr,
+            )
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _hold(path: Path) -> tuple[int, bool | None]:
+    """Open a lock file and try to hold it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        locked = try_to_lock(descriptor)
+        if not locked or is_same_file(descriptor, path):
+            return descriptor, locked
+        os.close(descriptor)  # its last holder has removed it meanwhile: it protects nothing

@@ -5,13 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from facetool.jobs.ordered_map import ordered_map
@@ -77,7 +80,7 @@ class OrderedPool(Generic[Context, Item, Result]):
         # A fork of a process in which OpenCV or torch have threads may hang, so workers come
         # from a fresh process that has loaded nothing but what they need.
         context: BaseContext
-        if "forkserver" in multiprocessing.get_all_start_methods():
+        if "forkserver" in multiprocessing.get_all_start_methods() and _sockets_fit():
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([self._work.__module__])
         else:
@@ -110,14 +113,17 @@ class OrderedPool(Generic[Context, Item, Result]):
 
     def _submit(self, chunk: Sequence[Item]) -> Future[list[Result]] | None:
         try:
-            return self._executor.submit(_work_on, chunk)
+            with _uninterruptible_children():
+                return self._executor.submit(_work_on, chunk)
         except BrokenProcessPool:
             return None
 
     def _alone(self, item: Item) -> Result:
         """One item by itself, so that a death points at it."""
         try:
-            results: list[Result] = self._executor.submit(_work_on, [item]).result()
+            with _uninterruptible_children():
+                future = self._executor.submit(_work_on, [item])
+            results: list[Result] = future.result()
             return results[0]
         except BrokenProcessPool:
             self._restart()
@@ -131,11 +137,57 @@ class OrderedPool(Generic[Context, Item, Result]):
         """Drop what is queued and end the workers."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
+    def _kill(self) -> None:
+        """End the workers in the middle of their work: files that are not whole have no name."""
+        for process in list((self._executor._processes or {}).values()):
+            process.terminate()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
     def __enter__(self) -> OrderedPool[Context, Item, Result]:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._kill()
+        else:
+            self.close()
+
+
+_SOCKET_PATH = 104
+"""Bytes of a socket's path: 104 on macOS, 108 on Linux, the closing NUL among them."""
+
+
+def _sockets_fit() -> bool:
+    """Whether the fork server can have its socket in the folder for temporary files."""
+    socket = Path(tempfile.gettempdir(), "pymp-12345678", "listener-12345678")
+    return len(os.fsencode(socket)) < _SOCKET_PATH
+
+
+@contextmanager
+def _uninterruptible_children() -> Iterator[None]:
+    """Processes started meanwhile, and theirs, never see Ctrl-C: not even while they import.
+
+    It is the main process's business, which stops handing out work and ends the workers. It sees
+    a Ctrl-C of that time afterwards: a worker half started could not be ended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            yield
+            return
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def map_in_threads(
@@ -168,8 +220,7 @@ def _start_worker(
     work: Callable[..., list[Any]], create: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     global _work_on_chunk
-    # Ctrl-C is the main process's business: it stops handing out work and closes the pool.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # see _uninterruptible_children; on Windows, too
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import cv2
 

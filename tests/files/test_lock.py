@@ -1,11 +1,13 @@
 """Two runs must not write into one folder."""
 
+import errno
 import sys
 from pathlib import Path
 
 import pytest
 
 from facetool.errors import UsageError
+from facetool.files import lock
 from facetool.files.lock import sole_writer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no flock there")
@@ -18,3 +20,34 @@ def test_a_second_writer_is_turned_away(tmp_path: Path) -> None:
     with sole_writer(tmp_path / "out"):
         pass
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_where_files_cannot_be_locked_it_is_said_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_locks(file: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with sole_writer(tmp_path):
+        pass
+    assert "files cannot be locked there" in capsys.readouterr().err
+
+
+def test_a_lock_file_that_its_holder_removed_protects_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening and locking it, the last holder may have gone."""
+    path = tmp_path / ".facetool.lock"
+    answers = iter([False, True])
+
+    def removed_once(descriptor: int, name: Path) -> bool:
+        if same := next(answers):
+            return same
+        path.unlink()
+        return same
+
+    monkeypatch.setattr(lock, "is_same_file", removed_once)
+    with sole_writer(tmp_path):
+        assert path.exists()
+    assert next(answers, None) is None

@@ -1,0 +1,39 @@
+"""Ctrl-C: the first ends a command within a second, no number of them shows a traceback."""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facetool.files.align_manifest import read_manifest
+from tests.field.commands import facetool, interrupt
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process groups there")
+
+CONTINUES = "facetool: interrupted; what is finished is on disk, the same command continues\n"
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_align_can_be_interrupted_and_continued(album: Path, tmp_path: Path, times: int) -> None:
+    output = tmp_path / "crops"
+    command: list[object] = ["align", album, output, "--on-no-face", "center", "--jobs", 2]
+    code, stderr, _ = interrupt(command, lambda: (output / ".facetool.lock").exists(), times)
+    assert code in ((130,) if times == 1 else (130, -2)), stderr
+    assert stderr in (CONTINUES, "facetool: stopped\n")
+    assert not list(output.rglob("*.csv"))
+    assert facetool(*command, "--quiet").returncode == 0
+    assert len(list(read_manifest(output / "align.csv"))) == 24
+
+
+def test_nothing_false_is_promised(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((4000, 64)).astype("f4")
+    np.save(tmp_path / "reps.npy", vectors)
+    lines = [f"1,p/{row}.png\n" for row in range(len(vectors))]
+    (tmp_path / "labels.csv").write_text("".join(lines))
+    started = time.monotonic()
+    code, stderr, _ = interrupt(["embed-plot", tmp_path], lambda: time.monotonic() > started + 2, 1)
+    assert code == 130
+    assert stderr in ("facetool: interrupted\n", "facetool: stopped\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"reps.npy", "labels.csv"}
