@@ -73,17 +73,37 @@ class Crop:
         return f"{self.method} {self.width}x{self.height}, {self.landmarks}"
 
 
+CHANNELS = {"RGB": 3, "BGR": 3, "gray": 1}
+"""What a network's input channels are, to how many that makes."""
+
+PerChannel = float | tuple[float, ...]
+"""One number for all channels, or one each, in the order of the network's input."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything between a photo and a network's input tensor.
 
-    The input tensor is ``(rgb - mean) * scale``, float32 (N, 3, H, W), with ``rgb`` the crop's
-    8-bit values 0…255.
+    The input tensor is ``(pixels - mean) * scale``, float32 (N, C, H, W), with ``pixels`` the
+    crop's 8-bit values 0…255.
+
+    Attributes:
+        crop: how the face is cut out.
+        mean: subtracted.
+        scale: multiplied with afterwards.
+        channels: one of ``CHANNELS``; ``gray`` is the luminance 0.299 R + 0.587 G + 0.114 B,
+            rounded, as OpenCV and Pillow make it.
     """
 
     crop: Crop
-    mean: float = 0.0
-    scale: float = 1.0
+    mean: PerChannel = 0.0
+    scale: PerChannel = 1.0
+    channels: str = "RGB"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the input tensor."""
+        return CHANNELS[self.channels], self.crop.height, self.crop.width
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""
@@ -97,11 +117,22 @@ class Recipe:
             FormatError: keys or types are not those of a recipe.
         """
         try:
-            return cls(
-                Crop.from_dict(values["crop"]), float(values["mean"]), float(values["scale"])
-            )
+            crop = Crop.from_dict(values["crop"])
+            channels = values.get("channels", "RGB")  # facetool 0.1 knew no other
+            count = CHANNELS[channels]
+            mean, scale = (_per_channel(values[name], count) for name in ("mean", "scale"))
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"not a recipe: {error!r}") from error
+        return cls(crop, mean, scale, channels)
+
+
+def _per_channel(value: Any, count: int) -> PerChannel:
+    """A number, or ``count`` of them, from JSON."""
+    if not isinstance(value, list | tuple):
+        return float(value)
+    if len(value) != count:
+        raise ValueError(f"{len(value)} numbers for {count} channels")
+    return tuple(float(number) for number in value)
 
 
 DLIB_CHIP = Crop("chip", "five", 150, 150)

@@ -16,6 +16,7 @@ from facetool.errors import UsageError
 from facetool.jobs.ordered_map import ordered_map
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.fold import for_inference
+from facetool.networks.inputs import to_input
 
 Batch = TypeVar("Batch")
 
@@ -129,9 +130,7 @@ class Embedder:
         return torch.cat([self._embed_within_memory(half) for half in pixels.tensor_split(2)])
 
     def _embed(self, pixels: Tensor) -> Tensor:
-        # (N, H, W, 3) permuted is channels_last already: no copy but the change of type.
-        inputs = pixels.permute(0, 3, 1, 2).float()
-        inputs = inputs.sub_(self.recipe.mean).mul_(self.recipe.scale).to(self._dtype)
+        inputs = to_input(pixels, self.recipe).to(self._dtype)
         embeddings: Tensor = self._network(inputs)
         if self._flip == "none":
             return embeddings

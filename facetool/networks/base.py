@@ -57,7 +57,7 @@ class NetworkInfo:
 class EmbeddingNetwork(nn.Module):
     """A network from face crops to embeddings.
 
-    ``forward`` takes float32 (N, 3, H, W) made as :attr:`recipe` says and returns (N, D).
+    ``forward`` takes float32 (N, C, H, W) made as :attr:`recipe` says and returns (N, D).
 
     Attributes:
         info: its description, replaced as a whole (``dataclasses.replace``).

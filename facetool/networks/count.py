@@ -36,18 +36,18 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def count_flops(network: nn.Module, input_size: tuple[int, int]) -> Flops:
+def count_flops(network: nn.Module, shape: tuple[int, int, int]) -> Flops:
     """Count what one face costs.
 
     Args:
         network: on any device, "meta" included.
-        input_size: height and width of the crop.
+        shape: (C, H, W) of the input.
     """
     device = next((parameter.device for parameter in network.parameters()), None)
     counter = _Counter(fold_batch_norm(network).body)
     with torch.no_grad():
         # All shapes are those of a full batch, and nothing is computed.
-        counter.run(torch.empty(0, 3, *input_size, device=device))
+        counter.run(torch.empty(0, *shape, device=device))
     return Flops(counter.multiply_adds, 2 * counter.multiply_adds + counter.others)
 
 

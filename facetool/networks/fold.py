@@ -32,7 +32,7 @@ class FoldedNetwork(EmbeddingNetwork):
         self.body = body
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embeddings (N, D) of inputs (N, 3, H, W)."""
+        """Embeddings (N, D) of inputs (N, C, H, W)."""
         y: Tensor = self.body(x)
         return y
 

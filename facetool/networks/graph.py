@@ -200,7 +200,7 @@ class GraphNetwork(Graph, EmbeddingNetwork):
         super().__init__(nodes, [node.name for node in nodes[-1:]])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embeddings (N, D) of inputs (N, 3, H, W)."""
+        """Embeddings (N, D) of inputs (N, C, H, W)."""
         return self.run(x)[0]
 
 
@@ -208,7 +208,7 @@ class MapNetwork(Graph):
     """A graph with several results, as detectors are."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The outputs, in their order, of inputs (N, 3, H, W)."""
+        """The outputs, in their order, of inputs (N, C, H, W)."""
         return self.run(x)
 
 

@@ -65,8 +65,7 @@ def info(name: str, weights: Path | None = None) -> dict[str, Any]:
     from facetool.networks.fold import fold_batch_norm
 
     network, published = _inspect(name, weights)
-    crop = network.recipe.crop
-    flops = count_flops(network, (crop.height, crop.width))
+    flops = count_flops(network, network.recipe.shape)
     known = ARCHITECTURES.get(network.info.architecture)
     return {
         "name": network.info.weights_name or name.lower(),

@@ -19,6 +19,7 @@ from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.count import count_flops, count_parameters
 from facetool.networks.fold import FoldedNetwork, for_inference
+from facetool.networks.inputs import to_input
 from facetool.networks.registry import Architecture, create
 from facetool.profiling.blocks import time_blocks
 from facetool.profiling.machine import Machine, this_machine
@@ -234,7 +235,7 @@ def _profile(
 ) -> NetworkProfile:
     crop = network.recipe.crop
     size = (crop.height, crop.width)
-    flops = count_flops(network, size)
+    flops = count_flops(network, network.recipe.shape)
     file = network.info.weights_path
     runs = []
     for device, dtype in product(settings.devices, settings.dtypes):
@@ -290,8 +291,7 @@ def _noise(
     recipe = network.recipe
     shape = (size, recipe.crop.height, recipe.crop.width, 3)
     pixels = torch.randint(256, shape, generator=torch.Generator().manual_seed(0))
-    scaled = (pixels.permute(0, 3, 1, 2) - recipe.mean) * recipe.scale
-    return scaled.to(device, dtype, memory_format=torch.channels_last)
+    return to_input(pixels, recipe).to(device, dtype, memory_format=torch.channels_last)
 
 
 def _throughput(network: FoldedNetwork, noise: Callable[[int], Tensor], size: int) -> float | None:

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.inputs import to_input
 from facetool.training.config import TrainConfig
 from facetool.training.distributed import Place
 from facetool.training.frozen import plain_scales, set_training
@@ -69,10 +70,7 @@ class _Pass(nn.Module):
 
     def forward(self, pixels: Tensor, labels: Tensor) -> LossResult:
         """The loss of uint8 crops (N, H, W, 3) and their identities (N,)."""
-        # (N, H, W, 3) permuted is channels_last already.
-        inputs = pixels.permute(0, 3, 1, 2).float()
-        inputs = inputs.sub_(self._recipe.mean).mul_(self._recipe.scale)
-        result: LossResult = self.loss(self._run(inputs), labels)
+        result: LossResult = self.loss(self._run(to_input(pixels, self._recipe)), labels)
         return result
 
 

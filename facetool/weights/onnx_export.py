@@ -37,7 +37,7 @@ _IR_VERSION = 8  # the one of opset 17
 def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None:
     """Write an ONNX file, whole or not at all.
 
-    The input ``data`` is float32 (batch, 3, H, W) made as the recipe says, the output
+    The input ``data`` is float32 (batch, C, H, W) made as the recipe says, the output
     ``embedding`` (batch, D). The description stands in the metadata under ``facetool``.
 
     Args:
@@ -49,11 +49,10 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
         WeightsError: the network does something that is not known here.
         OutputError: the file cannot be written.
     """
-    crop = network.recipe.crop
     running = fold_batch_norm(network) if fold else network
     if running.training:
         running = deepcopy(running).eval()
-    graph = _record(running, (crop.height, crop.width), network.info.embedding_size)
+    graph = _record(running, network.recipe.shape, network.info.embedding_size)
     model = helper.make_model(
         graph,
         producer_name="facetool",
@@ -72,12 +71,12 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
 
 
 def _record(
-    network: EmbeddingNetwork, size: tuple[int, int], embedding_size: int
+    network: EmbeddingNetwork, shape: tuple[int, int, int], embedding_size: int
 ) -> onnx.GraphProto:
     """The graph of one forward pass, which is made without memory."""
     weights = network.state_dict()
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in weights.items()}
-    x = torch.empty(_BATCH, 3, *size, device="meta")
+    x = torch.empty(_BATCH, *shape, device="meta")
     recorder = _Recorder(weights, shapes, x)
     with torch.no_grad(), recorder:
         y = functional_call(network, shapes, (x,))
@@ -85,7 +84,7 @@ def _record(
     return helper.make_graph(
         recorder.nodes,
         network.info.architecture,
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, *size])],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *shape])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", embedding_size])],
         recorder.initialisers,
     )

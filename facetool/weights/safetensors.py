@@ -243,10 +243,11 @@ def _arguments(op: str) -> set[str] | None:
 
 def _check_output(network: EmbeddingNetwork) -> None:
     """Only a network that runs, and gives what its description announces, is let in."""
-    crop, announced = network.recipe.crop, network.info.embedding_size
+    announced = network.info.embedding_size
     try:
-        found = embedding_size(network, crop)
+        found = embedding_size(network, network.recipe.shape)
     except WeightsError as error:
+        crop = network.recipe.crop
         raise FormatError(f"the network does not run on {crop}: {error}") from error
     if found != announced:
         raise FormatError(f"embeddings of {found} numbers where {announced} are announced")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from facetool.alignment.recipes import Crop
 from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork
 
@@ -12,14 +11,14 @@ _MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeErro
 """What PyTorch's layers raise for an input that does not fit them."""
 
 
-def embedding_size(network: EmbeddingNetwork, crop: Crop) -> int:
+def embedding_size(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> int:
     """Run a network on a batch of no faces, which goes through every layer and costs nothing.
 
     The meta device would do as well, but makes PyTorch import seconds' worth of code.
 
     Args:
         network: in eval mode.
-        crop: that it should take.
+        shape: (C, H, W) of the input that it should take.
 
     Returns:
         How many numbers an embedding has.
@@ -30,11 +29,11 @@ def embedding_size(network: EmbeddingNetwork, crop: Crop) -> int:
     """
     try:
         with torch.no_grad():
-            shape = network(torch.empty(0, 3, crop.height, crop.width)).shape
+            found = network(torch.empty(0, *shape)).shape
     except _MISFITS as error:
         raise WeightsError(" ".join(str(error).split())[:300]) from error
-    if len(shape) != 2 or shape[0] != 0:
+    if len(found) != 2 or found[0] != 0:
         raise WeightsError(
-            f"the output is a {len(shape) - 1}-dimensional map, not one vector a face"
+            f"the output is a {len(found) - 1}-dimensional map, not one vector a face"
         )
-    return int(shape[1])
+    return int(found[1])

@@ -17,7 +17,7 @@ def test_lresnet100_as_openvino_counts_it():
     network = meta("lresnet100e-ir")
     assert count_parameters(network) == 65_156_160
     assert count_parameters(fold_batch_norm(network)) == 65_131_968
-    flops = count_flops(network, (112, 112))
+    flops = count_flops(network, (3, 112, 112))
     assert flops.multiply_adds == 12_076_761_088 + 12_845_056
     assert flops.openvino == (
         2 * flops.multiply_adds
@@ -56,7 +56,7 @@ def test_published_parameters(name, parameters):
     ],
 )
 def test_multiply_adds_of_other_networks(name, giga):
-    assert round(count_flops(meta(name), (112, 112)).multiply_adds / 1e9, 3) == giga
+    assert round(count_flops(meta(name), (3, 112, 112)).multiply_adds / 1e9, 3) == giga
 
 
 def test_each_kind_of_step_by_hand():
@@ -73,12 +73,12 @@ def test_each_kind_of_step_by_hand():
     multiply_adds = 4 * 36 * 27 + 4 * 16 * 18 + 5 * 64
     others = 2 * 3 * 64 + 4 * 36 + 2 * 4 * 36 + 5
     expected = Flops(multiply_adds, 2 * multiply_adds + others)
-    assert count_flops(network, (8, 8)) == expected
+    assert count_flops(network, (3, 8, 8)) == expected
 
 
 def test_counting_changes_nothing():
     network = registry.create("mobilefacenet").train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    count_flops(network, (112, 112))
+    count_flops(network, (3, 112, 112))
     assert network.training
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())

@@ -48,7 +48,7 @@ def test_registered_networks(name, remaining):
     pixels = torch.rand(2, 3, crop.height, crop.width) * 255
     folded = fold_batch_norm(network)
     with torch.inference_mode():
-        x = (pixels - network.recipe.mean) * network.recipe.scale
+        x = (pixels - torch.tensor(network.recipe.mean)) * torch.tensor(network.recipe.scale)
         expected = network(x)
         difference = (folded(x) - expected).abs().max()
     assert difference < 3e-5 * expected.std()

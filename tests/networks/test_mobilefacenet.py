@@ -86,7 +86,7 @@ def test_a_training_step_lowers_the_loss(name, frozen):
     network = create(name)
     width = network.recipe.crop.width
     pixels = torch.randint(256, (4, 3, 112, width)).float()
-    batch = (pixels - network.recipe.mean) * network.recipe.scale
+    batch = (pixels - torch.tensor(network.recipe.mean)) * torch.tensor(network.recipe.scale)
     before, after = losses_around_a_step(network, batch, rate=1e-5)
     assert after < before
     assert [n for n, p in network.named_parameters() if not p.requires_grad] == frozen

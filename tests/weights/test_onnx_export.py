@@ -69,7 +69,7 @@ def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
     crop = network.recipe.crop
     for count in (1, 3):
         x = torch.randint(0, 256, (count, 3, crop.height, crop.width))
-        x = (x - network.recipe.mean) * network.recipe.scale
+        x = (x - torch.tensor(network.recipe.mean)) * torch.tensor(network.recipe.scale)
         with torch.inference_mode():
             expected = network(x.clone())
         (found,) = session.run(None, {"data": x.numpy()})

@@ -33,7 +33,7 @@ FOREIGN = [
 def crops(network: EmbeddingNetwork, count: int = 2) -> torch.Tensor:
     crop = network.recipe.crop
     pixels = torch.randint(0, 256, (count, 3, crop.height, crop.width))
-    return (pixels - network.recipe.mean) * network.recipe.scale
+    return (pixels - torch.tensor(network.recipe.mean)) * torch.tensor(network.recipe.scale)
 
 
 def describe(path: Path) -> dict[str, Any]:

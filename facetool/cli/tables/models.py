@@ -43,7 +43,8 @@ def info_text(values: dict[str, Any]) -> str:
         "embedding": f"{values['embedding_size']} numbers",
         "crop": f"{crop['method']} {crop['width']}x{crop['height']}, {crop['landmarks']}, "
         f"detector {crop['detector']}",
-        "input": f"(RGB 0…255 - {recipe['mean']:g}) * {recipe['scale']:g}",
+        "input": f"({recipe['channels']} 0…255 - {_numbers(recipe['mean'])}) * "
+        f"{_numbers(recipe['scale'])}",
         "file": values["file"],
         "sha256": values["sha256"],
     }
@@ -53,6 +54,13 @@ def info_text(values: dict[str, Any]) -> str:
         "\n".join(f"{key:<{width}}  {value}" for key, value in block.items() if value)
         for block in blocks
     )
+
+
+def _numbers(value: float | Sequence[float]) -> str:
+    """One number for all channels, or one each."""
+    numbers = [value] if isinstance(value, int | float) else value
+    text = ", ".join(f"{number:g}" for number in numbers)
+    return text if len(numbers) == 1 else f"({text})"
 
 
 def _weights_lines(entry: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facetool.alignment.recipes import Crop
+from facetool.alignment.recipes import Crop, Recipe
 from facetool.errors import WeightsError
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, Node, build_graph, build_maps
 from facetool.weights.shapes import embedding_size
@@ -172,7 +172,7 @@ class GraphBuilder:
         network = build_graph(self.nodes, self.tensors)
         for crop in crops:
             try:
-                size = embedding_size(network, crop)
+                size = embedding_size(network, Recipe(crop).shape)
             except WeightsError as error:
                 reason = str(error)
             else:

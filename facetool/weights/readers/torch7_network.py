@@ -399,7 +399,7 @@ def load(path: Path) -> GraphNetwork:
     try:
         recipe, size = _fit_crop(graph.nodes)
         network = build_graph(graph.nodes, graph.tensors)
-        embedding_size(network, recipe.crop)
+        embedding_size(network, recipe.shape)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     network.info = replace(network.info, recipe=recipe, embedding_size=size)

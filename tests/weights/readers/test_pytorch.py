@@ -124,7 +124,9 @@ def test_mobilefacenet_checkpoint(checkpoint, shared):
     assert network.info.architecture == "mobilefacenet-112x96" and not network.training
     assert network.recipe.crop == recipes.ARCFACE_112X96
     faces = np.load(shared / "golden" / "mxnet" / "input_faces_4x3x112x112.npy")[..., 8:-8]
-    batch = (torch.from_numpy(faces) - network.recipe.mean) * network.recipe.scale
+    batch = (torch.from_numpy(faces) - torch.tensor(network.recipe.mean)) * torch.tensor(
+        network.recipe.scale
+    )
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["net_state_dict"]
     with torch.inference_mode():
         outputs = network(batch)
