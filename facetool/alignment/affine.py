@@ -9,8 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facetool.alignment.landmarks import OPENFACE_INDICES, openface_points
-from facetool.detection.face import Points
+from facetool.alignment.landmarks import OPENFACE_INDICES, Points, openface_points
 from facetool.images.read import RGBImage
 
 _MEAN_FACE = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from facetool.alignment.landmarks import Points
 from facetool.alignment.recipes import Crop
-from facetool.detection.face import Points
 from facetool.images.read import RGBImage
 
 

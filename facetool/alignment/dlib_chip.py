@@ -5,7 +5,7 @@ from __future__ import annotations
 import dlib
 import numpy as np
 
-from facetool.detection.face import Points
+from facetool.alignment.landmarks import Points
 from facetool.images.read import RGBImage
 
 PADDING = 0.25

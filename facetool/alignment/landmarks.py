@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from facetool.detection.face import Points
 from facetool.errors import UsageError
+
+Points = NDArray[np.float64]
+"""(K, 2) as ``x, y``, in pixels of the upright photo."""
 
 OPENFACE_INDICES = {
     "outerEyesAndNose": (36, 45, 33),

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.alignment.landmarks import arcface_points
-from facetool.detection.face import Points
+from facetool.alignment.landmarks import Points, arcface_points
 from facetool.errors import ImageError, UsageError
 from facetool.images.read import RGBImage
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -100,6 +101,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 some inputs failed or no result, 2 wrong usage."""
+    # Pillow remarks upon odd metadata, of which nothing is used, in several lines.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         interrupts.handle_interrupts()
         code = cli.main(prog_name="facetool", standalone_mode=False)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from facetool.alignment.crop import cut_face
-from facetool.alignment.landmarks import PREDICTOR_POINTS
+from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
-from facetool.detection.face import Box, Detector, Face, Points, select_faces
+from facetool.detection.face import Box, Detector, Face, select_faces
 from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.errors import UsageError

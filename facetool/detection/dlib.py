@@ -8,7 +8,8 @@ from pathlib import Path
 import dlib
 import numpy as np
 
-from facetool.detection.face import Box, Face, Points
+from facetool.alignment.landmarks import Points
+from facetool.detection.face import Box, Face
 from facetool.detection.options import DlibOptions
 from facetool.files.dlib_files import dlib_model_path
 from facetool.images.read import RGBImage

@@ -6,12 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from facetool.alignment.landmarks import Points
 from facetool.images.read import RGBImage
-
-Points = NDArray[np.float64]
 
 
 class Box(NamedTuple):

@@ -115,6 +115,23 @@ def sniff(head: bytes) -> str | None:
     return IMAGE if any(match(head) for match in _SHORT_STARTS) else None
 
 
+_SIZES = (
+    re.compile(rb"#\?R.{1,4096}?\n[-+]Y +(?P<height>\d+) +[-+]X +(?P<width>\d+)\s", re.DOTALL),
+    re.compile(rb"P7\s.{0,4096}?WIDTH +(?P<width>\d+)\s+HEIGHT +(?P<height>\d+)\s", re.DOTALL),
+)
+"""Radiance and PAM."""
+
+
+def stated_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height by the header of a format that only OpenCV reads; None for others."""
+    if data.startswith(b"\x59\xa6\x6a\x95") and len(data) >= 12:  # Sun raster
+        return int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
+    for pattern in _SIZES:
+        if found := pattern.match(data):
+            return int(found["width"]), int(found["height"])
+    return None
+
+
 def is_heif(head: bytes) -> bool:
     """Whether a file is HEIF, as telephones write it."""
     return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS

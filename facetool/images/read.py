@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
 import stat
-import warnings
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetool.errors import ImageError
-from facetool.images.formats import ADVICE, HEAD, IMAGE, RAW, is_heif, sniff
+from facetool.images.formats import ADVICE, HEAD, IMAGE, RAW, is_heif, sniff, stated_size
 
 RGBImage = NDArray[np.uint8]
 
@@ -44,10 +45,6 @@ _TURNS = {
 
 _PIPE_STEP = 1 << 20
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-
-
-# Odd metadata, of which nothing is used, would be remarked upon in several lines.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class Photo(NamedTuple):
@@ -133,7 +130,6 @@ def decode_photo(data: bytes) -> Photo:
     kind = sniff(data[:HEAD])
     if kind in ADVICE:
         raise ImageError(f"a {kind}, which is not read; {ADVICE[kind].replace('them', 'it')}")
-    Image.MAX_IMAGE_PIXELS = None  # our own limit below raises, where Pillow's only warns
     try:
         if is_heif(data[:HEAD]):
             return Photo(_decode_heif(data))
@@ -175,8 +171,34 @@ def _formats() -> list[str]:
     return [n for n in Image.ID if n not in ("EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF", "HEIF")]
 
 
+class _PillowLimit:
+    """Pillow's limit, which warns where ours raises: set aside while any thread decodes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._decoders = 0
+        self._limit: int | None = None
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        with self._lock:
+            if not self._decoders:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._decoders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._decoders -= 1
+                if not self._decoders:
+                    Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_PILLOW_LIMIT = _PillowLimit()
+
+
 def _decode_whole(data: bytes) -> RGBImage:
-    with Image.open(io.BytesIO(data), formats=_formats()) as image:
+    with _PILLOW_LIMIT.set_aside(), Image.open(io.BytesIO(data), formats=_formats()) as image:
         _check_size(*image.size)
         _check_tiff(image)
         image.load()
@@ -278,18 +300,35 @@ def _decode_heif(data: bytes) -> RGBImage:
 
 def _decode_with_opencv(data: bytes, known: bool) -> RGBImage:
     """The formats that only OpenCV knows; ``known``: the file begins as an image does."""
-    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     import cv2
 
+    if size := stated_size(data):  # OpenCV's own limit is five times as high
+        _check_size(*size)
     image = None
-    with contextlib.suppress(cv2.error):
+    with _silent_opencv(), suppress(cv2.error):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise ImageError(
             "damaged image, or one of a rare kind" if known else f"not an image{_guess(data)}"
         )
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+_OPENCV_LOG = threading.Lock()
+
+
+@contextmanager
+def _silent_opencv() -> Iterator[None]:
+    """What OpenCV has to say about a file becomes an error, and no lines on stderr."""
+    from cv2.utils import logging
+
+    with _OPENCV_LOG:
+        before = logging.getLogLevel()
+        logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        try:
+            yield
+        finally:
+            logging.setLogLevel(before)
 
 
 def _guess(data: bytes) -> str:

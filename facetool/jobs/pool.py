@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -225,6 +226,7 @@ def _start_worker(
     import cv2
 
     cv2.setNumThreads(1)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # on odd metadata
     _work_on_chunk = partial(work, create(*arguments))
 
 

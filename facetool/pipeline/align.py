@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from facetool.alignment.landmarks import Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
 from facetool.cropping.crop_names import crop_stems
@@ -21,7 +22,7 @@ from facetool.cropping.face_cropper import (
     keep_to_one_core,
     points_of,
 )
-from facetool.detection.face import Face, Points
+from facetool.detection.face import Face
 from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.errors import ImageError, UsageError

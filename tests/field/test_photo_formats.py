@@ -251,6 +251,7 @@ ODD_FIELDS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as the command line does
 @pytest.mark.parametrize("odd", ODD_FIELDS)
 def test_odd_exif_beside_an_orientation(picture: Image.Image, odd: str) -> None:
     fields = sorted([ORIENTATION, ODD_FIELDS[odd]])

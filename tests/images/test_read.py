@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -115,11 +118,47 @@ def test_a_huge_image_is_refused_before_it_is_decoded() -> None:
         decode_image(data)
 
 
-def test_opencv_formats_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sunraster header that claims more pixels than are read must not be believed."""
-    header = np.array([0x59A66A95, 30_000, 30_000, 24, 0, 1, 0, 0], ">u4").tobytes()
-    with pytest.raises(ImageError):
+@pytest.mark.parametrize(
+    "header",
+    [
+        np.array([0x59A66A95, 30_000, 30_000, 24, 0, 1, 0, 0], ">u4").tobytes(),
+        b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 30000\n" + b"\2\2" * 40,
+        b"P7\nWIDTH 30000\nHEIGHT 30000\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" + b"0" * 99,
+    ],
+    ids=["sun raster", "radiance", "pam"],
+)
+def test_opencv_formats_are_bounded_too(header: bytes) -> None:
+    """A header that claims more pixels than are read must not be believed."""
+    with pytest.raises(ImageError, match="30000x30000"):
         read._decode_with_opencv(header, known=True)
+
+
+def test_decoding_changes_no_setting_of_pillow_opencv_or_the_environment(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # the caller's own; we read more
+    filters, environment = list(warnings.filters), dict(os.environ)
+    level = cv2.utils.logging.getLogLevel()
+    decode_image(encode(Image.fromarray(picture), "PNG"))
+    _, radiance = cv2.imencode(".hdr", picture.astype(np.float32) / 255)
+    decode_image(radiance.tobytes())
+    with pytest.raises(ImageError):
+        decode_image(radiance.tobytes()[:200])
+    assert Image.MAX_IMAGE_PIXELS == 100
+    assert cv2.utils.logging.getLogLevel() == level
+    assert (list(warnings.filters), dict(os.environ)) == (filters, environment)
+    assert capfd.readouterr().err == ""
+
+
+def test_threads_that_decode_leave_pillow_as_it_was(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    data = encode(Image.fromarray(picture), "PNG")
+    with ThreadPoolExecutor(8) as pool:
+        decoded = list(pool.map(decode_image, [data] * 64))
+    assert all(np.array_equal(one, picture) for one in decoded)
+    assert Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_postscript_is_not_handed_to_ghostscript() -> None:

@@ -1,0 +1,97 @@
+"""Rooms import only what stands below them, and importing changes nothing outside facetool."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import facetool
+
+ROOT = Path(facetool.__file__).parent
+
+LEVELS = (
+    ("cli",),
+    ("pipeline", "sample"),
+    ("plots",),
+    ("training", "profiling"),
+    ("cropping", "embedding"),
+    ("classification",),
+    ("evaluation", "detection"),
+    ("weights",),
+    ("networks",),
+    ("alignment",),
+    ("images",),
+    ("files", "jobs"),
+    ("errors", "_version"),
+)
+"""Rooms from the top to the bottom; those of one level do not know each other."""
+
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and room of each import from facetool, those inside functions included."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports by full names, please"
+            module = node.module or ""
+            names = [f"facetool.{one.name}" for one in node.names] * (module == "facetool")
+            names = names or [module]
+        elif isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith("facetool."):
+                yield node.lineno, name.split(".")[1]
+
+
+def test_every_room_has_a_level() -> None:
+    there = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert there | {"errors", "_version"} == set(LEVEL)
+
+
+def test_rooms_import_only_what_is_below_them() -> None:
+    wrong = []
+    for path in ROOT.glob("*/**/*.py"):
+        room = path.relative_to(ROOT).parts[0]
+        for line, other in _imports(path):
+            if other != room and LEVEL[other] <= LEVEL[room]:
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {other}")
+    assert not wrong
+
+
+def test_contributing_says_the_same() -> None:
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text("utf-8")
+    order = " → ".join(", ".join(f"`{room}`" for room in rooms) for rooms in LEVELS[:-1])
+    assert order + " → `errors`" in " ".join(text.split())
+
+
+@pytest.mark.slow
+def test_importing_changes_no_setting_of_others() -> None:
+    script = """
+import os, sys, warnings
+import cv2, matplotlib, numpy, PIL.Image, sklearn, torch
+def settings():
+    return (
+        dict(os.environ), list(warnings.filters), PIL.Image.MAX_IMAGE_PIXELS,
+        cv2.getNumThreads(), cv2.utils.logging.getLogLevel(), cv2.ocl.useOpenCL(),
+        torch.get_num_threads(), torch.get_default_dtype(), torch.get_float32_matmul_precision(),
+        torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled(),
+        dict(matplotlib.rcParams),
+        numpy.geterr(), numpy.get_printoptions(), sys.getrecursionlimit(),
+    )
+before = settings()
+import pkgutil, facetool
+for module in pkgutil.walk_packages(facetool.__path__, "facetool."):
+    if not module.name.endswith("__main__"):
+        __import__(module.name)
+for name in dir(facetool):
+    getattr(facetool, name)
+for one, other in zip(before, settings()):
+    assert one == other, (one, other)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
