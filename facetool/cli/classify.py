@@ -135,6 +135,7 @@ def _train_table(result: dict[str, Any]) -> str:
     metavar="DIR",
     help="Write copies of the photos with boxes, names and confidences.",
 )
+@options.null_option
 @options.weights_option
 @options.device_option
 @options.json_option
@@ -145,12 +146,16 @@ def infer(
     multi: bool,
     detection: DetectionRequest,
     annotate: Path | None,
+    null: bool,
     weights: Path | None,
     device: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Name the people in photos, or in folders of photos.
+    """Name the people in photos.
+
+    IMAGE is a photo, a folder of photos, a text file with a path per line, or - for such a list
+    on stdin.
 
     Prints each face with its name, or unknown, how sure that is and where it is, from left to
     right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
@@ -167,7 +172,7 @@ def infer(
     network = load_network(network_name(made), weights)
     detector = detection.detector or Recipe.from_dict(made.source.recipe).crop.detector
     settings = InferSettings(
-        multi, detection.detector, detection.settings(detector), annotate, where
+        multi, detection.detector, detection.settings(detector), annotate, where, null
     )
     photos, report = name_people(made, images, network, settings, quiet)
     if as_json:

@@ -26,7 +26,12 @@ def _curve(
 
 @click.command("lfw-eval")
 @click.argument("reps", type=options.FOLDER)
-@click.option("--pairs", type=options.FILE, required=True, help="Pairs in LFW's format.")
+@click.option(
+    "--pairs",
+    type=options.FILE,
+    required=True,
+    help="LFW's pairs.txt, or pairs as CSV or as paths with a label.",
+)
 @click.option(
     "--protocol",
     type=click.Choice(["openface", "insightface", "facenet"]),

@@ -69,7 +69,12 @@ def info(file: Path, as_json: bool) -> int:
 @command.command("pack-pairs")
 @click.argument("folder", type=options.FOLDER)
 @click.argument("output", type=_new_file, metavar="OUT.bin")
-@click.option("--pairs", type=options.FILE, required=True, help="Pairs in LFW's format.")
+@click.option(
+    "--pairs",
+    type=options.FILE,
+    required=True,
+    help="LFW's pairs.txt, or pairs as CSV or as paths with a label.",
+)
 @_overwrite
 def pack_pairs(folder: Path, output: Path, pairs: Path, overwrite: bool) -> int:
     """Make a verification set for bin-eval from crops and a pairs file.

@@ -96,7 +96,7 @@ def read_manifest(path: Path) -> Iterator[AlignRow]:
     Raises:
         FormatError: the file is not such a manifest; the line is named.
     """
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = parse_rows(file)
         try:
             if next(rows, None) != AlignRow(*COLUMNS):

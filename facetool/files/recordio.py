@@ -173,7 +173,7 @@ def read_index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         FormatError: it cannot be read or is no such index.
     """
     try:
-        with warnings.catch_warnings(), path.open(encoding="ascii") as file:
+        with warnings.catch_warnings(), path.open(encoding="utf-8-sig") as file:
             warnings.simplefilter("ignore")  # an empty file is told below
             # Up to NumPy 2.2 a number that is none, or too large, is read as a float and cut.
             warnings.simplefilter("error", DeprecationWarning)

@@ -86,6 +86,7 @@ class InferSettings:
         detection: how the detector is used; default: as it is by itself.
         annotate: folder for copies of the photos with boxes and names.
         device: where the network runs.
+        null: the paths of lists end in NUL.
     """
 
     multi: bool = False
@@ -93,6 +94,7 @@ class InferSettings:
     detection: DetectionSettings | None = None
     annotate: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    null: bool = False
 
 
 def network_name(classifier: Classifier) -> str:
@@ -143,7 +145,7 @@ def infer(
     """
     _check_network(classifier, network)
     report = Report()
-    photos = _expand(images, report)
+    photos = _expand(images, report, settings.null)
     crop = Recipe.from_dict(classifier.source.recipe).crop
     if not crop.same_picture(network.recipe.crop):
         raise FormatError(
@@ -182,14 +184,14 @@ def infer(
     return named, report
 
 
-def _expand(images: Sequence[Path], report: Report) -> list[Path]:
+def _expand(images: Sequence[Path], report: Report, null: bool) -> list[Path]:
     """The photos, folders and lists replaced by what is in them; none twice."""
     photos: dict[Path, None] = {}
     for path in images:
         if not is_list(path):
             photos[path] = None
             continue
-        found = list_photos(path)
+        found = list_photos(path, null=null)
         for name, reason in found.unreadable:
             report.failed(name, reason)
         for skipped in unsupported_files(found):

@@ -187,7 +187,9 @@ def test_12_bit_tiff_is_not_black() -> None:
     assert decode_image(data)[0, :, 0].tolist() == [0, 255, 128, 64]
 
 
-def test_negative_values_and_floats_are_refused_with_a_reason() -> None:
+def test_negative_values_and_floats_are_refused_with_a_reason(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(ImageError, match="negative"):
         decode_image(encode(Image.fromarray(np.full((4, 4), -5, np.int32)), "TIFF"))
     with pytest.raises(ImageError, match="floating-point"):
@@ -195,6 +197,7 @@ def test_negative_values_and_floats_are_refused_with_a_reason() -> None:
     _, colour = cv2.imencode(".tif", np.full((4, 4, 3), 0.5, np.float32))
     with pytest.raises(ImageError, match="rare kind"):
         decode_image(colour.tobytes())
+    assert "WARN" not in capfd.readouterr().err  # of OpenCV, from C++
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16"])
@@ -499,6 +502,17 @@ def test_the_command_reads_stdin(listed: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert b"2 center" in done.stderr
+
+
+def test_a_manifest_that_a_spreadsheet_saved(tmp_path: Path, picture: Image.Image) -> None:
+    """With a byte order mark and Windows' line ends."""
+    picture.save(tmp_path / "a.jpg")
+    align(tmp_path / "a.jpg", tmp_path / "out", SETTINGS, jobs=1, quiet=True)
+    path = tmp_path / "out" / ALIGN_CSV
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert [row.input for row in read_manifest(path)] == ["a.jpg"]
+    report = align(tmp_path / "a.jpg", tmp_path / "out", SETTINGS, jobs=1, quiet=True)
+    assert report.counts["already there"] == 1
 
 
 # The samples

@@ -128,3 +128,17 @@ def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_p
     assert [photo.error for photo in named] == ["", "cannot be read: gone", ""]
     assert report.exit_code == 1
     assert len(list(tmp_path.glob("*.png"))) == 2
+
+
+def test_lists_of_photos_and_what_is_not_read(made, network, photos, tmp_path, capsys):
+    listing = tmp_path / "photos.txt"
+    listing.write_bytes(b"".join(f"{path}\0".encode() for path in photos[:2]))
+    found, report = infer(made, [listing], network, InferSettings(null=True), quiet=True)
+    assert [Path(photo.image).name for photo in found] == sorted(p.name for p in photos[:2])
+    assert report.exit_code == 0
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    (folder / "a.mov").write_bytes(b"\0\0\0\x14ftypqt  " + bytes(40))
+    found, report = infer(made, [folder], network, InferSettings(), quiet=True)
+    assert found == [] and report.exit_code == 1
+    assert "1 video: not read (a.mov)" in capsys.readouterr().err
