@@ -122,7 +122,10 @@ def read_pairs(path: Path) -> Pairs:
     Raises:
         FormatError: naming the line that is not of this form.
     """
-    lines = list(_cells(read_text(path)))
+    try:
+        lines = list(_cells(read_text(path)))
+    except csv.Error as error:
+        raise FormatError(f"{path}: not lines of pairs ({error})") from error
     if not lines:
         raise FormatError(f"{path} line 1: expected pairs, found an empty file")
     header = _header(lines[0][1])

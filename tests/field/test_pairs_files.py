@@ -105,6 +105,7 @@ def test_pairs_in_no_order_are_cut_in_ten(tmp_path: Path) -> None:
         ("img1,img2,label\na.jpg,b.jpg,maybe\n", "line 2: expected .* or two paths and a label"),
         ("label\na\n", "line 1: expected"),
         ("\n \n", "an empty file"),
+        ("a.jpg," + "b" * 200_000 + ",1\n", "not lines of pairs"),
     ],
 )
 def test_other_files_are_refused_by_line(tmp_path: Path, text: str, message: str) -> None:
