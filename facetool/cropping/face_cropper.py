@@ -79,12 +79,16 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
 def keep_to_one_core(crop: Crop) -> None:
     """In one of many worker processes, which together keep all cores busy: hold PyTorch to one.
 
-    It is loaded only for the detector that needs it.
+    It is loaded only for the detector that needs it, and then keeps the memory of a batch for the
+    next.
     """
     if detector_entry(crop.detector).torch:
         import torch
 
+        from facetool.jobs.allocator import keep_freed_memory
+
         torch.set_num_threads(1)
+        keep_freed_memory()
 
 
 @dataclass

@@ -21,6 +21,7 @@ from torch.backends import cudnn
 from facetool.detection.face import Box, Face
 from facetool.detection.options import MapOptions
 from facetool.images.read import RGBImage
+from facetool.networks import onednn
 from facetool.networks.fold import fold
 from facetool.networks.graph import MapNetwork
 
@@ -105,6 +106,8 @@ class MapDetector:
         self._head = head
         self._options = options
         folded = fold(network).to(self._device)
+        if self._device.type == "cpu" and onednn.is_available(torch.float32):
+            onednn.fuse_convolutions(folded)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     # TF32's ten bits would move boxes.
