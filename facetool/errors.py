@@ -2,9 +2,22 @@
 
 
 class FacetoolError(Exception):
-    """Base of every error a user can cause; the command line prints it and exits with 1."""
+    """Base of every error a user can cause; the command line prints it and exits with 1.
+
+    Args:
+        message: one line.
+        settings: parts of it that name settings as Python writes them, such as
+            ``overwrite=True``, for which the command line writes its options.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, *settings: str) -> None:
+        super().__init__(message, *settings)
+        self.settings = settings
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class UsageError(FacetoolError):

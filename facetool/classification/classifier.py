@@ -217,11 +217,12 @@ def _check(vectors: Floats, labels: Labels, people: Sequence[str], lda_dim: int 
         most = min(len(people) - 1, vectors.shape[1])
         if not 1 <= lda_dim <= most:
             raise UsageError(
-                f"--lda-dim {lda_dim}: {len(people):,} people have {most} at most "
-                "(one less than people, and no more than the embedding has)"
+                f"lda_dim={lda_dim}: {len(people):,} people have {most} at most "
+                "(one less than people, and no more than the embedding has)",
+                f"lda_dim={lda_dim}",
             )
         if len(vectors) == len(people):
-            raise UsageError("--lda-dim: LDA needs people with two images or more")
+            raise UsageError("lda_dim: LDA needs people with two images or more", "lda_dim")
 
 
 def _fit(

@@ -14,6 +14,7 @@ import click
 
 from facetool._version import __version__
 from facetool.cli import interrupts
+from facetool.cli.messages import error_text
 from facetool.errors import FacetoolError
 
 COMMANDS = {
@@ -114,7 +115,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except FacetoolError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error_text(error), error.exit_code)
     except BrokenPipeError:
         _drop_output()
         sys.stderr.close()  # the reader of our output has gone; nothing is left to say

@@ -103,12 +103,15 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
         if others := [name for name in known if name not in listed]:
             raise UsageError(
                 f"{output} holds crops of {len(others):,} photos that are not in {images.place} "
-                f"({others[0]}); choose another OUTPUT or start over with --overwrite"
+                f"({others[0]}); choose another OUTPUT or start over with overwrite=True",
+                "overwrite=True",
             )
     elif before not in (None, place) and not _is_moved(images, output, known, under):
         raise UsageError(
             f"{output} holds crops of the photos in {before}; choose another OUTPUT, add these "
-            "under a name of their own with --into NAME, or start over with --overwrite"
+            "under a name of their own with into=NAME, or start over with overwrite=True",
+            "into=NAME",
+            "overwrite=True",
         )
     _refuse_shared_names(images.names, recorded, recorded_photos(output), under)
     return {**recorded, under: place}

@@ -69,7 +69,9 @@ def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
     entry = detector_entry(name)
     if given is not None:
         if not entry.choice:
-            raise UsageError(f"--detector-weights: {entry.name} takes no other weights")
+            raise UsageError(
+                f"detector_weights: {entry.name} takes no other weights", "detector_weights"
+            )
         return (given,)
     if entry.choice:
         return (find_weights(_first_at_hand(entry)),)
@@ -84,7 +86,8 @@ def _first_at_hand(entry: DetectorEntry) -> PublishedFile:
     """
     if not entry.weights:
         raise WeightsError(
-            f"no weights are published for {entry.name}; give a file with --detector-weights FILE"
+            f"no weights are published for {entry.name}; give a file with detector_weights=FILE",
+            "detector_weights=FILE",
         )
     return next((file for file in entry.weights if is_at_hand(file)), entry.weights[0])
 

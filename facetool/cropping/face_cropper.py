@@ -32,7 +32,7 @@ misses is mostly one that dlib's landmark predictor, too, would get wrong."""
 ODD_PHOTO_ERRORS = (RuntimeError, MemoryError, ValueError)
 """How dlib and OpenCV answer photos of odd shapes."""
 
-NO_FACE = "no face found; --detector cnn or a larger photo may help"
+NO_FACE = "no face found; another detector or a larger photo may help"
 
 
 class LocatedFace(NamedTuple):
@@ -70,8 +70,10 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
     able = PREDICTOR_POINTS[crop.landmarks]
     if predictor is not None and predictor not in able:
         raise UsageError(
-            f"--predictor {predictor} does not give the points {crop.landmarks}; "
-            f"use --predictor {able[0]}"
+            f"predictor={predictor} does not give the points {crop.landmarks}; "
+            f"use predictor={able[0]}",
+            f"predictor={predictor}",
+            f"predictor={able[0]}",
         )
     return f"dlib {predictor or able[0]}"
 

@@ -36,7 +36,7 @@ class DlibOptions(DetectorOptions):
 
     def __post_init__(self) -> None:
         if not 0 <= self.upsample <= 3:
-            raise UsageError("--upsample: give 0 to 3")
+            raise UsageError("upsample: give 0 to 3", "upsample")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,11 @@ class MtcnnOptions(DetectorOptions):
 
     def __post_init__(self) -> None:
         if not all(0 <= threshold <= 1 for threshold in self.thresholds):
-            raise UsageError("--thresholds: give three scores from 0 to 1")
+            raise UsageError("thresholds: give three scores from 0 to 1", "thresholds")
         if self.min_face_size < 1:
-            raise UsageError("--min-face-size: give at least one pixel")
+            raise UsageError("min_face_size: give at least one pixel", "min_face_size")
         if not 0.1 <= self.scale_factor <= 0.95:
-            raise UsageError("--scale-factor: give 0.1 to 0.95")
+            raise UsageError("scale_factor: give 0.1 to 0.95", "scale_factor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +82,9 @@ class MapOptions(DetectorOptions):
 
     def __post_init__(self) -> None:
         if not 0 < self.min_score <= 1:
-            raise UsageError("--min-score: give a score above 0, up to 1")
+            raise UsageError("min_score: give a score above 0, up to 1", "min_score")
         if not 0 <= self.max_overlap <= 1:
-            raise UsageError("--max-overlap: give 0 to 1")
+            raise UsageError("max_overlap: give 0 to 1", "max_overlap")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,9 @@ def _load(path: Path, kind: str) -> MapNetwork:
     for name, strides in STRIDES.items():
         if len(outputs) in (2 * len(strides), 3 * len(strides)):
             if name != kind:
-                raise WeightsError(f"{path}: a network like {name}'s; use --detector {name}")
+                raise WeightsError(
+                    f"{path}: a network like {name}'s; use detector={name!r}", f"detector={name!r}"
+                )
             _check_shapes(network, path, strides)
             return network
     raise WeightsError(f"{path}: {len(outputs)} outputs; {kind} has none of that number")

@@ -38,13 +38,17 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"--device {name}: give auto, cpu, cuda or cuda:N") from None
+        raise UsageError(
+            f"device={name!r}: give auto, cpu, cuda or cuda:N", f"device={name!r}"
+        ) from None
     if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: give auto, cpu, cuda or cuda:N")
+        raise UsageError(f"device={name!r}: give auto, cpu, cuda or cuda:N", f"device={name!r}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise UsageError(
-            f"--device {name}: this machine offers {found} CUDA devices; try --device cpu"
+            f"device={name!r}: this machine offers {found} CUDA devices; try device='cpu'",
+            f"device={name!r}",
+            "device='cpu'",
         )
     return device
 

@@ -121,7 +121,8 @@ def same_person_threshold(people: People, given: float | None, reps: Path) -> fl
     if published is None:
         name = people.source.weights or "the network of this folder"
         raise UsageError(
-            f"no threshold is known for {name}; give one with --threshold X, the squared L2 below "
-            f"which two faces are one person's (facetool lfw-eval {reps} finds it on your pairs)"
+            f"no threshold is known for {name}; give one with threshold=X, the squared L2 below "
+            f"which two faces are one person's (facetool lfw-eval {reps} finds it on your pairs)",
+            "threshold=X",
         )
     return published.squared_l2

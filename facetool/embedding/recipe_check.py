@@ -23,17 +23,24 @@ def check_recipe(folder: Path, network: EmbeddingNetwork) -> None:
     made = Crop.from_dict(described.crop or {})
     wanted = network.recipe.crop
     if not made.same_picture(wanted):
+        settings = _align_settings(network)
         raise UsageError(
             f"{folder} holds crops made as '{made}', but {network.info.architecture} wants "
-            f"'{wanted}'; make them with: facetool align PHOTOS OUTPUT {_align_options(network)} "
-            "(or insist with --any-crop)"
+            f"'{wanted}'; align the photos with {' '.join(settings)} "
+            "(or insist with any_crop=True)",
+            *settings,
+            "any_crop=True",
         )
 
 
-def _align_options(network: EmbeddingNetwork) -> str:
+def _align_settings(network: EmbeddingNetwork) -> list[str]:
     """How to ask ``align`` for a network's crops."""
     wanted = network.recipe.crop
     for name in (network.info.weights_name, network.info.architecture):
         if name in names() and crop_of(name).same_picture(wanted):
-            return f"--model {name}"
-    return f"--landmarks {wanted.landmarks} --size {wanted.height} --detector {wanted.detector}"
+            return [f"model={name!r}"]
+    return [
+        f"landmarks={wanted.landmarks!r}",
+        f"size={wanted.height}",
+        f"detector={wanted.detector!r}",
+    ]

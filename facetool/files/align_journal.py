@@ -95,7 +95,8 @@ class AlignJournal:
         if differences := [reason for run in runs if (reason := run.difference(settings))]:
             raise UsageError(
                 f"{output} holds crops made with other settings ({differences[0]}); "
-                "choose another OUTPUT or start over with --overwrite"
+                "choose another OUTPUT or start over with overwrite=True",
+                "overwrite=True",
             )
         self._file: IO[bytes]
         with atomic_write(self._path) as self._file:

@@ -153,7 +153,8 @@ def _listed(source: str, data: bytes, beside: Path, null: bool) -> ImageFolder:
     if not null and "\0" in text:
         raise UsageError(
             f"{source} is neither a photo, a folder, a {SUFFIX} file nor a text with a path per "
-            "line; paths that end in NUL need --null"
+            "line; paths that end in NUL need null=True",
+            "null=True",
         )
     paths = [path for path in text.split("\0" if null else "\n") if path.strip()]
     if not paths:

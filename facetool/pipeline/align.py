@@ -150,9 +150,15 @@ def align(
     if input.resolve() == output.resolve():
         raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
     if into.startswith(".") or Path(into).name != into:
-        raise UsageError(f"--into {into}: give a plain name, which becomes a folder of {output}")
+        raise UsageError(
+            f"into={into!r}: give a plain name, which becomes a folder of {output}",
+            f"into={into!r}",
+        )
     if settings.fallback is not None and not settings.fallback.is_dir():
-        raise UsageError(f"--fallback: {settings.fallback} is not a folder")
+        raise UsageError(
+            f"fallback={str(settings.fallback)!r}: not a folder",
+            f"fallback={str(settings.fallback)!r}",
+        )
     device = _detector_device(settings, device)
     folder = open_photos(input, output, null)
     if not (folder.names or folder.unreadable or folder.unsupported):

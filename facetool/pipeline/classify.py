@@ -140,8 +140,10 @@ def check_source(wanted: Source, given: Source, what: str) -> None:
         )
     if wanted.flip != given.flip:
         raise UsageError(
-            f"{what} was made with --flip {given.flip}, but the classifier was trained on "
-            f"embeddings made with --flip {wanted.flip}"
+            f"{what} was made with flip={given.flip!r}, but the classifier was trained on "
+            f"embeddings made with flip={wanted.flip!r}",
+            f"flip={given.flip!r}",
+            f"flip={wanted.flip!r}",
         )
 
 
@@ -251,7 +253,10 @@ def _other_people(folder: Path, made: Classifier | None, people: People) -> Peop
         )
     strangers = ~others.having(made.people if made else people.names)
     if not strangers.any():
-        raise UsageError(f"--unknown {folder}: everybody in it is known to the classifier")
+        raise UsageError(
+            f"unknown={str(folder)!r}: everybody in it is known to the classifier",
+            f"unknown={str(folder)!r}",
+        )
     return others.only(strangers)
 
 

@@ -242,7 +242,10 @@ def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]
     originals = {photo.resolve() for photo in photos}
     for copy in copies.values():
         if copy.resolve() in originals:
-            raise UsageError(f"--annotate {folder}: {copy.name} would replace the photo itself")
+            raise UsageError(
+                f"annotate={str(folder)!r}: {copy.name} would replace the photo itself",
+                f"annotate={str(folder)!r}",
+            )
     return copies
 
 

@@ -86,11 +86,14 @@ def _link(result: Clustering, crops: Path, links: Path) -> None:
     """One folder per group, with a link to each of its crops."""
     if not (crops / result.images[0]).is_file():
         raise UsageError(
-            f"--links: the crops are not in {crops.absolute()}; call this where facetool represent "
-            "was called, so that the path it noted is found, or take -o FILE.csv"
+            f"links: the crops are not in {crops.absolute()}; call this where facetool represent "
+            "was called, so that the path it noted is found, or leave links out",
+            "links",
         )
     if links.is_dir() and any(links.iterdir()):
-        raise UsageError(f"--links: {links} is not empty; choose another folder")
+        raise UsageError(
+            f"links={str(links)!r}: not empty; choose another folder", f"links={str(links)!r}"
+        )
     digits = len(str(int(result.groups.max()) + 1))
     for image, group in zip(result.images, result.groups, strict=True):
         folder = links / f"{int(group) + 1:0{digits}d}"

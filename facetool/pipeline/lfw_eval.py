@@ -123,9 +123,9 @@ def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
     reason = misfit(outcome.folds)
     if not reason:
         return []
-    advice = "--protocol insightface, which normalises embeddings"
+    advice = "the protocol insightface, which normalises embeddings"
     if protocol == "facenet":
-        advice += ", or --metric arccos"
+        advice += ", or the metric arccos"
     return [f"the {protocol} protocol does not fit these embeddings: {reason}; take {advice}"]
 
 

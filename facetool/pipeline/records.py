@@ -56,7 +56,10 @@ def pack(input: Path, output: Path, overwrite: bool = False, quiet: bool = False
     if output.suffix != SUFFIX:
         raise UsageError(f"{output}: the name of a record file ends in {SUFFIX}")
     if output.exists() and not overwrite:
-        raise UsageError(f"{output} is there already; choose another name or give --overwrite")
+        raise UsageError(
+            f"{output} is there already; choose another name or give overwrite=True",
+            "overwrite=True",
+        )
     folder = list_images(input)
     if not folder.names:
         raise UsageError(f"there are no images in {input}")
@@ -201,7 +204,10 @@ def pack_pairs(input: Path, output: Path, pairs: Path, overwrite: bool = False) 
         OutputError: the file cannot be written.
     """
     if output.exists() and not overwrite:
-        raise UsageError(f"{output} is there already; choose another name or give --overwrite")
+        raise UsageError(
+            f"{output} is there already; choose another name or give overwrite=True",
+            "overwrite=True",
+        )
     wanted = read_pairs(pairs)
     folder = list_images(input)
     index = ImageIndex(folder.names)
@@ -211,7 +217,8 @@ def pack_pairs(input: Path, output: Path, pairs: Path, overwrite: bool = False) 
     if missing:
         raise UsageError(
             f"{input} lacks {len(missing):,} of the images that {pairs} names, such as "
-            f"{missing[0]}; 'align --on-no-face center' makes a crop of every photo"
+            f"{missing[0]}; align makes a crop of every photo with on_no_face='center'",
+            "on_no_face='center'",
         )
     names = {image: folder.names[row] for image, row in rows.items() if row is not None}
     loaded: dict[str, bytes] = {}

@@ -153,7 +153,8 @@ def _finished(output: Path, description: RepresentDescription, report: Report) -
     if reason := earlier.change(description):
         raise UsageError(
             f"{output} holds other embeddings ({reason}); "
-            "choose another OUTPUT or make them anew with --overwrite"
+            "choose another OUTPUT or start over with overwrite=True",
+            "overwrite=True",
         )
     report.done("already there", earlier.counts.get("images", 0))
     for _ in range(earlier.counts.get("failed", 0)):

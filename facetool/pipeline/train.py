@@ -214,7 +214,8 @@ class _Run:
         if difference:
             raise UsageError(
                 f"{self._output} holds a run with other settings ({difference}); "
-                "choose another OUTPUT or start anew with --overwrite"
+                "choose another OUTPUT or start over with overwrite=True",
+                "overwrite=True",
             )
         return state
 
@@ -223,8 +224,9 @@ class _Run:
         progress = state["progress"]
         if progress.get("data") != self._describe_data():
             raise UsageError(
-                f"{self._output} holds a run on other data; choose another OUTPUT or start anew "
-                "with --overwrite"
+                f"{self._output} holds a run on other data; choose another OUTPUT or start over "
+                "with overwrite=True",
+                "overwrite=True",
             )
         if len(state["random"]) != self._place.size:
             raise UsageError(

@@ -166,7 +166,10 @@ def profile_networks(
     """
     models = models or [str(weights or DEFAULT)]
     if weights is not None and len(models) > 1:
-        raise UsageError("--weights belongs to one MODEL; give several weights files as MODELs")
+        raise UsageError(
+            "weights=FILE belongs to one MODEL; give several weights files as MODELs",
+            "weights=FILE",
+        )
     machine, report = this_machine(), Report()
     found = [(model, _find(model)) for model in models]
     total = len(models) * len(settings.devices) * len(settings.dtypes) * settings.passes

@@ -173,7 +173,9 @@ def _prepare(output: Path, album: Album, overwrite: bool) -> None:
     if there is not None:
         if not overwrite:
             raise UsageError(
-                f"{output} holds another album ({there}): name another folder or give --overwrite"
+                f"{output} holds another album ({there}): name another folder or give "
+                "overwrite=True",
+                "overwrite=True",
             )
         _remove(output, there)
     write_json(output / RECORD, asdict(album))

@@ -49,7 +49,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # the unpickler stumbles over damage with errors of any type
         raise FormatError(
-            f"{path} is damaged or no checkpoint; start anew with --overwrite"
+            f"{path} is damaged or no checkpoint; start over with overwrite=True", "overwrite=True"
         ) from error
     if not isinstance(state, dict) or state.pop("facetool", None) != VERSION:
         raise FormatError(f"{path} is not a checkpoint of this version of facetool train")

@@ -81,7 +81,9 @@ def join(device: torch.device) -> Iterator[Place]:
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
         if device.index is not None:
-            raise UsageError("torchrun hands out the GPUs: give --device cuda, without a number")
+            raise UsageError(
+                "torchrun hands out the GPUs: give device='cuda', without a number", "device='cuda'"
+            )
         if local >= torch.cuda.device_count():
             raise UsageError(
                 f"process {local} has no GPU: {torch.cuda.device_count()} are here; "

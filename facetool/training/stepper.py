@@ -51,7 +51,9 @@ def _compile(network: EmbeddingNetwork) -> Callable[[Tensor], Tensor]:
             if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                 raise
             reason = " ".join(str(error).split("\n\n")[0].split())
-            raise UsageError(f"torch.compile failed, leave --compile out: {reason}") from error
+            raise UsageError(
+                f"torch.compile failed, leave compile=True out: {reason}", "compile=True"
+            ) from error
         return embeddings
 
     return run

@@ -80,7 +80,8 @@ def pairs_from_folder(pairs: Path, crops: Path) -> PairSet:
         missing = [str(image) for image in rows if image not in known]
         raise UsageError(
             f"{crops} lacks {len(missing):,} images of the pairs in {pairs}, {missing[0]} "
-            "among them; align all photos, with --on-no-face center"
+            "among them; align all photos, with on_no_face='center'",
+            "on_no_face='center'",
         )
     return PairSet(
         pairs.stem,
@@ -132,7 +133,7 @@ def collect_pairs(bins: Sequence[Path], pairs: Path | None, crops: Path | None) 
         FormatError: a file is damaged.
     """
     if (pairs is None) != (crops is None):
-        raise UsageError("--eval-pairs and --eval-crops go together")
+        raise UsageError("eval_pairs and eval_crops go together", "eval_pairs", "eval_crops")
     found = [pairs_from_bin(path) for path in bins]
     if pairs is not None and crops is not None:
         found.append(pairs_from_folder(pairs, crops))

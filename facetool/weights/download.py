@@ -68,7 +68,8 @@ def choose(entry: Pretrained | Architecture) -> Pretrained:
         choices = [one for one in of_architecture(entry.name) if one.readable]
     if not choices:
         raise WeightsError(
-            f"no weights are published for {entry.name}; give a file with --weights FILE"
+            f"no weights are published for {entry.name}; give a file with weights=FILE",
+            "weights=FILE",
         )
     direct = [one for one in choices if one.package or fetchable(one)]
     return next((one for one in choices if find(one)), (direct or choices)[0])
@@ -88,7 +89,8 @@ def available_locally(entry: Pretrained | Architecture) -> tuple[Pretrained, Pat
     if path is None:
         raise WeightsError(
             f"the weights of {entry.name} are not on this machine; get them with: "
-            f"{how_to_get(pretrained)}; or give a file with --weights FILE"
+            f"{how_to_get(pretrained)}; or give a file with weights=FILE",
+            "weights=FILE",
         )
     return pretrained, path
 

@@ -104,7 +104,7 @@ def test_a_gpu_finds_the_same(scrfd_file: Path, scrfd: ScrfdDetector, shared: Pa
 def test_other_files_are_refused_in_one_line(tmp_path: Path, shared: Path) -> None:
     retinaface = tmp_path / "retinaface.onnx"
     write_anchor_graph(retinaface, STRIDES["retinaface"])
-    with pytest.raises(WeightsError, match="use --detector retinaface"):
+    with pytest.raises(WeightsError, match="use detector='retinaface'"):
         ScrfdDetector(OPTIONS, [retinaface])
     with pytest.raises(WeightsError, match="12 outputs; scrfd has none of that number"):
         ScrfdDetector(OPTIONS, [shared / "weights" / "yunet_n_320_320.onnx"])

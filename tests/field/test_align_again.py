@@ -74,7 +74,7 @@ def test_a_second_album_with_the_same_names_is_refused(photos: Path, tmp_path: P
     swapped = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(swapped)
-    with pytest.raises(UsageError, match=r"photos in .*photos; .*--into NAME"):
+    with pytest.raises(UsageError, match=r"photos in .*photos; .*into=NAME"):
         align(other, output, SETTINGS, JOBS)
     assert files(output) == before
 

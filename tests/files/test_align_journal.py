@@ -116,7 +116,7 @@ def test_other_settings_are_refused(tmp_path: Path, stopped: bool) -> None:
         add(start(tmp_path), [photo(tmp_path, "a")])
     else:
         finish(tmp_path, ["a"])
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="overwrite=True"):
         start(tmp_path, select="largest")
     assert (tmp_path / "a.face1.png").exists()
     journal = start(tmp_path, overwrite=True, select="largest")

@@ -164,7 +164,7 @@ def test_other_settings_are_refused_then_overwritten(album: Path, tmp_path: Path
     output = tmp_path / "out"
     align(album, output, AlignSettings(DLIB_CHIP, select="all"))
     small = AlignSettings(override(DLIB_CHIP, size=96))
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="overwrite=True"):
         align(album, output, small)
     align(album, output, small, overwrite=True)
     assert {read_image(path).shape for path in output.rglob("*.png")} == {(96, 96, 3)}

@@ -63,7 +63,7 @@ def test_what_cannot_be_packed_is_named(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     draw(tmp_path / "in" / "A" / "1.png")
     (tmp_path / "a.rec").write_text("precious")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="overwrite=True"):
         pack(tmp_path / "in", tmp_path / "a.rec")
     pack(tmp_path / "in", tmp_path / "a.rec", overwrite=True)
     assert len(ImageRecords(tmp_path / "a.rec")) == 1

@@ -118,7 +118,7 @@ def test_other_embeddings_are_not_overwritten(
     crops: Path, reps: Path, network: EmbeddingNetwork, tmp_path: Path
 ) -> None:
     shutil.copytree(reps, tmp_path / "reps")
-    with pytest.raises(UsageError, match=r"flip none there, sum now.*--overwrite"):
+    with pytest.raises(UsageError, match=r"flip none there, sum now.*overwrite=True"):
         represent(crops, tmp_path / "reps", network, RepresentSettings(batch_size=10, flip="sum"))
     settings = RepresentSettings(batch_size=10, flip="sum")
     represent(crops, tmp_path / "reps", network, settings, overwrite=True)
@@ -211,7 +211,7 @@ def test_an_error_at_the_start_leaves_the_folder_free(tmp_path: Path) -> None:
 def test_crops_of_another_recipe_are_refused(crops: Path, tmp_path: Path) -> None:
     with torch.random.fork_rng():
         network = create("nn4.small2").eval()
-    with pytest.raises(UsageError, match=r"facetool align .* --model nn4.small2"):
+    with pytest.raises(UsageError, match=r"align .* model='nn4.small2'"):
         represent(crops, tmp_path, network, RepresentSettings())
     report = represent(crops, tmp_path, network, RepresentSettings(any_crop=True))
     assert report.counts["scaled to the network's size"] == 24

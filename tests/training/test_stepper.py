@@ -175,5 +175,5 @@ def test_a_network_that_cannot_be_compiled_is_one_line(monkeypatch):
     def backend(graph, inputs):
         raise ValueError("no compiler here")
 
-    with pytest.raises(UsageError, match=r"--compile.*no compiler here"):
+    with pytest.raises(UsageError, match=r"compile=True.*no compiler here"):
         _compiled_stepper(monkeypatch, backend).step([(_pixels(), LABELS)], 0.1)

@@ -153,7 +153,7 @@ def test_the_result_is_a_file_that_represent_takes(tmp_path, crops):
 def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, crops):
     train(crops, tmp_path, _config(steps=2), QUIET)
     assert train(crops, tmp_path, _config(steps=2), QUIET).counts == {"steps already there": 2}
-    with pytest.raises(UsageError, match=r"learning rate was 0\.05, now 0\.1.*--overwrite"):
+    with pytest.raises(UsageError, match=r"learning rate was 0\.05, now 0\.1.*overwrite=True"):
         train(crops, tmp_path, _config(steps=2, learning_rate=0.1), QUIET)
     with pytest.raises(UsageError, match="steps was 2, now 3"):
         train(crops, tmp_path, _config(steps=3), QUIET)
@@ -187,7 +187,7 @@ def test_crops_of_another_recipe_are_refused(tmp_path, draw_people):
     folder = draw_people(tmp_path / "crops", 2, 2)
     crop = {"method": "chip", "landmarks": "five", "width": 112, "height": 112, "detector": "hog"}
     (folder / "align.json").write_text(json.dumps({"crop": crop}))
-    with pytest.raises(UsageError, match="--any-crop"):
+    with pytest.raises(UsageError, match="any_crop=True"):
         train(folder, tmp_path / "run", _config(), QUIET)
     insisting = TrainSettings(quiet=True, jobs=1, any_crop=True)
     assert train(folder, tmp_path / "run", _config(steps=1), insisting).counts["steps"] == 1
