@@ -70,6 +70,17 @@ def dtype_option(command: Command) -> Command:
     )(command)
 
 
+def engine_option(command: Command) -> Command:
+    """``--engine``: what runs the network."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["torch", "openvino"]),
+        default="torch",
+        show_default=True,
+        help="What runs the network; openvino is an extra, for CPUs, and mostly faster there.",
+    )(command)
+
+
 def quiet_option(command: Command) -> Command:
     """``--quiet``: no progress bar."""
     return click.option("--quiet", is_flag=True, help="No progress bar.")(command)

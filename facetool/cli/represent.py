@@ -24,6 +24,7 @@ from facetool.cli import options
 )
 @options.device_option
 @options.dtype_option
+@options.engine_option
 @click.option(
     "--flip",
     type=click.Choice(["none", "sum", "concat"]),
@@ -43,6 +44,7 @@ def command(
     batch_size: int,
     device: str,
     dtype: str,
+    engine: str,
     flip: str,
     any_crop: bool,
     jobs: int | None,
@@ -60,7 +62,7 @@ def command(
     from facetool.weights.load import load_network
 
     keep_freed_memory()
-    settings = RepresentSettings(resolve_device(device), dtype, flip, batch_size, any_crop)
+    settings = RepresentSettings(resolve_device(device), dtype, flip, batch_size, any_crop, engine)
     network = load_network(model, weights)
     report = represent(input, output, network, settings, jobs, overwrite, quiet)
     print(f"{output}: {report}", file=sys.stderr)

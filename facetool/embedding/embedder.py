@@ -23,6 +23,7 @@ Batch = TypeVar("Batch")
 _MOST_STREAMS = 8
 """Batches in the network at once on a CPU; their activations are what takes memory."""
 
+ENGINES = ("torch", "openvino")
 FLIPS = ("none", "sum", "concat")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -62,6 +63,10 @@ class Embedder:
         dtype: key of ``DTYPES``; results are float32 in any case.
         flip: ``none``; ``sum`` adds the embedding of the mirrored crop and scales the result to
             unit length (InsightFace); ``concat`` appends it (facenet).
+        engine: what runs the network, one of ``ENGINES``.
+
+    Raises:
+        UsageError: the engine is not installed, or does not run on this device or in this dtype.
     """
 
     def __init__(
@@ -70,13 +75,18 @@ class Embedder:
         device: torch.device,
         dtype: str = "float32",
         flip: str = "none",
+        engine: str = "torch",
     ) -> None:
         self.recipe = network.recipe
         self.size = network.info.embedding_size * (2 if flip == "concat" else 1)
         self._device = device
         self._dtype = DTYPES[dtype]
         self._flip = flip
-        self._network = for_inference(network, device, self._dtype)
+        self._network: Callable[[Tensor], Tensor]
+        if engine == "openvino":
+            self._network = self._in_openvino(network, dtype)
+        else:
+            self._network = for_inference(network, device, self._dtype)
 
     def embed_batches(
         self, batches: Iterable[Batch], crops: Callable[[Batch], NDArray[np.uint8]]
@@ -92,7 +102,7 @@ class Embedder:
             crops: gives a batch's uint8 RGB (N, H, W, 3); N may be 0.
         """
         threads = torch.get_num_threads()
-        streams = min(threads, _MOST_STREAMS) if self._device.type == "cpu" else 2
+        streams = self._streams()
         each = max(1, threads // streams)
         with ThreadPoolExecutor(streams, "embed", torch.set_num_threads, (each,)) as pool:
             try:
@@ -105,6 +115,18 @@ class Embedder:
             finally:
                 pool.shutdown(cancel_futures=True)
                 torch.set_num_threads(threads)
+
+    def _streams(self) -> int:
+        """Batches in the network at once."""
+        return min(torch.get_num_threads(), _MOST_STREAMS) if self._device.type == "cpu" else 2
+
+    def _in_openvino(self, network: EmbeddingNetwork, dtype: str) -> Callable[[Tensor], Tensor]:
+        if self._device.type != "cpu":
+            raise UsageError("--engine openvino runs on the CPU; add --device cpu")
+        from facetool.embedding.openvino_engine import OpenVinoNetwork
+
+        self._dtype = torch.float32  # of what goes in; inside it computes as asked
+        return OpenVinoNetwork(network, dtype, self._streams(), torch.get_num_threads())
 
     @torch.inference_mode()
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

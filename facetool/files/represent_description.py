@@ -30,6 +30,7 @@ class RepresentDescription:
         flip: ``none``, ``sum`` or ``concat``.
         device: ``cpu``, or the name of the GPU.
         dtype: precision of the network.
+        engine: what ran the network, where it was not PyTorch.
         batch_size: images per pass.
         input: the folder of crops, as it was given.
         input_listing_sha256: names, sizes and times of the crops.
@@ -48,6 +49,7 @@ class RepresentDescription:
     flip: str | None = None
     device: str | None = None
     dtype: str | None = None
+    engine: str | None = None
     batch_size: int | None = None
     input: str | None = None
     input_listing_sha256: str | None = None
@@ -73,6 +75,7 @@ class RepresentDescription:
             flip=str,
             device=str,
             dtype=str,
+            engine=str,
             batch_size=int,
             input=str,
             input_listing_sha256=str,

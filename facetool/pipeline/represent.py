@@ -36,6 +36,7 @@ class RepresentSettings:
         flip: ``none``, ``sum`` or ``concat``.
         batch_size: images per pass.
         any_crop: take crops that were made by another recipe.
+        engine: ``torch`` or ``openvino``.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -43,6 +44,7 @@ class RepresentSettings:
     flip: str = "none"
     batch_size: int = 64
     any_crop: bool = False
+    engine: str = "torch"
 
 
 def represent(
@@ -86,7 +88,7 @@ def represent(
         report.failed(*skipped)
     if not overwrite and _finished(output, description, report):
         return report
-    embedder = Embedder(network, settings.device, settings.dtype, settings.flip)
+    embedder = Embedder(network, settings.device, settings.dtype, settings.flip, settings.engine)
     labels = _number_people(folder.names)
     with EmbeddingsWriter(output, embedder.size, description) as writer:
         batches = batches_of(folder.names, settings.batch_size)
@@ -130,6 +132,7 @@ def _describe(
         flip=settings.flip,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         dtype=settings.dtype,
+        engine=None if settings.engine == "torch" else settings.engine,
         batch_size=settings.batch_size,
         input=str(input),
         input_listing_sha256=folder.fingerprint(),

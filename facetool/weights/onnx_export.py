@@ -49,6 +49,17 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
         WeightsError: the network does something that is not known here.
         OutputError: the file cannot be written.
     """
+    contents = to_onnx(network, fold=fold)
+    with atomic_write(path) as file:
+        file.write(contents)
+
+
+def to_onnx(network: EmbeddingNetwork, *, fold: bool = False) -> bytes:
+    """What :func:`export` writes.
+
+    Raises:
+        WeightsError: the network does something that is not known here.
+    """
     running = fold_batch_norm(network) if fold else network
     if running.training:
         running = deepcopy(running).eval()
@@ -66,8 +77,8 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
     }
     del description["options"]  # the graph says how the network is built
     helper.set_model_props(model, {"facetool": json.dumps(description)})
-    with atomic_write(path) as file:
-        file.write(model.SerializeToString())
+    contents: bytes = model.SerializeToString()
+    return contents
 
 
 def _record(

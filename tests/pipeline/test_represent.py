@@ -237,3 +237,24 @@ def test_nothing_readable_is_an_error(network: EmbeddingNetwork, tmp_path: Path)
     (tmp_path / "in/a.png").write_text("no")
     with pytest.raises(UsageError, match="none of the 1 images"):
         represent(tmp_path / "in", tmp_path / "out", network, RepresentSettings())
+
+
+def test_another_engine_is_another_run(
+    crops: Path,
+    network: EmbeddingNetwork,
+    reps: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("FACETOOL_HOME", str(tmp_path / "home"))
+    settings = RepresentSettings(batch_size=10, engine="openvino")
+    represent(crops, tmp_path / "out", network, settings)
+    assert json.loads((tmp_path / "out" / "represent.json").read_text())["engine"] == "openvino"
+    assert "engine" not in json.loads((reps / "represent.json").read_text())
+    ours, theirs = np.load(reps / "reps.npy"), np.load(tmp_path / "out" / "reps.npy")
+    assert np.abs(ours - theirs).max() < 1e-5
+    with pytest.raises(UsageError, match="engine not stated there, openvino now"):
+        represent(crops, reps, network, settings)
+    with pytest.raises(UsageError, match="engine openvino there"):
+        represent(crops, tmp_path / "out", network, RepresentSettings(batch_size=10))

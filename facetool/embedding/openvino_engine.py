@@ -1,0 +1,97 @@
+"""Networks run by OpenVINO instead of PyTorch, on a CPU."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facetool.errors import UsageError
+from facetool.networks.base import EmbeddingNetwork
+from facetool.weights.download import weights_folder
+from facetool.weights.onnx_export import to_onnx
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_ANY_SIZE = -1
+
+
+class OpenVinoNetwork:
+    """A network compiled by OpenVINO; may be called from several threads at once.
+
+    Compiled networks are kept in the user's cache folder, so that the next command need not
+    compile them.
+
+    Args:
+        network: in eval mode; stays as it is.
+        dtype: ``float32`` or ``bfloat16``.
+        streams: calls that run side by side; each has its part of the threads.
+        threads: in all.
+
+    Raises:
+        UsageError: OpenVINO is not installed, or cannot compute in this arithmetic here.
+        WeightsError: the network does something that ONNX has no operator for.
+    """
+
+    def __init__(self, network: EmbeddingNetwork, dtype: str, streams: int, threads: int) -> None:
+        try:
+            import openvino
+        except ImportError:
+            raise UsageError(
+                "--engine openvino needs OpenVINO: pip install 'facetool[openvino]'"
+            ) from None
+        if dtype not in _HINTS:
+            raise UsageError(f"--engine openvino computes in {' or '.join(_HINTS)}, not in {dtype}")
+        self._core = openvino.Core()
+        if dtype == "bfloat16" and not self._has_bfloat16():
+            raise UsageError("this processor has no bfloat16; leave --dtype out")
+        self._core.set_property({"CACHE_DIR": str(weights_folder().parent / "openvino")})
+        self._onnx = to_onnx(network, fold=True)
+        self._properties = {
+            "INFERENCE_PRECISION_HINT": _HINTS[dtype],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+            "ENABLE_CPU_PINNING": False,  # other processes use the cores too
+        }
+        self._full = 1
+        self._compiled: dict[int, Any] = {}
+        self._lock = threading.Lock()
+        self._requests = threading.local()
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Embeddings (N, D), float32, of float32 (N, 3, H, W) in channels_last."""
+        count = len(inputs)
+        request = self._request(count)
+        pixels = np.ascontiguousarray(inputs.permute(0, 2, 3, 1).numpy())
+        (embeddings,) = request.infer([pixels], share_inputs=True).values()
+        return torch.from_numpy(np.array(embeddings, np.float32))
+
+    def _has_bfloat16(self) -> bool:
+        return "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+    def _request(self, count: int) -> Any:
+        """This thread's own, of a network compiled for a single image, a full batch, or any."""
+        with self._lock:
+            self._full = max(self._full, count)
+            size = count if count in (1, self._full) else _ANY_SIZE
+            if size not in self._compiled:
+                self._compiled[size] = self._compile(size)
+        requests = vars(self._requests)
+        key = f"of {size}"
+        if key not in requests:
+            requests[key] = self._compiled[size].create_infer_request()
+        return requests[key]
+
+    def _compile(self, size: int) -> Any:
+        """The network for batches of a size; its input has the channels last, as crops have."""
+        from openvino import Layout
+        from openvino.preprocess import PrePostProcessor
+
+        model = self._core.read_model(self._onnx)
+        model.reshape([size, *list(model.input().partial_shape)[1:]])
+        steps = PrePostProcessor(model)
+        steps.input().tensor().set_layout(Layout("NHWC"))
+        steps.input().model().set_layout(Layout("NCHW"))
+        return self._core.compile_model(steps.build(), "CPU", self._properties)
