@@ -39,12 +39,14 @@ class Face:
         landmarks: (5, 2) float64 (eyes, nose, mouth corners as ``x, y``) where the detector
             gives them, else None.
         found: False where no detector found it and it was assumed.
+        turn: degrees clockwise by which the photo was turned to find it upright.
     """
 
     box: Box
     score: float
     landmarks: Points | None = None
     found: bool = True
+    turn: int = 0
 
 
 class Detector(Protocol):
