@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from facetool.cli.options import FILE
-from facetool.detection.options import DetectionSettings
+from facetool.detection.options import ROTATIONS, DetectionSettings
 from facetool.detection.registry import DETECTORS, detector_entry
 from facetool.errors import UsageError
 
@@ -80,11 +80,15 @@ class DetectionRequest:
         detector: by name; None: the one of the network's recipe.
         weights: file instead of the detector's published weights.
         options: of one detector or another, those that were given.
+        detect_at: see :class:`facetool.detection.options.DetectionSettings`.
+        rotate: likewise.
     """
 
     detector: str | None
     weights: Path | None
     options: Mapping[str, Any]
+    detect_at: int | None
+    rotate: str
 
     def settings(self, detector: str) -> DetectionSettings:
         """What was asked, as settings of the detector that is used.
@@ -100,7 +104,9 @@ class DetectionRequest:
         for name in self.options.keys() - own:
             _refuse(name, detector)
         options = kind(**{name: self.options[name] for name in self.options.keys() & own})
-        return DetectionSettings(options=options, weights=self.weights)
+        return DetectionSettings(
+            options=options, weights=self.weights, detect_at=self.detect_at, rotate=self.rotate
+        )
 
 
 def _refuse(name: str, detector: str) -> None:
@@ -124,7 +130,11 @@ def detection_options(command: Command) -> Command:
         asked = {name: values.pop(name) for name in _NAMES}
         given = {name: value for name, value in asked.items() if value is not None}
         request = DetectionRequest(
-            detector=values.pop("detector"), weights=values.pop("detector_weights"), options=given
+            detector=values.pop("detector"),
+            weights=values.pop("detector_weights"),
+            options=given,
+            detect_at=values.pop("detect_at"),
+            rotate=values.pop("rotate"),
         )
         return command(detection=request, **values)
 
@@ -135,6 +145,22 @@ def detection_options(command: Command) -> Command:
                 "--detector-weights",
                 type=FILE,
                 help="Weights file of the detector instead of the published.",
+            ),
+            click.option(
+                "--detect-at",
+                type=click.IntRange(0),
+                metavar="PIXELS",
+                help="Scale photos down to this longer side to find faces, and search those "
+                "without a face at two more sizes; 0: search photos as they are.  "
+                "[default: 0 for hog, cnn and mtcnn]",
+            ),
+            click.option(
+                "--rotate",
+                type=click.Choice(ROTATIONS),
+                default="never",
+                show_default=True,
+                help="Turn photos that show no face for sure, or all of them, for faces that lie "
+                "on their side or stand on their head.",
             ),
             *_OF_ONE_DETECTOR,
         )

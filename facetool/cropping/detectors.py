@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from facetool.detection.face import Detector, Face
+from facetool.detection.face import Face
 from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import DetectorEntry, build, detector_entry
+from facetool.detection.search import PhotoSearch
 from facetool.errors import UsageError, WeightsError
 from facetool.files.published_file import PublishedFile
 from facetool.images.read import RGBImage
@@ -16,8 +17,8 @@ from facetool.weights.download import digest, find, how_to_get
 
 def create_detector(
     name: str, settings: DetectionSettings | None = None, *, device: str = "cpu"
-) -> Detector:
-    """A detector by name.
+) -> PhotoSearch:
+    """A detector by name, and how it searches photos.
 
     Args:
         name: one of :data:`facetool.detection.registry.DETECTORS`.
@@ -29,7 +30,21 @@ def create_detector(
         WeightsError: its weights are not on this machine, or cannot be read.
     """
     settings = settings or DetectionSettings()
-    return build(name, settings.options, detector_weights(name, settings.weights), device)
+    entry = detector_entry(name)
+    detector = build(name, settings.options, detector_weights(name, settings.weights), device)
+    upsample = getattr(settings.options or entry.options(), "upsample", 0)
+    return PhotoSearch(
+        detector,
+        detect_at=_detect_at(entry, settings),
+        most_pixels=entry.most_pixels // 4**upsample,
+        rotate=settings.rotate,
+        sure=entry.sure,
+    )
+
+
+def _detect_at(entry: DetectorEntry, settings: DetectionSettings) -> int | None:
+    """Pixels of the longer side; None for photos as they are."""
+    return (entry.detect_at if settings.detect_at is None else settings.detect_at) or None
 
 
 def detect(
@@ -123,10 +138,13 @@ def describe_detector(name: str, settings: DetectionSettings | None = None) -> d
         WeightsError: a file is not on this machine.
     """
     settings = settings or DetectionSettings()
-    options = settings.options or detector_entry(name).options()
+    entry = detector_entry(name)
+    options = settings.options or entry.options()
     weights = detector_weights(name, settings.weights)
     return {
         "name": name,
         "options": options.as_dict(),
         "weights": {path.name: digest(path) for path in weights},
+        "detect_at": _detect_at(entry, settings),
+        "rotate": settings.rotate,
     }

@@ -13,9 +13,10 @@ from facetool.alignment.crop import cut_face
 from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
-from facetool.detection.face import Box, Detector, Face, select_faces
+from facetool.detection.face import Box, Face, select_faces
 from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import detector_entry
+from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError
 from facetool.images.read import RGBImage
 
@@ -31,6 +32,8 @@ misses is mostly one that dlib's landmark predictor, too, would get wrong."""
 
 ODD_PHOTO_ERRORS = (RuntimeError, MemoryError, ValueError)
 """How dlib and OpenCV answer photos of odd shapes."""
+
+TOO_LARGE = "too large to be searched as it is"
 
 NO_FACE = "no face found; another detector or a larger photo may help"
 
@@ -116,7 +119,7 @@ class FaceCropper:
     assume_center: bool = False
     predictor: int | None = None
     device: str = "cpu"
-    _detector: Detector = field(init=False, repr=False)
+    _detector: PhotoSearch = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         from facetool.detection.dlib import LandmarkPredictor
@@ -148,6 +151,11 @@ class FaceCropper:
             chosen = [_centre_face(image)]
         return [LocatedFace(face, self._landmarks(image, face)) for face in chosen]
 
+    def remark(self, image: RGBImage) -> str:
+        """What a user should know of how a photo is searched; mostly nothing."""
+        size = self._detector.searched_size(image)
+        return "" if size is None else f"searched for faces at {size[0]}x{size[1]}: {TOO_LARGE}"
+
     def cut(self, image: RGBImage, landmarks: Points) -> RGBImage:
         """The third: the crop of a located face, uint8 (H, W, 3)."""
         return cut_face(image, landmarks, self.crop)
@@ -156,6 +164,10 @@ class FaceCropper:
         if self._own_points:
             assert face.landmarks is not None
             return face.landmarks
+        if face.turn:
+            view = upright_view(image, face)
+            points = self._predictor.predict(view.pixels, self._box(view.from_photo(face)))
+            return view.points_in_photo(points)
         return self._predictor.predict(image, self._box(face))
 
     def _box(self, face: Face) -> Box:

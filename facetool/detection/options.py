@@ -8,6 +8,8 @@ from typing import Any
 
 from facetool.errors import UsageError
 
+ROTATIONS = ("never", "if-missed", "always")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorOptions:
@@ -102,7 +104,22 @@ class DetectionSettings:
     Attributes:
         options: of that detector; default: its own defaults.
         weights: file instead of its published weights.
+        detect_at: pixels of the longer side that photos are scaled down to for detection; 0: they
+            are searched as they are; default: what the detector's entry says.
+        rotate: ``never``, ``if-missed`` or ``always``, whether to turn photos; see
+            :class:`facetool.detection.search.PhotoSearch`.
+
+    Raises:
+        UsageError: a value is out of range.
     """
 
     options: DetectorOptions | None = None
     weights: Path | None = None
+    detect_at: int | None = None
+    rotate: str = "never"
+
+    def __post_init__(self) -> None:
+        if self.detect_at is not None and self.detect_at < 0:
+            raise UsageError("detect_at: give pixels, or 0 for photos as they are", "detect_at")
+        if self.rotate not in ROTATIONS:
+            raise UsageError(f"rotate: give one of {', '.join(ROTATIONS)}", "rotate")

@@ -42,6 +42,10 @@ class DetectorEntry:
         torch: whether it runs on PyTorch, and so on a GPU.
         detect_at: pixels of the longer side that photos are scaled down to for detection as its
             authors do; None searches them as they are.
+        most_pixels: larger photos are scaled down to so many in any case, upsampling included:
+            what it searches in 0.75 GB.
+        sure: score from which a face is surely upright; see
+            :class:`facetool.detection.search.PhotoSearch`.
     """
 
     name: str
@@ -55,6 +59,8 @@ class DetectorEntry:
     points: bool = False
     torch: bool = True
     detect_at: int | None = None
+    most_pixels: int = 16_000_000
+    sure: float = 0.0
 
 
 _MTCNN_PAGE = "https://pypi.org/project/mtcnn/"
@@ -103,6 +109,8 @@ _ALL = [
         source="King 2015, arXiv:1502.00046; dlib get_frontal_face_detector",
         licence="Boost Software License 1.0 (part of dlib)",
         torch=False,
+        most_pixels=64_000_000,
+        sure=0.4,
     ),
     DetectorEntry(
         name="cnn",
@@ -124,6 +132,8 @@ _ALL = [
             ),
         ),
         choice=True,
+        most_pixels=50_000_000,
+        sure=0.99,
     ),
     DetectorEntry(
         name="mtcnn",
@@ -146,6 +156,8 @@ _ALL = [
             ),
         ),
         points=True,
+        most_pixels=32_000_000,
+        sure=0.999,
     ),
     DetectorEntry(
         name="scrfd",

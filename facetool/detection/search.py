@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.alignment.landmarks import Points
 from facetool.detection.face import Box, Detector, Face
 from facetool.images.read import RGBImage
 
@@ -48,19 +49,18 @@ class View(NamedTuple):
         """A face found here, in pixels of the photo, to a thousandth."""
         if self.to_photo is None:
             return face
-        linear, shift = self.to_photo[:, :2], self.to_photo[:, 2]
-        x, y = linear @ face.box.center + shift
-        scale = math.sqrt(abs(np.linalg.det(linear)))
-        width = (face.box.right - face.box.left + 1) * scale - 1
-        height = (face.box.bottom - face.box.top + 1) * scale - 1
-        if self.turn in (90, 270):
-            width, height = height, width
-        edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        points = face.landmarks
-        if points is not None:
-            points = (points @ linear.T + shift).round(3)
-        box = Box(*(round(float(edge), 3) for edge in edges))
-        return replace(face, box=box, landmarks=points, turn=self.turn)
+        return replace(_moved(face, self.to_photo, self.turn), turn=self.turn)
+
+    def from_photo(self, face: Face) -> Face:
+        """The inverse of :meth:`in_photo`."""
+        if self.to_photo is None:
+            return face
+        back = np.asarray(cv2.invertAffineTransform(self.to_photo), dtype=np.float64)
+        return replace(_moved(face, back, self.turn), turn=0)
+
+    def points_in_photo(self, points: Points) -> Points:
+        """Points (K, 2) found here, in pixels of the photo, to a thousandth."""
+        return points if self.to_photo is None else _moved_points(points, self.to_photo)
 
 
 class PhotoSearch:
@@ -108,7 +108,7 @@ class PhotoSearch:
         ]
 
     def _turned(self, view: View, upright: list[Face]) -> list[Face]:
-        """The faces of the turn that has the best scored, of tilts only where there are no others."""
+        """The faces of the turn with the best score; of tilts, only where nothing else is found."""
         best = upright
         for turns in (QUARTER_TURNS, TILTS):
             for turn in turns:
@@ -148,7 +148,8 @@ class PhotoSearch:
     def _asked_scale(self, image: RGBImage) -> float:
         if self._detect_at is None:
             return 1.0
-        return min(1.0, self._detect_at / max(image.shape[:2]))
+        longer: int = max(image.shape[:2])
+        return min(1.0, self._detect_at / longer)
 
     def _view(self, image: RGBImage) -> View:
         """The photo as it is searched first."""
@@ -203,6 +204,21 @@ def turned(view: View, turn: int) -> View:
     return View(pixels, _after(view.to_photo, back), turn)
 
 
+def upright_view(image: RGBImage, face: Face) -> View:
+    """The surroundings of a face, turned as the photo was to find it.
+
+    Args:
+        image: the photo.
+        face: in the photo.
+    """
+    box = face.box
+    reach = box.right - box.left + box.bottom - box.top
+    x, y = box.center
+    left, top = max(0, int(x - reach)), max(0, int(y - reach))
+    part = image[top : max(0, int(y + reach)) + 1, left : max(0, int(x + reach)) + 1]
+    return turned(View(part, _shift(left, top)), face.turn)
+
+
 def _turning_back(
     turn: int, size: tuple[int, int], turned_size: tuple[int, ...]
 ) -> NDArray[np.float64]:
@@ -211,6 +227,28 @@ def _turning_back(
     linear = np.array([[cosine, sine], [-sine, cosine]]).round(12)
     centre, turned_centre = (np.array(size) - 1) / 2, (np.array(turned_size) - 1) / 2
     return np.column_stack([linear, centre - linear @ turned_centre])
+
+
+def _moved(face: Face, moving: NDArray[np.float64], turn: int) -> Face:
+    """A face after a map (2, 3) that scales, and turns by so many degrees one way or the other."""
+    box, points = face.box, face.landmarks
+    ((x, y),) = _moved_points(np.array([box.center]), moving).tolist()
+    scale = math.sqrt(abs(np.linalg.det(moving[:, :2])))
+    width = (box.right - box.left + 1) * scale - 1
+    height = (box.bottom - box.top + 1) * scale - 1
+    if turn in (90, 270):
+        width, height = height, width
+    edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return replace(
+        face,
+        box=Box(*(round(edge, 3) for edge in edges)),
+        landmarks=None if points is None else _moved_points(points, moving),
+    )
+
+
+def _moved_points(points: Points, moving: NDArray[np.float64]) -> Points:
+    moved: Points = (points @ moving[:, :2].T + moving[:, 2]).round(3)
+    return moved
 
 
 def _shift(x: float, y: float) -> NDArray[np.float64]:

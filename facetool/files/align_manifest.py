@@ -31,6 +31,7 @@ class AlignRow(NamedTuple):
         score: the detector's.
         landmarks: ``x1 y1 x2 y2 …`` in pixels of the upright photo.
         output: path of the crop, relative to OUTPUT.
+        turn: degrees clockwise by which the photo was turned to find the face.
     """
 
     input: str
@@ -43,9 +44,15 @@ class AlignRow(NamedTuple):
     score: str = ""
     landmarks: str = ""
     output: str = ""
+    turn: str = ""
 
 
 COLUMNS = AlignRow._fields
+_COLUMNS_OF_0_1 = 10
+"""Version 0.1 turned no photos."""
+
+
+_HEADERS = (AlignRow(*COLUMNS), AlignRow(*COLUMNS[:_COLUMNS_OF_0_1]))
 
 
 def format_row(row: AlignRow) -> str:
@@ -76,7 +83,7 @@ def row_of(cells: Sequence[str]) -> AlignRow:
     Raises:
         FormatError: there are too few or too many.
     """
-    if len(cells) != len(COLUMNS):
+    if len(cells) not in (len(COLUMNS), _COLUMNS_OF_0_1):
         raise FormatError(f"{len(COLUMNS)} columns expected")
     return AlignRow(*cells)
 
@@ -99,7 +106,7 @@ def read_manifest(path: Path) -> Iterator[AlignRow]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = parse_rows(file)
         try:
-            if next(rows, None) != AlignRow(*COLUMNS):
+            if next(rows, None) not in _HEADERS:
                 raise FormatError("line 1: not the columns of an align.csv")
             yield from rows
         except FormatError as error:

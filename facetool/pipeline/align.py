@@ -17,6 +17,7 @@ from facetool.cropping.crop_names import crop_stems
 from facetool.cropping.detectors import describe_detector, detector_weights
 from facetool.cropping.face_cropper import (
     ODD_PHOTO_ERRORS,
+    TOO_LARGE,
     FaceCropper,
     LocatedFace,
     keep_to_one_core,
@@ -261,6 +262,8 @@ def _process(
 def _count(rows: Sequence[AlignRow], report: Report) -> None:
     if any(TRUNCATED in row.reason and row.status != "failed" for row in rows):
         report.note(rows[0].input, "truncated", TRUNCATED)
+    if any(TOO_LARGE in row.reason and row.status != "failed" for row in rows):
+        report.note(rows[0].input, "scaled down", rows[0].reason)
     for row in rows:
         if row.status == "failed":
             report.failed(row.input, row.reason)
@@ -309,7 +312,7 @@ def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[AlignedPhoto]:
     rows: dict[str, _Rows] = {}
     photos: list[_Photo] = []
     states: dict[str, ImageState] = {}
-    truncated = set()
+    remarks: dict[str, list[str]] = {}
     for task in tasks:
         try:
             data, states[task.name] = read_with_state(worker.folder, task.source)
@@ -317,20 +320,21 @@ def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[AlignedPhoto]:
             if lacking and worker.settings.strict:
                 raise ImageError(TRUNCATED)
             photos.append((task, image))
-            if lacking:
-                truncated.add(task.name)
+            said = [TRUNCATED if lacking else "", worker.cropper.remark(image)]
+            remarks[task.name] = [remark for remark in said if remark]
         except _EXPECTED as error:
             rows[task.name] = [_failed(task, error)]
         if sum(image.size for _, image in photos) >= 3 * _BATCH_PIXELS:
             rows.update(_align_photos(worker, photos))
             photos = []
     rows.update(_align_photos(worker, photos))
-    rows.update({name: [_as_truncated(row) for row in rows[name]] for name in truncated})
+    for name, said in remarks.items():
+        rows[name] = [_with_remarks(row, said) for row in rows[name]]
     return [AlignedPhoto(rows[task.name], states.get(task.name)) for task in tasks]
 
 
-def _as_truncated(row: AlignRow) -> AlignRow:
-    return row._replace(reason=f"{row.reason}; {TRUNCATED}" if row.reason else TRUNCATED)
+def _with_remarks(row: AlignRow, remarks: Sequence[str]) -> AlignRow:
+    return row._replace(reason="; ".join(filter(None, (row.reason, *remarks))))
 
 
 def _align_photos(worker: _Worker, photos: Sequence[_Photo]) -> dict[str, _Rows]:
@@ -419,6 +423,7 @@ def _save_face(
         f"{face.score:.6g}" if face.found else "",
         " ".join(_number(value) for value in landmarks.ravel()),
         _write_crop(worker.output, stem, worker.cropper.cut(image, landmarks)),
+        str(face.turn) if face.found else "",
     )
 
 

@@ -23,7 +23,7 @@ PATH = dlib_model_path(MMOD_DETECTOR)
 
 def create(upsample: int, device: str = "cpu") -> CnnDetector:
     settings = DetectionSettings(options=DlibOptions(upsample=upsample))
-    detector = create_detector("cnn", settings, device=device)
+    detector = create_detector("cnn", settings, device=device).detector
     assert isinstance(detector, CnnDetector)
     return detector
 

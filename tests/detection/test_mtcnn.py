@@ -29,7 +29,7 @@ def detector() -> MtcnnDetector:
 
 def mtcnn_with(device: str = "cpu", **options: object) -> MtcnnDetector:
     settings = DetectionSettings(options=MtcnnOptions(**options))  # type: ignore[arg-type]
-    made = create_detector("mtcnn", settings, device=device)
+    made = create_detector("mtcnn", settings, device=device).detector
     assert isinstance(made, MtcnnDetector)
     return made
 

@@ -102,6 +102,8 @@ def test_description() -> None:
         "name": "cnn",
         "options": {"upsample": 0},
         "weights": {"mmod_human_face_detector.dat": detector_entry("cnn").weights[0].sha256},
+        "detect_at": None,
+        "rotate": "never",
     }
     assert describe_detector("hog")["weights"] == {}
 
