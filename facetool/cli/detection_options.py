@@ -48,7 +48,7 @@ _OF_ONE_DETECTOR = (
         "--min-score",
         type=float,
         metavar="SCORE",
-        help="Least score of scrfd, retinaface and yunet.  [default: 0.5; yunet 0.9]",
+        help="Least score of scrfd, retinaface and yunet.  [default: 0.5; yunet 0.6]",
     ),
     click.option(
         "--max-overlap",

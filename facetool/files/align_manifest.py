@@ -17,6 +17,10 @@ MADE_CROP = ("aligned", "center", "fallback")
 """The statuses of rows that have an output."""
 
 
+CHOICES = {"largest": "the largest of", "center": "the largest and most central of"}
+"""How the reason of a row begins where a photo has several faces, by the rule that chose."""
+
+
 class AlignRow(NamedTuple):
     """One face, or one image without a face. The texts are as they stand in the file.
 
@@ -120,3 +124,12 @@ def missed_faces(folder: Path) -> Sequence[str]:
         return []
     missed = ("center", "fallback")
     return sorted(row.output for row in read_manifest(manifest) if row.status in missed)
+
+
+def largest_of_several(folder: Path) -> Sequence[str]:
+    """Crops (relative to the folder) of photos with other faces, taken because they are larger."""
+    manifest = folder / ALIGN_CSV
+    if not manifest.is_file():
+        return []
+    start = f"{CHOICES['largest']} "
+    return sorted(row.output for row in read_manifest(manifest) if row.reason.startswith(start))

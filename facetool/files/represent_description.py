@@ -13,6 +13,9 @@ from facetool.files.json_file import read_json, write_json
 
 REPRESENT_JSON = "represent.json"
 
+_LISTS = ("missed_faces", "largest_of_several")
+"""The keys of lists of images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepresentDescription:
@@ -37,6 +40,7 @@ class RepresentDescription:
         versions: of facetool and of the libraries that compute.
         counts: ``images`` with an embedding and ``failed`` ones.
         missed_faces: images whose face was not found, which a stand-in crop represents.
+        largest_of_several: images of photos with other faces, taken because they are larger.
         more: what another version of facetool wrote besides.
     """
 
@@ -56,6 +60,7 @@ class RepresentDescription:
     versions: Mapping[str, Any] | None = None
     counts: Mapping[str, int] | None = None
     missed_faces: Sequence[str] | None = None
+    largest_of_several: Sequence[str] | None = None
     more: Mapping[str, Any] | None = None
 
     @classmethod
@@ -84,18 +89,14 @@ class RepresentDescription:
         )
         weights = checked(stated.pop("weights", {}), name=str, sha256=str)
         checked(stated.get("counts", {}), images=int, failed=int)
-        missed = values.get("missed_faces")
-        if missed is not None and not (
-            isinstance(missed, list) and all(isinstance(name, str) for name in missed)
-        ):
-            raise FormatError("missed_faces is not a list of image names")
         known = {*_KEYS, "weights"}
         more = {key: value for key, value in values.items() if key not in known}
         return cls(
             **stated,
             weights_name=weights.get("name"),
             weights_sha256=weights.get("sha256"),
-            missed_faces=missed,
+            missed_faces=_names(values, "missed_faces"),
+            largest_of_several=_names(values, "largest_of_several"),
             more=more or None,
         )
 
@@ -109,10 +110,8 @@ class RepresentDescription:
         return {**values, **(self.more or {})}
 
     def provenance(self) -> dict[str, Any]:
-        """What results repeat of it: all but the list of missed faces."""
-        values = self.as_dict()
-        values.pop("missed_faces", None)
-        return values
+        """What results repeat of it: all but the lists of images."""
+        return {key: value for key, value in self.as_dict().items() if key not in _LISTS}
 
     @property
     def name(self) -> str:
@@ -155,9 +154,18 @@ _KEYS = tuple(
 )
 
 _COMPUTED = tuple(
-    key for key in _KEYS if key not in ("network", "input", "versions", "counts", "missed_faces")
+    key for key in _KEYS if key not in ("network", "input", "versions", "counts", *_LISTS)
 )
 """What other embeddings may come from, besides network and weights."""
+
+
+def _names(values: Mapping[str, Any], key: str) -> Sequence[str] | None:
+    names = values.get(key)
+    if names is not None and not (
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+    ):
+        raise FormatError(f"{key} is not a list of image names")
+    return names
 
 
 def _words(value: Any) -> str:

@@ -29,7 +29,7 @@ from facetool.detection.registry import detector_entry
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_description import AlignDescription
 from facetool.files.align_journal import AlignedPhoto, AlignJournal
-from facetool.files.align_manifest import AlignRow
+from facetool.files.align_manifest import CHOICES, AlignRow
 from facetool.files.atomic import atomic_write
 from facetool.files.image_states import ImageState
 from facetool.files.lock import sole_writer
@@ -355,7 +355,17 @@ def _align_photos(worker: _Worker, photos: Sequence[_Photo]) -> dict[str, _Rows]
             rows[task.name] = [_failed(task, error)]
     # All landmarks come before the first crop: the predictor's 9 MB of trees stay in the cache.
     rows.update((photo[0].name, _save_faces(worker, *photo)) for photo in located)
+    for (task, _), faces in zip(photos, found, strict=True):
+        rows[task.name] = [_with_choice(worker, row, len(faces)) for row in rows[task.name]]
     return rows
+
+
+def _with_choice(worker: _Worker, row: AlignRow, faces: int) -> AlignRow:
+    """A row that says of how many faces its crop is one, where that was for a rule to choose."""
+    rule = CHOICES.get(worker.settings.select)
+    if rule is None or faces < 2 or row.status != "aligned":
+        return row
+    return row._replace(reason=f"{rule} {faces} faces")
 
 
 def _save_faces(

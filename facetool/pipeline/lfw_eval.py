@@ -22,6 +22,9 @@ from facetool.files.json_file import write_json
 
 PROTOCOLS = ("openface", "insightface", "facenet")
 
+_FEW = 0.01
+"""Share of images of several faces that is not worth a warning."""
+
 
 def lfw_eval(
     reps: Path,
@@ -85,6 +88,8 @@ def lfw_eval(
         outcome = facenet.evaluate(first, second, trials, metric, subtract_mean)
 
     missed = embeddings.missed_faces
+    images = {embeddings.names[row] for row in np.unique(rows[:, scored])}
+    several = images.intersection(embeddings.description.largest_of_several or ())
     tag = tag or embeddings.description.name or reps.resolve().name
     result = {
         "tag": tag,
@@ -96,10 +101,11 @@ def lfw_eval(
             "missing": len(wanted) - len(trials),
             "genuine": int(trials.same.sum()),
             "impostors": int((~trials.same).sum()),
-            "missed_faces": sum(embeddings.names[r] in missed for r in np.unique(rows[:, scored])),
+            "missed_faces": len(images & missed),
+            "largest_of_several": len(several),
             "missing_images": missing,
         },
-        "warnings": _warnings(protocol, metric, outcome),
+        "warnings": _warnings(protocol, metric, outcome) + _choice(len(several), len(images)),
         "provenance": embeddings.description.provenance(),
     }
     _write(output or reps, outcome, tag, overlays, result)
@@ -115,6 +121,20 @@ def _match(pairs: Pairs, embeddings: Embeddings) -> tuple[NDArray[np.int64], lis
         for side in (pairs.first, pairs.second)
     ]
     return np.array(rows), sorted(str(image) for image, row in images.items() if row is None)
+
+
+def _choice(several: int, images: int) -> list[str]:
+    """A warning where the largest face may often be another person's than the photo is named for.
+
+    On LFW-a MTCNN finds several faces in one photo of five; the largest instead of the central one
+    costs AUC 0.9943 instead of 0.9968.
+    """
+    if several <= _FEW * images:
+        return []
+    return [
+        f"{several:,} of {images:,} images are of photos with several faces, of which align took "
+        "the largest; where the person meant is in the middle, as in LFW, use align --select center"
+    ]
 
 
 def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:

@@ -14,7 +14,7 @@ from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
 from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import UsageError
-from facetool.files.align_manifest import missed_faces
+from facetool.files.align_manifest import largest_of_several, missed_faces
 from facetool.files.embeddings_writer import EmbeddingsWriter
 from facetool.files.represent_description import RepresentDescription, read_description
 from facetool.files.text import same_spelling
@@ -109,7 +109,14 @@ def represent(
         if not writer.rows:
             raise UsageError(f"none of the {len(folder.names)} images in {input} can be read")
         counts = {"images": writer.rows, "failed": len(writer.failures)}
-        writer.finish(replace(description, counts=counts, missed_faces=missed_faces(input)))
+        writer.finish(
+            replace(
+                description,
+                counts=counts,
+                missed_faces=missed_faces(input),
+                largest_of_several=largest_of_several(input),
+            )
+        )
     return report
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from facetool.alignment.recipes import DLIB_CHIP, OPENFACE_INNER, OPENFACE_OUTER, override
 from facetool.errors import OutputError, UsageError
 from facetool.files.align_journal import JOURNAL
-from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.files.align_manifest import AlignRow, largest_of_several, read_manifest
 from facetool.files.dlib_files import dlib_model_path
 from facetool.images.read import read_image
 from facetool.pipeline.align import AlignSettings, align
@@ -216,7 +216,12 @@ def test_selection_of_faces(two_faces: Path, tmp_path: Path) -> None:
         found[policy] = list(read_manifest(tmp_path / policy / "align.csv"))
     assert [row.status for row in found["only"]] == ["no-face"]
     assert [row.output for row in found["all"]] == ["both.png", "both.face2.png"]
-    assert found["largest"] == found["all"][:1]
+    assert [row.reason for row in found["all"]] == ["", ""]
+    (largest,) = found["largest"]
+    assert largest.reason == "the largest of 2 faces"
+    assert largest._replace(reason="") == found["all"][0]
+    assert largest_of_several(tmp_path / "largest") == ["both.png"]
+    assert largest_of_several(tmp_path / "all") == []
     areas = [(float(r.right) - float(r.left)) for r in found["all"]]
     assert areas[0] > areas[1]
 

@@ -1,6 +1,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +130,23 @@ def test_provenance_and_missed_faces(reps: Path) -> None:
     assert result["tag"] == "nn4.small2.v1"
     (reps / "represent.json").unlink()
     assert lfw_eval(reps, reps / "pairs.txt")["tag"] == "reps"
+
+
+@pytest.mark.usefixtures("blank_pictures")
+def test_the_largest_of_several_faces_is_warned_about(reps: Path) -> None:
+    def evaluate(count: int) -> dict[str, Any]:
+        several = [f"crops/P{person:03d}/P{person:03d}_0001.png" for person in range(count)]
+        document = {"network": "nn4.small2", "largest_of_several": [*several, "crops/X/X_0001.png"]}
+        (reps / "represent.json").write_text(json.dumps(document))
+        return lfw_eval(reps, reps / "pairs.txt", "insightface")
+
+    result = evaluate(5)
+    assert result["pairs"]["largest_of_several"] == 5
+    (warning,) = result["warnings"]
+    assert warning.startswith("5 of 400 images")
+    assert "use align --select center" in warning
+    assert result["provenance"] == {"network": "nn4.small2"}
+    assert evaluate(4)["warnings"] == []
 
 
 @pytest.mark.usefixtures("blank_pictures")
