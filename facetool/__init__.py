@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from facetool.embedding.embedder import Embedder, resolve_device
     from facetool.files.embeddings import Embeddings, read_embeddings
     from facetool.images.read import read_image
+    from facetool.jobs.progress import Progress, ProgressBar, follow
     from facetool.jobs.report import Report
     from facetool.networks.base import EmbeddingNetwork
     from facetool.pipeline.align import AlignSettings, align
@@ -74,6 +75,8 @@ _PLACES = {
     "NamedPhoto": "pipeline.classify_infer",
     "Outlier": "pipeline.outliers",
     "PhotoFace": "pipeline.compare",
+    "Progress": "jobs.progress",
+    "ProgressBar": "jobs.progress",
     "Recipe": "alignment.recipes",
     "Report": "jobs.report",
     "RepresentSettings": "pipeline.represent",
@@ -85,6 +88,7 @@ _PLACES = {
     "create_detector": "cropping.detectors",
     "detect": "cropping.detectors",
     "evaluate_classifier": "pipeline.classify:evaluate",
+    "follow": "jobs.progress",
     "identify": "pipeline.identify",
     "known_threshold": "pipeline.compare",
     "lfw_eval": "pipeline.lfw_eval",
@@ -125,6 +129,8 @@ __all__ = [
     "Outlier",
     "OutputError",
     "PhotoFace",
+    "Progress",
+    "ProgressBar",
     "Recipe",
     "Report",
     "RepresentSettings",
@@ -139,6 +145,7 @@ __all__ = [
     "create_detector",
     "detect",
     "evaluate_classifier",
+    "follow",
     "identify",
     "known_threshold",
     "lfw_eval",

@@ -93,7 +93,6 @@ def command(
     check: str,
     keep_gone: bool,
     overwrite: bool,
-    quiet: bool,
 ) -> int:
     """Cut the faces out of the photos under INPUT.
 
@@ -124,11 +123,10 @@ def command(
         input,
         output,
         settings,
-        jobs,
-        overwrite,
-        quiet,
-        device,
-        null,
+        jobs=jobs,
+        overwrite=overwrite,
+        device=device,
+        null=null,
         into=into,
         by_content=check == "hash",
         keep_gone=keep_gone,

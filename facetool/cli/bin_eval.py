@@ -34,7 +34,6 @@ def command(
     device: str,
     dtype: str,
     as_json: bool,
-    quiet: bool,
 ) -> int:
     """Verification accuracy on InsightFace's sets (lfw.bin, cfp_fp.bin, agedb_30.bin ...).
 
@@ -52,7 +51,7 @@ def command(
     keep_freed_memory()
     where = resolve_device(device)
     network = load_network(model, weights)
-    result, report = bin_eval(files, network, where, dtype, batch_size, quiet)
+    result, report = bin_eval(files, network, where, dtype=dtype, batch_size=batch_size)
     click.echo(json.dumps(result, indent=2) if as_json else table(result))
     print(report, file=sys.stderr)
     return report.exit_code

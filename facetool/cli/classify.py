@@ -150,7 +150,6 @@ def infer(
     weights: Path | None,
     device: str,
     as_json: bool,
-    quiet: bool,
 ) -> int:
     """Name the people in photos.
 
@@ -174,7 +173,7 @@ def infer(
     settings = InferSettings(
         multi, detection.detector, detection.settings(detector), annotate, where, null
     )
-    photos, report = name_people(made, images, network, settings, quiet)
+    photos, report = name_people(made, images, network, settings)
     if as_json:
         click.echo(json.dumps([photo.as_dict() for photo in photos], indent=2, ensure_ascii=False))
     else:

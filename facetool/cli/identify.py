@@ -49,7 +49,6 @@ def command(
     output: Path | None,
     device: str,
     as_json: bool,
-    quiet: bool,
 ) -> int:
     """Identification rates among distractors, by MegaFace's protocol.
 
@@ -64,7 +63,15 @@ def command(
     from facetool.pipeline.identify import identify
 
     where = resolve_device(device)
-    result = identify(gallery, probes, distractors, remove, output, where, ranks, quiet)
+    result = identify(
+        gallery,
+        probes,
+        distractors,
+        remove=remove,
+        output=output,
+        device=where,
+        ranks=ranks,
+    )
     click.echo(json_text(result) if as_json else _table(result), nl=not as_json)
     if output:
         click.echo(f"written to {output}", err=True)

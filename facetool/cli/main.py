@@ -15,7 +15,9 @@ import click
 from facetool._version import __version__
 from facetool.cli import interrupts
 from facetool.cli.messages import error_text
+from facetool.cli.progress import TerminalProgress
 from facetool.errors import FacetoolError
+from facetool.jobs.progress import follow
 
 COMMANDS = {
     "align": "Cut the faces out of a folder of photos.",
@@ -92,12 +94,14 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facetool")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Face recognition from photos to embeddings, names and ROC curves.
 
     A folder of photos becomes aligned crops (align), embeddings (represent) and figures
     (lfw-eval); compare takes photos as they are.
     """
+    context.with_resource(follow(TerminalProgress()))
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def info_command(model: str, weights: Path | None, as_json: bool) -> None:
 @command.command("fetch")
 @click.argument("models", nargs=-1, required=True, shell_complete=complete_model)
 @options.quiet_option
-def fetch_command(models: tuple[str, ...], quiet: bool) -> None:
+def fetch_command(models: tuple[str, ...]) -> None:
     """Download the weights of MODELS, networks or detectors, and print where they lie.
 
     An interrupted download goes on where it stopped.
@@ -60,7 +60,7 @@ def fetch_command(models: tuple[str, ...], quiet: bool) -> None:
 
     for published in [file for model in models for file in published_files(model)]:
         print(f"{published.name}: licence {published.licence}", file=sys.stderr)
-        click.echo(fetch(published, quiet=quiet))
+        click.echo(fetch(published))
 
 
 @command.command("where")

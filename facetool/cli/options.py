@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from facetool.cli.completion import complete_model
+from facetool.cli.progress import TerminalProgress
+from facetool.jobs.progress import follow
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -83,7 +85,17 @@ def engine_option(command: Command) -> Command:
 
 def quiet_option(command: Command) -> Command:
     """``--quiet``: no progress bar."""
-    return click.option("--quiet", is_flag=True, help="No progress bar.")(command)
+    return click.option(
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_show_progress,
+        help="No progress bar.",
+    )(command)
+
+
+def _show_progress(context: click.Context, parameter: click.Parameter, quiet: bool) -> None:
+    context.with_resource(follow(TerminalProgress(quiet)))
 
 
 def jobs_option(command: Command) -> Command:

@@ -88,7 +88,6 @@ def network_command(
     layers: bool,
     published: bool,
     plot: Path | None,
-    quiet: bool,
     as_json: bool,
 ) -> int:
     """Parameters, FLOPs, time per forward pass and memory of networks, side by side.
@@ -108,7 +107,7 @@ def network_command(
         check_name(plot)
     where = [resolve_device(device) for device in dict.fromkeys(devices)]
     settings = NetworkSettings(where, tuple(dict.fromkeys(dtypes)), passes, batch_sizes, layers)
-    profiles = profile_networks(models, settings, weights, quiet)
+    profiles = profile_networks(models, settings, weights)
     if as_json:
         click.echo(json.dumps(profiles.as_dict(), indent=2))
     else:
@@ -163,7 +162,6 @@ def pipeline_command(
     batch_size: int,
     jobs: int | None,
     plot: Path | None,
-    quiet: bool,
     as_json: bool,
 ) -> int:
     """Time for detection, alignment and representation.
@@ -197,7 +195,7 @@ def pipeline_command(
         batch_size,
         jobs,
     )
-    profile = profile_pipeline(inputs, network, settings, quiet)
+    profile = profile_pipeline(inputs, network, settings)
     click.echo(json.dumps(profile.as_dict(), indent=2) if as_json else pipeline_text(profile))
     if plot is not None:
         save(pipeline_figure(profile), plot)

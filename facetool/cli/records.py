@@ -27,7 +27,7 @@ def command() -> None:
 @click.argument("output", type=_new_file, metavar="OUT.rec")
 @_overwrite
 @options.quiet_option
-def pack(folder: Path, output: Path, overwrite: bool, quiet: bool) -> int:
+def pack(folder: Path, output: Path, overwrite: bool) -> int:
     """Pack the crops FOLDER/<person>/<image> for training.
 
     Writes OUT.rec, OUT.idx, OUT.lst and the file 'property' beside, as InsightFace's
@@ -35,7 +35,7 @@ def pack(folder: Path, output: Path, overwrite: bool, quiet: bool) -> int:
     """
     from facetool.pipeline import records
 
-    report = records.pack(folder, output, overwrite, quiet)
+    report = records.pack(folder, output, overwrite=overwrite)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code
 
@@ -44,11 +44,11 @@ def pack(folder: Path, output: Path, overwrite: bool, quiet: bool) -> int:
 @click.argument("file", type=options.FILE, metavar="FILE.rec")
 @click.argument("output", type=options.NEW_FOLDER)
 @options.quiet_option
-def unpack(file: Path, output: Path, quiet: bool) -> int:
+def unpack(file: Path, output: Path) -> int:
     """Write the images of a record file as OUTPUT/<label>/<key>.jpg."""
     from facetool.pipeline import records
 
-    report = records.unpack(file, output, quiet)
+    report = records.unpack(file, output)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code
 

@@ -49,7 +49,6 @@ def command(
     any_crop: bool,
     jobs: int | None,
     overwrite: bool,
-    quiet: bool,
 ) -> int:
     """Turn the aligned faces under INPUT into embeddings.
 
@@ -64,6 +63,6 @@ def command(
     keep_freed_memory()
     settings = RepresentSettings(resolve_device(device), dtype, flip, batch_size, any_crop, engine)
     network = load_network(model, weights)
-    report = represent(input, output, network, settings, jobs, overwrite, quiet)
+    report = represent(input, output, network, settings, jobs=jobs, overwrite=overwrite)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

@@ -24,7 +24,6 @@ def command(
     seed: int,
     jobs: int | None,
     overwrite: bool,
-    quiet: bool,
 ) -> None:
     """Draw an album of imaginary people, to try everything without photos.
 
@@ -35,5 +34,7 @@ def command(
 
     from facetool.sample.album import draw_album
 
-    summary = draw_album(output, people, images, seed, jobs, overwrite, quiet)
+    summary = draw_album(
+        output, people=people, images=images, seed=seed, jobs=jobs, overwrite=overwrite
+    )
     print(f"{output}: {summary}", file=sys.stderr)

@@ -233,7 +233,6 @@ def command(
     any_crop: bool,
     resume: bool,
     overwrite: bool,
-    quiet: bool,
     **run: Any,
 ) -> int:
     """Train a network on the identities under DATA: a folder of crops or a .rec file.
@@ -260,7 +259,6 @@ def command(
         any_crop,
         resume,
         overwrite,
-        quiet,
     )
     report = train(data, output, config, settings)
     print(f"{output}: {report}", file=sys.stderr)

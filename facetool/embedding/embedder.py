@@ -122,7 +122,11 @@ class Embedder:
 
     def _in_openvino(self, network: EmbeddingNetwork, dtype: str) -> Callable[[Tensor], Tensor]:
         if self._device.type != "cpu":
-            raise UsageError("--engine openvino runs on the CPU; add --device cpu")
+            raise UsageError(
+                "engine='openvino' runs on the CPU; add device='cpu'",
+                "engine='openvino'",
+                "device='cpu'",
+            )
         from facetool.embedding.openvino_engine import OpenVinoNetwork
 
         self._dtype = torch.float32  # of what goes in; inside it computes as asked

@@ -40,13 +40,17 @@ class OpenVinoNetwork:
             import openvino
         except ImportError:
             raise UsageError(
-                "--engine openvino needs OpenVINO: pip install 'facetool[openvino]'"
+                "engine='openvino' needs OpenVINO: pip install 'facetool[openvino]'",
+                "engine='openvino'",
             ) from None
         if dtype not in _HINTS:
-            raise UsageError(f"--engine openvino computes in {' or '.join(_HINTS)}, not in {dtype}")
+            raise UsageError(
+                f"engine='openvino' computes in {' or '.join(_HINTS)}, not in {dtype}",
+                "engine='openvino'",
+            )
         self._core = openvino.Core()
         if dtype == "bfloat16" and not self._has_bfloat16():
-            raise UsageError("this processor has no bfloat16; leave --dtype out")
+            raise UsageError("this processor has no bfloat16; leave dtype out", "dtype")
         self._core.set_property({"CACHE_DIR": str(weights_folder().parent / "openvino")})
         self._onnx = to_onnx(network, fold=True)
         self._properties = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
+
+from facetool.jobs.progress import Progress, listener
 
 
 @dataclass
@@ -18,21 +19,22 @@ class Report:
 
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    _listener: Progress = field(default_factory=listener, repr=False, compare=False)
 
     def done(self, outcome: str, number: int = 1) -> None:
         """Count inputs that went well."""
         self.counts[outcome] += number
 
     def failed(self, name: str, reason: str, number: int = 1) -> None:
-        """Count an input that failed, or several of one kind, and say so at once on stderr."""
+        """Count an input that failed, or several of one kind, and tell the listener at once."""
         self.counts["failed"] += number
         self.failures.append((name, reason))
-        _say(name, reason)
+        self._listener.remark(name, reason)
 
     def note(self, name: str, outcome: str, remark: str) -> None:
-        """Count an input that went well but for something, and say so at once on stderr."""
+        """Count an input that went well but for something, and tell the listener at once."""
         self.done(outcome)
-        _say(name, remark)
+        self._listener.remark(name, remark)
 
     @property
     def exit_code(self) -> int:
@@ -43,9 +45,3 @@ class Report:
         return ", ".join(
             f"{number:,} {outcome}" for outcome, number in self.counts.items() if number
         )
-
-
-def _say(name: str, remark: str) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(f"{name}: {remark}", file=sys.stderr)

@@ -113,9 +113,9 @@ def align(
     input: Path,
     output: Path,
     settings: AlignSettings,
+    *,
     jobs: int | None = None,
     overwrite: bool = False,
-    quiet: bool = False,
     device: str = "auto",
     null: bool = False,
     into: str = "",
@@ -135,7 +135,6 @@ def align(
         settings: recipe and policies.
         jobs: worker processes; default: all available cores.
         overwrite: start anew where ``output`` holds crops already.
-        quiet: no progress bar.
         device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.
         null: the paths of a list end in NUL.
         into: name to keep these crops under, beside those of other inputs: a folder of
@@ -184,7 +183,7 @@ def align(
         report = Report()
         for name in changes.gone:
             report.note(name, "removed", "the photo is gone, and so are its crops now")
-        _align_tasks(folder, output, settings, tasks, journal, report, jobs, quiet, device)
+        _align_tasks(folder, output, settings, tasks, journal, report, jobs, device)
     for skipped in unsupported_files(folder):
         report.failed(*skipped)
     return report
@@ -198,13 +197,12 @@ def _align_tasks(
     journal: AlignJournal,
     report: Report,
     jobs: int | None,
-    quiet: bool,
     device: str,
 ) -> None:
     todo = [task for task in tasks if task.name not in journal]
     if len(todo) < len(tasks):
         report.done("already there", len(tasks) - len(todo))
-    with progress_bar("align", len(tasks), len(tasks) - len(todo), quiet) as bar:
+    with progress_bar("align", len(tasks), len(tasks) - len(todo)) as bar:
         for photos in _process(folder, output, settings, todo, jobs, device):
             journal.add(photos)
             for photo in photos:

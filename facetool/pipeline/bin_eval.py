@@ -27,9 +27,9 @@ def bin_eval(
     files: Sequence[Path],
     network: EmbeddingNetwork,
     device: torch.device,
+    *,
     dtype: str = "float32",
     batch_size: int = 64,
-    quiet: bool = False,
 ) -> tuple[dict[str, Any], Report]:
     """Evaluate a network on verification sets, as InsightFace's ``verification.py`` does.
 
@@ -41,7 +41,6 @@ def bin_eval(
         device: where it runs.
         dtype: its arithmetic, a key of :data:`facetool.embedding.embedder.DTYPES`.
         batch_size: images per pass.
-        quiet: no progress bar.
 
     Returns:
         Plain JSON values, a dictionary per set under ``sets``; and what failed.
@@ -57,7 +56,7 @@ def bin_eval(
     report = Report()
     results = []
     for file, one in zip(files, sets, strict=True):
-        vectors, good = _embed(one, embedder, batch_size, report, quiet)
+        vectors, good = _embed(one, embedder, batch_size, report)
         figures = evaluate_set(vectors, one.same, good)
         published = published_figures(network.info.weights_name, one.name)
         results.append(
@@ -160,7 +159,7 @@ def _plain(name: str) -> str:
 
 
 def _embed(
-    one: VerificationSet, embedder: Embedder, batch_size: int, report: Report, quiet: bool
+    one: VerificationSet, embedder: Embedder, batch_size: int, report: Report
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Embeddings of all images and of their mirror images (2N, 2D), and which there are."""
     count = len(one.images)
@@ -171,7 +170,7 @@ def _embed(
     loader = load_crops(
         lambda number: one.read(int(number)), batches, embedder.recipe.crop, available_cores()
     )
-    with progress_bar(one.name, count, 0, quiet) as bar:
+    with progress_bar(one.name, count) as bar:
         for batch, embeddings in embedder.embed_batches(loader, lambda batch: batch.crops):
             rows = np.array(batch.names, int)
             vectors[rows] = embeddings

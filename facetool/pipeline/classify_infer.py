@@ -124,7 +124,6 @@ def infer(
     images: Sequence[Path],
     network: EmbeddingNetwork,
     settings: InferSettings,
-    quiet: bool = False,
 ) -> tuple[list[NamedPhoto], Report]:
     """Name the people in photos.
 
@@ -133,7 +132,6 @@ def infer(
         images: photos, folders of them, and lists (``-``: on stdin).
         network: the one that the classifier was trained on.
         settings: faces, detector, annotation, device.
-        quiet: no progress bar.
 
     Returns:
         The photos in order, and what became of them.
@@ -166,7 +164,7 @@ def infer(
         "all" if settings.multi else "largest",
         settings.detection,
     )
-    with closing(cropped), progress_bar("infer", len(photos), 0, quiet) as bar:
+    with closing(cropped), progress_bar("infer", len(photos)) as bar:
         batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
         for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
             for cut in some:

@@ -28,11 +28,11 @@ def identify(
     gallery: Path,
     probes: Path,
     distractors: Sequence[Path] = (),
+    *,
     remove: Sequence[Path] = (),
     output: Path | None = None,
     device: torch.device | None = None,
     ranks: int = 10,
-    quiet: bool = False,
 ) -> dict[str, Any]:
     """Rank each probe's mates among distractors, by MegaFace's protocol.
 
@@ -49,7 +49,6 @@ def identify(
         output: folder for ``identify.json``, ``identify.png`` and ``identify.pdf``.
         device: where the products are computed.
         ranks: the highest rank to report.
-        quiet: no progress bar.
 
     Returns:
         The document that ``identify.json`` holds.
@@ -76,7 +75,7 @@ def identify(
     if crowd and not len(rows):
         raise UsageError("no distractor is left")
     sets = nested_sets(len(rows)) if crowd else [np.arange(len(searched.vectors))]
-    with progress_bar("identify", sum(map(len, sets)), 0, quiet) as bar:
+    with progress_bar("identify", sum(map(len, sets))) as bar:
         try:
             outcome = identification.identify(
                 asked.vectors,

@@ -133,7 +133,7 @@ def _choice(several: int, images: int) -> list[str]:
         return []
     return [
         f"{several:,} of {images:,} images are of photos with several faces, of which align took "
-        "the largest; where the person meant is in the middle, as in LFW, use align --select center"
+        "the largest; where the person meant is in the middle, as in LFW, let align select 'center'"
     ]
 
 

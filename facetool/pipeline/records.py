@@ -35,7 +35,7 @@ _MOST_KEYS = 1 << 24  # labels are float32, and keys stand in labels
 _IMAGE_TYPES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
 
 
-def pack(input: Path, output: Path, overwrite: bool = False, quiet: bool = False) -> Report:
+def pack(input: Path, output: Path, *, overwrite: bool = False) -> Report:
     """Pack a folder of aligned crops into ``NAME.rec``, ``NAME.idx``, ``NAME.lst``, ``property``.
 
     The layout is that of InsightFace's ``face2rec2.py``: the bytes of the image files as they
@@ -47,7 +47,6 @@ def pack(input: Path, output: Path, overwrite: bool = False, quiet: bool = False
         input: ``FOLDER/<person>/<image>``.
         output: the ``.rec`` file; the others go beside.
         overwrite: replace a file that is there.
-        quiet: no progress bar.
 
     Raises:
         UsageError: there is nothing to pack, or the output is there already.
@@ -79,7 +78,7 @@ def pack(input: Path, output: Path, overwrite: bool = False, quiet: bool = False
         writer = RecordWriter(records, index)
         starts: dict[str, int] = {}
         key, size = 1, (0, 0)
-        for name, data, found in _decodable(folder, report, quiet):
+        for name, data, found in _decodable(folder, report):
             if key > 1 and found != size:
                 report.failed(
                     name, "{}x{} pixels, where the first image has {}x{}".format(*found, *size)
@@ -108,9 +107,7 @@ def _write_ranges(writer: RecordWriter, bounds: Sequence[int]) -> None:
         writer.write(end + number, format_record((first, last), end + number))
 
 
-def _decodable(
-    folder: ImageFolder, report: Report, quiet: bool
-) -> Iterator[tuple[str, bytes, tuple[int, int]]]:
+def _decodable(folder: ImageFolder, report: Report) -> Iterator[tuple[str, bytes, tuple[int, int]]]:
     """Name, bytes, height and width of each image that can be decoded, person by person."""
 
     def load(name: str) -> tuple[bytes, tuple[int, int]] | str:
@@ -124,7 +121,7 @@ def _decodable(
     names = sorted(folder.names, key=lambda name: (name.rpartition("/")[0], name))
     with (
         ThreadPoolExecutor(available_cores()) as pool,
-        progress_bar("pack", len(names), 0, quiet) as bar,
+        progress_bar("pack", len(names)) as bar,
     ):
         for start in range(0, len(names), _CHUNK):
             chunk = names[start : start + _CHUNK]
@@ -136,7 +133,7 @@ def _decodable(
                     yield name, *loaded
 
 
-def unpack(input: Path, output: Path, quiet: bool = False) -> Report:
+def unpack(input: Path, output: Path) -> Report:
     """Write the image files of a ``.rec`` as ``OUTPUT/<label>/<key>.<suffix>``, unchanged.
 
     Raises:
@@ -147,7 +144,7 @@ def unpack(input: Path, output: Path, quiet: bool = False) -> Report:
     report = Report()
     for name, reason in records.unreadable:
         report.failed(name, reason)
-    with progress_bar("unpack", len(records), 0, quiet) as bar:
+    with progress_bar("unpack", len(records)) as bar:
         for name in records.names:
             bar.update()
             try:

@@ -52,9 +52,9 @@ def represent(
     output: Path,
     network: EmbeddingNetwork,
     settings: RepresentSettings,
+    *,
     jobs: int | None = None,
     overwrite: bool = False,
-    quiet: bool = False,
 ) -> Report:
     """Embed all crops under ``input``.
 
@@ -68,7 +68,6 @@ def represent(
         settings: device, arithmetic, flip, batch.
         jobs: threads that decode images; default: all available cores.
         overwrite: start anew where ``output`` holds embeddings of something else.
-        quiet: no progress bar.
 
     Raises:
         UsageError: the folders cannot be used as asked, or the crops are of another recipe.
@@ -96,7 +95,7 @@ def represent(
         for name, reason in writer.failures:
             report.failed(name, reason)
         report.done("already there", writer.rows)
-        with progress_bar("represent", len(folder.names), done, quiet) as bar:
+        with progress_bar("represent", len(folder.names), done) as bar:
             threads = jobs or available_cores()
             loader = load_crops(folder.read, batches[writer.batches :], crop, threads)
             for batch, vectors in embedder.embed_batches(loader, lambda batch: batch.crops):

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
@@ -24,7 +22,7 @@ from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import FormatError, UsageError
 from facetool.files.lock import sole_writer
 from facetool.jobs.pool import available_cores
-from facetool.jobs.progress import progress_bar
+from facetool.jobs.progress import ProgressBar, listener, progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
@@ -70,7 +68,6 @@ class TrainSettings:
         any_crop: take crops that were made by another recipe.
         resume: insist that there is a run to continue; its number of steps may then differ.
         overwrite: start anew where there is one.
-        quiet: no progress bar.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -83,7 +80,6 @@ class TrainSettings:
     any_crop: bool = False
     resume: bool = False
     overwrite: bool = False
-    quiet: bool = False
 
 
 def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings) -> Report:
@@ -164,10 +160,8 @@ class _Run:
             stop = stack.enter_context(_stop_requests())
             if log is not None and self._step == 0 and self._settings.pairs:
                 log.add(self._before_training())
-            quiet = self._settings.quiet or not place.first
-            bar = stack.enter_context(
-                progress_bar("train", config.steps, self._step, quiet, unit="step")
-            )
+            followed = progress_bar("train", config.steps, self._step, unit="step")
+            bar = stack.enter_context(followed if place.first else nullcontext(ProgressBar()))
             batches = stack.enter_context(
                 Loader(
                     self._data,
@@ -273,11 +267,9 @@ class _Run:
                 verification=self._verify() if evaluating and self._place.first else {},
                 **figures,
             )
-            bar.set_postfix(
-                loss=f"{row.loss:.3f}",
-                accuracy=f"{row.accuracy:.3f}",
-                rate=f"{rate:.2g}",
-                speed=f"{row.images_per_second:.0f} images/s",
+            bar.describe(
+                f"loss={row.loss:.3f}, accuracy={row.accuracy:.3f}, rate={rate:.2g}, "
+                f"speed={row.images_per_second:.0f} images/s"
             )
             if log is not None:
                 log.add(row)
@@ -303,7 +295,7 @@ class _Run:
             for pairs in settings.pairs
         }
         text = ", ".join(f"{name} {value:.4f}" for name, value in accuracies.items())
-        tqdm.write(f"step {self._step:,}: verification accuracy {text}", file=sys.stderr)
+        listener().remark(f"step {self._step:,}", f"verification accuracy {text}")
         return accuracies
 
     def _keep_best(self, row: LogRow) -> None:

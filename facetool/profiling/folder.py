@@ -107,7 +107,6 @@ def profile_folder(
     batch_size: int,
     jobs: int | None,
     report: Report,
-    quiet: bool = False,
 ) -> FolderProfile:
     """Run a folder through all stages; nothing is written.
 
@@ -123,7 +122,6 @@ def profile_folder(
         batch_size: crops per pass.
         jobs: worker processes; default: all available cores.
         report: takes the images that failed.
-        quiet: no progress bar.
     """
     names = images.names
     jobs = min(jobs or available_cores(), len(names))
@@ -135,7 +133,7 @@ def profile_folder(
     arguments = (images.without_names(), crop, detection)
     with (
         OrderedPool(crop_chunk, worker_died, create_worker, arguments, jobs) as pool,
-        progress_bar(Path(name).name, len(names), 0, quiet) as bar,
+        progress_bar(Path(name).name, len(names)) as bar,
     ):
         for _ in pool.map([()] * jobs):
             pass  # no work, but the workers start

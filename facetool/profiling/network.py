@@ -146,7 +146,6 @@ def profile_networks(
     models: Sequence[str],
     settings: NetworkSettings,
     weights: Path | None = None,
-    quiet: bool = False,
 ) -> NetworkProfiles:
     """Measure networks one after the other, folded as ``represent`` runs them.
 
@@ -158,7 +157,6 @@ def profile_networks(
             or else the default network.
         settings: what is measured.
         weights: file for the only one of ``models``.
-        quiet: no progress bar.
 
     Raises:
         UsageError: there is no such name or file.
@@ -174,9 +172,9 @@ def profile_networks(
     found = [(model, _find(model)) for model in models]
     total = len(models) * len(settings.devices) * len(settings.dtypes) * settings.passes
     profiles = []
-    with progress_bar("profile", total, 0, quiet, unit="pass") as bar:
+    with progress_bar("profile", total, unit="pass") as bar:
         for model, entry in found:
-            bar.set_postfix_str(model)
+            bar.describe(model)
             network = _load(entry, weights)
             profiles.append(_profile(model, network, settings, machine, report, bar.update))
     return NetworkProfiles(machine, settings, tuple(profiles), report)

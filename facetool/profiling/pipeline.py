@@ -123,7 +123,6 @@ def profile_pipeline(
     inputs: Sequence[Path],
     network: EmbeddingNetwork,
     settings: PipelineSettings,
-    quiet: bool = False,
 ) -> PipelineProfile:
     """Measure photos one by one, and folders of photos as a whole.
 
@@ -131,7 +130,6 @@ def profile_pipeline(
         inputs: photos, image folders and ``.rec`` files.
         network: from :func:`facetool.load_network`.
         settings: how.
-        quiet: no progress bar.
 
     Raises:
         UsageError: a folder holds no images, or there is no such detector.
@@ -155,11 +153,10 @@ def profile_pipeline(
             settings.batch_size,
             settings.jobs,
             report,
-            quiet,
         )
         for path, images in folders
     )
-    of_photos = _profile_photos(photos, embedder, settings, report, quiet) if photos else ()
+    of_photos = _profile_photos(photos, embedder, settings, report) if photos else ()
     if not of_photos and not any(folder.faces for folder in of_folders):
         raise FacetoolError(
             "nothing could be measured; give photos or folders of photos that show a face"
@@ -185,11 +182,10 @@ def _profile_photos(
     embedder: Embedder,
     settings: PipelineSettings,
     report: Report,
-    quiet: bool,
 ) -> tuple[PhotoProfile, ...]:
     cropper = FaceCropper(settings.crop, settings.detection, device=str(settings.device))
     profiles = []
-    with progress_bar("photos", len(paths) * settings.iterations, 0, quiet, unit="pass") as bar:
+    with progress_bar("photos", len(paths) * settings.iterations, unit="pass") as bar:
         for path in paths:
             try:
                 profiles.append(

@@ -112,12 +112,12 @@ def draw_image(seed: int, person: int, image: int) -> tuple[NDArray[np.uint8], i
 
 def draw_album(
     output: Path,
+    *,
     people: int = PEOPLE,
     images: int = IMAGES,
     seed: int = 0,
     jobs: int | None = None,
     overwrite: bool = False,
-    quiet: bool = True,
 ) -> AlbumSummary:
     """Draw an album: ``output/<First_Last>/<First_Last>_0001.jpg`` … and ``pairs.txt``.
 
@@ -131,7 +131,6 @@ def draw_album(
         seed: decides who they are.
         jobs: worker processes; None for all available cores.
         overwrite: draw all images anew and replace another album.
-        quiet: no progress bar.
 
     Raises:
         UsageError: a number is out of range, or ``output`` holds something else.
@@ -141,12 +140,10 @@ def draw_album(
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: name a folder for the album")
     with sole_writer(output):
-        return _draw_album(output, album, jobs, overwrite, quiet)
+        return _draw_album(output, album, jobs, overwrite)
 
 
-def _draw_album(
-    output: Path, album: Album, jobs: int | None, overwrite: bool, quiet: bool
-) -> AlbumSummary:
+def _draw_album(output: Path, album: Album, jobs: int | None, overwrite: bool) -> AlbumSummary:
     _prepare(output, album, overwrite)
     tasks = []
     for person, files in enumerate(album.files()):
@@ -154,7 +151,7 @@ def _draw_album(
         missing = {k: path for k, path in paths.items() if overwrite or not path.exists()}
         if missing:
             tasks.append(_Task(person, missing))
-    drawn = _draw_all(album, tasks, jobs or available_cores(), quiet)
+    drawn = _draw_all(album, tasks, jobs or available_cores())
     folds = choose_pairs(album.people, album.images, album.seed)
     names = draw_names(album.people, album.seed)
     with atomic_write(output / PAIRS, "w", encoding="utf-8", newline="\n") as file:
@@ -200,10 +197,10 @@ def _remove(output: Path, album: Album) -> None:
             folder.rmdir()
 
 
-def _draw_all(album: Album, tasks: list[_Task], jobs: int, quiet: bool) -> int:
+def _draw_all(album: Album, tasks: list[_Task], jobs: int) -> int:
     """Draw what the tasks ask for; returns the number of images."""
     total = sum(len(task.images) for task in tasks)
-    with progress_bar("sample", total, 0, quiet) as bar:
+    with progress_bar("sample", total) as bar:
         # Starting a worker takes as long as drawing some forty images.
         jobs = min(jobs, len(tasks), 1 + total // 40)
         if jobs <= 1:

@@ -17,6 +17,7 @@ from facetool.errors import FacetoolError, WeightsError
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
+from facetool.jobs.progress import progress_bar
 from facetool.networks.registry import Architecture
 from facetool.weights.archive import extract
 from facetool.weights.catalogue import Pretrained, of_architecture
@@ -167,7 +168,7 @@ def _published(pretrained: PublishedFile) -> Iterator[tuple[str, str]]:
         yield "size", str(pretrained.size)
 
 
-def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
+def fetch(pretrained: PublishedFile) -> Path:
     """Download weights into the weights folder, unless they are there.
 
     An interrupted download goes on where it stopped. The file takes its name only when it is
@@ -177,7 +178,6 @@ def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
 
     Args:
         pretrained: what to fetch.
-        quiet: show no progress bar; there is none either where stderr is no terminal.
 
     Returns:
         Where the file lies.
@@ -192,7 +192,7 @@ def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
     if not fetchable(pretrained):
         raise WeightsError(f"{pretrained.name} cannot be fetched: {how_to_get(pretrained)}")
     if _archive_here(pretrained):
-        return _fetch_from_archive(pretrained, quiet)
+        return _fetch_from_archive(pretrained)
     path = weights_folder() / pretrained.file
     part = part_path(path)
     with output_errors(path):
@@ -200,7 +200,7 @@ def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
     problem: FacetoolError | None = None
     for url in pretrained.urls:
         try:
-            _download(url, part, pretrained, quiet)
+            _download(url, part, pretrained)
             try:
                 check(pretrained, part)
             except WeightsError as error:
@@ -213,11 +213,11 @@ def fetch(pretrained: PublishedFile, *, quiet: bool = False) -> Path:
             part.replace(path)
         return path
     if pretrained.archive_urls:
-        return _fetch_from_archive(pretrained, quiet)
+        return _fetch_from_archive(pretrained)
     raise WeightsError(f"{problem}; or {download_by_hand(pretrained)}") from problem
 
 
-def _fetch_from_archive(pretrained: PublishedFile, quiet: bool) -> Path:
+def _fetch_from_archive(pretrained: PublishedFile) -> Path:
     """The weights out of their zip file, which is downloaded for it and then removed again."""
     here = _archive_here(pretrained)
     archive = PublishedFile(
@@ -228,7 +228,7 @@ def _fetch_from_archive(pretrained: PublishedFile, quiet: bool) -> Path:
         urls=pretrained.archive_urls,
         sha256=pretrained.archive_sha256,
     )
-    zipped = fetch(archive, quiet=quiet)
+    zipped = fetch(archive)
     path = extract(zipped, pretrained, weights_folder(), partial(check, pretrained))
     if here is None:
         with output_errors(zipped):
@@ -236,7 +236,7 @@ def _fetch_from_archive(pretrained: PublishedFile, quiet: bool) -> Path:
     return path
 
 
-def _download(url: str, part: Path, pretrained: PublishedFile, quiet: bool) -> None:
+def _download(url: str, part: Path, pretrained: PublishedFile) -> None:
     """Bring ``part`` to full length.
 
     Only weights with a checksum go on from an earlier part: without one, a file pieced together
@@ -253,7 +253,7 @@ def _download(url: str, part: Path, pretrained: PublishedFile, quiet: bool) -> N
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
             # A server that ignores Range sends everything, with status 200.
             start = have if response.status == 206 else 0
-            _receive(response, part, start, pretrained.name, quiet)
+            _receive(response, part, start, pretrained.name)
     except urllib.error.HTTPError as error:
         if have and error.code == 416:  # nothing left to send; the checksum will tell
             return
@@ -263,26 +263,19 @@ def _download(url: str, part: Path, pretrained: PublishedFile, quiet: bool) -> N
         raise WeightsError(f"cannot download {url}: {reason}") from error
 
 
-def _receive(response: HTTPResponse, part: Path, start: int, name: str, quiet: bool) -> None:
+def _receive(response: HTTPResponse, part: Path, start: int, name: str) -> None:
     """Append a response's body to the first ``start`` bytes of ``part``.
 
     Raises:
         WeightsError: fewer bytes came than were announced.
     """
-    from tqdm import tqdm
-
     length = response.headers.get("Content-Length")
     total = start + int(length) if length and length.isdecimal() else None
-    bar = tqdm(
-        desc=name,
-        initial=start,
-        total=total,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        disable=True if quiet else None,
-    )
-    with bar, output_errors(part), part.open("r+b" if start else "wb") as file:
+    with (
+        progress_bar(name, total, start, unit="B") as bar,
+        output_errors(part),
+        part.open("r+b" if start else "wb") as file,
+    ):
         file.seek(start)
         file.truncate()
         while block := _read(response):

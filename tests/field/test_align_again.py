@@ -51,22 +51,22 @@ def files(output: Path) -> dict[str, bytes]:
 def as_fresh(photos: Path, output: Path) -> bool:
     """Whether ``output`` holds what a fresh run makes, to the byte."""
     fresh = output.with_name("fresh")
-    align(photos, fresh, SETTINGS, JOBS, overwrite=True)
+    align(photos, fresh, SETTINGS, jobs=JOBS, overwrite=True)
     return files(output) == files(fresh)
 
 
 def test_nothing_changed(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     before = files(output)
-    report = align(photos, output, SETTINGS, JOBS)
+    report = align(photos, output, SETTINGS, jobs=JOBS)
     assert dict(report.counts) == {"already there": 4}
     assert files(output) == before
 
 
 def test_a_second_album_with_the_same_names_is_refused(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     before = files(output)
     other = tmp_path / "other"
     shutil.copytree(photos, other)
@@ -75,42 +75,42 @@ def test_a_second_album_with_the_same_names_is_refused(photos: Path, tmp_path: P
     first.write_bytes(second.read_bytes())
     second.write_bytes(swapped)
     with pytest.raises(UsageError, match=r"photos in .*photos; .*into=NAME"):
-        align(other, output, SETTINGS, JOBS)
+        align(other, output, SETTINGS, jobs=JOBS)
     assert files(output) == before
 
 
 def test_a_second_album_under_a_name(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     other = tmp_path / "other"
     shutil.copytree(photos, other)
-    report = align(other, output, SETTINGS, JOBS, into="party")
+    report = align(other, output, SETTINGS, jobs=JOBS, into="party")
     assert report.counts["aligned"] + report.counts["center"] == 4
     expected = [*names(photos), *(f"party/{name}" for name in names(other))]
     assert [row.input for row in rows(output)] == sorted(expected)
     (other / names(other)[0]).unlink()
     (photos / names(photos)[1]).unlink()
-    align(other, output, SETTINGS, JOBS, into="party")
+    align(other, output, SETTINGS, jobs=JOBS, into="party")
     assert len(rows(output)) == 7  # only its own input is looked at
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     assert len(rows(output)) == 6
 
 
 def test_a_moved_album_is_still_the_same(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     moved = tmp_path / "moved"
     photos.rename(moved)
-    assert dict(align(moved, output, SETTINGS, JOBS).counts) == {"already there": 4}
-    assert dict(align(moved, output, SETTINGS, JOBS).counts) == {"already there": 4}
+    assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
+    assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
 
 
 def test_a_replaced_photo_is_done_again(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     old, new = (photos / name for name in names(photos)[:2])
     old.write_bytes(new.read_bytes())
-    report = align(photos, output, SETTINGS, JOBS)
+    report = align(photos, output, SETTINGS, jobs=JOBS)
     assert report.counts["already there"] == 3
     assert as_fresh(photos, output)
 
@@ -121,10 +121,10 @@ def test_a_photo_turned_upright_since_is_tried_again(photos: Path, tmp_path: Pat
     upright = Image.open(photo).copy()
     Image.new("RGB", upright.size).save(photo)
     output = tmp_path / "crops"
-    align(photos, output, settings, JOBS)
+    align(photos, output, settings, jobs=JOBS)
     assert rows(output)[0].status == "no-face"
     upright.save(photo)
-    align(photos, output, settings, JOBS)
+    align(photos, output, settings, jobs=JOBS)
     assert rows(output)[0].status == "aligned"
 
 
@@ -134,21 +134,21 @@ def test_a_photo_replaced_with_its_size_and_time_kept(
 ) -> None:
     output = tmp_path / "crops"
     photo = photos / names(photos)[0]
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     state = photo.stat()
     data = photo.read_bytes()
     photo.write_bytes(data[:-4] + bytes(2) + data[-2:])
     os.utime(photo, ns=(state.st_atime_ns, state.st_mtime_ns))
-    report = align(photos, output, SETTINGS, JOBS, by_content=by_content)
+    report = align(photos, output, SETTINGS, jobs=JOBS, by_content=by_content)
     assert report.counts["already there"] == 4 - redone
 
 
 def test_a_copy_with_other_times_is_not_done_again(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     for name in names(photos):
         os.utime(photos / name)
-    assert dict(align(photos, output, SETTINGS, JOBS).counts) == {"already there": 4}
+    assert dict(align(photos, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
     assert as_fresh(photos, output)
 
 
@@ -157,12 +157,12 @@ def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], keep_gone: bool
 ) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     gone = [name for name in names(photos) if name.startswith(names(photos)[0].split("/")[0])]
     for name in gone:
         (photos / name).unlink()
     capsys.readouterr()
-    report = align(photos, output, SETTINGS, JOBS, keep_gone=keep_gone)
+    report = align(photos, output, SETTINGS, jobs=JOBS, keep_gone=keep_gone)
     left = [row.input for row in rows(output)]
     assert [name in left for name in gone] == [keep_gone] * 2
     assert [(output / name).with_suffix(".png").exists() for name in gone] == [keep_gone] * 2
@@ -175,23 +175,23 @@ def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
 
 def test_a_renamed_person_is_not_there_twice(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     person = (photos / names(photos)[0]).parent
     person.rename(person.with_name("Zoe"))
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     assert not (output / person.name).exists()
     assert as_fresh(photos, output)
 
 
 def test_a_photo_that_takes_anothers_name_with_another_suffix(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     photo = photos / names(photos)[0]
     Image.open(photos / names(photos)[1]).save(photo.with_suffix(".bmp"))
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     assert as_fresh(photos, output)
     photo.with_suffix(".bmp").unlink()
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     assert as_fresh(photos, output)
 
 
@@ -204,10 +204,10 @@ def test_fewer_faces_than_before_leave_no_crop_behind(photos: Path, tmp_path: Pa
     both.paste(two, (one.width, 0))
     both.save(first)
     output = tmp_path / "crops"
-    align(photos, output, settings, JOBS)
+    align(photos, output, settings, jobs=JOBS)
     assert sum(row.input == names(photos)[0] for row in rows(output)) == 2
     one.save(first)
-    align(photos, output, settings, JOBS)
+    align(photos, output, settings, jobs=JOBS)
     made = {row.output for row in rows(output) if row.output}
     assert {name for name in files(output) if name.endswith(".png")} == made
 
@@ -216,9 +216,9 @@ def test_what_was_missed_is_tried_again_with_another_policy(photos: Path, tmp_pa
     blank = photos / names(photos)[0]
     Image.new("RGB", (250, 250)).save(blank)
     output = tmp_path / "crops"
-    align(photos, output, AlignSettings(DLIB_CHIP), JOBS)
+    align(photos, output, AlignSettings(DLIB_CHIP), jobs=JOBS)
     assert rows(output)[0].status == "no-face"
-    report = align(photos, output, SETTINGS, JOBS)
+    report = align(photos, output, SETTINGS, jobs=JOBS)
     assert rows(output)[0].status == "center"
     assert report.counts["already there"] >= 2
     assert as_fresh(photos, output)
@@ -230,16 +230,16 @@ def test_a_list_adds_to_what_is_there(photos: Path, tmp_path: Path) -> None:
     listing = photos / "list.txt"
     for listed in (first, second):
         listing.write_text(f"{listed}\n")
-        align(listing, output, SETTINGS, JOBS)
+        align(listing, output, SETTINGS, jobs=JOBS)
     assert [row.input for row in rows(output)] == [first, second]
     (photos / first).unlink()
-    align(listing, output, SETTINGS, JOBS)
+    align(listing, output, SETTINGS, jobs=JOBS)
     assert [row.input for row in rows(output)] == [second]
 
 
 def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
-    align(photos, output, SETTINGS, JOBS)
+    align(photos, output, SETTINGS, jobs=JOBS)
     (output / "inputs.csv").unlink()
     description = (output / "align.json").read_text()
     start, end = description.index('"inputs"'), description.index('"counts"')
@@ -248,8 +248,8 @@ def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_p
     shutil.copytree(photos, other)
     (other / names(other)[0]).unlink()
     with pytest.raises(UsageError, match="1 photos that are not in"):
-        align(other, output, SETTINGS, JOBS)
-    report = align(photos, output, SETTINGS, JOBS)
+        align(other, output, SETTINGS, jobs=JOBS)
+    report = align(photos, output, SETTINGS, jobs=JOBS)
     assert "already there" not in report.counts
     assert as_fresh(photos, output)
 

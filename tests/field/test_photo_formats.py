@@ -131,7 +131,7 @@ def test_raw_photos_and_films_are_counted_by_kind(
     assert {kind: len(names) for kind, names in found.unsupported.items()} == {
         "raw photo": 4, "video": 1, "rare picture": 2,
     }  # fmt: skip
-    report = align(photos, tmp_path / "out", SETTINGS, jobs=1, quiet=True)
+    report = align(photos, tmp_path / "out", SETTINGS, jobs=1)
     assert report.exit_code == 1
     assert report.counts["center"] == 1 and report.counts["failed"] == 7
     said = capsys.readouterr().err
@@ -325,12 +325,12 @@ def test_align_counts_truncated_photos_and_strict_refuses_them(
     photos.mkdir()
     picture.save(photos / "a.jpg")
     (photos / "b.jpg").write_bytes(encode(picture, "JPEG")[:-20])
-    report = align(photos, tmp_path / "out", SETTINGS, jobs=1, quiet=True)
+    report = align(photos, tmp_path / "out", SETTINGS, jobs=1)
     assert (report.exit_code, report.counts["truncated"]) == (0, 1)
     rows = {row.input: row for row in read_manifest(tmp_path / "out" / ALIGN_CSV)}
     assert TRUNCATED in rows["b.jpg"].reason and TRUNCATED not in rows["a.jpg"].reason
     strict = AlignSettings(DLIB_CHIP, on_no_face="center", strict=True)
-    report = align(photos, tmp_path / "strict", strict, jobs=1, quiet=True)
+    report = align(photos, tmp_path / "strict", strict, jobs=1)
     assert report.exit_code == 1
     assert report.failures == [("b.jpg", TRUNCATED)]
 
@@ -488,7 +488,7 @@ def test_what_is_no_list_is_said(listed: Path, feed: Feed, data: bytes, message:
 
 def test_align_takes_a_list(listed: Path, feed: Feed) -> None:
     feed(b"photos/Ann/1.jpg\0photos/Bo/x y\0")
-    report = align(Path("-"), listed / "out", SETTINGS, jobs=1, quiet=True, null=True)
+    report = align(Path("-"), listed / "out", SETTINGS, jobs=1, null=True)
     assert report.counts["center"] == 2
     assert (listed / "out" / "photos" / "Bo" / "x y.png").is_file()
 
@@ -507,11 +507,11 @@ def test_the_command_reads_stdin(listed: Path) -> None:
 def test_a_manifest_that_a_spreadsheet_saved(tmp_path: Path, picture: Image.Image) -> None:
     """With a byte order mark and Windows' line ends."""
     picture.save(tmp_path / "a.jpg")
-    align(tmp_path / "a.jpg", tmp_path / "out", SETTINGS, jobs=1, quiet=True)
+    align(tmp_path / "a.jpg", tmp_path / "out", SETTINGS, jobs=1)
     path = tmp_path / "out" / ALIGN_CSV
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert [row.input for row in read_manifest(path)] == ["a.jpg"]
-    report = align(tmp_path / "a.jpg", tmp_path / "out", SETTINGS, jobs=1, quiet=True)
+    report = align(tmp_path / "a.jpg", tmp_path / "out", SETTINGS, jobs=1)
     assert report.counts["already there"] == 1
 
 

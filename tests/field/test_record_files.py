@@ -75,7 +75,7 @@ def test_info_counts_what_unpack_misses(tmp_path: Path) -> None:
     path = write(tmp_path, header=True)
     cut(path, 0.9)
     damaged = describe(path)["damaged"]
-    report = unpack(path, tmp_path / "out", quiet=True)
+    report = unpack(path, tmp_path / "out")
     lost = report.counts["failed"]
     assert lost == 10
     assert f"{lost:,} of " in damaged[0]

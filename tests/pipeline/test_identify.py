@@ -47,7 +47,7 @@ def crowd(tmp_path: Path) -> Path:
 
 
 def test_good_embeddings_are_identified(scrub: Path, crowd: Path, tmp_path: Path) -> None:
-    result = identify(scrub, scrub, [crowd], output=tmp_path / "out", quiet=True)
+    result = identify(scrub, scrub, [crowd], output=tmp_path / "out")
     assert result["pairs"] == 5 * 4 * 3
     assert [one["distractors"] for one in result["identification"]] == [10, 100, 150]
     assert [one["rank1"] for one in result["identification"]] == [1.0, 1.0, 1.0]
@@ -72,7 +72,7 @@ def test_lookalikes_among_the_distractors(scrub: Path, tmp_path: Path) -> None:
     vectors = draw(5, 4)
     lookalikes = vectors[[0, 19]] + 0.1 * draw(2, 1, seed=8)
     crowd = represented(tmp_path / "copies", ["Q/1.png", "Q/2.png"], 3 * lookalikes)
-    result = identify(scrub, scrub, [crowd], quiet=True)
+    result = identify(scrub, scrub, [crowd])
     rate = result["identification"][0]["rank1"]
     assert rate == pytest.approx(rank_one(vectors, 4, lookalikes))
     assert 0.5 < rate < 1
@@ -85,12 +85,12 @@ def test_gallery_and_probes_apart(scrub: Path, crowd: Path, tmp_path: Path) -> N
     probes = represented(
         tmp_path / "probes", [f"./crops/{names[row]}" for row in rows], draw(5, 4)[rows]
     )
-    result = identify(scrub, probes, [crowd], quiet=True)
+    result = identify(scrub, probes, [crowd])
     assert result["pairs"] == 15 * 4  # the same image in another folder is a mate like any other
 
 
 def test_without_distractors_the_other_people_of_the_gallery_serve(scrub: Path) -> None:
-    result = identify(scrub, scrub, quiet=True)
+    result = identify(scrub, scrub)
     assert result["distractors"]["images"] is None
     assert result["verification"]["impostors"] == 20 * 16
     assert result["identification"][0]["rank1"] == 1.0
@@ -105,8 +105,8 @@ def test_noise_is_removed(scrub: Path, tmp_path: Path) -> None:
     crowd = represented(tmp_path / "crowd", ["375/a@N0/1.png", "Q/2.png"], lookalikes)
     noise = tmp_path / "noise.txt"
     noise.write_text("# comment\nP1_0.png\n375/a@N0/1.jpg\n")
-    before = identify(noisy, noisy, [crowd], quiet=True)
-    after = identify(noisy, noisy, [crowd], [noise], quiet=True)
+    before = identify(noisy, noisy, [crowd])
+    after = identify(noisy, noisy, [crowd], remove=[noise])
     assert after["noise"] == {"listed": 2, "distractors_removed": 1, "images_replaced": 1}
     assert after["pairs"] == before["pairs"] == 60
     assert after["distractors"]["images"] == 1
@@ -136,7 +136,7 @@ def test_what_does_not_go_together(scrub: Path, tmp_path: Path) -> None:
     every = tmp_path / "every.txt"
     every.write_text("Z/1.png\n")
     with pytest.raises(UsageError, match="no distractor is left"):
-        identify(scrub, scrub, [strangers], [every])
+        identify(scrub, scrub, [strangers], remove=[every])
 
 
 @pytest.mark.parametrize(

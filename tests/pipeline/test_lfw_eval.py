@@ -144,7 +144,7 @@ def test_the_largest_of_several_faces_is_warned_about(reps: Path) -> None:
     assert result["pairs"]["largest_of_several"] == 5
     (warning,) = result["warnings"]
     assert warning.startswith("5 of 400 images")
-    assert "use align --select center" in warning
+    assert "let align select 'center'" in warning
     assert result["provenance"] == {"network": "nn4.small2"}
     assert evaluate(4)["warnings"] == []
 

@@ -55,7 +55,7 @@ def test_what_cannot_be_packed_is_named(tmp_path: Path) -> None:
     draw(tmp_path / "in" / "A" / "2.png", size=30)
     (tmp_path / "in" / "A" / "3.png").write_bytes(b"x")
     draw(tmp_path / "in" / "B" / "1.png")
-    report = pack(tmp_path / "in", tmp_path / "a.rec", quiet=True)
+    report = pack(tmp_path / "in", tmp_path / "a.rec")
     assert [name for name, _ in report.failures] == ["A/2.png", "A/3.png"]
     assert ImageRecords(tmp_path / "a.rec").labels.tolist() == [0, 1]
 

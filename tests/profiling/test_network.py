@@ -35,7 +35,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def profiles() -> NetworkProfiles:
     """The shipped network, and one without weights that bfloat16 does not suit."""
     settings = NetworkSettings([CPU], ("float32", "bfloat16"), 2, (1, 2), layers=True)
-    return profile_networks(["dlib-resnet", "NN4.small2"], settings, quiet=True)
+    return profile_networks(["dlib-resnet", "NN4.small2"], settings)
 
 
 def test_figures(profiles: NetworkProfiles) -> None:
@@ -95,14 +95,14 @@ def test_plot(profiles: NetworkProfiles, tmp_path: Path) -> None:
 def test_a_weights_file(shared: Path) -> None:
     path = shared / "golden/mxnet/y1-0000.params"
     for models, weights in ([str(path)], None), (["mobilefacenet"], path):
-        (one,) = profile_networks(models, QUICK, weights, quiet=True).networks
+        (one,) = profile_networks(models, QUICK, weights).networks
         assert one.weights_bytes == path.stat().st_size
         assert (one.architecture, one.weights) == ("mobilefacenet", path.name)
 
 
 def test_names() -> None:
     with pytest.raises(UsageError, match="did you mean nn4"):
-        profile_networks(["dlib-resnet", "nn5"], QUICK, quiet=True)
+        profile_networks(["dlib-resnet", "nn5"], QUICK)
     with pytest.raises(UsageError, match=r"gone\.t7: no such file"):
         network_to_measure("gone.t7")
     with pytest.raises(UsageError, match="belongs to one MODEL"):
@@ -126,7 +126,7 @@ def test_names_of_plots() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_gpu() -> None:
     settings = NetworkSettings([torch.device("cuda")], ("float16",), 5, (1, 4), layers=True)
-    (one,) = profile_networks(["lresnet18e-ir"], settings, quiet=True).networks
+    (one,) = profile_networks(["lresnet18e-ir"], settings).networks
     (run,) = one.runs
     assert run.gpu_memory is not None and run.gpu_memory > 2 * one.parameters
-    assert "GPU MB" in networks_text(profile_networks(["lresnet18e-ir"], settings, quiet=True))
+    assert "GPU MB" in networks_text(profile_networks(["lresnet18e-ir"], settings))

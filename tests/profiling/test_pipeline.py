@@ -42,7 +42,7 @@ def profile(
     for number, photo in enumerate(photos):
         (folder / f"{number}.jpg").write_bytes(photo.read_bytes())
     (folder / "bad.jpg").write_text("no")
-    return profile_pipeline([photos[0], folder / "bad.jpg", folder], network, settings, quiet=True)
+    return profile_pipeline([photos[0], folder / "bad.jpg", folder], network, settings)
 
 
 def test_photo(profile: PipelineProfile) -> None:

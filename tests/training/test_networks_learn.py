@@ -28,7 +28,7 @@ def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pai
         learning_rate=0.05,
         **options,
     )
-    settings = TrainSettings(pairs=[pairs], quiet=True, jobs=1)
+    settings = TrainSettings(pairs=[pairs], jobs=1)
     train(crops, tmp_path / "run", config, settings)
     rows = read_log(tmp_path / "run" / "log.csv")
     assert rows[0].score < 0.6
@@ -48,7 +48,7 @@ def test_mobilefacenet_learns_its_people(tmp_path, draw_people, loss, options):
         learning_rate=0.05,
         **options,
     )
-    train(crops, tmp_path / "run", config, TrainSettings(quiet=True, jobs=1, log_every=4))
+    train(crops, tmp_path / "run", config, TrainSettings(jobs=1, log_every=4))
     rows = read_log(tmp_path / "run" / "log.csv")
     assert rows[-1].loss < rows[0].loss / 2
     assert rows[-1].accuracy > 0.6
@@ -67,7 +67,7 @@ def test_openface_learns_from_triplets(tmp_path, draw_people):
         learning_rate=1e-3,
         weight_decay=0.0,
     )
-    train(crops, tmp_path / "run", config, TrainSettings(quiet=True, jobs=1, log_every=4))
+    train(crops, tmp_path / "run", config, TrainSettings(jobs=1, log_every=4))
     rows = read_log(tmp_path / "run" / "log.csv")
     # Embeddings that have all become one have a loss of alpha, 0.2. Four seeds ended in 0 to 0.11.
     assert rows[-1].loss < 0.15 < rows[0].loss

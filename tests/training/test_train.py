@@ -22,7 +22,7 @@ from facetool.training.stepper import Stepper
 from facetool.training.verification import pairs_from_folder
 
 TINY = {"units": [1, 1, 1, 1], "filters": [16, 16, 16, 16, 16], "embedding_size": 16}
-QUIET = TrainSettings(quiet=True, jobs=1, log_every=4, checkpoint_every=1000)
+QUIET = TrainSettings(jobs=1, log_every=4, checkpoint_every=1000)
 
 
 def read_training(path):
@@ -107,7 +107,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, crops, monkeypatch, st
 @pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, crops, monkeypatch):
     config = _config(steps=12)
-    settings = TrainSettings(quiet=True, jobs=1, log_every=4, checkpoint_every=5)
+    settings = TrainSettings(jobs=1, log_every=4, checkpoint_every=5)
     train(crops, tmp_path / "whole", config, settings)
 
     class Killed(BaseException):
@@ -137,7 +137,7 @@ def test_the_result_is_a_file_that_represent_takes(tmp_path, crops):
     assert training["config"]["loss"] == "arcface" and training["step"] == 2
     assert training["data"]["people"] == 6
     network = load_network(output / "model.safetensors")
-    represent(crops, tmp_path / "reps", network, RepresentSettings(), quiet=True)
+    represent(crops, tmp_path / "reps", network, RepresentSettings())
     assert np.load(tmp_path / "reps" / "reps.npy").shape == (36, 16)
     described = json.loads((tmp_path / "reps" / "represent.json").read_text())
     assert described["weights"]["name"] == "model.safetensors"
@@ -157,10 +157,10 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
         train(crops, tmp_path, _config(steps=2, learning_rate=0.1), QUIET)
     with pytest.raises(UsageError, match="steps was 2, now 3"):
         train(crops, tmp_path, _config(steps=3), QUIET)
-    longer = TrainSettings(quiet=True, jobs=1, resume=True)
+    longer = TrainSettings(jobs=1, resume=True)
     assert train(crops, tmp_path, _config(steps=3), longer).counts["steps"] == 1
     (tmp_path / "best.safetensors").write_bytes(b"of an earlier run")
-    anew = TrainSettings(quiet=True, jobs=1, overwrite=True)
+    anew = TrainSettings(jobs=1, overwrite=True)
     assert train(crops, tmp_path, _config(steps=2, seed=1), anew).counts["steps"] == 2
     assert not (tmp_path / "best.safetensors").exists()
 
@@ -169,7 +169,7 @@ def test_other_data_is_refused(tmp_path, crops, draw_people):
     train(crops, tmp_path / "run", _config(steps=1), QUIET)
     other = draw_people(tmp_path / "other", 5, 3)
     with pytest.raises(UsageError, match="other data"):
-        train(other, tmp_path / "run", _config(steps=2), TrainSettings(quiet=True, resume=True))
+        train(other, tmp_path / "run", _config(steps=2), TrainSettings(resume=True))
 
 
 def test_resume_without_a_run_is_refused(tmp_path, crops):
@@ -189,7 +189,7 @@ def test_crops_of_another_recipe_are_refused(tmp_path, draw_people):
     (folder / "align.json").write_text(json.dumps({"crop": crop}))
     with pytest.raises(UsageError, match="any_crop=True"):
         train(folder, tmp_path / "run", _config(), QUIET)
-    insisting = TrainSettings(quiet=True, jobs=1, any_crop=True)
+    insisting = TrainSettings(jobs=1, any_crop=True)
     assert train(folder, tmp_path / "run", _config(steps=1), insisting).counts["steps"] == 1
 
 
@@ -204,7 +204,7 @@ def test_damaged_images_are_counted_and_named(tmp_path, draw_people, capsys):
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, crops, monkeypatch):
-    settings = TrainSettings(quiet=True, jobs=1, log_every=1, checkpoint_every=2)
+    settings = TrainSettings(jobs=1, log_every=1, checkpoint_every=2)
     step, done = Stepper.step, []
 
     def breaking(self, *arguments):
@@ -239,7 +239,7 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_their_file_alone(tmp_pat
 def test_evaluations_keep_the_best_network(tmp_path, crops, write_pairs):
     pairs = pairs_from_folder(write_pairs(tmp_path / "pairs.txt", 6, 6), crops)
     settings = TrainSettings(
-        pairs=[pairs], evaluate_every=10, quiet=True, jobs=1, log_every=10, checkpoint_every=1000
+        pairs=[pairs], evaluate_every=10, jobs=1, log_every=10, checkpoint_every=1000
     )
     train(crops, tmp_path / "run", _config(steps=20, batch_size=12), settings)
     rows = {row.step: row.verification["pairs"] for row in read_log(tmp_path / "run" / "log.csv")}

@@ -232,7 +232,7 @@ def test_an_archive_is_downloaded_and_removed(server: Server, home: Path) -> Non
     server.content = zipped(MEMBERS)
     gone = "http://127.0.0.1:9/gone"
     entry = packed(server.content, urls=(gone,), archive_urls=(server.url,), size=len(CONTENT))
-    assert download.fetch(entry, quiet=True).read_bytes() == CONTENT
+    assert download.fetch(entry).read_bytes() == CONTENT
     assert sorted(path.name for path in home.iterdir()) == ["model"]
 
 
