@@ -22,6 +22,7 @@ from facetool.cli import options
     show_default=True,
     help="Images per pass through the network.",
 )
+@click.option("--any-crop", is_flag=True, help="Scale images that are not of the network's size.")
 @options.device_option
 @options.dtype_option
 @options.json_option
@@ -31,6 +32,7 @@ def command(
     model: str | None,
     weights: Path | None,
     batch_size: int,
+    any_crop: bool,
     device: str,
     dtype: str,
     as_json: bool,
@@ -51,7 +53,9 @@ def command(
     keep_freed_memory()
     where = resolve_device(device)
     network = load_network(model, weights)
-    result, report = bin_eval(files, network, where, dtype=dtype, batch_size=batch_size)
+    result, report = bin_eval(
+        files, network, where, dtype=dtype, batch_size=batch_size, any_crop=any_crop
+    )
     click.echo(json.dumps(result, indent=2) if as_json else table(result))
     print(report, file=sys.stderr)
     return report.exit_code

@@ -75,15 +75,16 @@ def info(file: Path, as_json: bool) -> int:
     required=True,
     help="LFW's pairs.txt, or pairs as CSV or as paths with a label.",
 )
+@click.option("--any-crop", is_flag=True, help="Take images that nothing shows to be crops.")
 @_overwrite
-def pack_pairs(folder: Path, output: Path, pairs: Path, overwrite: bool) -> int:
+def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrite: bool) -> int:
     """Make a verification set for bin-eval from crops and a pairs file.
 
     The crops are FOLDER/<person>/<person>_NNNN.<suffix>, as in LFW.
     """
     from facetool.pipeline import records
 
-    report = records.pack_pairs(folder, output, pairs, overwrite)
+    report = records.pack_pairs(folder, output, pairs, overwrite, any_crop)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code
 

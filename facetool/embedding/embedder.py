@@ -89,7 +89,10 @@ class Embedder:
             self._network = for_inference(network, device, self._dtype)
 
     def embed_batches(
-        self, batches: Iterable[Batch], crops: Callable[[Batch], NDArray[np.uint8]]
+        self,
+        batches: Iterable[Batch],
+        crops: Callable[[Batch], NDArray[np.uint8]],
+        rows: int | None = None,
     ) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
         """Each batch with its embeddings, in order; several are in the network at a time.
 
@@ -100,6 +103,7 @@ class Embedder:
         Args:
             batches: anything that holds crops; taken only a few ahead.
             crops: gives a batch's uint8 RGB (N, H, W, 3); N may be 0.
+            rows: see :meth:`embed`.
         """
         threads = torch.get_num_threads()
         streams = self._streams()
@@ -107,7 +111,7 @@ class Embedder:
         with ThreadPoolExecutor(streams, "embed", torch.set_num_threads, (each,)) as pool:
             try:
                 yield from ordered_map(
-                    lambda batch: (batch, pool.submit(self.embed, crops(batch))),
+                    lambda batch: (batch, pool.submit(self.embed, crops(batch), rows)),
                     lambda started: (started[0], started[1].result()),
                     batches,
                     streams + 1,
@@ -133,21 +137,28 @@ class Embedder:
         return OpenVinoNetwork(network, dtype, self._streams(), torch.get_num_threads())
 
     @torch.inference_mode()
-    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def embed(self, crops: NDArray[np.uint8], rows: int | None = None) -> NDArray[np.float32]:
         """Embeddings of a batch.
 
         Args:
             crops: uint8 RGB (N, H, W, 3), of the recipe's size; N may be 0.
+            rows: fill the batch up to this many images. Libraries sum in another order for
+                another size of batch; in batches of one size an image has the same embedding, to
+                the last bit, wherever it stands and whatever stands beside it.
 
         Returns:
             float32 (N, D), not normalised unless the network or ``flip`` does.
         """
         if not len(crops):
             return np.empty((0, self.size), np.float32)
+        count = len(crops)
+        if rows is not None and count < rows:
+            filler = np.zeros((rows - count, *crops.shape[1:]), np.uint8)
+            crops = np.concatenate((crops, filler))
         pixels = torch.from_numpy(crops)
         if self._device.type == "cuda":
             pixels = pixels.pin_memory().to(self._device, non_blocking=True)
-        return self._embed_within_memory(pixels).float().cpu().numpy()
+        return self._embed_within_memory(pixels)[:count].float().cpu().numpy()
 
     def _embed_within_memory(self, pixels: Tensor) -> Tensor:
         """The batch in one pass, or in halves where the device's memory does not hold it."""

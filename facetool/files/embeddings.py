@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
+from facetool.files.embeddings_writer import unfinished_renames
 from facetool.files.represent_description import RepresentDescription, read_description
 from facetool.files.text import read_text, reading
 
@@ -48,6 +49,8 @@ def read_embeddings(folder: Path) -> Embeddings:
     Raises:
         FormatError: a file is missing or damaged, or they do not fit each other.
     """
+    if unfinished_renames(folder):
+        raise FormatError(f"{folder}: represent was killed at its end; run it again first")
     binary, text = folder / "reps.npy", folder / "reps.csv"
     if binary.is_file():
         source, vectors = binary, _read_npy(binary)
@@ -76,6 +79,24 @@ def read_embeddings(folder: Path) -> Embeddings:
             f"{len(names):,} images; they must come from the same run"
         )
     return Embeddings(names, labels, vectors, read_description(folder))
+
+
+def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Names (N) and embeddings (N, D) of a folder that facetool wrote, the latter left on disk.
+
+    Raises:
+        FormatError: a file is missing or damaged, or they do not fit each other.
+    """
+    path = folder / "reps.npy"
+    try:
+        with reading(path):
+            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise FormatError(f"{path}: not a whole NumPy array file ({error})") from error
+    names = _read_labels(folder / "labels.csv")[1]
+    if len(names) != len(vectors):
+        raise FormatError(f"{folder}: reps.npy and labels.csv are not of the same run")
+    return names, vectors
 
 
 def _read_npy(path: Path) -> NDArray[np.float32]:

@@ -12,21 +12,28 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.errors import FormatError
 from facetool.files.atomic import output_errors, part_path
+from facetool.files.image_states import INPUTS_CSV, STATES_HEADER, ImageState, format_state
+from facetool.files.json_file import parse_json
 from facetool.files.lock import sole_writer
 from facetool.files.represent_description import RepresentDescription, write_description
 
 REPS_CSV = "reps.csv"
 LABELS_CSV = "labels.csv"
 REPS_NPY = "reps.npy"
+_RENAMING = "renaming"
+"""Key of the journal's last entry: all files are whole, their renaming has begun."""
+_FILES = (REPS_CSV, LABELS_CSV, REPS_NPY, INPUTS_CSV)
 
 
 class EmbeddingsWriter:
-    """Grows ``reps.csv``, ``labels.csv`` and ``reps.npy`` batch by batch.
+    """Grows ``reps.csv``, ``labels.csv``, ``reps.npy`` and ``inputs.csv`` batch by batch.
 
-    The files grow under part names and take their own in :meth:`finish`. After each batch a
-    journal notes their lengths; a later writer with the same settings cuts them back to the
-    last complete batch and goes on from there.
+    The files grow under part names and take their own in :meth:`finish`, all or none: what a
+    kill leaves undone there, :func:`complete_renames` does. After each batch a journal notes
+    their lengths; a later writer with the same settings cuts them back to the last complete
+    batch and goes on from there.
 
     Args:
         folder: where the files go.
@@ -65,7 +72,7 @@ class EmbeddingsWriter:
         journal = self._part("journal")
         lengths = self._read_journal(journal)
         mode = "r+b" if self.batches else "wb"
-        for name in (REPS_CSV, LABELS_CSV, REPS_NPY):
+        for name in _FILES:
             file = opened.enter_context(self._part(name).open(mode))
             self._files[name] = file
             file.truncate(lengths.get(name, 0))
@@ -73,12 +80,14 @@ class EmbeddingsWriter:
         self._journal = opened.enter_context(journal.open("ab" if self.batches else "wb"))
         if not self.batches:
             self._files[REPS_NPY].write(_npy_header(0, self.size))
+            self._files[INPUTS_CSV].write(STATES_HEADER.encode("ascii"))
             self._note(self._settings)
 
     def add(
         self,
         vectors: NDArray[np.float32],
         labels: Sequence[tuple[int, str]],
+        states: Sequence[ImageState],
         failures: Sequence[tuple[str, str]],
     ) -> None:
         """Append a batch.
@@ -86,6 +95,7 @@ class EmbeddingsWriter:
         Args:
             vectors: (N, size).
             labels: N pairs of label number and image path.
+            states: N images as they were read.
             failures: images of the batch that have no row, with the reason.
 
         Raises:
@@ -97,6 +107,10 @@ class EmbeddingsWriter:
             self._files[REPS_CSV].write(text.encode("ascii"))
             lines = "".join(f"{number},{_csv_text(path)}\n" for number, path in labels)
             self._files[LABELS_CSV].write(lines.encode("utf-8", "surrogateescape"))
+            lines = "".join(
+                format_state(path, state) for (_, path), state in zip(labels, states, strict=True)
+            )
+            self._files[INPUTS_CSV].write(lines.encode("utf-8", "surrogateescape"))
             self._files[REPS_NPY].write(np.ascontiguousarray(vectors, "<f4").tobytes())
             self.rows += len(vectors)
             self.batches += 1
@@ -107,20 +121,19 @@ class EmbeddingsWriter:
         self.failures.extend(failures)
 
     def finish(self, description: RepresentDescription) -> None:
-        """Give all files their names; ``represent.json`` with ``description`` comes last."""
+        """Give all files their names, ``represent.json`` with ``description`` among them."""
         with output_errors(self.folder / REPS_NPY):
             npy = self._files[REPS_NPY]
             npy.seek(0)
             npy.write(_npy_header(self.rows, self.size))
-            for name, file in self._files.items():
+            for file in self._files.values():
                 file.close()
-                self._part(name).replace(self.folder / name)
-            write_description(self.folder, description)
+            self._note({_RENAMING: description.as_dict()})
             self._journal.close()
-            self._part("journal").unlink()
+            complete_renames(self.folder)
 
     def _part(self, name: str) -> Path:
-        return part_path(self.folder / (name if name != "journal" else "represent.journal"))
+        return _part(self.folder, name)
 
     def _note(self, entry: Mapping[str, Any]) -> None:
         self._journal.write(json.dumps(entry).encode("ascii") + b"\n")
@@ -135,7 +148,7 @@ class EmbeddingsWriter:
             entries = [json.loads(line) for line in lines]
         except ValueError:
             return {}
-        if len(entries) < 2 or entries[0] != self._settings:
+        if len(entries) < 2 or entries[0] != self._settings or _RENAMING in entries[-1]:
             return {}
         lengths: dict[str, int] = entries[-1]["lengths"]
         if any(self._part(name).stat().st_size < length for name, length in lengths.items()):
@@ -144,6 +157,40 @@ class EmbeddingsWriter:
         self.rows = entries[-1]["rows"]
         self.failures = [(name, why) for entry in entries[1:] for name, why in entry["failures"]]
         return lengths
+
+
+def complete_renames(folder: Path) -> None:
+    """Give the files of a finished run their names, where a kill has left some without."""
+    description = unfinished_renames(folder)
+    if description is None:
+        return
+    with output_errors(folder / REPS_NPY):
+        for name in _FILES:
+            part = _part(folder, name)
+            if part.exists():
+                part.replace(folder / name)
+        write_description(folder, description)
+        _part(folder, "journal").unlink()
+
+
+def unfinished_renames(folder: Path) -> RepresentDescription | None:
+    """What ``represent.json`` is to say where a run was killed among its renames, else None.
+
+    Such a folder may hold rows of two runs.
+    """
+    journal = _part(folder, "journal")
+    if not journal.is_file():
+        return None
+    last = journal.read_bytes().rstrip(b"\n").rpartition(b"\n")[2]
+    try:
+        entry = parse_json(last, str(journal))
+    except FormatError:  # cut in its last line: that run was not finished
+        return None
+    return RepresentDescription.from_dict(entry[_RENAMING]) if _RENAMING in entry else None
+
+
+def _part(folder: Path, name: str) -> Path:
+    return part_path(folder / (name if name != "journal" else "represent.journal"))
 
 
 def _npy_header(rows: int, size: int) -> bytes:

@@ -13,6 +13,7 @@ from facetool.files.atomic import atomic_write
 
 INPUTS_CSV = "inputs.csv"
 _COLUMNS = ("input", "size", "modified", "sha256")
+STATES_HEADER = ",".join(_COLUMNS) + "\n"
 
 
 class ImageState(NamedTuple):
@@ -42,7 +43,7 @@ def write_states(folder: Path, states: Iterable[tuple[str, ImageState]]) -> None
     with atomic_write(
         folder / INPUTS_CSV, "w", encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
-        file.write(",".join(_COLUMNS) + "\n")
+        file.write(STATES_HEADER)
         file.writelines(format_state(name, state) for name, state in states)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetool.embedding.crop_check import check_size
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
-from facetool.errors import UsageError
+from facetool.errors import ImageError, UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
 from facetool.images.verification_set import VerificationSet, read_bin
@@ -30,6 +31,7 @@ def bin_eval(
     *,
     dtype: str = "float32",
     batch_size: int = 64,
+    any_crop: bool = False,
 ) -> tuple[dict[str, Any], Report]:
     """Evaluate a network on verification sets, as InsightFace's ``verification.py`` does.
 
@@ -41,17 +43,21 @@ def bin_eval(
         device: where it runs.
         dtype: its arithmetic, a key of :data:`facetool.embedding.embedder.DTYPES`.
         batch_size: images per pass.
+        any_crop: scale images of another size than the network's crops.
 
     Returns:
         Plain JSON values, a dictionary per set under ``sets``; and what failed.
 
     Raises:
-        UsageError: a folder holds no ``.bin`` file.
+        UsageError: a folder holds no ``.bin`` file, or a set images of another size.
         FormatError: a file is no verification set; all are read before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
     files = [file for path in files for file in _sets_in(path)]
     sets = [read_bin(file) for file in files]
+    for file, one in zip(files, sets, strict=True):
+        if not any_crop:
+            _check_size(one, file, network)
     embedder = Embedder(network, device, dtype, flip="concat")
     report = Report()
     results = []
@@ -77,6 +83,17 @@ def bin_eval(
         "sets": results,
     }
     return result, report
+
+
+def _check_size(one: VerificationSet, file: Path, network: EmbeddingNetwork) -> None:
+    """Refuse a set whose first image is not of the size of the network's crops."""
+    for number in range(len(one.images)):
+        try:
+            image = one.read(number)
+        except ImageError:
+            continue
+        check_size(image, network, str(file))
+        return
 
 
 def _sets_in(path: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from facetool.embedding.crop_check import check_complete
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import read_pairs
@@ -32,6 +33,7 @@ from facetool.jobs.report import Report
 
 _CHUNK = 256
 _MOST_KEYS = 1 << 24  # labels are float32, and keys stand in labels
+_ARCFACE_SIZES = ((112, 112), (112, 96))
 _IMAGE_TYPES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
 
 
@@ -186,7 +188,9 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
-def pack_pairs(input: Path, output: Path, pairs: Path, overwrite: bool = False) -> Report:
+def pack_pairs(
+    input: Path, output: Path, pairs: Path, overwrite: bool = False, any_crop: bool = False
+) -> Report:
     """Make a ``.bin`` verification set, as InsightFace's ``build_eval_pack.py`` does.
 
     Args:
@@ -194,9 +198,11 @@ def pack_pairs(input: Path, output: Path, pairs: Path, overwrite: bool = False) 
         output: the ``.bin`` file.
         pairs: in the format of LFW's ``pairs.txt``.
         overwrite: replace a file that is there.
+        any_crop: take images that nothing shows to be crops.
 
     Raises:
-        UsageError: an image is missing: a set must be complete, its folds go by position.
+        UsageError: an image is missing: a set must be complete, its folds go by position; or
+            nothing shows that the images are crops.
         FormatError: an image cannot be decoded.
         OutputError: the file cannot be written.
     """
@@ -206,6 +212,7 @@ def pack_pairs(input: Path, output: Path, pairs: Path, overwrite: bool = False) 
             "overwrite=True",
         )
     wanted = read_pairs(pairs)
+    described = check_complete(input) is not None
     folder = list_images(input)
     index = ImageIndex(folder.names)
     images = [image for pair in zip(wanted.first, wanted.second, strict=True) for image in pair]
@@ -222,9 +229,15 @@ def pack_pairs(input: Path, output: Path, pairs: Path, overwrite: bool = False) 
     for name in sorted(set(names.values())):
         loaded[name] = (folder.root / name).read_bytes()
         try:
-            decode_image(loaded[name])
+            height, width = decode_image(loaded[name]).shape[:2]
         except ImageError as error:
             raise FormatError(f"{folder.root / name}: {error}") from error
+        if not (described or any_crop or (height, width) in _ARCFACE_SIZES):
+            raise UsageError(
+                f"{folder.root / name} has {width}x{height} pixels, and {input} no align.json: "
+                "nothing says that it is a crop; align it first (or insist with any_crop=True)",
+                "any_crop=True",
+            )
     with atomic_write(output) as file:
         write_bin(file, [loaded[names[image]] for image in images], wanted.trials.same.tolist())
     report = Report()

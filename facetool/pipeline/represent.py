@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from facetool._version import __version__
+from facetool.embedding.crop_check import check_crops
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
-from facetool.embedding.recipe_check import check_recipe
 from facetool.errors import UsageError
+from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import largest_of_several, missed_faces
-from facetool.files.embeddings_writer import EmbeddingsWriter
+from facetool.files.embeddings import map_embeddings
+from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames
+from facetool.files.image_states import ImageState, read_states
 from facetool.files.represent_description import RepresentDescription, read_description
 from facetool.files.text import same_spelling
+from facetool.images.changes import read_with_state, unchanged
 from facetool.images.inputs import Images, open_images, unsupported_files
+from facetool.images.read import RGBImage, decode_image
 from facetool.jobs.ordered_map import batches_of
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -35,7 +42,7 @@ class RepresentSettings:
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         flip: ``none``, ``sum`` or ``concat``.
         batch_size: images per pass.
-        any_crop: take crops that were made by another recipe.
+        any_crop: take images that nothing shows to be the network's crops.
         engine: ``torch`` or ``openvino``.
     """
 
@@ -56,67 +63,211 @@ def represent(
     jobs: int | None = None,
     overwrite: bool = False,
 ) -> Report:
-    """Embed all crops under ``input``.
+    """Embed all crops under ``input``, or bring ``output`` up to date with them.
 
-    Writes ``reps.csv``, ``labels.csv``, ``reps.npy`` and ``represent.json``. A run that was
-    stopped is continued by the next one; a finished one is left as it is.
+    Writes ``reps.csv``, ``labels.csv``, ``reps.npy``, ``represent.json`` and ``inputs.csv`` (what
+    each crop was). A run that was stopped is continued by the next one. A later run embeds what
+    is new or has changed and drops what is gone: its files are those of a fresh run.
 
     Args:
         input: folder or ``.rec`` file of aligned crops.
         output: where the files go.
         network: from :func:`facetool.load_network`.
-        settings: device, arithmetic, flip, batch.
+        settings: device, precision, flip, batch.
         jobs: threads that decode images; default: all available cores.
-        overwrite: start anew where ``output`` holds embeddings of something else.
+        overwrite: start over where ``output`` holds embeddings of something else.
 
     Raises:
-        UsageError: the folders cannot be used as asked, or the crops are of another recipe.
+        UsageError: the folders cannot be used as asked, or nothing shows the images to be the
+            network's crops.
         OutputError: a result cannot be written.
     """
     folder = open_images(input, exclude=None if _same(input, output) else output)
     if not folder.names:
         raise UsageError(f"there are no images in {input}")
-    crop = network.recipe.crop
     if not settings.any_crop:
-        check_recipe(input, network)
+        check_crops(folder, network)
     description = _describe(input, folder, network, settings)
     report = Report()
     for name, reason in folder.unreadable:
         report.failed(name, reason)
     for skipped in unsupported_files(folder):
         report.failed(*skipped)
-    if not overwrite and _finished(output, description, report):
+    missed = missed_faces(input)
+    complete_renames(output)
+    earlier = read_description(output)
+    if overwrite or earlier.counts is None:
+        kept = _KeptRows()
+    elif earlier.missed_faces == missed and _is_finished(earlier, description):
+        report.done("already there", len(folder.names))
         return report
+    else:
+        kept = _find_kept(output, folder, earlier, description)
     embedder = Embedder(network, settings.device, settings.dtype, settings.flip, settings.engine)
-    labels = _number_people(folder.names)
     with EmbeddingsWriter(output, embedder.size, description) as writer:
-        batches = batches_of(folder.names, settings.batch_size)
-        done = sum(len(batch) for batch in batches[: writer.batches])
-        for name, reason in writer.failures:
-            report.failed(name, reason)
-        report.done("already there", writer.rows)
-        with progress_bar("represent", len(folder.names), done) as bar:
-            threads = jobs or available_cores()
-            loader = load_crops(folder.read, batches[writer.batches :], crop, threads)
-            for batch, vectors in embedder.embed_batches(loader, lambda batch: batch.crops):
-                writer.add(vectors, [(labels[n], n) for n in batch.names], batch.failures)
-                for name, reason in batch.failures:
-                    report.failed(name, reason)
-                report.done("represented", len(batch.names))
-                report.done("scaled to the network's size", batch.resized)
-                bar.update(len(batch.names) + len(batch.failures))
+        _write_rows(writer, folder, kept, embedder, settings, jobs, report)
         if not writer.rows:
             raise UsageError(f"none of the {len(folder.names)} images in {input} can be read")
+        _check_untouched(input, folder, missed)
         counts = {"images": writer.rows, "failed": len(writer.failures)}
         writer.finish(
             replace(
                 description,
                 counts=counts,
-                missed_faces=missed_faces(input),
+                missed_faces=missed,
                 largest_of_several=largest_of_several(input),
             )
         )
     return report
+
+
+class _Row(NamedTuple):
+    vector: NDArray[np.float32]
+    state: ImageState
+
+
+@dataclass
+class _KeptRows:
+    """What an earlier run embedded and still holds.
+
+    Attributes:
+        rows: image to its row of ``vectors``.
+        states: image to its present state.
+        vectors: all that the earlier run embedded, (N, D).
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    states: dict[str, ImageState] = field(default_factory=dict)
+    vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.rows
+
+    def row(self, name: str) -> _Row:
+        return _Row(self.vectors[self.rows[name]], self.states[name])
+
+
+def _write_rows(
+    writer: EmbeddingsWriter,
+    folder: Images,
+    kept: _KeptRows,
+    embedder: Embedder,
+    settings: RepresentSettings,
+    jobs: int | None,
+    report: Report,
+) -> None:
+    """Write all rows in the order of the names, those that are kept among the others."""
+    labels = _number_people(folder.names)
+    for name, reason in writer.failures:
+        report.failed(name, reason)
+    report.done("already there", writer.rows)
+    batches = batches_of(folder.names, settings.batch_size)
+    left = batches[writer.batches :]
+    new = [name for batch in left for name in batch if name not in kept]
+    passes = batches_of(new, settings.batch_size)
+    rows = min(settings.batch_size, len(folder.names))
+    embedded = _embed(folder, passes, rows, embedder, jobs or available_cores(), report)
+    done = len(folder.names) - sum(map(len, left))
+    with progress_bar("represent", len(folder.names), done) as bar:
+        for batch in left:
+            found = [(name, kept.row(name) if name in kept else next(embedded)) for name in batch]
+            good = [(name, row) for name, row in found if isinstance(row, _Row)]
+            failures = [(name, row) for name, row in found if isinstance(row, str)]
+            writer.add(
+                np.array([row.vector for _, row in good]).reshape(-1, embedder.size),
+                [(labels[name], name) for name, _ in good],
+                [row.state for _, row in good],
+                failures,
+            )
+            for name, reason in failures:
+                report.failed(name, reason)
+            before = sum(name in kept for name, _ in good)
+            report.done("already there", before)
+            report.done("represented", len(good) - before)
+            bar.update(len(batch))
+
+
+def _embed(
+    folder: Images,
+    passes: Sequence[Sequence[str]],
+    rows: int,
+    embedder: Embedder,
+    threads: int,
+    report: Report,
+) -> Iterator[_Row | str]:
+    """The rows of images in order, or why there is none."""
+    states: dict[str, ImageState] = {}
+
+    def read(name: str) -> RGBImage:
+        data, states[name] = read_with_state(folder, name)
+        return decode_image(data)
+
+    loader = load_crops(read, passes, embedder.recipe.crop, threads)
+    embedded = embedder.embed_batches(loader, lambda batch: batch.crops, rows)
+    for names, (batch, vectors) in zip(passes, embedded, strict=True):
+        report.done("scaled to the network's size", batch.resized)
+        of_batch: dict[str, _Row | str] = dict(batch.failures)
+        for name, vector in zip(batch.names, vectors, strict=True):
+            of_batch[name] = _Row(vector, states[name])
+        for name in names:
+            yield of_batch[name]
+            states.pop(name, None)
+
+
+def _is_finished(earlier: RepresentDescription, description: RepresentDescription) -> bool:
+    """Whether the embeddings that are there are those of the very same images."""
+    assert earlier.counts is not None
+    return not earlier.counts.get("failed") and earlier.change(description) is None
+
+
+def _find_kept(
+    output: Path, folder: Images, earlier: RepresentDescription, now: RepresentDescription
+) -> _KeptRows:
+    """The rows of ``output`` that a fresh run would write again.
+
+    Raises:
+        UsageError: other embeddings are there.
+    """
+    same_images = replace(now, input_listing_sha256=earlier.input_listing_sha256)
+    reason = earlier.change(same_images)
+    if reason is None and earlier.input and _is_elsewhere(Path(earlier.input), folder.place):
+        reason = f"those of the images in {earlier.input}"
+    kept = _KeptRows()
+    if reason is None:
+        names, kept.vectors = map_embeddings(output)
+        states = read_states(output)
+        for row, name in enumerate(names):
+            state = name in states and unchanged(folder, name, states[name], by_content=False)
+            if state:
+                kept.rows[name], kept.states[name] = row, state
+        if names and states and not kept.rows:
+            reason = "those of other images"
+    if reason is not None:
+        raise UsageError(
+            f"{output} holds other embeddings ({reason}); "
+            "choose another OUTPUT or start over with overwrite=True",
+            "overwrite=True",
+        )
+    counts = earlier.counts or {}
+    before = counts.get("images", 0) + counts.get("failed", 0)
+    size = now.batch_size or 1
+    if min(before, size) != min(len(folder.names), size):
+        return _KeptRows()  # a pass of another size gives other last bits
+    return kept
+
+
+def _is_elsewhere(before: Path, now: Path) -> bool:
+    """Whether the images were in another place, which still exists."""
+    return before.exists() and before.resolve() != now.resolve()
+
+
+def _check_untouched(input: Path, folder: Images, missed: Sequence[str]) -> None:
+    """Refuse to finish where ``align`` has changed the crops meanwhile."""
+    if (input / JOURNAL).exists() or missed_faces(input) != missed:
+        raise UsageError(
+            f"align has changed {folder.place} meanwhile; give the same command again once it has "
+            "finished"
+        )
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -148,27 +299,6 @@ def _describe(
             "numpy": np.__version__,
         },
     )
-
-
-def _finished(output: Path, description: RepresentDescription, report: Report) -> bool:
-    """Whether these very embeddings are there already.
-
-    Raises:
-        UsageError: other embeddings are there.
-    """
-    earlier = read_description(output)
-    if earlier.counts is None:
-        return False
-    if reason := earlier.change(description):
-        raise UsageError(
-            f"{output} holds other embeddings ({reason}); "
-            "choose another OUTPUT or start over with overwrite=True",
-            "overwrite=True",
-        )
-    report.done("already there", earlier.counts.get("images", 0))
-    for _ in range(earlier.counts.get("failed", 0)):
-        report.failures.append(("", "failed in an earlier run"))
-    return True
 
 
 def _number_people(names: Sequence[str]) -> dict[str, int]:

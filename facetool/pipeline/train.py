@@ -18,7 +18,7 @@ import torch
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
-from facetool.embedding.recipe_check import check_recipe
+from facetool.embedding.crop_check import check_manifest
 from facetool.errors import FormatError, UsageError
 from facetool.files.lock import sole_writer
 from facetool.jobs.pool import available_cores
@@ -123,7 +123,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self._network = _create_network(config)
         if not settings.any_crop:
-            check_recipe(data, self._network)
+            check_manifest(data, self._network)
         self._data = TrainingSet(data)
         _check_size(self._data, self._network.recipe.crop)
         options = {"seed": config.seed, **config.loss_options}

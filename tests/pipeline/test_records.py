@@ -118,7 +118,7 @@ def test_pairs_become_a_set(tmp_path: Path) -> None:
             draw(tmp_path / "in" / person / f"{person}_{number:04d}.png", size=20 + number)
     pairs = tmp_path / "pairs.txt"
     pairs.write_text("2\t1\nA\t1\t2\nA\t1\tB\t3\nB\t2\t3\nB\t1\tA\t3\n")
-    pack_pairs(tmp_path / "in", tmp_path / "set.bin", pairs)
+    pack_pairs(tmp_path / "in", tmp_path / "set.bin", pairs, any_crop=True)
     found = read_bin(tmp_path / "set.bin")
     assert found.same.tolist() == [True, False, True, False]
     names = ["A/A_0001", "A/A_0002", "A/A_0001", "B/B_0003"]

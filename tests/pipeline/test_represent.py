@@ -17,12 +17,15 @@ import torch
 from facetool.errors import OutputError, UsageError
 from facetool.files.dlib_files import dlib_model_path
 from facetool.files.embeddings_writer import EmbeddingsWriter
+from facetool.files.image_states import ImageState
 from facetool.files.represent_description import RepresentDescription
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
+
+STATE = ImageState(7, 1_700_000_000_000_000_001, "ab" * 32)
 
 
 @pytest.fixture(scope="session")
@@ -154,26 +157,26 @@ def test_the_writer_cuts_back_to_the_last_whole_batch(tmp_path: Path) -> None:
     vectors = np.arange(12, dtype=np.float32).reshape(4, 3)
     labels = [(1, f"a/{n}.png") for n in range(4)]
     with EmbeddingsWriter(tmp_path / "whole", 3, RepresentDescription(flip="none")) as writer:
-        writer.add(vectors[:2], labels[:2], [])
-        writer.add(vectors[2:], labels[2:], [("a/x.png", "damaged")])
+        writer.add(vectors[:2], labels[:2], [STATE] * 2, [])
+        writer.add(vectors[2:], labels[2:], [STATE] * 2, [("a/x.png", "damaged")])
         writer.finish(RepresentDescription(counts={"images": 4}))
     with EmbeddingsWriter(tmp_path / "cut", 3, RepresentDescription(flip="none")) as writer:
-        writer.add(vectors[:2], labels[:2], [])
-    for name in (".reps.csv.part", ".labels.csv.part", ".reps.npy.part"):
+        writer.add(vectors[:2], labels[:2], [STATE] * 2, [])
+    for name in (".reps.csv.part", ".labels.csv.part", ".reps.npy.part", ".inputs.csv.part"):
         with (tmp_path / "cut" / name).open("ab") as file:
             file.write(b"1234567")
     with (tmp_path / "cut/.represent.journal.part").open("ab") as file:
         file.write(b'{"rows": 3, "len')
     with EmbeddingsWriter(tmp_path / "cut", 3, RepresentDescription(flip="none")) as writer:
         assert writer.batches == 1
-        writer.add(vectors[2:], labels[2:], [("a/x.png", "damaged")])
+        writer.add(vectors[2:], labels[2:], [STATE] * 2, [("a/x.png", "damaged")])
         writer.finish(RepresentDescription(counts={"images": 4}))
     assert files_of(tmp_path / "cut") == files_of(tmp_path / "whole")
 
 
 def test_the_writer_starts_anew_with_other_settings(tmp_path: Path) -> None:
     with EmbeddingsWriter(tmp_path, 3, RepresentDescription(flip="none")) as writer:
-        writer.add(np.zeros((2, 3), np.float32), [(1, "a"), (1, "b")], [])
+        writer.add(np.zeros((2, 3), np.float32), [(1, "a"), (1, "b")], [STATE] * 2, [])
     with EmbeddingsWriter(tmp_path, 3, RepresentDescription(flip="sum")) as writer:
         assert writer.batches == 0
 
@@ -185,7 +188,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     ):
         writer._files["reps.csv"].close()
         writer._files["reps.csv"] = open("/dev/full", "wb", buffering=0)  # noqa: PTH123, SIM115
-        writer.add(np.zeros((1, 3), np.float32), [(1, "a")], [])
+        writer.add(np.zeros((1, 3), np.float32), [(1, "a")], [STATE], [])
 
 
 def test_a_disk_that_is_full_at_the_end_is_one_line(tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def test_nothing_readable_is_an_error(network: EmbeddingNetwork, tmp_path: Path)
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_text("no")
     with pytest.raises(UsageError, match="none of the 1 images"):
-        represent(tmp_path / "in", tmp_path / "out", network, RepresentSettings())
+        represent(tmp_path / "in", tmp_path / "out", network, RepresentSettings(any_crop=True))
 
 
 def test_another_engine_is_another_run(

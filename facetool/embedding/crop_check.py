@@ -1,0 +1,125 @@
+"""Whether a folder's images are crops, all of them, and those a network wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facetool.alignment.recipes import Crop
+from facetool.errors import ImageError, UsageError
+from facetool.files.align_description import AlignDescription, read_description
+from facetool.files.align_journal import JOURNAL
+from facetool.files.align_manifest import ALIGN_CSV, read_manifest
+from facetool.images.inputs import Images
+from facetool.images.read import RGBImage
+from facetool.networks.base import EmbeddingNetwork
+from facetool.weights.catalogue import crop_of, names
+
+
+def check_crops(images: Images, network: EmbeddingNetwork) -> None:
+    """Refuse images that nothing shows to be a network's crops, and all of them.
+
+    Of a folder its manifest says so; a ``.rec`` file has none, so the size of its first image
+    must do.
+
+    Raises:
+        UsageError: they are not; the message says how to make the right ones.
+    """
+    if not images.place.is_dir():
+        _check_first(images, network)
+        return
+    if not check_manifest(images.place, network):
+        raise _error(
+            f"{images.place} has no align.json, so nothing says that its images are crops",
+            network,
+            str(images.place),
+        )
+    made = {row.output for row in read_manifest(images.place / ALIGN_CSV)}
+    foreign = [name for name in images.names if name not in made]
+    if foreign:
+        raise UsageError(
+            f"{images.place} holds {len(foreign):,} images that align did not make, {foreign[0]} "
+            "among them; move them elsewhere (or insist with any_crop=True)",
+            "any_crop=True",
+        )
+
+
+def check_manifest(folder: Path, network: EmbeddingNetwork) -> bool:
+    """Whether a folder's manifest says that it holds a network's crops; False without one.
+
+    Raises:
+        UsageError: the manifest says that it holds others, or not yet all.
+    """
+    described = check_complete(folder)
+    if described is None:
+        return False
+    made = Crop.from_dict(described.crop or {})
+    wanted = network.recipe.crop
+    if not made.same_picture(wanted):
+        raise _error(
+            f"{folder} holds crops made as '{made}', but {network.info.architecture} wants "
+            f"'{wanted}'",
+            network,
+        )
+    return True
+
+
+def check_complete(folder: Path) -> AlignDescription | None:
+    """What a folder's manifest says of its crops; None without one.
+
+    Raises:
+        UsageError: ``align`` has not finished there.
+    """
+    described = read_description(folder)
+    if (folder / JOURNAL).exists() or (described and not (folder / ALIGN_CSV).exists()):
+        raise UsageError(
+            f"align has not finished in {folder}; wait for it, or give the same align command "
+            "again (or insist with any_crop=True)",
+            "any_crop=True",
+        )
+    return described
+
+
+def check_size(image: RGBImage, network: EmbeddingNetwork, place: str) -> None:
+    """Refuse an image, uint8 (H, W, 3), of another size than a network's crops.
+
+    Raises:
+        UsageError: it is; ``place`` says where it came from.
+    """
+    crop = network.recipe.crop
+    height, width = image.shape[:2]
+    holds_it = crop.landmarks == "arcface" and width == height and width > crop.width
+    if height != crop.height or not (width == crop.width or holds_it):
+        raise _error(
+            f"{place} holds images of {width}x{height} pixels, but {network.info.architecture} "
+            f"wants crops of {crop.width}x{crop.height}",
+            network,
+        )
+
+
+def _check_first(images: Images, network: EmbeddingNetwork) -> None:
+    for name in images.names:
+        try:
+            image = images.read(name)
+        except ImageError:
+            continue
+        check_size(image, network, str(images.place))
+        return
+
+
+def _error(what: str, network: EmbeddingNetwork, photos: str = "the photos") -> UsageError:
+    """What is wrong, and how to make a network's crops."""
+    wanted = network.recipe.crop
+    settings = [
+        f"landmarks={wanted.landmarks!r}",
+        f"size={wanted.height}",
+        f"detector={wanted.detector!r}",
+    ]
+    for name in (network.info.weights_name, network.info.architecture):
+        if name in names() and crop_of(name).same_picture(wanted):
+            settings = [f"model={name!r}"]
+            break
+    return UsageError(
+        f"{what}; run align on {photos} with {' '.join(settings)} (or insist with any_crop=True)",
+        *settings,
+        "any_crop=True",
+    )
