@@ -53,7 +53,8 @@ def atomic_write(path: Path, mode: str = "wb", **open_options: Any) -> Iterator[
         try:
             # The file is closed before it is renamed, since a network's disk may only then say
             # that it is full; the lock stays until after that.
-            with os.fdopen(os.dup(held), mode, **open_options) as file:
+            # By this opener the file has its path for a name, as libraries that write it want.
+            with open(part, mode, opener=lambda *_: os.dup(held), **open_options) as file:
                 yield file
             part.replace(path)
         except BaseException:

@@ -137,7 +137,7 @@ def test_the_result_is_a_file_that_represent_takes(tmp_path, crops):
     assert training["config"]["loss"] == "arcface" and training["step"] == 2
     assert training["data"]["people"] == 6
     network = load_network(output / "model.safetensors")
-    represent(crops, tmp_path / "reps", network, RepresentSettings())
+    represent(crops, tmp_path / "reps", network, RepresentSettings(any_crop=True))
     assert np.load(tmp_path / "reps" / "reps.npy").shape == (36, 16)
     described = json.loads((tmp_path / "reps" / "represent.json").read_text())
     assert described["weights"]["name"] == "model.safetensors"
