@@ -36,5 +36,5 @@ def crops(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from facetool.pipeline.align import AlignSettings, align
 
     folder = tmp_path_factory.mktemp("crops")
-    align(album, folder, AlignSettings(DLIB_CHIP, on_no_face="center"))
+    align(album, folder, AlignSettings(crop=DLIB_CHIP, on_no_face="center"))
     return folder

@@ -111,13 +111,13 @@ def command(
 
     crop = override(crop_of(model), landmarks, size, detection.detector)
     settings = AlignSettings(
-        crop,
-        detection.settings(crop.detector),
-        select,
-        on_no_face,
-        fallback,
-        int(predictor) if predictor else None,
-        strict,
+        crop=crop,
+        detection=detection.settings(crop.detector),
+        select=select,
+        on_no_face=on_no_face,
+        fallback=fallback,
+        predictor=int(predictor) if predictor else None,
+        strict=strict,
     )
     report = align(
         input,

@@ -86,7 +86,7 @@ def train(
     """
     from facetool.pipeline import classify
 
-    settings = classify.TrainSettings(classify.find_kind(kind), lda_dim, fpir)
+    settings = classify.TrainSettings(kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir)
     result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings)
     _warn(result["warnings"])
     if as_json:
@@ -171,7 +171,12 @@ def infer(
     network = load_network(network_name(made), weights)
     detector = detection.detector or Recipe.from_dict(made.source.recipe).crop.detector
     settings = InferSettings(
-        multi, detection.detector, detection.settings(detector), annotate, where, null
+        multi=multi,
+        detector=detection.detector,
+        detection=detection.settings(detector),
+        annotate=annotate,
+        device=where,
+        null=null,
     )
     photos, report = name_people(made, images, network, settings)
     if as_json:
@@ -253,7 +258,7 @@ def evaluate(
             "--classifier, --lda-dim and --fpir belong to the training, and the classifier is "
             "trained already; leave them out, or the file"
         )
-    settings = classify.TrainSettings(classify.find_kind(kind), lda_dim, fpir)
+    settings = classify.TrainSettings(kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir)
     result = classify.evaluate(reps, files[0] if files else None, unknown, settings, output)
     if as_json:
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))

@@ -106,7 +106,13 @@ def network_command(
     if plot is not None:
         check_name(plot)
     where = [resolve_device(device) for device in dict.fromkeys(devices)]
-    settings = NetworkSettings(where, tuple(dict.fromkeys(dtypes)), passes, batch_sizes, layers)
+    settings = NetworkSettings(
+        devices=where,
+        dtypes=tuple(dict.fromkeys(dtypes)),
+        passes=passes,
+        batch_sizes=batch_sizes,
+        layers=layers,
+    )
     profiles = profile_networks(models, settings, weights)
     if as_json:
         click.echo(json.dumps(profiles.as_dict(), indent=2))
@@ -187,13 +193,13 @@ def pipeline_command(
     network = network_to_measure(model, weights)
     crop = override(network.recipe.crop, detector=detection.detector)
     settings = PipelineSettings(
-        crop,
-        detection.settings(crop.detector),
-        where,
-        dtype,
-        iterations,
-        batch_size,
-        jobs,
+        crop=crop,
+        detection=detection.settings(crop.detector),
+        device=where,
+        dtype=dtype,
+        iterations=iterations,
+        batch_size=batch_size,
+        jobs=jobs,
     )
     profile = profile_pipeline(inputs, network, settings)
     click.echo(json.dumps(profile.as_dict(), indent=2) if as_json else pipeline_text(profile))

@@ -61,7 +61,14 @@ def command(
     from facetool.weights.load import load_network
 
     keep_freed_memory()
-    settings = RepresentSettings(resolve_device(device), dtype, flip, batch_size, any_crop, engine)
+    settings = RepresentSettings(
+        device=resolve_device(device),
+        dtype=dtype,
+        flip=flip,
+        batch_size=batch_size,
+        any_crop=any_crop,
+        engine=engine,
+    )
     network = load_network(model, weights)
     report = represent(input, output, network, settings, jobs=jobs, overwrite=overwrite)
     print(f"{output}: {report}", file=sys.stderr)

@@ -249,16 +249,16 @@ def command(
 
     config = TrainConfig(**run)
     settings = TrainSettings(
-        resolve_device(device),
-        collect_pairs(bins, eval_pairs, eval_crops),
-        evaluate_every,
-        checkpoint_every,
-        log_every,
-        jobs,
-        compiled,
-        any_crop,
-        resume,
-        overwrite,
+        device=resolve_device(device),
+        pairs=collect_pairs(bins, eval_pairs, eval_crops),
+        evaluate_every=evaluate_every,
+        checkpoint_every=checkpoint_every,
+        log_every=log_every,
+        jobs=jobs,
+        compiled=compiled,
+        any_crop=any_crop,
+        resume=resume,
+        overwrite=overwrite,
     )
     report = train(data, output, config, settings)
     print(f"{output}: {report}", file=sys.stderr)

@@ -54,7 +54,7 @@ _BATCH_PIXELS = 2**23
 """Photos of a chunk that are held and detected together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlignSettings:
     """What decides how a crop looks; a folder holds crops of one kind only.
 

@@ -28,7 +28,7 @@ MOST_CONFUSED = 50
 """People that a confusion plot can show."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """How a classifier is made.
 

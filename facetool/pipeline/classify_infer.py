@@ -76,7 +76,7 @@ class NamedPhoto:
         return {**document, "error": self.error} if self.error else document
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InferSettings:
     """How photos are read.
 

@@ -33,7 +33,7 @@ from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RepresentSettings:
     """How embeddings are computed.
 

@@ -53,7 +53,7 @@ PLOT = "training.png"
 EVENTS = "events"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """How a run is carried out; none of it decides the resulting weights.
 

@@ -39,7 +39,7 @@ _MOST_PASSES = 1000
 _BLOCK_PASSES = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
     """What is measured.
 

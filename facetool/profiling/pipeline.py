@@ -33,7 +33,7 @@ from facetool.profiling.stopwatch import Stopwatch
 from facetool.profiling.timing import Timing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PipelineSettings:
     """How photos become embeddings.
 

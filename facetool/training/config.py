@@ -13,7 +13,7 @@ from facetool.training.schedule import SCHEDULES, Schedule
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """The settings of a run; the same ones on the same data and device give the same weights.
 

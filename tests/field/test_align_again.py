@@ -14,7 +14,7 @@ from facetool.errors import UsageError
 from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.pipeline.align import AlignSettings, align
 
-SETTINGS = AlignSettings(DLIB_CHIP, on_no_face="center")
+SETTINGS = AlignSettings(crop=DLIB_CHIP, on_no_face="center")
 JOBS = 1
 
 
@@ -116,7 +116,7 @@ def test_a_replaced_photo_is_done_again(photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_photo_turned_upright_since_is_tried_again(photos: Path, tmp_path: Path) -> None:
-    settings = AlignSettings(DLIB_CHIP)
+    settings = AlignSettings(crop=DLIB_CHIP)
     photo = photos / names(photos)[0]
     upright = Image.open(photo).copy()
     Image.new("RGB", upright.size).save(photo)
@@ -196,7 +196,7 @@ def test_a_photo_that_takes_anothers_name_with_another_suffix(photos: Path, tmp_
 
 
 def test_fewer_faces_than_before_leave_no_crop_behind(photos: Path, tmp_path: Path) -> None:
-    settings = AlignSettings(DLIB_CHIP, select="all")
+    settings = AlignSettings(crop=DLIB_CHIP, select="all")
     first, second = (photos / name for name in names(photos)[:2])
     one, two = Image.open(first).copy(), Image.open(second).copy()
     both = Image.new("RGB", (one.width + two.width, max(one.height, two.height)))
@@ -216,7 +216,7 @@ def test_what_was_missed_is_tried_again_with_another_policy(photos: Path, tmp_pa
     blank = photos / names(photos)[0]
     Image.new("RGB", (250, 250)).save(blank)
     output = tmp_path / "crops"
-    align(photos, output, AlignSettings(DLIB_CHIP), jobs=JOBS)
+    align(photos, output, AlignSettings(crop=DLIB_CHIP), jobs=JOBS)
     assert rows(output)[0].status == "no-face"
     report = align(photos, output, SETTINGS, jobs=JOBS)
     assert rows(output)[0].status == "center"

@@ -21,7 +21,7 @@ from facetool.images.inputs import open_photos
 from facetool.images.read import TRUNCATED, decode_image, decode_photo, read_image, read_photo
 from facetool.pipeline.align import AlignSettings, align
 
-SETTINGS = AlignSettings(DLIB_CHIP, on_no_face="center")
+SETTINGS = AlignSettings(crop=DLIB_CHIP, on_no_face="center")
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +329,7 @@ def test_align_counts_truncated_photos_and_strict_refuses_them(
     assert (report.exit_code, report.counts["truncated"]) == (0, 1)
     rows = {row.input: row for row in read_manifest(tmp_path / "out" / ALIGN_CSV)}
     assert TRUNCATED in rows["b.jpg"].reason and TRUNCATED not in rows["a.jpg"].reason
-    strict = AlignSettings(DLIB_CHIP, on_no_face="center", strict=True)
+    strict = AlignSettings(crop=DLIB_CHIP, on_no_face="center", strict=True)
     report = align(photos, tmp_path / "strict", strict, jobs=1)
     assert report.exit_code == 1
     assert report.failures == [("b.jpg", TRUNCATED)]

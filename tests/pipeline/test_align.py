@@ -22,7 +22,7 @@ from facetool.files.dlib_files import dlib_model_path
 from facetool.images.read import read_image
 from facetool.pipeline.align import AlignSettings, align
 
-CHIP = AlignSettings(DLIB_CHIP)
+CHIP = AlignSettings(crop=DLIB_CHIP)
 
 
 def rows_of(output: Path) -> dict[str, AlignRow]:
@@ -81,7 +81,7 @@ def test_openface_crops_put_the_points_on_the_mean_face(
     album: Path, tmp_path: Path, crop: object, indices: tuple[int, ...], places: object
 ) -> None:
     """The template is min-max scaled by hand here; the transform comes from least squares."""
-    settings = AlignSettings(override(crop, size=128))  # type: ignore[arg-type]
+    settings = AlignSettings(crop=override(crop, size=128))  # type: ignore[arg-type]
     first = tmp_path / "in" / "p"
     first.mkdir(parents=True)
     shutil.copy(sorted(album.glob("*/*_0001.jpg"))[0], first / "a.jpg")
@@ -162,8 +162,8 @@ def test_a_journal_cut_in_the_middle_of_a_line(album: Path, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_other_settings_are_refused_then_overwritten(album: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    align(album, output, AlignSettings(DLIB_CHIP, select="all"))
-    small = AlignSettings(override(DLIB_CHIP, size=96))
+    align(album, output, AlignSettings(crop=DLIB_CHIP, select="all"))
+    small = AlignSettings(crop=override(DLIB_CHIP, size=96))
     with pytest.raises(UsageError, match="overwrite=True"):
         align(album, output, small)
     align(album, output, small, overwrite=True)
@@ -175,7 +175,7 @@ def test_other_settings_are_refused_then_overwritten(album: Path, tmp_path: Path
     [("skip", "no-face", 0), ("center", "center", 0), ("fail", "failed", 1)],
 )
 def test_no_face_policies(blank: Path, tmp_path: Path, policy: str, status: str, code: int) -> None:
-    report = align(blank, tmp_path / "out", AlignSettings(DLIB_CHIP, on_no_face=policy))
+    report = align(blank, tmp_path / "out", AlignSettings(crop=DLIB_CHIP, on_no_face=policy))
     row = rows_of(tmp_path / "out")["nobody/sky.jpg"]
     assert (row.status, report.exit_code) == (status, code)
     assert row.reason == "no face found"
@@ -185,7 +185,7 @@ def test_no_face_policies(blank: Path, tmp_path: Path, policy: str, status: str,
 def test_a_fallback_image_stands_in(blank: Path, tmp_path: Path) -> None:
     (tmp_path / "other/nobody").mkdir(parents=True)
     Image.new("RGB", (250, 250), (200, 0, 0)).save(tmp_path / "other/nobody/sky.png")
-    settings = AlignSettings(OPENFACE_OUTER, fallback=tmp_path / "other")
+    settings = AlignSettings(crop=OPENFACE_OUTER, fallback=tmp_path / "other")
     align(blank, tmp_path / "out", settings)
     assert rows_of(tmp_path / "out")["nobody/sky.jpg"].status == "fallback"
     crop = read_image(tmp_path / "out/nobody/sky.png")
@@ -212,7 +212,7 @@ def two_faces(album: Path, tmp_path: Path) -> Path:
 def test_selection_of_faces(two_faces: Path, tmp_path: Path) -> None:
     found = {}
     for policy in ("largest", "all", "only"):
-        align(two_faces, tmp_path / policy, AlignSettings(DLIB_CHIP, select=policy))
+        align(two_faces, tmp_path / policy, AlignSettings(crop=DLIB_CHIP, select=policy))
         found[policy] = list(read_manifest(tmp_path / policy / "align.csv"))
     assert [row.status for row in found["only"]] == ["no-face"]
     assert [row.output for row in found["all"]] == ["both.png", "both.face2.png"]

@@ -21,7 +21,7 @@ from facetool.pipeline import align as stage
 from facetool.pipeline.align import AlignSettings, align
 from facetool.sample.album import draw_image
 
-ARCFACE = AlignSettings(ARCFACE_112X96)
+ARCFACE = AlignSettings(crop=ARCFACE_112X96)
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +91,9 @@ def test_threads_on_one_device_give_the_same(
     ("settings", "source", "count"),
     [
         (replace(ARCFACE, predictor=68), "dlib 68", 68),
-        (AlignSettings(override(ARCFACE_112, detector="hog")), "dlib 68", 68),
-        (AlignSettings(override(OPENFACE_OUTER, detector="mtcnn")), "dlib 68", 68),
-        (AlignSettings(OPENFACE_OUTER, predictor=5), "dlib 5", 5),
+        (AlignSettings(crop=override(ARCFACE_112, detector="hog")), "dlib 68", 68),
+        (AlignSettings(crop=override(OPENFACE_OUTER, detector="mtcnn")), "dlib 68", 68),
+        (AlignSettings(crop=OPENFACE_OUTER, predictor=5), "dlib 5", 5),
     ],
 )
 def test_the_manifest_says_whose_points(

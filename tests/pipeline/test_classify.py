@@ -48,7 +48,7 @@ def test_train(trained, tmp_path):
 
 def test_train_says_what_is_missing(tmp_path):
     reps = write(tmp_path / "few", range(3), range(1), None)
-    warnings = " ".join(train(reps, tmp_path / "c", TrainSettings("nearest-mean"))["warnings"])
+    warnings = " ".join(train(reps, tmp_path / "c", TrainSettings(kind="nearest-mean"))["warnings"])
     assert "no represent.json" in warnings and "nobody has two images" in warnings
     assert "with 3 people no rejection threshold" in warnings
     dlib = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1", "sha256": "00"}}
@@ -86,7 +86,7 @@ def test_strangers_of_another_folder(tmp_path):
 def test_cross_validation_with_a_list_of_strangers(tmp_path):
     reps = write(tmp_path / "reps", range(20), range(5))
     (tmp_path / "list").write_text("P003\n\nP007/\n")
-    result = evaluate(reps, None, tmp_path / "list", TrainSettings("nearest-mean"))
+    result = evaluate(reps, None, tmp_path / "list", TrainSettings(kind="nearest-mean"))
     assert result["how"] == "5-fold cross-validation"
     assert result["people"] == 18 and result["images"] == 90
     assert result["strangers"]["images"] == 5 * 10  # all of them, in each of five folds
@@ -156,7 +156,7 @@ def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> Non
             (parts["strangers"] / stranger.name / photo.name).symlink_to(photo)
     network = load_network("dlib-resnet")
     for part, folder in parts.items():
-        align(folder, tmp_path / f"{part}-crops", AlignSettings(network.recipe.crop))
+        align(folder, tmp_path / f"{part}-crops", AlignSettings(crop=network.recipe.crop))
         represent(
             tmp_path / f"{part}-crops", tmp_path / f"{part}-reps", network, RepresentSettings()
         )

@@ -27,7 +27,7 @@ def made(
 ) -> Classifier:
     folder = tmp_path_factory.mktemp("named")
     represent(crops, folder / "reps", network, RepresentSettings())
-    train(folder / "reps", folder / "classifier", TrainSettings("nearest-mean", fpir=0.5))
+    train(folder / "reps", folder / "classifier", TrainSettings(kind="nearest-mean", fpir=0.5))
     return load(folder / "classifier")
 
 

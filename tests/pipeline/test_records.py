@@ -96,7 +96,7 @@ def test_align_takes_a_record_file(album: Path, tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photo, target)
     pack(tmp_path / "in", tmp_path / "a.rec")
-    settings = AlignSettings(DLIB_CHIP, on_no_face="center")
+    settings = AlignSettings(crop=DLIB_CHIP, on_no_face="center")
     align(tmp_path / "in", tmp_path / "folder", settings, jobs=2)
     align(tmp_path / "a.rec", tmp_path / "records", settings, jobs=2)
     one, other = (

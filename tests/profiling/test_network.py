@@ -19,7 +19,7 @@ from facetool.profiling.network import (
 )
 
 CPU = torch.device("cpu")
-QUICK = NetworkSettings([CPU], passes=2, batch_sizes=(1, 2))
+QUICK = NetworkSettings(devices=[CPU], passes=2, batch_sizes=(1, 2))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +34,9 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def profiles() -> NetworkProfiles:
     """The shipped network, and one without weights that bfloat16 does not suit."""
-    settings = NetworkSettings([CPU], ("float32", "bfloat16"), 2, (1, 2), layers=True)
+    settings = NetworkSettings(
+        devices=[CPU], dtypes=("float32", "bfloat16"), passes=2, batch_sizes=(1, 2), layers=True
+    )
     return profile_networks(["dlib-resnet", "NN4.small2"], settings)
 
 
@@ -125,7 +127,13 @@ def test_names_of_plots() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_gpu() -> None:
-    settings = NetworkSettings([torch.device("cuda")], ("float16",), 5, (1, 4), layers=True)
+    settings = NetworkSettings(
+        devices=[torch.device("cuda")],
+        dtypes=("float16",),
+        passes=5,
+        batch_sizes=(1, 4),
+        layers=True,
+    )
     (one,) = profile_networks(["lresnet18e-ir"], settings).networks
     (run,) = one.runs
     assert run.gpu_memory is not None and run.gpu_memory > 2 * one.parameters

@@ -26,7 +26,7 @@ def network() -> EmbeddingNetwork:
 
 @pytest.fixture(scope="module")
 def settings(network: EmbeddingNetwork) -> PipelineSettings:
-    return PipelineSettings(network.recipe.crop, iterations=3, batch_size=4, jobs=2)
+    return PipelineSettings(crop=network.recipe.crop, iterations=3, batch_size=4, jobs=2)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pai
     strangers = draw_people(tmp_path / "test", 10, 6, seed=1)
     pairs = pairs_from_folder(write_pairs(tmp_path / "pairs.txt", 10, 6), strangers)
     config = TrainConfig(
-        "lresnet18e-ir",
-        loss,
+        network="lresnet18e-ir",
+        loss=loss,
         steps=36,
         network_options=NARROW,
         batch_size=12,
@@ -40,8 +40,8 @@ def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pai
 def test_mobilefacenet_learns_its_people(tmp_path, draw_people, loss, options):
     crops = draw_people(tmp_path / "train", 4, 6)
     config = TrainConfig(
-        "mobilefacenet",
-        loss,
+        network="mobilefacenet",
+        loss=loss,
         steps=16,
         network_options={"blocks": [1, 1, 1, 1]},
         batch_size=8,
@@ -58,8 +58,8 @@ def test_mobilefacenet_learns_its_people(tmp_path, draw_people, loss, options):
 def test_openface_learns_from_triplets(tmp_path, draw_people):
     crops = draw_people(tmp_path / "train", 4, 6, size=96)
     config = TrainConfig(
-        "nn4.small2",
-        "triplet",
+        network="nn4.small2",
+        loss="triplet",
         steps=20,
         people=4,
         images_per_person=3,

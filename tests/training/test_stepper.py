@@ -37,7 +37,9 @@ class Plain(EmbeddingNetwork):
 def _stepper(loss="arcface", network=None, seed=0, compiled=False, **options):
     torch.manual_seed(seed)
     network = network or Plain()
-    config = TrainConfig("", loss, 10, start="x", **{"learning_rate": 0.1, **options})
+    config = TrainConfig(
+        network="", loss=loss, steps=10, start="x", **{"learning_rate": 0.1, **options}
+    )
     made = create_loss(loss, network.info.embedding_size, 4)
     return Stepper(network, made, config, CPU, compiled)
 
