@@ -1,5 +1,9 @@
 """The errors a user can cause. Each message is one line: what is wrong and how to mend it."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+
 
 class FacetoolError(Exception):
     """Base of every error a user can cause; the command line prints it and exits with 1.
@@ -40,3 +44,14 @@ class WeightsError(FacetoolError):
 
 class OutputError(FacetoolError):
     """A result cannot be written (disk full, no permission); ends the command."""
+
+
+def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
+    """Refuse a value that is none of a setting's choices.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if value not in choices:
+        given = f"{setting}={value!r}"
+        raise UsageError(f"{given}: give one of {', '.join(choices)}", given)

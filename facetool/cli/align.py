@@ -11,6 +11,8 @@ from facetool.alignment.recipes import LANDMARK_SETS
 from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.detection.options import SELECTIONS
+from facetool.files.align_description import ON_NO_FACE
 from facetool.weights.catalogue import DEFAULT, crop_of
 
 
@@ -35,14 +37,14 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 )
 @click.option(
     "--select",
-    type=click.Choice(["largest", "center", "all", "only"]),
+    type=click.Choice(SELECTIONS),
     default="largest",
     show_default=True,
     help="Which faces of a photo to cut out.",
 )
 @click.option(
     "--on-no-face",
-    type=click.Choice(["skip", "center", "fail"]),
+    type=click.Choice(ON_NO_FACE),
     default="skip",
     show_default=True,
     help="Photos without a face: no crop, a crop of the centre, or count as failed.",

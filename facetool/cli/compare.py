@@ -9,6 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.detection.options import SELECTIONS
 
 
 @click.command("compare")
@@ -25,7 +26,7 @@ from facetool.cli.detection_options import DetectionRequest, detection_options
 )
 @click.option(
     "--select",
-    type=click.Choice(["largest", "center", "all", "only"]),
+    type=click.Choice(SELECTIONS),
     default="largest",
     show_default=True,
     help="Which faces of a photo take part.",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from facetool.cli import options
+from facetool.evaluation.protocols import METRICS, PROTOCOLS
 
 
 def _curve(
@@ -34,7 +35,7 @@ def _curve(
 )
 @click.option(
     "--protocol",
-    type=click.Choice(["openface", "insightface", "facenet"]),
+    type=click.Choice(PROTOCOLS),
     default="openface",
     show_default=True,
     help="Whose evaluation to follow.",
@@ -51,7 +52,7 @@ def _curve(
 )
 @click.option(
     "--metric",
-    type=click.Choice(["squared-l2", "arccos"]),
+    type=click.Choice(METRICS),
     default="squared-l2",
     show_default=True,
     help="Distance of the facenet protocol.",

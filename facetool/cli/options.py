@@ -10,7 +10,9 @@ import click
 
 from facetool.cli.completion import complete_model
 from facetool.cli.progress import TerminalProgress
+from facetool.embedding.choices import ENGINES
 from facetool.jobs.progress import follow
+from facetool.networks.dtypes import DTYPES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,7 +67,7 @@ def dtype_option(command: Command) -> Command:
     """``--dtype``: the network's arithmetic."""
     return click.option(
         "--dtype",
-        type=click.Choice(["float32", "bfloat16", "float16"]),
+        type=click.Choice(DTYPES),
         default="float32",
         show_default=True,
         help="Arithmetic of the network; embeddings are written as float32.",
@@ -76,7 +78,7 @@ def engine_option(command: Command) -> Command:
     """``--engine``: what runs the network."""
     return click.option(
         "--engine",
-        type=click.Choice(["torch", "openvino"]),
+        type=click.Choice(ENGINES),
         default="torch",
         show_default=True,
         help="What runs the network; openvino is an extra, for CPUs, and mostly faster there.",

@@ -11,6 +11,7 @@ import click
 from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.networks.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from facetool.profiling.machine import Machine
@@ -53,7 +54,7 @@ def command() -> None:
 @click.option(
     "--dtype",
     "dtypes",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
+    type=click.Choice(DTYPES),
     multiple=True,
     default=("float32",),
     help="Arithmetic, may be given several times.  [default: float32]",

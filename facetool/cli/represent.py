@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from facetool.cli import options
+from facetool.embedding.choices import FLIPS
 
 
 @click.command("represent")
@@ -27,7 +28,7 @@ from facetool.cli import options
 @options.engine_option
 @click.option(
     "--flip",
-    type=click.Choice(["none", "sum", "concat"]),
+    type=click.Choice(FLIPS),
     default="none",
     show_default=True,
     help="Use the mirrored crop too: sum (InsightFace) or concat (facenet).",

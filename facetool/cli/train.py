@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from facetool.cli import options
+from facetool.networks.dtypes import DTYPES
+from facetool.training.choices import OPTIMIZERS, SCHEDULES
 from facetool.training.losses import FORMER_NAMES, LOSSES
 
 
@@ -100,7 +102,7 @@ def _steps(
     show_default=True,
     help="Passes per update.",
 )
-@click.option("--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True)
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="sgd", show_default=True)
 @click.option(
     "--lr",
     "learning_rate",
@@ -120,7 +122,7 @@ def _steps(
 @click.option("--decay-all", is_flag=True, help="Decay those too, as InsightFace did in 2018.")
 @click.option(
     "--schedule",
-    type=click.Choice(["constant", "step", "cosine", "polynomial"]),
+    type=click.Choice(SCHEDULES),
     default="constant",
     show_default=True,
     help="How the learning rate falls.",
@@ -164,7 +166,7 @@ def _steps(
 )
 @click.option(
     "--dtype",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
+    type=click.Choice(DTYPES),
     default="float32",
     show_default=True,
     help="Arithmetic of the passes; weights stay float32.",

@@ -14,10 +14,10 @@ from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
 from facetool.detection.face import Box, Face, select_faces
-from facetool.detection.options import DetectionSettings
+from facetool.detection.options import SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.detection.search import PhotoSearch, upright_view
-from facetool.errors import UsageError
+from facetool.errors import UsageError, check_choice
 from facetool.images.read import RGBImage
 
 CENTRE_BOX = 0.44
@@ -124,6 +124,7 @@ class FaceCropper:
     def __post_init__(self) -> None:
         from facetool.detection.dlib import LandmarkPredictor
 
+        check_choice("select", self.select, SELECTIONS)
         points_of(self.crop, self.predictor)  # the recipe can be made from what is asked for
         self._own_points = self.predictor is None and gives_points(self.crop)
         self._detector = create_detector(self.crop.detector, self.detection, device=self.device)

@@ -78,7 +78,7 @@ def _the_only(faces: Sequence[Face], width: int, height: int) -> list[Face]:
     return list(faces) if len(faces) == 1 else []
 
 
-SELECTIONS: dict[str, Callable[[Sequence[Face], int, int], list[Face]]] = {
+_SELECTIONS: dict[str, Callable[[Sequence[Face], int, int], list[Face]]] = {
     "largest": _largest,
     "center": _most_central,
     "all": _every,
@@ -96,4 +96,4 @@ def select_faces(faces: Sequence[Face], policy: str, image: RGBImage) -> list[Fa
         image: the photo they were found in.
     """
     height, width = image.shape[:2]
-    return SELECTIONS[policy](faces, width, height)
+    return _SELECTIONS[policy](faces, width, height)

@@ -8,6 +8,9 @@ from typing import Any
 
 from facetool.errors import UsageError
 
+SELECTIONS = ("largest", "center", "all", "only")
+"""Which of a photo's faces are taken; see :func:`facetool.detection.face.select_faces`."""
+
 ROTATIONS = ("never", "if-missed", "always")
 
 

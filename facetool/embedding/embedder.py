@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from facetool.errors import UsageError
+from facetool.embedding.choices import ENGINES, FLIPS
+from facetool.errors import UsageError, check_choice
 from facetool.jobs.ordered_map import ordered_map
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.dtypes import DTYPES
 from facetool.networks.fold import for_inference
 from facetool.networks.inputs import to_input
 
@@ -23,9 +25,7 @@ Batch = TypeVar("Batch")
 _MOST_STREAMS = 8
 """Batches in the network at once on a CPU; their activations are what takes memory."""
 
-ENGINES = ("torch", "openvino")
-FLIPS = ("none", "sum", "concat")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+TORCH_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -60,13 +60,14 @@ class Embedder:
     Args:
         network: in eval mode; a folded copy of it is used.
         device: where to run.
-        dtype: key of ``DTYPES``; results are float32 in any case.
+        dtype: one of :data:`facetool.networks.dtypes.DTYPES`; results are float32 in any case.
         flip: ``none``; ``sum`` adds the embedding of the mirrored crop and scales the result to
             unit length (InsightFace); ``concat`` appends it (facenet).
-        engine: what runs the network, one of ``ENGINES``.
+        engine: what runs the network, one of :data:`facetool.embedding.choices.ENGINES`.
 
     Raises:
-        UsageError: the engine is not installed, or does not run on this device or in this dtype.
+        UsageError: there is no such choice; the engine is not installed, or does not run on this
+            device or in this dtype.
     """
 
     def __init__(
@@ -77,10 +78,13 @@ class Embedder:
         flip: str = "none",
         engine: str = "torch",
     ) -> None:
+        check_choice("dtype", dtype, DTYPES)
+        check_choice("flip", flip, FLIPS)
+        check_choice("engine", engine, ENGINES)
         self.recipe = network.recipe
         self.size = network.info.embedding_size * (2 if flip == "concat" else 1)
         self._device = device
-        self._dtype = DTYPES[dtype]
+        self._dtype = TORCH_DTYPES[dtype]
         self._flip = flip
         self._network: Callable[[Tensor], Tensor]
         if engine == "openvino":

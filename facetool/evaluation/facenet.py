@@ -10,7 +10,7 @@ from facetool.evaluation.insightface import evaluate_distances
 from facetool.evaluation.pairs import Trials
 from facetool.evaluation.verification import Verification
 
-METRICS = {"squared-l2": squared_l2, "arccos": angle}
+_METRICS = {"squared-l2": squared_l2, "arccos": angle}
 
 
 def evaluate(
@@ -36,7 +36,7 @@ def evaluate(
     Raises:
         FacetoolError: too few pairs to cross-validate.
     """
-    distance = METRICS[metric]
+    distance = _METRICS[metric]
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if not subtract_mean:
         return evaluate_distances(distance(a, b), trials)

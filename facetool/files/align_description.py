@@ -13,6 +13,9 @@ from facetool.files.json_file import read_json, write_json
 
 ALIGN_JSON = "align.json"
 
+ON_NO_FACE = ("skip", "center", "fail")
+"""What becomes of a photo without a face: no crop, the centre, or no crop and a failure."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AlignDescription:

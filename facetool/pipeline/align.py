@@ -24,10 +24,10 @@ from facetool.cropping.face_cropper import (
     points_of,
 )
 from facetool.detection.face import Face
-from facetool.detection.options import DetectionSettings
+from facetool.detection.options import SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
-from facetool.errors import ImageError, UsageError
-from facetool.files.align_description import AlignDescription
+from facetool.errors import ImageError, UsageError, check_choice
+from facetool.files.align_description import ON_NO_FACE, AlignDescription
 from facetool.files.align_journal import AlignedPhoto, AlignJournal
 from facetool.files.align_manifest import CHOICES, AlignRow
 from facetool.files.atomic import atomic_write
@@ -47,7 +47,6 @@ from facetool.jobs.pool import (
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 
-NO_FACE_POLICIES = ("skip", "center", "fail")
 _CHUNK = 16
 _GPU_CHUNK = 32
 _BATCH_PIXELS = 2**23
@@ -68,6 +67,9 @@ class AlignSettings:
             photo without a face, as OpenFace's ``--fallbackLfw``.
         predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
         strict: photos that lack their last bytes fail.
+
+    Raises:
+        UsageError: there is no such choice.
     """
 
     crop: Crop
@@ -77,6 +79,10 @@ class AlignSettings:
     fallback: Path | None = None
     predictor: int | None = None
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("select", self.select, SELECTIONS)
+        check_choice("on_no_face", self.on_no_face, ON_NO_FACE)
 
     def description(self) -> AlignDescription:
         """The settings as they stand in ``align.json``."""

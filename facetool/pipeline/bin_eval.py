@@ -41,7 +41,7 @@ def bin_eval(
         files: ``.bin`` files, or folders of them.
         network: in eval mode.
         device: where it runs.
-        dtype: its arithmetic, a key of :data:`facetool.embedding.embedder.DTYPES`.
+        dtype: its arithmetic, one of :data:`facetool.networks.dtypes.DTYPES`.
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
 

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FacetoolError, UsageError
+from facetool.errors import FacetoolError, UsageError, check_choice
 from facetool.evaluation import facenet, insightface, openface
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import Pairs, read_pairs
+from facetool.evaluation.protocols import METRICS, PROTOCOLS
 from facetool.evaluation.published_curves import read_curve
 from facetool.evaluation.roc import Counts, Curve
 from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_counts, misfit
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
-
-PROTOCOLS = ("openface", "insightface", "facenet")
 
 _FEW = 0.01
 """Share of images of several faces that is not worth a warning."""
@@ -45,11 +44,11 @@ def lfw_eval(
     Args:
         reps: a represent folder.
         pairs: a file in the format of LFW's ``pairs.txt``.
-        protocol: one of ``PROTOCOLS``.
+        protocol: one of :data:`facetool.evaluation.protocols.PROTOCOLS`.
         output: where the files go; ``reps`` unless given.
         tag: the name of the curve in the picture; that of the weights unless given.
         curves: label and file of other curves to draw.
-        metric: for facenet, one of ``facenet.METRICS``.
+        metric: for facenet, one of :data:`facetool.evaluation.protocols.METRICS`.
         subtract_mean: for facenet, subtract the training folds' mean.
 
     Returns:
@@ -61,8 +60,8 @@ def lfw_eval(
         FacetoolError: too few pairs can be scored.
         OutputError: a file cannot be written.
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    check_choice("protocol", protocol, PROTOCOLS)
+    check_choice("metric", metric, METRICS)
     if protocol != "facenet" and (metric != "squared-l2" or subtract_mean):
         raise UsageError(
             f"metric and mean subtraction belong to the facenet protocol, not to {protocol}"

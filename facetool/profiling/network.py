@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from facetool.embedding.embedder import DTYPES
+from facetool.embedding.embedder import TORCH_DTYPES
 from facetool.errors import UsageError, WeightsError
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
@@ -45,7 +45,7 @@ class NetworkSettings:
 
     Attributes:
         devices: to run on, one after the other.
-        dtypes: keys of :data:`facetool.embedding.embedder.DTYPES`.
+        dtypes: keys of :data:`facetool.networks.dtypes.DTYPES`.
         passes: single-image forward passes.
         batch_sizes: images per pass, for the throughput.
         layers: whether to time each top-level block.
@@ -272,8 +272,8 @@ def _measure(
     progress: Callable[[], object],
 ) -> NetworkRun:
     reset_peak_memory(device)
-    folded = for_inference(network, device, DTYPES[dtype])
-    noise = partial(_noise, network, device=device, dtype=DTYPES[dtype])
+    folded = for_inference(network, device, TORCH_DTYPES[dtype])
+    noise = partial(_noise, network, device=device, dtype=TORCH_DTYPES[dtype])
     image = noise(1)
     time_passes(lambda: folded(image), device, _WARM_UP)
     single = time_passes(lambda: folded(image), device, settings.passes, after_each=progress)

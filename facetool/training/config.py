@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from facetool.errors import UsageError
+from facetool.errors import UsageError, check_choice
+from facetool.networks.dtypes import DTYPES
+from facetool.training.choices import OPTIMIZERS, SCHEDULES
 from facetool.training.losses import FORMER_NAMES, find_loss
-from facetool.training.optimizers import OPTIMIZERS
-from facetool.training.schedule import SCHEDULES, Schedule
-
-DTYPES = ("float32", "bfloat16", "float16")
+from facetool.training.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +72,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", find_loss(self.loss).name)
-        for value, allowed, what in (
-            (self.optimizer, OPTIMIZERS, "optimizer"),
-            (self.schedule, SCHEDULES, "schedule"),
-            (self.dtype, DTYPES, "dtype"),
-        ):
-            if value not in allowed:
-                raise UsageError(f"{what} {value!r} is not one of {', '.join(allowed)}")
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("dtype", self.dtype, DTYPES)
         if bool(self.network) == bool(self.start):
             raise UsageError("give either a network to train from scratch or weights to start from")
         if self.start and self.network_options:

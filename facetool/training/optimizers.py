@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-OPTIMIZERS = ("sgd", "adam")
-
 
 def create_optimizer(
     name: str,
@@ -26,7 +24,7 @@ def create_optimizer(
     with its defaults (0.9, 0.999, 1e-8), as OpenFace used it.
 
     Args:
-        name: one of ``OPTIMIZERS``.
+        name: one of :data:`facetool.training.choices.OPTIMIZERS`.
         modules: the network and the loss.
         learning_rate: to begin with.
         momentum: of SGD.

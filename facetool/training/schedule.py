@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-SCHEDULES = ("constant", "step", "cosine", "polynomial")
-
 
 @dataclass(frozen=True)
 class Schedule:
     """A learning rate for every step.
 
     Attributes:
-        kind: one of ``SCHEDULES``.
+        kind: one of :data:`facetool.training.choices.SCHEDULES`.
         base: the highest learning rate.
         steps: of the whole run; cosine and polynomial end at 0 there.
         warmup: steps over which the rate first rises linearly to ``base``.

@@ -47,7 +47,7 @@ def crops(photos: Path, tmp_path: Path) -> Path:
 
 
 def aligned(photos: Path, crops: Path) -> Path:
-    align(photos, crops, AlignSettings(DLIB_CHIP, on_no_face="center"), jobs=1)
+    align(photos, crops, AlignSettings(crop=DLIB_CHIP, on_no_face="center"), jobs=1)
     return crops
 
 

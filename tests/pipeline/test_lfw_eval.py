@@ -167,7 +167,7 @@ def test_what_cannot_be(reps: Path, tmp_path: Path) -> None:
         lfw_eval(reps, pairs, "openface", metric="arccos")
     with pytest.raises(UsageError, match="belong to the facenet protocol"):
         lfw_eval(reps, pairs, "insightface", subtract_mean=True)
-    with pytest.raises(UsageError, match="no protocol 'vgg'"):
+    with pytest.raises(UsageError, match="protocol='vgg': give one of openface, "):
         lfw_eval(reps, pairs, "vgg")
     other = tmp_path / "other.txt"
     other.write_text(pairs.read_text().replace("P", "Q"))

@@ -1,0 +1,3 @@
+"""The precisions that networks compute in. Light: torch is not imported."""
+
+DTYPES = ("float32", "bfloat16", "float16")

@@ -1,0 +1,75 @@
+"""Choices are stated once: what the command line offers is what the library takes."""
+
+from collections.abc import Iterator
+from importlib import import_module
+
+import click
+import pytest
+
+from facetool.alignment.recipes import DLIB_CHIP
+from facetool.cli.main import COMMANDS
+from facetool.cropping.face_cropper import FaceCropper
+from facetool.detection import face
+from facetool.detection.options import SELECTIONS
+from facetool.embedding.choices import ENGINES, FLIPS
+from facetool.embedding.embedder import TORCH_DTYPES
+from facetool.errors import UsageError
+from facetool.evaluation import facenet
+from facetool.evaluation.protocols import METRICS, PROTOCOLS
+from facetool.files.align_description import ON_NO_FACE
+from facetool.networks.dtypes import DTYPES
+from facetool.pipeline.align import AlignSettings
+from facetool.training.choices import OPTIMIZERS, SCHEDULES
+from facetool.training.config import TrainConfig
+
+CHOICES = {
+    "--select": SELECTIONS,
+    "--on-no-face": ON_NO_FACE,
+    "--dtype": DTYPES,
+    "--engine": ENGINES,
+    "--protocol": PROTOCOLS,
+    "--metric": METRICS,
+    "--optimizer": OPTIMIZERS,
+    "--schedule": SCHEDULES,
+}
+
+
+def _parameters(command: click.Command) -> Iterator[click.Parameter]:
+    yield from command.params
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            yield from _parameters(one)
+
+
+def test_the_command_line_offers_what_the_library_takes() -> None:
+    seen = set()
+    for name in COMMANDS:
+        module = import_module(f"facetool.cli.{name.replace('-', '_')}")
+        for parameter in _parameters(module.command):
+            for option in set(parameter.opts) & set(CHOICES):
+                assert isinstance(parameter.type, click.Choice)
+                assert tuple(parameter.type.choices) == CHOICES[option], (name, option)
+                seen.add(option)
+    assert seen == set(CHOICES)
+
+
+def test_names_and_what_they_stand_for_agree() -> None:
+    assert tuple(face._SELECTIONS) == SELECTIONS
+    assert tuple(facenet._METRICS) == METRICS
+    assert tuple(TORCH_DTYPES) == DTYPES
+    assert FLIPS == ("none", "sum", "concat")
+
+
+@pytest.mark.parametrize(
+    ("settings", "given"),
+    [
+        (lambda: AlignSettings(crop=DLIB_CHIP, select="biggest"), "select='biggest'"),
+        (lambda: AlignSettings(crop=DLIB_CHIP, on_no_face="centre"), "on_no_face='centre'"),
+        (lambda: FaceCropper(DLIB_CHIP, select="biggest"), "select='biggest'"),
+        (lambda: TrainConfig(network="x", loss="softmax", steps=1, dtype="half"), "dtype='half'"),
+    ],
+)
+def test_the_library_refuses_others_in_one_line(settings, given) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match=f"^{given}: give one of ") as refused:
+        settings()
+    assert refused.value.settings == (given,)
