@@ -132,7 +132,7 @@ _ALL = [
             ),
         ),
         choice=True,
-        most_pixels=50_000_000,
+        most_pixels=20_000_000,
         sure=0.99,
     ),
     DetectorEntry(
@@ -156,7 +156,7 @@ _ALL = [
             ),
         ),
         points=True,
-        most_pixels=32_000_000,
+        most_pixels=24_000_000,
         sure=0.999,
     ),
     DetectorEntry(

@@ -22,7 +22,7 @@ from facetool.images.read import RGBImage
 
 QUARTER_TURNS = (90, 180, 270)
 TILTS = (45, 315, 135, 225)
-"""Where quarter turns find nothing: a detector finds faces tilted by some 25 degrees by itself."""
+"""Tried where quarter turns are not sure: detectors find faces tilted by some 25 degrees."""
 
 _BORDER = 0.5
 """Added on each side around a face that may fill the frame, as a share of the photo's sides."""
@@ -91,6 +91,7 @@ class PhotoSearch:
         self.detector = detector
         self._detect_at = detect_at
         self._most_pixels = most_pixels
+        self._sure = sure
         self._turn_below = {"never": -math.inf, "if-missed": sure, "always": math.inf}[rotate]
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
@@ -108,14 +109,14 @@ class PhotoSearch:
         ]
 
     def _turned(self, view: View, upright: list[Face]) -> list[Face]:
-        """The faces of the turn with the best score; of tilts, only where nothing else is found."""
+        """The faces of the turn with the best score; tilts count where no quarter turn is sure."""
         best = upright
         for turns in (QUARTER_TURNS, TILTS):
             for turn in turns:
                 (found,) = self._find([turned(view, turn)])
                 if _best_score(found) > _best_score(best):
                     best = found
-            if best:
+            if best and _best_score(best) >= self._sure:
                 break
         return best
 
