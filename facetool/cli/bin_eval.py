@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from facetool.cli import options
+from facetool.cli.output import print_json
 
 
 @click.command("bin-eval")
@@ -56,6 +56,9 @@ def command(
     result, report = bin_eval(
         files, network, where, dtype=dtype, batch_size=batch_size, any_crop=any_crop
     )
-    click.echo(json.dumps(result, indent=2) if as_json else table(result))
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(table(result))
     print(report, file=sys.stderr)
     return report.exit_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +11,8 @@ from click.shell_completion import CompletionItem
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.cli.output import print_json
+from facetool.files.text import printable
 
 if TYPE_CHECKING:
     from facetool.pipeline.classify_infer import NamedPhoto
@@ -90,7 +91,7 @@ def train(
     result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings)
     _warn(result["warnings"])
     if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        print_json(result)
         return
     click.echo(_train_table(result))
     click.echo(f"name people with: facetool classify infer {result['file']} PHOTO…", err=True)
@@ -180,7 +181,7 @@ def infer(
     )
     photos, report = name_people(made, images, network, settings)
     if as_json:
-        click.echo(json.dumps([photo.as_dict() for photo in photos], indent=2, ensure_ascii=False))
+        print_json([photo.as_dict() for photo in photos])
     else:
         click.echo(_infer_table(photos))
     if made.threshold.source == "none":
@@ -195,7 +196,9 @@ def _infer_table(photos: list[NamedPhoto]) -> str:
     for photo in photos:
         for face in photo.faces:
             box = " ".join(f"{edge:.0f}" for edge in face.box)
-            rows.append((face.name, f"{face.confidence:.3f}", box, photo.image))
+            rows.append(
+                (printable(face.name), f"{face.confidence:.3f}", box, printable(photo.image))
+            )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows
@@ -261,7 +264,7 @@ def evaluate(
     settings = classify.TrainSettings(kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir)
     result = classify.evaluate(reps, files[0] if files else None, unknown, settings, output)
     if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        print_json(result)
         return
     click.echo(_evaluate_table(result))
     click.echo(f"written to {output or reps}", err=True)
@@ -300,7 +303,7 @@ def _evaluate_table(result: dict[str, Any]) -> str:
     if result["confusions"]:
         lines += ["", "most frequent errors"]
         lines += [
-            f"{one['images']:>4} {one['person']} taken for {one['answer']}"
+            printable(f"{one['images']:>4} {one['person']} taken for {one['answer']}")
             for one in result["confusions"][:10]
         ]
     return "\n".join(lines)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from facetool.cli import options
+from facetool.cli.output import print_json
 
 
 @click.command("cluster")
@@ -40,7 +40,7 @@ def command(
     table = output or reps / "groups.csv"
     result = cluster(reps, threshold, table, links).as_dict()
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        print_json(result)
         return
     click.echo(
         f"{result['images']:,} faces in {result['groups']:,} groups "

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.cli.output import print_json
 from facetool.detection.options import SELECTIONS
+from facetool.errors import FacetoolError, UsageError
+
+if TYPE_CHECKING:
+    from facetool.pipeline.compare import ComparisonResult
+
+_FAILED = 2
+"""Exit code of ``--exit-code`` where there is no verdict."""
 
 
 @click.command("compare")
@@ -18,12 +27,7 @@ from facetool.detection.options import SELECTIONS
 )
 @options.model_option
 @options.weights_option
-@click.option(
-    "--threshold",
-    type=float,
-    metavar="X",
-    help="Squared L2 below which two faces are one person's, instead of the network's own.",
-)
+@options.pair_threshold_option
 @click.option(
     "--select",
     type=click.Choice(SELECTIONS),
@@ -33,6 +37,12 @@ from facetool.detection.options import SELECTIONS
 )
 @detection_options
 @options.device_option
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 0 for the same person, 1 for different people, 2 if a photo failed; of more "
+    "than two photos, 0 if all pairs show one person.",
+)
 @options.json_option
 def command(
     images: tuple[Path, ...],
@@ -42,6 +52,7 @@ def command(
     select: str,
     detection: DetectionRequest,
     device: str,
+    exit_code: bool,
     as_json: bool,
 ) -> int:
     """Say how alike the faces in photos are.
@@ -49,24 +60,51 @@ def command(
     Takes two or more photos as they are. For each pair prints squared L2 distance, cosine and,
     where a threshold is known, same or different.
     """
+    if len(images) < 2:
+        raise click.UsageError("give two photos or more")
     from facetool.cli.tables.compare import comparison_text
+
+    try:
+        result = _compare(images, model, weights, threshold, select, detection, device)
+        if exit_code and result.threshold is None:
+            raise UsageError("--exit-code needs a verdict; give a threshold with --threshold X")
+        if as_json:
+            print_json(result.as_dict())
+        elif result.comparisons:
+            click.echo(comparison_text(result))
+        else:
+            raise FacetoolError("two photos with a face are needed to compare")
+    except FacetoolError as error:
+        if exit_code:
+            error.exit_code = _FAILED
+        raise
+    except Exception as error:
+        if not exit_code:
+            raise
+        # Whatever else ends a command, 1 would be taken for "different".
+        failed = FacetoolError(str(error) or type(error).__name__)
+        failed.exit_code = _FAILED
+        raise failed from error
+    if exit_code:
+        return {True: 0, False: 1, None: _FAILED}[result.verdict]
+    return result.report.exit_code
+
+
+def _compare(
+    images: Sequence[Path],
+    model: str | None,
+    weights: Path | None,
+    threshold: float | None,
+    select: str,
+    detection: DetectionRequest,
+    device: str,
+) -> ComparisonResult:
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.compare import compare, known_threshold
     from facetool.weights.load import load_network
 
-    if len(images) < 2:
-        raise click.UsageError("give two photos or more")
     where = resolve_device(device)
     network = load_network(model, weights)
     settings = detection.settings(detection.detector or network.recipe.crop.detector)
-    result = compare(
-        images,
-        network,
-        known_threshold(network, threshold),
-        select,
-        detection.detector,
-        where,
-        settings,
-    )
-    click.echo(json.dumps(result.as_dict(), indent=2) if as_json else comparison_text(result))
-    return result.report.exit_code
+    known = known_threshold(network, threshold)
+    return compare(images, network, known, select, detection.detector, where, settings)

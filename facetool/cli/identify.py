@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from facetool.cli import options
+from facetool.cli.output import print_json
 
 _REPS = click.Path(exists=True, path_type=Path)
 
@@ -59,7 +60,6 @@ def command(
     Writes identify.json, identify.png and identify.pdf where --output is given.
     """
     from facetool.embedding.embedder import resolve_device
-    from facetool.files.json_file import json_text
     from facetool.pipeline.identify import identify
 
     where = resolve_device(device)
@@ -72,7 +72,10 @@ def command(
         device=where,
         ranks=ranks,
     )
-    click.echo(json_text(result) if as_json else _table(result), nl=not as_json)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(_table(result))
     if output:
         click.echo(f"written to {output}", err=True)
     return 0

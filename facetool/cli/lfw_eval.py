@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from facetool.cli import options
+from facetool.cli.output import print_json
 from facetool.evaluation.protocols import METRICS, PROTOCOLS
 
 
@@ -82,7 +83,6 @@ def command(
     openface takes embeddings as they are; insightface normalises them (represent --flip sum);
     facenet takes them as they are (represent --flip concat).
     """
-    from facetool.files.json_file import json_text
     from facetool.pipeline.lfw_eval import lfw_eval
 
     result = lfw_eval(reps, pairs, protocol, output, tag, curves, metric, subtract_mean)
@@ -92,7 +92,7 @@ def command(
     if missing:
         click.echo(_missing_line(result["pairs"]), err=True)
     if as_json:
-        click.echo(json_text(result), nl=False)
+        print_json(result)
     else:
         click.echo(_table(result))
         click.echo(f"written to {output or reps}; the curve is in roc.png and roc.pdf", err=True)

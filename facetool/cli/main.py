@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from facetool.cli import interrupts
 from facetool.cli.messages import error_text
 from facetool.cli.progress import TerminalProgress
 from facetool.errors import FacetoolError
+from facetool.files.text import printable
 from facetool.jobs.progress import follow
 
 COMMANDS = {
@@ -110,6 +112,9 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         interrupts.handle_interrupts()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a terminal need not know every letter
+                stream.reconfigure(errors="backslashreplace")
         code = cli.main(prog_name="facetool", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
@@ -164,5 +169,5 @@ def _drop_output() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"facetool: {' '.join(message.split())}", file=sys.stderr)
+    print(printable(f"facetool: {' '.join(message.split())}"), file=sys.stderr)
     sys.exit(code)

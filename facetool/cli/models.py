@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.completion import complete_model
+from facetool.cli.output import print_json
 
 
 @click.group("models")
@@ -31,7 +31,10 @@ def list_command(detectors: bool, as_json: bool) -> None:
 
     rows = list_detectors() if detectors else list_models()
     text = detectors_text if detectors else list_text
-    click.echo(json.dumps(rows, indent=2) if as_json else text(rows))
+    if as_json:
+        print_json(rows)
+    else:
+        click.echo(text(rows))
 
 
 @command.command("info")
@@ -44,7 +47,10 @@ def info_command(model: str, weights: Path | None, as_json: bool) -> None:
     from facetool.pipeline.models import info
 
     values = info(model, weights)
-    click.echo(json.dumps(values, indent=2) if as_json else info_text(values))
+    if as_json:
+        print_json(values)
+    else:
+        click.echo(info_text(values))
 
 
 @command.command("fetch")
@@ -82,7 +88,10 @@ def verify_command(models: tuple[str, ...], as_json: bool) -> int:
     from facetool.pipeline.models import verify
 
     rows = verify(models)
-    click.echo(json.dumps(rows, indent=2) if as_json else verify_text(rows))
+    if as_json:
+        print_json(rows)
+    else:
+        click.echo(verify_text(rows))
     return 0 if all(row["ok"] for row in rows) else 1
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from facetool.cli import options
+from facetool.cli.output import print_json
+from facetool.files.text import printable
 
 
 @click.command("outliers")
@@ -25,10 +26,10 @@ def command(reps: Path, threshold: float | None, as_json: bool) -> None:
 
     found, compared, limit = outliers(reps, threshold)
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+        print_json([asdict(one) for one in found])
         return
     if found:
         click.echo(f"{'squared L2':>10}  {'nearest to':<24}  image")
         for one in found:
-            click.echo(f"{one.squared_l2:>10.4f}  {one.nearest:<24}  {one.image}")
+            click.echo(printable(f"{one.squared_l2:>10.4f}  {one.nearest:<24}  {one.image}"))
     click.echo(f"{len(found):,} of {compared:,} images beyond {limit:g}", err=True)

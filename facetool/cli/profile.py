@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.cli.output import print_json
 from facetool.networks.dtypes import DTYPES
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def network_command(
     )
     profiles = profile_networks(models, settings, weights)
     if as_json:
-        click.echo(json.dumps(profiles.as_dict(), indent=2))
+        print_json(profiles.as_dict())
     else:
         click.echo(networks_text(profiles, published))
     if plot is not None:
@@ -203,7 +203,10 @@ def pipeline_command(
         jobs=jobs,
     )
     profile = profile_pipeline(inputs, network, settings)
-    click.echo(json.dumps(profile.as_dict(), indent=2) if as_json else pipeline_text(profile))
+    if as_json:
+        print_json(profile.as_dict())
+    else:
+        click.echo(pipeline_text(profile))
     if plot is not None:
         save(pipeline_figure(profile), plot)
         click.echo(f"picture: {plot}", err=True)

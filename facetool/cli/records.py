@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from facetool.cli import options
+from facetool.cli.output import print_json
 
 _new_file = click.Path(dir_okay=False, path_type=Path)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
@@ -62,7 +62,10 @@ def info(file: Path, as_json: bool) -> int:
     from facetool.pipeline import records
 
     found = records.describe(file)
-    click.echo(json.dumps(found, indent=2) if as_json else table(found))
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(table(found))
     return 1 if found["damaged"] else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from facetool.alignment.crop import cut_face
 from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
+from facetool.cropping.landmark_check import SURE_SCORE, contradiction, unsteadiness
 from facetool.detection.face import Box, Face, select_faces
 from facetool.detection.options import SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
@@ -35,7 +37,8 @@ ODD_PHOTO_ERRORS = (RuntimeError, MemoryError, ValueError)
 
 TOO_LARGE = "too large to be searched as it is"
 
-NO_FACE = "no face found; another detector or a larger photo may help"
+NO_FACE = "no face found"
+NO_FACE_HINT = "the detector mtcnn or a larger photo may help"
 
 
 class LocatedFace(NamedTuple):
@@ -43,6 +46,18 @@ class LocatedFace(NamedTuple):
 
     face: Face
     landmarks: Points
+
+
+class LocatedFaces(NamedTuple):
+    """The chosen faces of a photo.
+
+    Attributes:
+        faces: those that were found, or the one that is assumed.
+        missed: why none was found; empty where one was.
+    """
+
+    faces: list[LocatedFace]
+    missed: str = ""
 
 
 class FaceCrop(NamedTuple):
@@ -135,22 +150,40 @@ class FaceCropper:
 
     def crops(self, image: RGBImage) -> list[FaceCrop]:
         """The chosen faces of one photo; empty where none is found and none assumed."""
+        return self.cut_all(image, self.find(image).faces)
+
+    def find(self, image: RGBImage) -> LocatedFaces:
+        """The chosen faces of one photo and their landmarks, or why there are none."""
         (faces,) = self.detect([image])
-        return [
-            FaceCrop(face, self.cut(image, landmarks))
-            for face, landmarks in self.locate(image, faces)
-        ]
+        return self.locate(image, faces)
+
+    def cut_all(self, image: RGBImage, faces: Sequence[LocatedFace]) -> list[FaceCrop]:
+        """The crops of a photo's located faces."""
+        return [FaceCrop(face, self.cut(image, landmarks)) for face, landmarks in faces]
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
         """The first step: all faces of several photos, detected together."""
         return self._detector.detect(images)
 
-    def locate(self, image: RGBImage, faces: Sequence[Face]) -> list[LocatedFace]:
-        """The second: the chosen ones of a photo's faces, with the landmarks their crops need."""
-        chosen = select_faces(faces, self.select, image)
-        if not chosen and self.assume_center:
-            chosen = [_centre_face(image)]
-        return [LocatedFace(face, self._landmarks(image, face)) for face in chosen]
+    def locate(self, image: RGBImage, faces: Sequence[Face]) -> LocatedFaces:
+        """The second: the chosen ones of a photo's faces, with the landmarks their crops need.
+
+        A face whose landmarks contradict each other does not count as found: a photo that lies
+        on its side or stands on its head mostly, whose crop would show no face.
+        """
+        missed = _missed(faces, self.select)
+        located = []
+        for face in select_faces(faces, self.select, image):
+            landmarks = self._landmarks(image, face)
+            missed = self._contradiction(image, face, landmarks)
+            if not missed:
+                located.append(LocatedFace(face, landmarks))
+        if located:
+            return LocatedFaces(located)
+        if self.assume_center:
+            face = _centre_face(image)
+            located = [LocatedFace(face, self._landmarks(image, face))]
+        return LocatedFaces(located, missed)
 
     def remark(self, image: RGBImage) -> str:
         """What a user should know of how a photo is searched; mostly nothing."""
@@ -171,11 +204,35 @@ class FaceCropper:
             return view.points_in_photo(points)
         return self._predictor.predict(image, self._box(face))
 
+    def _contradiction(self, image: RGBImage, face: Face, landmarks: Points) -> str:
+        """Why the landmarks cannot be those of the face; empty where they may be."""
+        if face.landmarks is not None and (
+            reason := contradiction(face.landmarks, face.box, predicted=False)
+        ):
+            return reason
+        if self._own_points:
+            return ""
+        if reason := contradiction(landmarks, face.box, predicted=True):
+            return reason
+        if face.score > SURE_SCORE.get(self.crop.detector, np.inf):
+            return ""
+        if face.turn:
+            view = upright_view(image, face)
+            image, face = view.pixels, view.from_photo(face)
+        return unsteadiness(self._box(face), partial(self._predictor.predict, image))
+
     def _box(self, face: Face) -> Box:
         """Where dlib's landmark predictor looks: as in training, in a box like hog's."""
         from facetool.detection.dlib import hog_box
 
         return face.box if face.landmarks is None or not face.found else hog_box(face.landmarks)
+
+
+def _missed(faces: Sequence[Face], policy: str) -> str:
+    """Why a policy chose none of the faces that were detected."""
+    if policy == "only" and len(faces) > 1:
+        return f"not exactly one face: {len(faces)} found"
+    return NO_FACE
 
 
 def _centre_face(image: RGBImage) -> Face:

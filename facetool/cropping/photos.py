@@ -9,6 +9,7 @@ from typing import NamedTuple
 from facetool.alignment.recipes import Crop
 from facetool.cropping.face_cropper import (
     NO_FACE,
+    NO_FACE_HINT,
     ODD_PHOTO_ERRORS,
     FaceCrop,
     FaceCropper,
@@ -82,14 +83,17 @@ def _crop_chunk(cropper: FaceCropper, paths: Sequence[Path]) -> list[PhotoCrops]
 def _crop_one(path: Path, cropper: FaceCropper) -> PhotoCrops:
     try:
         image, truncated = read_photo(path)
-        faces = cropper.crops(image)
+        located, missed = cropper.find(image)
+        faces = cropper.cut_all(image, located)
     except ImageError as error:
         return PhotoCrops(path, [], str(error))
     except ODD_PHOTO_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         return PhotoCrops(path, [], f"cannot be searched for faces: {reason}")
-    missed = f"{NO_FACE}; {TRUNCATED}" if truncated else NO_FACE
-    return PhotoCrops(path, faces, "" if faces else missed, truncated)
+    if faces:
+        return PhotoCrops(path, faces, truncated=truncated)
+    why = [missed, NO_FACE_HINT if missed == NO_FACE else "", TRUNCATED if truncated else ""]
+    return PhotoCrops(path, [], "; ".join(filter(None, why)), truncated)
 
 
 def _worker_died(path: Path) -> PhotoCrops:

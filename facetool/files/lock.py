@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from facetool.errors import OutputError, UsageError
+from facetool.jobs.progress import listener
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 """What ``flock`` says of a file that somebody else holds; other numbers mean that it cannot."""
@@ -45,7 +45,7 @@ def is_same_file(descriptor: int, path: Path) -> bool:
 def sole_writer(folder: Path) -> Iterator[None]:
     """Make ``folder`` and hold it for this process; the hold ends with the process, even killed.
 
-    Where files cannot be locked nothing is held, and a line on stderr says so.
+    Where files cannot be locked nothing is held, and a remark says so.
 
     Raises:
         UsageError: another process writes there.
@@ -63,10 +63,10 @@ def sole_writer(folder: Path) -> Iterator[None]:
                 f"another facetool is writing to {folder}; wait for it or choose another folder"
             )
         if locked is None:
-            print(
-                f"{folder}: files cannot be locked there; see to it that no other facetool "
-                "writes to it meanwhile",
-                file=sys.stderr,
+            listener().remark(
+                str(folder),
+                "files cannot be locked there; see to it that no other facetool writes to it "
+                "meanwhile",
             )
         try:
             yield

@@ -55,3 +55,24 @@ def decode_text(data: bytes, errors: str = "strict") -> str:
 def same_spelling(name: str) -> str:
     """One spelling for names that look alike: macOS writes é as e and an accent, others as é."""
     return unicodedata.normalize("NFC", name)
+
+
+def printable(text: str) -> str:
+    """A name for a line of output: what would end the line or move the cursor is escaped.
+
+    So are bytes of a file's name that are no UTF-8: ``\\xff``.
+    """
+    return "".join(
+        _escaped(letter) if unicodedata.category(letter) in _NOT_SHOWN else letter
+        for letter in text
+    )
+
+
+_NOT_SHOWN = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, lone surrogates and separators of lines."""
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # a byte, as Python's paths have it
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode("ascii")

@@ -19,7 +19,7 @@ from facetool.cropping.face_cropper import (
     ODD_PHOTO_ERRORS,
     TOO_LARGE,
     FaceCropper,
-    LocatedFace,
+    LocatedFaces,
     keep_to_one_core,
     points_of,
 )
@@ -372,14 +372,14 @@ def _with_choice(worker: _Worker, row: AlignRow, faces: int) -> AlignRow:
     return row._replace(reason=f"{rule} {faces} faces")
 
 
-def _save_faces(
-    worker: _Worker, task: _Task, image: RGBImage, faces: Sequence[LocatedFace]
-) -> _Rows:
+def _save_faces(worker: _Worker, task: _Task, image: RGBImage, located: LocatedFaces) -> _Rows:
+    faces, missed = located
     try:
         if not faces:
-            return [_without_face(worker, task)]
+            return [_without_face(worker, task, missed)]
         return [
-            _save_face(worker, task, image, *face, number) for number, face in enumerate(faces, 1)
+            _save_face(worker, task, image, *face, number)._replace(reason=missed)
+            for number, face in enumerate(faces, 1)
         ]
     except _EXPECTED as error:
         return [_failed(task, error)]
@@ -392,8 +392,7 @@ def _failed(task: _Task, error: Exception) -> AlignRow:
     return AlignRow(task.name, "failed", f"cannot be aligned: {reason}")
 
 
-def _without_face(worker: _Worker, task: _Task) -> AlignRow:
-    reason = "no face found" if worker.settings.select != "only" else "not exactly one face"
+def _without_face(worker: _Worker, task: _Task, reason: str) -> AlignRow:
     if worker.settings.fallback is not None:
         stand_in = _fallback_crop(worker.settings.fallback, task, worker.settings.crop)
         if stand_in is not None:
@@ -429,7 +428,7 @@ def _save_face(
     return AlignRow(
         task.name,
         "aligned" if face.found else "center",
-        "" if face.found else "no face found",
+        "",
         left,
         top,
         right,

@@ -16,7 +16,6 @@ from facetool.cropping.photos import crop_photos
 from facetool.detection.face import Box
 from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
-from facetool.errors import FacetoolError
 from facetool.evaluation.distances import normalize
 from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
@@ -76,7 +75,7 @@ class ComparisonResult:
     """All pairs, in the order of the photos.
 
     Attributes:
-        comparisons: one per pair of faces of different photos.
+        comparisons: one per pair of faces of two photos.
         threshold: what ``same`` is decided by, if anything.
         report: photos that could not be used.
     """
@@ -84,6 +83,14 @@ class ComparisonResult:
     comparisons: list[Comparison]
     threshold: PairThreshold | None
     report: Report
+
+    @property
+    def verdict(self) -> bool | None:
+        """Whether all pairs show one person; None where a photo failed or no threshold is known."""
+        verdicts = [comparison.same for comparison in self.comparisons]
+        if not verdicts or None in verdicts or self.report.failures:
+            return None
+        return all(verdicts)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -114,7 +121,7 @@ def compare(
     """Detect, crop and embed the faces of photos and compare every two photos.
 
     Args:
-        images: two or more photos.
+        images: two or more photos; one that is given twice is compared with itself.
         network: from :func:`facetool.load_network`.
         threshold: squared L2 below which two faces are one person's; None gives no verdict.
         select: which faces of a photo take part: ``largest``, ``center``, ``all``, ``only``.
@@ -122,16 +129,17 @@ def compare(
         device: where the network runs; default: the CPU.
         detection: how the detector is used; default: as it is by itself.
 
-    Raises:
-        FacetoolError: fewer than two photos show a face.
+    Returns:
+        No comparisons where fewer than two photos can be used; the report says why.
     """
     from facetool.alignment.recipes import override
 
     crop = override(network.recipe.crop, detector=detector)
     report = Report()
     found: list[tuple[str, int, Box]] = []
+    places: list[int] = []
     crops = []
-    for photo in crop_photos(images, crop, select, detection):
+    for place, photo in enumerate(crop_photos(images, crop, select, detection)):
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
@@ -140,9 +148,10 @@ def compare(
         report.done("compared")
         for number, (face, image) in enumerate(photo.faces, start=1):
             found.append((str(photo.path), number, face.box))
+            places.append(place)
             crops.append(image)
     if report.counts["compared"] < 2:
-        raise FacetoolError("two photos with a face are needed to compare")
+        return ComparisonResult([], threshold, report)
     embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))
     if network.info.unit_length:
         embeddings = normalize(embeddings).astype(np.float32)
@@ -151,8 +160,8 @@ def compare(
     ]
     comparisons = [
         _compare_two(one, other, threshold)
-        for one, other in combinations(photo_faces, 2)
-        if one.image != other.image
+        for (here, one), (there, other) in combinations(zip(places, photo_faces, strict=True), 2)
+        if here != there
     ]
     return ComparisonResult(comparisons, threshold, report)
 

@@ -45,7 +45,9 @@ def crop_largest(image: RGBImage, cropper: FaceCropper, watch: Stopwatch) -> RGB
     with watch.time(DETECTION):
         (faces,) = cropper.detect([image])
     with watch.time(ALIGNMENT):
-        crops = [cropper.cut(image, found.landmarks) for found in cropper.locate(image, faces)]
+        crops = [
+            cropper.cut(image, found.landmarks) for found in cropper.locate(image, faces).faces
+        ]
     return crops[0] if crops else None
 
 

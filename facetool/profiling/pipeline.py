@@ -11,7 +11,7 @@ import torch
 
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import describe_detector
-from facetool.cropping.face_cropper import NO_FACE, FaceCropper
+from facetool.cropping.face_cropper import NO_FACE, NO_FACE_HINT, FaceCropper
 from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
@@ -206,7 +206,7 @@ def _profile_photo(
     image = read_image(path)
     crop = crop_largest(image, cropper, Stopwatch())
     if crop is None:
-        raise ImageError(NO_FACE)
+        raise ImageError(f"{NO_FACE}; {NO_FACE_HINT}")
     embedder.embed(crop[None])  # until here everything only warmed up
     rounds = []
     for _ in range(iterations):

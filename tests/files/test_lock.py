@@ -9,6 +9,7 @@ import pytest
 from facetool.errors import UsageError
 from facetool.files import lock
 from facetool.files.lock import sole_writer
+from facetool.jobs.progress import Progress, follow
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no flock there")
 
@@ -23,15 +24,22 @@ def test_a_second_writer_is_turned_away(tmp_path: Path) -> None:
 
 
 def test_where_files_cannot_be_locked_it_is_said_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(file: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    with sole_writer(tmp_path):
+    remarks = []
+
+    class Listener(Progress):
+        def remark(self, name: str, text: str) -> None:
+            remarks.append(text)
+
+    with follow(Listener()), sole_writer(tmp_path):
         pass
-    assert "files cannot be locked there" in capsys.readouterr().err
+    (remark,) = remarks
+    assert remark.startswith("files cannot be locked there")
 
 
 def test_a_lock_file_that_its_holder_removed_protects_nothing(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from facetool.files.text import printable
+
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns two spaces apart: numbers to the right, texts to the left.
@@ -31,4 +33,4 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 def _format(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))

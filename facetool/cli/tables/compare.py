@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from facetool.files.text import printable
 from facetool.pipeline.compare import ComparisonResult, PhotoFace
 from facetool.weights.catalogue import PairThreshold
 
@@ -11,14 +12,15 @@ def comparison_text(result: ComparisonResult) -> str:
     rows = [("squared L2", "cosine", "verdict", "faces")]
     for one in result.comparisons:
         verdict = {True: "same", False: "different", None: "-"}[one.same]
-        faces = f"{_name(one.first)} | {_name(one.second)}"
+        faces = printable(f"{_name(one.first)} | {_name(one.second)}")
         rows.append((f"{one.squared_l2:.4f}", f"{one.cosine:+.4f}", verdict, faces))
     lines = [f"{a:>10}  {b:>7}  {c:<9}  {d}" for a, b, c, d in rows]
     if result.threshold is None:
         lines.append("No threshold is known for these weights; --threshold X gives a verdict.")
     else:
         lines.append(
-            f"same: squared L2 below {result.threshold.squared_l2:g} ({_origin(result.threshold)})"
+            f"threshold: squared L2 below {result.threshold.squared_l2:g} "
+            f"({_origin(result.threshold)})"
         )
     return "\n".join(lines)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from facetool.files.text import printable
+
 
 def table(found: dict[str, Any]) -> str:
     """A line per fact, and one per damage."""
@@ -19,7 +21,7 @@ def table(found: dict[str, Any]) -> str:
         ("without label", f"{found['without_label']:,}"),
         *(("damaged", one) for one in found["damaged"]),
     ]
-    return "\n".join(f"{name:<16}{value}" for name, value in rows)
+    return "\n".join(printable(f"{name:<16}{value}") for name, value in rows)
 
 
 def _property(said: dict[str, Any]) -> str:
