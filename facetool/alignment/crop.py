@@ -12,7 +12,7 @@ def cut_face(image: RGBImage, points: Points, crop: Crop) -> RGBImage:
 
     Args:
         image: uint8 (H, W, 3), upright.
-        points: (K, 2) landmarks of the kind the recipe needs.
+        points: (K, 2) landmarks of the kind the recipe needs; for ``box`` its corners (2, 2).
         crop: the recipe.
 
     Returns:
@@ -26,6 +26,14 @@ def cut_face(image: RGBImage, points: Points, crop: Crop) -> RGBImage:
         from facetool.alignment.affine import affine_crop
 
         return affine_crop(image, points, crop.landmarks, crop.width, crop.height)
+    if crop.method == "upright":
+        from facetool.alignment.upright import upright_crop
+
+        return upright_crop(image, points, crop.width)
+    if crop.method == "box":
+        from facetool.alignment.box import box_crop
+
+        return box_crop(image, points, crop.width, crop.height, crop.margin)
     from facetool.alignment.similarity import similarity_crop
 
     return similarity_crop(image, points, crop.width, crop.height)

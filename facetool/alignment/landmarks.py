@@ -21,6 +21,8 @@ PREDICTOR_POINTS = {
     "outerEyesAndNose": (68, 5),
     "innerEyesAndBottomLip": (68,),
     "arcface": (68,),
+    "eyesAndMouth": (68,),
+    "box": (),
 }
 """Which of dlib's predictors can give a set; the first is the one the originals use."""
 

@@ -17,6 +17,8 @@ METHODS = {
     "outerEyesAndNose": "affine",
     "innerEyesAndBottomLip": "affine",
     "arcface": "similarity",
+    "eyesAndMouth": "upright",
+    "box": "box",
 }
 """Landmark set to the method that uses it."""
 
@@ -29,11 +31,13 @@ class Crop:
 
     Attributes:
         method: ``chip`` (dlib's ``get_face_chip``), ``affine`` (OpenFace: three points, full
-            affine) or ``similarity`` (ArcFace: five points, least-squares similarity).
+            affine), ``similarity`` (ArcFace: five points, least-squares similarity), ``upright``
+            (Light CNN: eyes level) or ``box`` (facenet: the detector's box, not turned).
         landmarks: which points drive it, one of ``LANDMARK_SETS``.
         width: pixels of the crop.
         height: pixels of the crop.
         detector: ``hog``, ``cnn`` or ``mtcnn``, the detector the originals used.
+        margin: of a ``box``, columns and rows of the crop that lie outside it.
     """
 
     method: str
@@ -41,10 +45,14 @@ class Crop:
     width: int
     height: int
     detector: str = "hog"
+    margin: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe as plain JSON values."""
-        return asdict(self)
+        """The recipe as plain JSON values; the margin where there is one."""
+        values = asdict(self)
+        if not self.margin:
+            del values["margin"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Crop:
@@ -59,8 +67,10 @@ class Crop:
             raise FormatError(f"not a crop recipe: {error}") from error
         if METHODS.get(crop.landmarks) != crop.method:
             raise FormatError(f"not a crop recipe: {crop.method!r} of {crop.landmarks!r}")
-        if not (isinstance(crop.width, int) and isinstance(crop.height, int)):
+        if not all(isinstance(n, int) for n in (crop.width, crop.height, crop.margin)):
             raise FormatError("not a crop recipe: width and height must be whole numbers")
+        if not 0 <= crop.margin < min(crop.width, crop.height):
+            raise FormatError("not a crop recipe: the margin is as large as the crop")
         return crop
 
     def same_picture(self, other: Crop) -> bool:
@@ -140,6 +150,9 @@ OPENFACE_OUTER = Crop("affine", "outerEyesAndNose", 96, 96)
 OPENFACE_INNER = Crop("affine", "innerEyesAndBottomLip", 96, 96)
 OPENFACE_224 = Crop("affine", "outerEyesAndNose", 224, 224)
 ARCFACE_112 = Crop("similarity", "arcface", 112, 112, detector="mtcnn")
+LIGHT_CNN = Crop("upright", "eyesAndMouth", 128, 128, detector="mtcnn")
+FACENET_160 = Crop("box", "box", 160, 160, detector="mtcnn", margin=14)
+VGG_FACE_224 = Crop("box", "box", 224, 224, detector="mtcnn", margin=52)
 ARCFACE_112X96 = Crop("similarity", "arcface", 96, 112, detector="mtcnn")
 
 

@@ -69,11 +69,13 @@ class FaceCrop(NamedTuple):
 
 def gives_points(crop: Crop) -> bool:
     """Whether the recipe's detector gives the very points that the recipe needs."""
-    return crop.landmarks == "arcface" and detector_entry(crop.detector).points
+    if crop.landmarks == "box":
+        return True
+    return crop.landmarks in ("arcface", "eyesAndMouth") and detector_entry(crop.detector).points
 
 
 def points_of(crop: Crop, predictor: int | None = None) -> str:
-    """Whose points drive a crop: such as ``mtcnn 5``, ``dlib 5`` or ``dlib 68``.
+    """Whose points drive a crop: such as ``mtcnn 5``, ``mtcnn box``, ``dlib 5`` or ``dlib 68``.
 
     Args:
         crop: the recipe.
@@ -84,8 +86,10 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
         UsageError: the recipe cannot be made from those points.
     """
     if predictor is None and gives_points(crop):
-        return f"{crop.detector} 5"
+        return f"{crop.detector} {'box' if crop.landmarks == 'box' else 5}"
     able = PREDICTOR_POINTS[crop.landmarks]
+    if not able:
+        raise UsageError("the crop is the detector's box, which needs no --predictor")
     if predictor is not None and predictor not in able:
         raise UsageError(
             f"predictor={predictor} does not give the points {crop.landmarks}; "
@@ -195,6 +199,8 @@ class FaceCropper:
         return cut_face(image, landmarks, self.crop)
 
     def _landmarks(self, image: RGBImage, face: Face) -> Points:
+        if self.crop.landmarks == "box":
+            return np.array(face.box, dtype=float).reshape(2, 2)
         if self._own_points:
             assert face.landmarks is not None
             return face.landmarks

@@ -60,6 +60,8 @@ class MobileFaceNet(EmbeddingNetwork):
         scale: the layer in front.
         fc: the fully connected layer.
         bn: the batch normalisation after it.
+        width: multiplies the channels between the blocks, but not those inside them.
+        first_expansion: of the residual bottlenecks before the first stage, where there are any.
     """
 
     def __init__(
@@ -70,18 +72,23 @@ class MobileFaceNet(EmbeddingNetwork):
         scale: nn.Module,
         fc: nn.Linear,
         bn: nn.Module,
+        width: int = 1,
+        first_expansion: int = 64,
     ) -> None:
         super().__init__()
         self.info = NetworkInfo(embedding_size=fc.out_features)
         self.input = scale
         first, *counts = blocks
-        layers: list[nn.Module] = [conv_block(3, 64, 3, stride=2, padding=1, eps=eps)]
+        channels = 64 * width
+        layers: list[nn.Module] = [conv_block(3, channels, 3, stride=2, padding=1, eps=eps)]
         if first == 1:
-            layers.append(conv_block(64, 64, 3, padding=1, groups=64, eps=eps))
+            layers.append(conv_block(channels, channels, 3, padding=1, groups=64, eps=eps))
         else:
-            layers.extend(Bottleneck(64, 64, 64, 1, eps) for _ in range(first))
-        channels = 64
-        for count, (filters, strided, plain) in zip(counts, _STAGES, strict=True):
+            layers.extend(
+                Bottleneck(channels, channels, first_expansion, 1, eps) for _ in range(first)
+            )
+        for count, (base, strided, plain) in zip(counts, _STAGES, strict=True):
+            filters = base * width
             layers.append(Bottleneck(channels, filters, strided, 2, eps))
             layers.extend(Bottleneck(filters, filters, plain, 1, eps) for _ in range(count))
             channels = filters
@@ -128,4 +135,30 @@ def mobilefacenet_112x96(embedding_size: int = 128) -> MobileFaceNet:
         nn.Identity(),
         nn.Linear(_LAST, embedding_size, bias=False),
         batch_norm(embedding_size, eps),
+    )
+
+
+def mobilefacenet_pytorch(
+    blocks: Sequence[int] = (1, 4, 6, 2), width: int = 1, embedding_size: int = 512
+) -> MobileFaceNet:
+    """MobileFaceNet as InsightFace_Pytorch, face.evoLVe and arcface_torch have it, 112x112.
+
+    Inputs are scaled by the recipe, not inside.
+
+    Args:
+        blocks: see :class:`MobileFaceNet`; arcface_torch's ``mbf_large`` is ``(2, 8, 12, 4)`` with
+            ``width=4``.
+        width: see :class:`MobileFaceNet`; arcface_torch's ``mbf`` has 2.
+        embedding_size: D.
+    """
+    eps = 1e-5
+    return MobileFaceNet(
+        blocks,
+        (7, 7),
+        eps,
+        nn.Identity(),
+        nn.Linear(_LAST, embedding_size, bias=False),
+        batch_norm(embedding_size, eps),
+        width,
+        first_expansion=128,
     )

@@ -41,6 +41,11 @@ class Architecture:
 _DLIB = Recipe(recipes.DLIB_CHIP)
 _OPENFACE = Recipe(recipes.OPENFACE_OUTER, scale=1 / 255)
 _ARCFACE = Recipe(recipes.ARCFACE_112)  # these networks scale their input themselves
+_ARCFACE_TORCH = Recipe(recipes.ARCFACE_112, mean=127.5, scale=1 / 127.5)
+_ADAFACE = replace(_ARCFACE_TORCH, channels="BGR")
+_LIGHT_CNN = Recipe(recipes.LIGHT_CNN, scale=1 / 255, channels="gray")
+# The authors state the mean as red, green, blue; their Torch demo feeds blue first.
+_VGG_FACE = Recipe(recipes.VGG_FACE_224, mean=(129.1863, 104.7624, 93.5940))
 
 # Residual units per stage (from InsightFace's fresnet.py) and parameters, by depth; the published
 # depths first.
@@ -63,6 +68,22 @@ _LRESNETS: dict[int, tuple[tuple[int, int, int, int], int]] = {
     160: ((3, 24, 49, 3), 90_857_408),
     200: ((3, 24, 36, 3), 75_498_688),
     269: ((3, 30, 48, 8), 115_061_696),
+}
+
+# Units per stage of the IR networks, by depth; parameters as they are, with squeeze and excitation,
+# and with AdaFace's batch normalisation inside each unit.
+_IR_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 101: (3, 13, 30, 3)}
+_IR_UNITS |= {152: (3, 8, 36, 3)}
+_ADAFACE_PAPER = "Kim et al. 2022, AdaFace, arXiv:2204.00964"
+_IR = {50: 43_574_976, 101: 65_129_792, 152: 70_737_600}
+_IR_SE = {50: 43_797_696, 101: 65_502_016, 152: 71_148_736}
+_ADAFACE_IR = {18: 24_021_376, 34: 34_135_104, 50: 43_586_624, 101: 65_151_936}
+_ADAFACE_IR_SE = {50: 43_809_344, 101: 65_524_160}
+_VISION_TRANSFORMERS = {
+    "t": (256, 12, 19_137_536),
+    "s": (512, 12, 76_022_784),
+    "b": (512, 24, 113_832_960),
+    "l": (768, 24, 255_683_584),
 }
 
 _ALL = [
@@ -192,6 +213,86 @@ _ALL = [
         167_723_292,
         _ARCFACE,
         paper="Szegedy et al. 2016, arXiv:1602.07261",
+    ),
+    *(
+        Architecture(
+            f"{family}-{depth}",
+            "ir_se:IRNet",
+            parameters,
+            recipe,
+            {"units": _IR_UNITS[depth], "inner_bn": inner_bn, "se": se},
+            paper=paper,
+        )
+        for family, depths, recipe, inner_bn, se, paper in (
+            ("ir", _IR, _ARCFACE_TORCH, False, False, "Deng et al. 2019, ArcFace"),
+            ("ir-se", _IR_SE, _ARCFACE_TORCH, False, True, "Deng et al. 2019, ArcFace"),
+            ("adaface-ir", _ADAFACE_IR, _ADAFACE, True, False, _ADAFACE_PAPER),
+            ("adaface-ir-se", _ADAFACE_IR_SE, _ADAFACE, True, True, _ADAFACE_PAPER),
+        )
+        for depth, parameters in depths.items()
+    ),
+    Architecture(
+        "mobilefacenet-pytorch",
+        "mobilefacenet:mobilefacenet_pytorch",
+        1_200_512,
+        _ARCFACE_TORCH,
+        paper="Chen et al. 2018, MobileFaceNets",
+    ),
+    Architecture(
+        "mbf",
+        "mobilefacenet:mobilefacenet_pytorch",
+        2_059_520,
+        _ARCFACE_TORCH,
+        {"width": 2},
+        paper="Chen et al. 2018, MobileFaceNets",
+    ),
+    Architecture(
+        "mbf-large",
+        "mobilefacenet:mobilefacenet_pytorch",
+        6_314_880,
+        _ARCFACE_TORCH,
+        {"width": 4, "blocks": (2, 8, 12, 4)},
+        paper="Chen et al. 2018, MobileFaceNets",
+    ),
+    *(
+        Architecture(
+            f"vit-{size}",
+            "vision_transformer:VisionTransformer",
+            parameters,
+            _ARCFACE_TORCH,
+            {"width": width, "blocks": (depth,)},
+            paper="Dosovitskiy et al. 2021, arXiv:2010.11929; An et al. 2022, Partial FC",
+        )
+        for size, (width, depth, parameters) in _VISION_TRANSFORMERS.items()
+    ),
+    Architecture(
+        "inception-resnet-v1",
+        "inception_resnet_v1:InceptionResNetV1",
+        23_482_624,
+        Recipe(recipes.FACENET_160, mean=127.5, scale=1 / 128),
+        paper="Szegedy et al. 2016, arXiv:1602.07261; Schroff et al. 2015, FaceNet",
+    ),
+    *(
+        Architecture(
+            f"lightcnn-{name}",
+            f"light_cnn:{factory}",
+            parameters,
+            _LIGHT_CNN,
+            options,
+            paper="Wu et al. 2018, A Light CNN for Deep Face Representation, arXiv:1511.02683",
+        )
+        for name, factory, parameters, options in (
+            ("9", "LightCNN9", 5_480_864, {}),
+            ("29", "LightCNN29", 12_573_280, {}),
+            ("29v2", "LightCNN29", 10_475_872, {"second": True}),
+        )
+    ),
+    Architecture(
+        "vgg-face",
+        "vgg_face:VggFace",
+        134_260_544,
+        _VGG_FACE,
+        paper="Parkhi et al. 2015, Deep Face Recognition",
     ),
 ]
 

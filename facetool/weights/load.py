@@ -16,6 +16,7 @@ from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import available_locally, digest, find
+from facetool.weights.readers.foreign_formats import HEAD, refuse_foreign
 from facetool.weights.readers.recognize import identify
 
 _SUFFIXES = {
@@ -198,7 +199,7 @@ def _published(path: Path, sha256: str) -> Pretrained | None:
 def _choose_reader(path: Path) -> str:
     """The module that reads a file, by its first bytes, or else by its name."""
     with path.open("rb") as file:
-        head = file.read(64)
+        head = file.read(HEAD)
     size = path.stat().st_size
     if head.startswith(b"version https://git-lfs"):
         raise FormatError(f"{path} is a Git LFS pointer, not the weights; fetch it with git lfs")
@@ -210,6 +211,7 @@ def _choose_reader(path: Path) -> str:
         return "mxnet"
     if head.startswith((b"PK\x03\x04", _TORCH_PICKLE)):
         return "pytorch"
+    refuse_foreign(path, head)
     named = _SUFFIXES.get(path.suffix.lower())
     if path.name.endswith("-symbol.json"):
         raise FormatError(f"{path} describes a network; give the .params file beside it")

@@ -30,6 +30,7 @@ from facetool.networks.base import CUSTOM, EmbeddingNetwork
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
 from facetool.networks.registry import ARCHITECTURES, architecture, create, stated_unit_length
 from facetool.weights.download import digest
+from facetool.weights.readers.pytorch import from_states
 from facetool.weights.readers.recognize import POOLINGS
 from facetool.weights.shapes import embedding_size
 
@@ -78,22 +79,29 @@ def save(
 
 
 def load(path: Path) -> EmbeddingNetwork:
-    """Read a network written by :func:`save`.
+    """Read a network written by :func:`save`, or another's tensors of a layout that is known.
 
     Returns:
-        The network in eval mode, float32, with the recipe it was saved with.
+        The network in eval mode, float32, with the recipe it was saved with, or else its layout's.
 
     Raises:
-        FormatError: the file is damaged, or is not one of facetool's.
+        FormatError: the file is damaged.
+        WeightsError: it is another's, and its tensors are those of no known network.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = _read_header((file.metadata() or {}).get(KEY))
+            text = (file.metadata() or {}).get(KEY)
+            header = None if text is None else _read_header(text)
             tensors = {name: _read_tensor(file, name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise FormatError(f"{path}: not a readable safetensors file: {error}") from error
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
+    if header is None:
+        try:
+            return from_states([tensors])
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from None
     try:
         network = _build(header, tensors)
         network.info = replace(
@@ -110,10 +118,8 @@ def load(path: Path) -> EmbeddingNetwork:
     return network
 
 
-def _read_header(text: str | None) -> dict[str, Any]:
+def _read_header(text: str) -> dict[str, Any]:
     """The ``facetool`` text, its fields of the right types."""
-    if text is None:
-        raise FormatError("safetensors without facetool's description, so the network is unknown")
     if len(text) > _LONGEST_HEADER:
         raise FormatError("the description is too long to be true")
     header = parse_json(text, "the description")

@@ -208,11 +208,10 @@ def test_lies_are_refused_at_once(changes: dict[str, Any], tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", "{", "[" * 100_000, "NaN"])
-def test_other_descriptions(text: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "NaN"])
+def test_other_descriptions(text: str, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    metadata = None if text is None else {"facetool": text}
-    save_file({"a": torch.zeros(3)}, path, metadata=metadata)
+    save_file({"a": torch.zeros(3)}, path, metadata={"facetool": text})
     with pytest.raises(FormatError):
         safetensors.load(path)
 

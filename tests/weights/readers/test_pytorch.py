@@ -13,8 +13,9 @@ from torch import Tensor
 from facetool.alignment import recipes
 from facetool.errors import FacetoolError, FormatError, WeightsError
 from facetool.networks.registry import create
-from facetool.weights.readers import pytorch, torch7_network
+from facetool.weights.readers import torch7_network
 from facetool.weights.readers.pytorch import load
+from facetool.weights.readers.pytorch_layouts import recognise
 
 State = dict[str, Tensor]
 
@@ -243,7 +244,7 @@ def test_iresnet(tmp_path):
 def test_iresnet_depths_are_told_by_their_units(name):
     with torch.device("meta"):
         state = {key: torch.ones(s) for key, s in iresnet_shapes(UNITS[name], 512).items()}
-    network, renamed = pytorch._recognise(state)
+    network, renamed = recognise(state)
     assert network.info.architecture == name
     expected = {key: tensor.shape for key, tensor in network.state_dict().items()}
     assert {key: tensor.shape for key, tensor in renamed.items()} == expected
@@ -341,8 +342,8 @@ def test_what_is_no_state_dict(tmp_path, good):
         check_refusal(path, content, FormatError, "torch.save")
     check_refusal(path, saved([torch.ones(3)]), WeightsError, "holds a list")
     check_refusal(path, saved({}), WeightsError, "not a state dict")
-    check_refusal(path, saved({"epoch": 3}), WeightsError, "'epoch' is a int")
-    check_refusal(path, saved({"net_state_dict": 3}), WeightsError, "holds a int")
+    check_refusal(path, saved({"epoch": 3}), WeightsError, "holds a dict")
+    check_refusal(path, saved({"net_state_dict": 3}), WeightsError, "holds a dict")
     check_refusal(path, saved({"a.b": torch.ones(3)}), WeightsError, "'a.b'.*no known network")
     sparse = torch.ones(3).to_sparse()
     check_refusal(path, saved({"a": sparse}), WeightsError, "ordinary")
