@@ -45,7 +45,7 @@ def command(
     published of the network beside. 'facetool records pack-pairs' makes such a set.
     """
     from facetool.cli.tables.bin_eval import table
-    from facetool.embedding.embedder import resolve_device
+    from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.bin_eval import bin_eval
     from facetool.weights.load import load_network
@@ -53,6 +53,7 @@ def command(
     keep_freed_memory()
     where = resolve_device(device)
     network = load_network(model, weights)
+    dtype = resolve_dtype(dtype, where, network.info.architecture)
     result, report = bin_eval(
         files, network, where, dtype=dtype, batch_size=batch_size, any_crop=any_crop
     )

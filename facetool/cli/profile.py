@@ -180,7 +180,7 @@ def pipeline_command(
     """
     from facetool.alignment.recipes import override
     from facetool.cli.tables.profile import pipeline_text
-    from facetool.embedding.embedder import resolve_device
+    from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import pipeline_figure
     from facetool.plots.style import check_name, save
@@ -197,7 +197,7 @@ def pipeline_command(
         crop=crop,
         detection=detection.settings(crop.detector),
         device=where,
-        dtype=dtype,
+        dtype=resolve_dtype(dtype, where, network.info.architecture),
         iterations=iterations,
         batch_size=batch_size,
         jobs=jobs,

@@ -56,21 +56,22 @@ def command(
     Writes reps.csv (one row per image), labels.csv, reps.npy and represent.json to OUTPUT. A
     run that was stopped continues where it stopped.
     """
-    from facetool.embedding.embedder import resolve_device
+    from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.represent import RepresentSettings, represent
     from facetool.weights.load import load_network
 
     keep_freed_memory()
+    where = resolve_device(device)
+    network = load_network(model, weights)
     settings = RepresentSettings(
-        device=resolve_device(device),
-        dtype=dtype,
+        device=where,
+        dtype=resolve_dtype(dtype, where, network.info.architecture),
         flip=flip,
         batch_size=batch_size,
         any_crop=any_crop,
         engine=engine,
     )
-    network = load_network(model, weights)
     report = represent(input, output, network, settings, jobs=jobs, overwrite=overwrite)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

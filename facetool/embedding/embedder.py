@@ -27,6 +27,9 @@ _MOST_STREAMS = 8
 
 TORCH_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 
+KEEP_ACCURACY_IN_BFLOAT16 = frozenset({"dlib-resnet", "mobilefacenet"})
+"""Architectures measured with trained weights on LFW-a (docs/performance.md)."""
+
 
 def resolve_device(name: str) -> torch.device:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there.
@@ -52,6 +55,30 @@ def resolve_device(name: str) -> torch.device:
             "device='cpu'",
         )
     return device
+
+
+def resolve_dtype(name: str, device: torch.device, architecture: str) -> str:
+    """The key of ``DTYPES`` that ``auto`` stands for; other names as they are.
+
+    ``auto`` is bfloat16 where the device computes in it and the architecture has kept its
+    accuracy in it, else float32.
+    """
+    if name != "auto":
+        return name
+    keeps = architecture in KEEP_ACCURACY_IN_BFLOAT16
+    return "bfloat16" if keeps and _has_bfloat16(device) else "float32"
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16 by itself, rather than by way of float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # Private, and not in every PyTorch that facetool runs with.
+    supported = (
+        getattr(torch.cpu, "_is_avx512_bf16_supported", None),
+        getattr(torch.cpu, "_is_amx_tile_supported", None),
+    )
+    return any(ask() for ask in supported if ask is not None)
 
 
 class Embedder:

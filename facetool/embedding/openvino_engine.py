@@ -52,7 +52,7 @@ class OpenVinoNetwork:
         if dtype == "bfloat16" and not self._has_bfloat16():
             raise UsageError("this processor has no bfloat16; leave dtype out", "dtype")
         self._core.set_property({"CACHE_DIR": str(weights_folder().parent / "openvino")})
-        self._onnx = to_onnx(network, fold=True)
+        self._onnx = to_onnx(network, fold=True, lrn_operator=True)
         self._properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[dtype],
             "INFERENCE_NUM_THREADS": threads,

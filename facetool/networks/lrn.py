@@ -91,7 +91,7 @@ def _to_first_order(x: Tensor, squares: Tensor, size: int, alpha: float) -> Tens
     out: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
         squares,
         x,
-        _band(channels, size, -0.75 * alpha / size),
+        _rounded_band(channels, size, -0.75 * alpha / size),
         torch.ones(channels, dtype=x.dtype),
         *([0, 0], [1, 1], [1, 1], 1),
         *("mul", None, None, [], ""),
@@ -99,13 +99,17 @@ def _to_first_order(x: Tensor, squares: Tensor, size: int, alpha: float) -> Tens
     return out
 
 
-@lru_cache(maxsize=16)
-def _band(channels: int, size: int, value: float) -> Tensor:
-    """The 1x1 convolution, in bfloat16, that adds ``size`` neighbouring channels up, scaled."""
+def band(channels: int, size: int, value: float) -> Tensor:
+    """The 1x1 convolution (C, C, 1, 1) that adds ``size`` neighbouring channels up, scaled."""
     places = torch.arange(channels)
     offset = places - places[:, None] + size // 2
     near = (offset >= 0) & (offset < size)
-    return (near * value).to(torch.bfloat16)[:, :, None, None]
+    return (near * value).float()[:, :, None, None]
+
+
+@lru_cache(maxsize=16)
+def _rounded_band(channels: int, size: int, value: float) -> Tensor:
+    return band(channels, size, value).to(torch.bfloat16)
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):

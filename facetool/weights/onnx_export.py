@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from facetool._version import __version__
 from facetool.errors import WeightsError
 from facetool.files.atomic import atomic_write
+from facetool.networks import lrn
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.fold import fold_batch_norm
 
@@ -54,8 +55,15 @@ def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None
         file.write(contents)
 
 
-def to_onnx(network: EmbeddingNetwork, *, fold: bool = False) -> bytes:
+def to_onnx(network: EmbeddingNetwork, *, fold: bool = False, lrn_operator: bool = False) -> bytes:
     """What :func:`export` writes.
+
+    Args:
+        network: stays as it is.
+        fold: put batch normalisation into the layers before it, where possible.
+        lrn_operator: write local response normalisation as the one operator that ONNX has for
+            it, which OpenVINO runs fast. ONNX Runtime takes longer for it than for nn4.small2's
+            convolutions together, so by default it becomes a convolution and roots.
 
     Raises:
         WeightsError: the network does something that is not known here.
@@ -63,7 +71,8 @@ def to_onnx(network: EmbeddingNetwork, *, fold: bool = False) -> bytes:
     running = fold_batch_norm(network) if fold else network
     if running.training:
         running = deepcopy(running).eval()
-    graph = _record(running, network.recipe.shape, network.info.embedding_size)
+    size = network.info.embedding_size
+    graph = _record(running, network.recipe.shape, size, lrn_operator)
     model = helper.make_model(
         graph,
         producer_name="facetool",
@@ -82,13 +91,13 @@ def to_onnx(network: EmbeddingNetwork, *, fold: bool = False) -> bytes:
 
 
 def _record(
-    network: EmbeddingNetwork, shape: tuple[int, int, int], embedding_size: int
+    network: EmbeddingNetwork, shape: tuple[int, int, int], embedding_size: int, lrn_operator: bool
 ) -> onnx.GraphProto:
     """The graph of one forward pass, which is made without memory."""
     weights = network.state_dict()
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in weights.items()}
     x = torch.empty(_BATCH, *shape, device="meta")
-    recorder = _Recorder(weights, shapes, x)
+    recorder = _Recorder(weights, shapes, x, lrn_operator)
     with torch.no_grad(), recorder:
         y = functional_call(network, shapes, (x,))
     recorder.emit("Identity", [recorder.name(y)], result=OUTPUT)
@@ -108,12 +117,18 @@ class _Recorder(TorchFunctionMode):
         weights: of the network, by name.
         shapes: the tensors that stand for them in the pass.
         x: the tensor that stands for the input.
+        lrn_operator: see :func:`to_onnx`.
     """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], shapes: Mapping[str, Tensor], x: Tensor
+        self,
+        weights: Mapping[str, Tensor],
+        shapes: Mapping[str, Tensor],
+        x: Tensor,
+        lrn_operator: bool,
     ) -> None:
         super().__init__()
+        self.lrn_operator = lrn_operator
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
         self._weights = weights
@@ -340,7 +355,15 @@ def _local_response_norm(
     beta: float = 0.75,
     k: float = 1.0,
 ) -> str:
-    return r.emit("LRN", [r.name(x)], size=size, alpha=alpha, beta=beta, bias=k)
+    if r.lrn_operator or beta != 0.75:
+        return r.emit("LRN", [r.name(x)], size=size, alpha=alpha, beta=beta, bias=k)
+    channels = x.shape[1]
+    band = lrn.band(channels, size, alpha / size).numpy()
+    weights = [r.constant(band), r.constant(np.full(channels, k, np.float32))]
+    base = r.emit("Conv", [_square(r, out, x), *weights], kernel_shape=[1, 1])
+    root = r.emit("Sqrt", [base])
+    power = r.emit("Mul", [root, r.emit("Sqrt", [root])])
+    return r.emit("Div", [r.name(x), power])
 
 
 def _mean(

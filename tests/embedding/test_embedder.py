@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
-from facetool.embedding.embedder import Embedder, resolve_device
+from facetool.embedding.embedder import Embedder, resolve_device, resolve_dtype
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
@@ -73,3 +73,16 @@ def test_devices_that_are_not_there(name: str) -> None:
 def test_auto_takes_what_is_there() -> None:
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert resolve_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_is_bfloat16_where_it_is_native_and_accurate(
+    native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    expected = "bfloat16" if native else "float32"
+    assert resolve_dtype("auto", cpu, "dlib-resnet") == expected
+    assert resolve_dtype("auto", cpu, "custom") == "float32"
+    assert resolve_dtype("bfloat16", cpu, "custom") == "bfloat16"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -17,7 +18,7 @@ from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import create
 from facetool.weights.load import load_network, read_network
-from facetool.weights.onnx_export import export
+from facetool.weights.onnx_export import export, to_onnx
 
 TOLERANCE = 1e-5
 """Largest difference allowed, as a part of the largest number of the embedding."""
@@ -111,7 +112,7 @@ def test_plain_graph(tmp_path: Path) -> None:
     network = shake(create("nn4.small2"))
     model = check(network, tmp_path / "x.onnx", fold=True)
     kinds = {node.op_type for node in model.graph.node}
-    assert "LRN" in kinds
+    assert "LRN" not in kinds
     assert not kinds & {"Shape", "Gather", "BatchNormalization"}
     described = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(described["facetool"])["recipe"] == network.recipe.as_dict()
@@ -157,3 +158,17 @@ def test_unknown_functions_are_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="fft_rfft"):
         export(Odd().eval(), tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_operator_for_local_response_normalisation_is_written_on_request() -> None:
+    network = shake(create("nn4.small2")).eval()
+    x = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        expected = network(x).numpy()
+    for lrn_operator in (False, True):
+        contents = to_onnx(network, fold=True, lrn_operator=lrn_operator)
+        operators = [node.op_type for node in onnx.load_from_string(contents).graph.node]
+        assert operators.count("LRN") == (2 if lrn_operator else 0)
+        session = onnxruntime.InferenceSession(contents, providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {"data": x.numpy()})
+        assert np.abs(found - expected).max() < TOLERANCE * np.abs(expected).max()
