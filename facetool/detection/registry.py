@@ -156,7 +156,7 @@ _ALL = [
             ),
         ),
         points=True,
-        most_pixels=24_000_000,
+        most_pixels=14_000_000,
         sure=0.999,
     ),
     DetectorEntry(
