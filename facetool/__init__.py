@@ -47,9 +47,9 @@ if TYPE_CHECKING:
         compare,
         known_threshold,
     )
-    from facetool.pipeline.identify import identify
-    from facetool.pipeline.lfw_eval import lfw_eval
-    from facetool.pipeline.outliers import Outlier, outliers
+    from facetool.pipeline.identify import IdentifyResult, identify
+    from facetool.pipeline.lfw_eval import LfwResult, lfw_eval
+    from facetool.pipeline.outliers import Outlier, OutliersResult, outliers
     from facetool.pipeline.represent import RepresentSettings, represent
     from facetool.pipeline.train import TrainSettings, train
     from facetool.training.config import TrainConfig
@@ -70,10 +70,13 @@ _PLACES = {
     "Face": "detection.face",
     "FaceCrop": "cropping.face_cropper",
     "FaceCropper": "cropping.face_cropper",
+    "IdentifyResult": "pipeline.identify",
     "InferSettings": "pipeline.classify_infer",
+    "LfwResult": "pipeline.lfw_eval",
     "NamedFace": "pipeline.classify_infer",
     "NamedPhoto": "pipeline.classify_infer",
     "Outlier": "pipeline.outliers",
+    "OutliersResult": "pipeline.outliers",
     "PhotoFace": "pipeline.compare",
     "Progress": "jobs.progress",
     "ProgressBar": "jobs.progress",
@@ -122,11 +125,14 @@ __all__ = [
     "FaceCropper",
     "FacetoolError",
     "FormatError",
+    "IdentifyResult",
     "ImageError",
     "InferSettings",
+    "LfwResult",
     "NamedFace",
     "NamedPhoto",
     "Outlier",
+    "OutliersResult",
     "OutputError",
     "PhotoFace",
     "Progress",

@@ -73,9 +73,9 @@ def command(
         ranks=ranks,
     )
     if as_json:
-        print_json(result)
+        print_json(result.as_dict())
     else:
-        click.echo(_table(result))
+        click.echo(_table(result.as_dict()))
     if output:
         click.echo(f"written to {output}", err=True)
     return 0

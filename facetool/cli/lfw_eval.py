@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
 from facetool.evaluation.protocols import METRICS, PROTOCOLS
+
+if TYPE_CHECKING:
+    from facetool.pipeline.lfw_eval import PairCounts
 
 
 def _curve(
@@ -85,27 +88,35 @@ def command(
     """
     from facetool.pipeline.lfw_eval import lfw_eval
 
-    result = lfw_eval(reps, pairs, protocol, output, tag, curves, metric, subtract_mean)
-    for warning in result["warnings"]:
+    result = lfw_eval(
+        reps,
+        pairs,
+        protocol,
+        output=output,
+        tag=tag,
+        curves=curves,
+        metric=metric,
+        subtract_mean=subtract_mean,
+    )
+    for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
-    missing = result["pairs"]["missing"]
-    if missing:
-        click.echo(_missing_line(result["pairs"]), err=True)
+    if result.pairs.missing:
+        click.echo(_missing_line(result.pairs), err=True)
     if as_json:
-        print_json(result)
+        print_json(result.as_dict())
     else:
-        click.echo(_table(result))
+        click.echo(_table(result.as_dict()))
         click.echo(f"written to {output or reps}; the curve is in roc.png and roc.pdf", err=True)
-    return 1 if missing else 0
+    return 1 if result.pairs.missing else 0
 
 
-def _missing_line(pairs: dict[str, Any]) -> str:
-    images = pairs["missing_images"]
+def _missing_line(pairs: PairCounts) -> str:
+    images = pairs.missing_images
     named = ", ".join(images[:5])
     if len(images) > 5:
         named += f" and {len(images) - 5:,} more, all named in result.json"
-    total = pairs["scored"] + pairs["missing"]
-    return f"{pairs['missing']:,} of {total:,} pairs not scored, no embedding of: {named}"
+    total = pairs.scored + pairs.missing
+    return f"{pairs.missing:,} of {total:,} pairs not scored, no embedding of: {named}"
 
 
 def _table(result: dict[str, Any]) -> str:

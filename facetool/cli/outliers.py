@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -24,12 +23,14 @@ def command(reps: Path, threshold: float | None, as_json: bool) -> None:
     """
     from facetool.pipeline.outliers import outliers
 
-    found, compared, limit = outliers(reps, threshold)
+    result = outliers(reps, threshold)
+    found = result.outliers
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json(result.as_dict()["outliers"])
         return
     if found:
         click.echo(f"{'squared L2':>10}  {'nearest to':<24}  image")
         for one in found:
             click.echo(printable(f"{one.squared_l2:>10.4f}  {one.nearest:<24}  {one.image}"))
-    click.echo(f"{len(found):,} of {compared:,} images beyond {limit:g}", err=True)
+    of = f"{len(found):,} of {result.compared:,} images"
+    click.echo(f"{of} beyond {result.threshold:g}", err=True)

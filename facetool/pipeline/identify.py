@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,55 @@ from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 
 
+@dataclass(frozen=True, kw_only=True)
+class IdentifyResult:
+    """What ``identify.json`` holds.
+
+    Attributes:
+        gallery: where it lies.
+        gallery_images: those in it, without noise.
+        probes: where they lie.
+        probe_images: those in it, without noise.
+        distractors: where they lie.
+        distractor_images: those in them, without noise; None where there are no distractors, and
+            other people of the gallery take their place.
+        outcome: the rates.
+        noise: images listed as noise, distractors removed and images replaced.
+        provenance: network, weights and flip of the gallery, as JSON values.
+    """
+
+    gallery: Path
+    gallery_images: int
+    probes: Path
+    probe_images: int
+    distractors: tuple[Path, ...]
+    distractor_images: int | None
+    outcome: Identification
+    noise: dict[str, int]
+    provenance: dict[str, Any]
+
+    @property
+    def rank1(self) -> dict[int, float]:
+        """Share of probes whose mate comes first, by the number of distractors."""
+        rates = zip(self.outcome.sizes, self.outcome.cmc, strict=True)
+        return {size: float(cmc[0]) for size, cmc in rates}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "protocol": "megaface",
+            "gallery": {"path": str(self.gallery), "images": self.gallery_images},
+            "probes": {"path": str(self.probes), "images": self.probe_images},
+            "distractors": {
+                "paths": [str(path) for path in self.distractors],
+                "images": self.distractor_images,
+            },
+            "noise": self.noise,
+            **_figures(self.outcome),
+            "provenance": self.provenance,
+        }
+
+
 def identify(
     gallery: Path,
     probes: Path,
@@ -33,7 +82,7 @@ def identify(
     output: Path | None = None,
     device: torch.device | None = None,
     ranks: int = 10,
-) -> dict[str, Any]:
+) -> IdentifyResult:
     """Rank each probe's mates among distractors, by MegaFace's protocol.
 
     Every gallery image of a probe's identity in turn is its mate, alone among the distractors;
@@ -49,9 +98,6 @@ def identify(
         output: folder for ``identify.json``, ``identify.png`` and ``identify.pdf``.
         device: where the products are computed.
         ranks: the highest rank to report.
-
-    Returns:
-        The document that ``identify.json`` holds.
 
     Raises:
         FormatError: an input is damaged.
@@ -93,27 +139,26 @@ def identify(
             raise FacetoolError(
                 f"no probe has a mate: no folder name of {probes} has another image in {gallery}"
             ) from error
-    result = {
-        "protocol": "megaface",
-        "gallery": {"path": str(gallery), "images": len(searched.names)},
-        "probes": {"path": str(probes), "images": len(asked.names)},
-        "distractors": {
-            "paths": [str(path) for path in distractors],
-            "images": len(rows) if crowd else None,
-        },
-        "noise": {
+    result = IdentifyResult(
+        gallery=gallery,
+        gallery_images=len(searched.names),
+        probes=probes,
+        probe_images=len(asked.names),
+        distractors=tuple(distractors),
+        distractor_images=len(rows) if crowd else None,
+        outcome=outcome,
+        noise={
             "listed": len(noise),
             "distractors_removed": rows.removed,
             "images_replaced": replaced,
         },
-        **_figures(outcome),
-        "provenance": {
+        provenance={
             key: sources[gallery].description.as_dict().get(key)
             for key in ("network", "weights", "flip")
         },
-    }
+    )
     if output is not None:
-        _write(output, outcome, result)
+        _write(output, result)
     return result
 
 
@@ -136,14 +181,14 @@ def _figures(outcome: Identification) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, outcome: Identification, result: dict[str, Any]) -> None:
+def _write(folder: Path, result: IdentifyResult) -> None:
     from facetool.plots.identification import identification_figure
     from facetool.plots.style import save
 
-    figure = identification_figure(outcome)
+    figure = identification_figure(result.outcome)
     for kind in ("png", "pdf"):
         save(figure, folder / f"identify.{kind}")
-    write_json(folder / "identify.json", result)
+    write_json(folder / "identify.json", result.as_dict())
 
 
 def _check_alike(sources: Sequence[tuple[Path, Embeddings]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,78 @@ _FEW = 0.01
 """Share of images of several faces that is not worth a warning."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairCounts:
+    """What became of the pairs, and of their images.
+
+    Attributes:
+        scored: pairs with both images.
+        missing: pairs that lack one.
+        genuine: scored pairs of one person.
+        impostors: scored pairs of two.
+        missed_faces: images scored by a crop that stands in for a face that was not found.
+        largest_of_several: images whose face is the largest of several.
+        missing_images: those without an embedding.
+    """
+
+    scored: int
+    missing: int
+    genuine: int
+    impostors: int
+    missed_faces: int
+    largest_of_several: int
+    missing_images: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LfwResult:
+    """What ``result.json`` holds.
+
+    Attributes:
+        tag: the name of the curve.
+        protocol: one of :data:`facetool.evaluation.protocols.PROTOCOLS`.
+        metric: for facenet, the distance.
+        subtract_mean: for facenet, whether the training folds' mean was subtracted.
+        outcome: accuracy and ROC, with those of each fold.
+        pairs: how many there were.
+        warnings: reasons to doubt the outcome, a sentence each.
+        provenance: where the embeddings come from, as JSON values.
+    """
+
+    tag: str
+    protocol: str
+    metric: str
+    subtract_mean: bool
+    outcome: Verification
+    pairs: PairCounts
+    warnings: list[str]
+    provenance: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        facenet = {"metric": self.metric, "subtract_mean": self.subtract_mean}
+        return {
+            "tag": self.tag,
+            "protocol": self.protocol,
+            **(facenet if self.protocol == "facenet" else {}),
+            **self.outcome.as_dict(),
+            "pairs": asdict(self.pairs),
+            "warnings": self.warnings,
+            "provenance": self.provenance,
+        }
+
+
 def lfw_eval(
     reps: Path,
     pairs: Path,
     protocol: str = "openface",
+    *,
     output: Path | None = None,
     tag: str | None = None,
     curves: Sequence[tuple[str, Path]] = (),
     metric: str = "squared-l2",
     subtract_mean: bool = False,
-) -> dict[str, Any]:
+) -> LfwResult:
     """Verify the pairs whose images a represent folder holds, and write figures and pictures.
 
     Pairs with an image that is not there are left out, counted and named. Folds are those of
@@ -50,9 +113,6 @@ def lfw_eval(
         curves: label and file of other curves to draw.
         metric: for facenet, one of :data:`facetool.evaluation.protocols.METRICS`.
         subtract_mean: for facenet, subtract the training folds' mean.
-
-    Returns:
-        The document that ``result.json`` holds.
 
     Raises:
         FormatError: an input file is damaged.
@@ -90,24 +150,25 @@ def lfw_eval(
     images = {embeddings.names[row] for row in np.unique(rows[:, scored])}
     several = images.intersection(embeddings.description.largest_of_several or ())
     tag = tag or embeddings.description.name or reps.resolve().name
-    result = {
-        "tag": tag,
-        "protocol": protocol,
-        **({"metric": metric, "subtract_mean": subtract_mean} if protocol == "facenet" else {}),
-        **outcome.as_dict(),
-        "pairs": {
-            "scored": len(trials),
-            "missing": len(wanted) - len(trials),
-            "genuine": int(trials.same.sum()),
-            "impostors": int((~trials.same).sum()),
-            "missed_faces": len(images & missed),
-            "largest_of_several": len(several),
-            "missing_images": missing,
-        },
-        "warnings": _warnings(protocol, metric, outcome) + _choice(len(several), len(images)),
-        "provenance": embeddings.description.provenance(),
-    }
-    _write(output or reps, outcome, tag, overlays, result)
+    result = LfwResult(
+        tag=tag,
+        protocol=protocol,
+        metric=metric,
+        subtract_mean=subtract_mean,
+        outcome=outcome,
+        pairs=PairCounts(
+            scored=len(trials),
+            missing=len(wanted) - len(trials),
+            genuine=int(trials.same.sum()),
+            impostors=int((~trials.same).sum()),
+            missed_faces=len(images & missed),
+            largest_of_several=len(several),
+            missing_images=missing,
+        ),
+        warnings=_warnings(protocol, metric, outcome) + _choice(len(several), len(images)),
+        provenance=embeddings.description.provenance(),
+    )
+    _write(output or reps, result, overlays)
     return result
 
 
@@ -148,16 +209,11 @@ def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
     return [f"the {protocol} protocol does not fit these embeddings: {reason}; take {advice}"]
 
 
-def _write(
-    folder: Path,
-    outcome: Verification,
-    tag: str,
-    overlays: Sequence[tuple[str, Curve]],
-    result: dict[str, Any],
-) -> None:
+def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]]) -> None:
     from facetool.plots.roc import roc_figure
     from facetool.plots.style import save
 
+    outcome = result.outcome
     with atomic_write(folder / "accuracies.txt", "w", encoding="utf-8") as file:
         file.write(_accuracies_text(outcome))
     for number, fold in enumerate(outcome.folds):
@@ -166,10 +222,10 @@ def _write(
     counts = curve_counts(outcome.folds)
     folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
     assert outcome.curve is not None  # the trials were checked
-    figure = roc_figure(outcome.curve, folds, tag, overlays)
+    figure = roc_figure(outcome.curve, folds, result.tag, overlays)
     for kind in ("png", "pdf"):
         save(figure, folder / f"roc.{kind}")
-    write_json(folder / "result.json", result)
+    write_json(folder / "result.json", result.as_dict())
 
 
 def _accuracies_text(outcome: Verification) -> str:

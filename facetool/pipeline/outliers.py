@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from facetool.embedding.people import read_people, same_person_threshold
 from facetool.errors import FacetoolError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outlier:
     """An image unlike the rest of its folder.
 
@@ -30,11 +31,27 @@ class Outlier:
     nearest: str
 
 
-def outliers(reps: Path, threshold: float | None = None) -> tuple[list[Outlier], int, float]:
-    """Faces whose mean distance to the rest of their folder is beyond a threshold.
+@dataclass(frozen=True, kw_only=True)
+class OutliersResult:
+    """The outliers among images.
 
-    Returns:
-        The outliers, farthest first; the number of images looked at; the threshold.
+    Attributes:
+        outliers: farthest first.
+        compared: images looked at.
+        threshold: mean squared L2 distance beyond which an image is one.
+    """
+
+    outliers: list[Outlier]
+    compared: int
+    threshold: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def outliers(reps: Path, threshold: float | None = None) -> OutliersResult:
+    """Faces whose mean distance to the rest of their folder is beyond a threshold.
 
     Raises:
         UsageError: no threshold is given or known.
@@ -55,6 +72,11 @@ def outliers(reps: Path, threshold: float | None = None) -> tuple[list[Outlier],
         nearest = int(np.square(means - vectors[row]).sum(axis=1).argmin())
         owner = people.names[people.labels[row]]
         rows.append(
-            Outlier(people.images[row], owner, float(distances[row]), people.names[nearest])
+            Outlier(
+                image=people.images[row],
+                person=owner,
+                squared_l2=float(distances[row]),
+                nearest=people.names[nearest],
+            )
         )
-    return rows, compared, limit
+    return OutliersResult(outliers=rows, compared=compared, threshold=limit)

@@ -47,7 +47,7 @@ def crowd(tmp_path: Path) -> Path:
 
 
 def test_good_embeddings_are_identified(scrub: Path, crowd: Path, tmp_path: Path) -> None:
-    result = identify(scrub, scrub, [crowd], output=tmp_path / "out")
+    result = identify(scrub, scrub, [crowd], output=tmp_path / "out").as_dict()
     assert result["pairs"] == 5 * 4 * 3
     assert [one["distractors"] for one in result["identification"]] == [10, 100, 150]
     assert [one["rank1"] for one in result["identification"]] == [1.0, 1.0, 1.0]
@@ -72,7 +72,7 @@ def test_lookalikes_among_the_distractors(scrub: Path, tmp_path: Path) -> None:
     vectors = draw(5, 4)
     lookalikes = vectors[[0, 19]] + 0.1 * draw(2, 1, seed=8)
     crowd = represented(tmp_path / "copies", ["Q/1.png", "Q/2.png"], 3 * lookalikes)
-    result = identify(scrub, scrub, [crowd])
+    result = identify(scrub, scrub, [crowd]).as_dict()
     rate = result["identification"][0]["rank1"]
     assert rate == pytest.approx(rank_one(vectors, 4, lookalikes))
     assert 0.5 < rate < 1
@@ -85,12 +85,12 @@ def test_gallery_and_probes_apart(scrub: Path, crowd: Path, tmp_path: Path) -> N
     probes = represented(
         tmp_path / "probes", [f"./crops/{names[row]}" for row in rows], draw(5, 4)[rows]
     )
-    result = identify(scrub, probes, [crowd])
+    result = identify(scrub, probes, [crowd]).as_dict()
     assert result["pairs"] == 15 * 4  # the same image in another folder is a mate like any other
 
 
 def test_without_distractors_the_other_people_of_the_gallery_serve(scrub: Path) -> None:
-    result = identify(scrub, scrub)
+    result = identify(scrub, scrub).as_dict()
     assert result["distractors"]["images"] is None
     assert result["verification"]["impostors"] == 20 * 16
     assert result["identification"][0]["rank1"] == 1.0
@@ -105,8 +105,8 @@ def test_noise_is_removed(scrub: Path, tmp_path: Path) -> None:
     crowd = represented(tmp_path / "crowd", ["375/a@N0/1.png", "Q/2.png"], lookalikes)
     noise = tmp_path / "noise.txt"
     noise.write_text("# comment\nP1_0.png\n375/a@N0/1.jpg\n")
-    before = identify(noisy, noisy, [crowd])
-    after = identify(noisy, noisy, [crowd], remove=[noise])
+    before = identify(noisy, noisy, [crowd]).as_dict()
+    after = identify(noisy, noisy, [crowd], remove=[noise]).as_dict()
     assert after["noise"] == {"listed": 2, "distractors_removed": 1, "images_replaced": 1}
     assert after["pairs"] == before["pairs"] == 60
     assert after["distractors"]["images"] == 1

@@ -58,7 +58,7 @@ def reps(tmp_path: Path) -> Path:
 
 def test_files(reps: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "deeper"
-    result = lfw_eval(reps, reps / "pairs.txt", output=output, tag="mine")
+    result = lfw_eval(reps, reps / "pairs.txt", output=output, tag="mine").as_dict()
     assert {path.name for path in output.iterdir()} == FILES
     assert json.loads((output / "result.json").read_text()) == result
     assert result["tag"] == "mine" and result["protocol"] == "openface"
@@ -73,7 +73,7 @@ def test_files(reps: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_fold_tables(reps: Path) -> None:
-    result = lfw_eval(reps, reps / "pairs.txt")
+    result = lfw_eval(reps, reps / "pairs.txt").as_dict()
     with (reps / "l2-roc.fold-3.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["threshold", "tp", "tn", "fp", "fn", "tpr", "fpr"]
@@ -106,7 +106,7 @@ def test_missing_images_are_left_out_and_named(tmp_path: Path) -> None:
     # P005's first image is in two pairs, P025's second in two, all of fold 2 is gone.
     fold2 = tuple(f"P{p:03d}_{n:04d}" for p in range(40, 60) for n in (1, 2))
     reps = make_folder(tmp_path / "reps", without=("P005_0001", "P025_0002", *fold2))
-    result = lfw_eval(reps, reps / "pairs.txt")
+    result = lfw_eval(reps, reps / "pairs.txt").as_dict()
     assert result["pairs"]["scored"] == 400 - 2 - 2 - 40
     assert result["pairs"]["missing"] == 44
     assert result["pairs"]["missing_images"] == sorted(("P005_0001", "P025_0002", *fold2))
@@ -124,12 +124,12 @@ def test_provenance_and_missed_faces(reps: Path) -> None:
     weights = {"name": "nn4.small2.v1", "sha256": "00"}
     document = {"network": "nn4.small2", "weights": weights, "missed_faces": missed}
     (reps / "represent.json").write_text(json.dumps(document))
-    result = lfw_eval(reps, reps / "pairs.txt")
+    result = lfw_eval(reps, reps / "pairs.txt").as_dict()
     assert result["pairs"]["missed_faces"] == 2
     assert result["provenance"] == {"network": "nn4.small2", "weights": weights}
     assert result["tag"] == "nn4.small2.v1"
     (reps / "represent.json").unlink()
-    assert lfw_eval(reps, reps / "pairs.txt")["tag"] == "reps"
+    assert lfw_eval(reps, reps / "pairs.txt").tag == "reps"
 
 
 @pytest.mark.usefixtures("blank_pictures")
@@ -138,7 +138,7 @@ def test_the_largest_of_several_faces_is_warned_about(reps: Path) -> None:
         several = [f"crops/P{person:03d}/P{person:03d}_0001.png" for person in range(count)]
         document = {"network": "nn4.small2", "largest_of_several": [*several, "crops/X/X_0001.png"]}
         (reps / "represent.json").write_text(json.dumps(document))
-        return lfw_eval(reps, reps / "pairs.txt", "insightface")
+        return lfw_eval(reps, reps / "pairs.txt", "insightface").as_dict()
 
     result = evaluate(5)
     assert result["pairs"]["largest_of_several"] == 5
@@ -153,11 +153,13 @@ def test_the_largest_of_several_faces_is_warned_about(reps: Path) -> None:
 def test_long_embeddings_are_warned_about(tmp_path: Path) -> None:
     reps = make_folder(tmp_path / "reps", length=20)
     for protocol in ("openface", "facenet"):
-        (warning,) = lfw_eval(reps, reps / "pairs.txt", protocol)["warnings"]
+        (warning,) = lfw_eval(reps, reps / "pairs.txt", protocol).warnings
         assert f"the {protocol} protocol does not fit" in warning
         assert "protocol insightface" in warning
-    assert lfw_eval(reps, reps / "pairs.txt", "insightface")["warnings"] == []
-    result = lfw_eval(reps, reps / "pairs.txt", "facenet", metric="arccos", subtract_mean=True)
+    assert lfw_eval(reps, reps / "pairs.txt", "insightface").warnings == []
+    result = lfw_eval(
+        reps, reps / "pairs.txt", "facenet", metric="arccos", subtract_mean=True
+    ).as_dict()
     assert result["warnings"] == [] and result["metric"] == "arccos" and result["subtract_mean"]
 
 
@@ -187,7 +189,7 @@ def test_openfaces_own_output(shared: Path, tmp_path: Path) -> None:
         shared / "lfw-a" / "pairs.txt",
         output=tmp_path,
         curves=[("Human", shared / "roc-curves" / "kumar_human_crop.txt")],
-    )
+    ).as_dict()
     assert result["pairs"]["scored"] == 244 and result["pairs"]["missing"] == 5756
     assert result["pairs"]["genuine"] == 235 and result["pairs"]["impostors"] == 9
     assert result["warnings"] == []

@@ -8,13 +8,14 @@ from facetool.pipeline.outliers import outliers
 
 
 def test_outliers(three_people):
-    found, compared, limit = outliers(three_people)
+    result = outliers(three_people)
+    found, compared, limit = result.outliers, result.compared, result.threshold
     assert limit == 0.36 and compared == 12
     assert found[0].image == "B/3.png" and found[0].person == "B" and found[0].nearest == "C"
     assert found[0].squared_l2 == pytest.approx(2, abs=0.4)
     # B's other images are a third outlier each: 2/3 > 0.36.
     assert [one.image for one in found[1:]] and {one.person for one in found} == {"B"}
-    assert outliers(three_people, 1.5)[0] == found[:1]
+    assert outliers(three_people, 1.5).outliers == found[:1]
 
 
 def test_what_cannot_be(three_people):
