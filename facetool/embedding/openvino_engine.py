@@ -15,7 +15,6 @@ from facetool.weights.download import weights_folder
 from facetool.weights.onnx_export import to_onnx
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
-_ANY_SIZE = -1
 
 
 class OpenVinoNetwork:
@@ -67,26 +66,32 @@ class OpenVinoNetwork:
     def __call__(self, inputs: Tensor) -> Tensor:
         """Embeddings (N, D), float32, of float32 (N, 3, H, W) in channels_last."""
         count = len(inputs)
-        request = self._request(count)
+        size, request = self._request(count)
         pixels = np.ascontiguousarray(inputs.permute(0, 2, 3, 1).numpy())
+        if size > count:
+            pixels = np.pad(pixels, ((0, size - count), (0, 0), (0, 0), (0, 0)))
         (embeddings,) = request.infer([pixels], share_inputs=True).values()
-        return torch.from_numpy(np.array(embeddings, np.float32))
+        return torch.from_numpy(np.array(embeddings[:count], np.float32))
 
     def _has_bfloat16(self) -> bool:
         return "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
-    def _request(self, count: int) -> Any:
-        """This thread's own, of a network compiled for a single image, a full batch, or any."""
+    def _request(self, count: int) -> tuple[int, Any]:
+        """A size of batch that holds ``count`` images, and this thread's own request of that size.
+
+        Either one image or the largest batch so far: to compile for every size in between would
+        take longer than to fill a batch up.
+        """
         with self._lock:
             self._full = max(self._full, count)
-            size = count if count in (1, self._full) else _ANY_SIZE
+            size = 1 if count == 1 else self._full
             if size not in self._compiled:
                 self._compiled[size] = self._compile(size)
         requests = vars(self._requests)
         key = f"of {size}"
         if key not in requests:
             requests[key] = self._compiled[size].create_infer_request()
-        return requests[key]
+        return size, requests[key]
 
     def _compile(self, size: int) -> Any:
         """The network for batches of a size; its input has the channels last, as crops have."""
