@@ -188,11 +188,12 @@ def train(
         UsageError: too few people, or more LDA dimensions than there can be.
     """
     prepared = prepare(vectors, source)
-    _check(prepared, labels, people, lda_dim)
+    _check(prepared, labels, people, kind, lda_dim, published)
     cross_validation, temperature = _cross_validate(prepared, labels, kind, lda_dim)
     threshold = calibrate(prepared, labels, fpir, published)
     own = genuine(prepared, labels)
-    slope = fit_slope(own[~np.isnan(own)], impostors(prepared, labels), threshold)
+    others = impostors(prepared, labels) if len(people) > 1 else np.empty(0)
+    slope = fit_slope(own[~np.isnan(own)], others, threshold)
     lda, model = _fit(prepared, labels, kind, lda_dim)
     return Classifier(
         kind,
@@ -207,11 +208,18 @@ def train(
     )
 
 
-def _check(vectors: Floats, labels: Labels, people: Sequence[str], lda_dim: int | None) -> None:
-    if len(people) < 2:
+def _check(
+    vectors: Floats,
+    labels: Labels,
+    people: Sequence[str],
+    kind: str,
+    lda_dim: int | None,
+    published: float | None,
+) -> None:
+    if len(people) < 2 and (kind != "nearest-mean" or published is None):
         raise UsageError(
-            f"a classifier needs two people or more, here are {len(people)}; "
-            "to tell whether two photos show one person there is facetool compare"
+            f"a classifier needs two people or more, here are {len(people)}; one person takes "
+            "nearest-mean and a published threshold"
         )
     if lda_dim is not None:
         most = min(len(people) - 1, vectors.shape[1])
@@ -236,7 +244,7 @@ def _cross_validate(
     vectors: Floats, labels: Labels, kind: str, lda_dim: int | None
 ) -> tuple[CrossValidation, float]:
     """Accuracy on held-out images, and the temperature of the softmax fitted to them."""
-    folds = split_folds(labels)
+    folds = split_folds(labels) if labels.max() else []  # one person is always named right
     if labels.max() >= _MANY_PEOPLE:
         folds = folds[:1]
     accuracies, images, kept, kept_labels = [], 0, [], []

@@ -110,8 +110,8 @@ def _build(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Classi
         raise FormatError(f"there is no classifier {str(kind)[:40]!r}")
     if not isinstance(people, list) or not all(isinstance(name, str) for name in people):
         raise FormatError("'people' is not a list of names")
-    if len(set(people)) != len(people) or len(people) < 2:
-        raise FormatError("'people' does not name two different people or more")
+    if len(set(people)) != len(people) or not people:
+        raise FormatError("'people' does not name different people")
     try:
         model = form(**_part(arrays, "model."))
         lda = Lda(**_part(arrays, "lda.")) if "lda.mean" in arrays else None

@@ -6,11 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.classification.algorithms import Floats
+from facetool.errors import FacetoolError
 
 
 def project(vectors: Floats) -> NDArray[np.float32]:
-    """t-SNE: (N, D) to (N, 2), the same points every time. Needs four images or more."""
+    """t-SNE: (N, D) to (N, 2), the same points every time. Needs four images or more.
+
+    Raises:
+        FacetoolError: the embeddings are all the same.
+    """
     from sklearn.manifold import TSNE
+
+    # Its tree of points that all lie in one place ends the process.
+    if np.ptp(vectors.astype(np.float32), axis=0).max() == 0:
+        raise FacetoolError("the embeddings are all the same: there is nothing to draw")
+    if vectors.shape[1] == 1:
+        vectors = np.pad(vectors, ((0, 0), (0, 1)))
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=0)

@@ -100,6 +100,8 @@ def train(
 def _train_table(result: dict[str, Any]) -> str:
     accuracy, threshold = result["accuracy"], result["threshold"]
     named = "not measured: nobody has two images"
+    if result["people"] == 1:
+        named = "not measured: there is one person only"
     if accuracy["accuracy"] is not None:
         std = f" ± {accuracy['std']:.4f}" if accuracy["std"] is not None else ""
         folds = "fold" if accuracy["folds"] == 1 else "folds"
@@ -140,6 +142,11 @@ def _train_table(result: dict[str, Any]) -> str:
 @options.weights_option
 @options.device_option
 @options.json_option
+@click.option(
+    "--json-lines",
+    is_flag=True,
+    help="Print each photo as a line of JSON as soon as it is done.",
+)
 @options.quiet_option
 def infer(
     classifier: Path,
@@ -151,6 +158,7 @@ def infer(
     weights: Path | None,
     device: str,
     as_json: bool,
+    json_lines: bool,
 ) -> int:
     """Name the people in photos.
 
@@ -179,8 +187,11 @@ def infer(
         device=where,
         null=null,
     )
-    photos, report = name_people(made, images, network, settings)
-    if as_json:
+    each = _print_line if json_lines else None
+    photos, report = name_people(made, images, network, settings, each=each)
+    if json_lines:
+        pass
+    elif as_json:
         print_json([photo.as_dict() for photo in photos])
     else:
         click.echo(_infer_table(photos))
@@ -189,6 +200,10 @@ def infer(
     if annotate is not None:
         click.echo(f"annotated copies: {annotate}", err=True)
     return report.exit_code
+
+
+def _print_line(photo: NamedPhoto) -> None:
+    print_json(photo.as_dict(), indent=None)
 
 
 def _infer_table(photos: list[NamedPhoto]) -> str:

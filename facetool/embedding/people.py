@@ -16,6 +16,9 @@ from facetool.files.represent_description import RepresentDescription
 from facetool.files.text import same_spelling
 from facetool.weights.catalogue import CATALOGUE, PairThreshold
 
+UNSORTED = str(PurePosixPath())
+"""The name of images that lie in no person's folder."""
+
 
 @dataclass(frozen=True)
 class People:
@@ -63,10 +66,14 @@ class People:
         return np.asarray(wanted[self.labels])
 
 
-def read_people(reps: Path) -> People:
+def read_people(reps: Path, *, unsorted: bool = False) -> People:
     """Read a represent folder; a person is named by the folder an image lies in.
 
     Images whose face was missed, and which were cut around their centre, are left out.
+
+    Args:
+        reps: the folder.
+        unsorted: images that lie in no person's folder are taken as those of one, called ``.``.
 
     Raises:
         FormatError: the folder is damaged, or images lie in no person's folder.
@@ -79,7 +86,7 @@ def read_people(reps: Path) -> People:
         raise FacetoolError(f"{reps} has no image with a face that was found")
     folders = [PurePosixPath(same_spelling(image)).parent for image in images]
     for image, folder in zip(images, folders, strict=True):
-        if not folder.name:
+        if not (folder.name or unsorted):
             raise FormatError(
                 f"{reps}: {image} lies in no person's folder; the photos must be sorted as "
                 "ROOT/<person>/<image> before facetool align"
@@ -88,7 +95,7 @@ def read_people(reps: Path) -> People:
     places: dict[str, set[str]] = {}
     for folder in folders:
         places.setdefault(folder.name, set()).add(str(folder))
-    owners = [f.name if len(places[f.name]) == 1 else str(f) for f in folders]
+    owners = [f.name if f.name and len(places[f.name]) == 1 else str(f) for f in folders]
     names, labels = np.unique(owners, return_inverse=True)
     return People(
         names.tolist(),

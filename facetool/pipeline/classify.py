@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,24 @@ def train(reps: Path, output: Path, settings: TrainSettings) -> dict[str, Any]:
         OutputError: the file cannot be written.
     """
     people = read_people(reps)
+    strangers = people.having(_strangers(people))
+    warnings = []
+    if strangers.any():
+        warnings.append(
+            f"{int(strangers.sum()):,} images of the folder {', '.join(_strangers(people))} show "
+            "strangers, not a person of that name: they are left out of the training"
+        )
+        if strangers.all():
+            raise UsageError(f"{reps} has no person but {UNKNOWN!r}")
+        people = people.only(~strangers)
+    if len(people.names) == 1:
+        settings = _one_person(people, settings)
+        warnings.append(
+            "with one person the classifier is nearest-mean, and how often strangers take the name "
+            "cannot be measured; photos of others in folders of their own make that possible"
+        )
     made = _train(people, settings)
     save(made, output)
-    warnings = []
     if people.missed:
         warnings.append(
             f"{people.missed:,} images whose face was not found are left out of the training"
@@ -80,7 +95,7 @@ def train(reps: Path, output: Path, settings: TrainSettings) -> dict[str, Any]:
             f"{reps} does not say which network made it (no represent.json), so this classifier "
             "can be evaluated on such folders but cannot name faces in photos"
         )
-    if made.cross_validation.accuracy is None:
+    if made.cross_validation.accuracy is None and len(made.people) > 1:
         warnings.append("nobody has two images, so neither accuracy nor confidence can be measured")
     warnings += _threshold_warnings(made)
     return {
@@ -94,6 +109,25 @@ def train(reps: Path, output: Path, settings: TrainSettings) -> dict[str, Any]:
         "network": asdict(made.source),
         "warnings": warnings,
     }
+
+
+def _strangers(people: People) -> list[str]:
+    """Folders that are called as the answer for strangers is."""
+    return [name for name in people.names if name.casefold() == UNKNOWN]
+
+
+def _one_person(people: People, settings: TrainSettings) -> TrainSettings:
+    """A classifier of one person has nothing to tell apart: its threshold decides.
+
+    Raises:
+        UsageError: no threshold is published for the network.
+    """
+    if pair_threshold(people.source) is None:
+        raise UsageError(
+            f"a classifier for {people.names[0]!r} alone needs a threshold, and none is published "
+            "for this network; add folders of other people"
+        )
+    return replace(settings, kind="nearest-mean", lda_dim=None)
 
 
 def _train(people: People, settings: TrainSettings) -> Classifier:
@@ -190,6 +224,7 @@ def evaluate(
     strangers = np.zeros(len(people.labels), bool)
     if unknown is not None and unknown.is_file():
         strangers = people.having(_read_list(unknown, people))
+    strangers |= people.having(_strangers(people))
     if made is not None:
         strangers |= ~people.having(made.people)
     stranger_vectors = people.vectors[strangers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -124,6 +124,8 @@ def infer(
     images: Sequence[Path],
     network: EmbeddingNetwork,
     settings: InferSettings,
+    *,
+    each: Callable[[NamedPhoto], object] | None = None,
 ) -> tuple[list[NamedPhoto], Report]:
     """Name the people in photos.
 
@@ -132,6 +134,7 @@ def infer(
         images: photos, folders of them, and lists (``-``: on stdin).
         network: the one that the classifier was trained on.
         settings: faces, detector, annotation, device.
+        each: gets every photo as soon as it is done.
 
     Returns:
         The photos in order, and what became of them.
@@ -178,6 +181,8 @@ def infer(
                 else:
                     report.done("named")
                 named.append(photo)
+                if each is not None:
+                    each(photo)
                 bar.update()
     return named, report
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facetool.classification import clustering
 from facetool.classification.clustering import PairMetrics
-from facetool.embedding.people import read_people, same_person_threshold
+from facetool.embedding.people import UNSORTED, read_people, same_person_threshold
 from facetool.errors import UsageError
 from facetool.files.atomic import atomic_write, output_errors
 
@@ -26,7 +26,8 @@ class Clustering:
         images: as in ``labels.csv``.
         groups: (N,) from 0, the largest first.
         threshold: squared L2 they were made with.
-        metrics: agreement with the folders' names; None where there is one folder only.
+        metrics: agreement with the folders' names; None where there is one folder only, or images
+            lie in none.
     """
 
     images: list[str]
@@ -64,10 +65,12 @@ def cluster(
         UsageError: no threshold is given or known, or the crops are not where they were.
         OutputError: a result cannot be written.
     """
-    people = read_people(reps)
+    people = read_people(reps, unsorted=True)
     limit = same_person_threshold(people, threshold, reps)
     groups = clustering.cluster(people.prepared(), limit)
-    metrics = clustering.pair_metrics(groups, people.labels) if len(people.names) > 1 else None
+    metrics = None
+    if len(people.names) > 1 and UNSORTED not in people.names:
+        metrics = clustering.pair_metrics(groups, people.labels)
     result = Clustering(people.images, groups, limit, metrics)
     if table is not None:
         with atomic_write(

@@ -22,7 +22,7 @@ def embed_plot(reps: Path, output: Path) -> int:
     from facetool.plots.embedding_map import embedding_map
     from facetool.plots.style import save
 
-    people = read_people(reps)
+    people = read_people(reps, unsorted=True)
     if len(people.images) < 4:
         raise FacetoolError(f"{reps} has {len(people.images)} images; a map needs four or more")
     figure = embedding_map(project(people.prepared()), people.labels, people.names)

@@ -20,7 +20,7 @@ from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features, write_feature
-from facetool.jobs.progress import progress_bar
+from facetool.jobs.progress import listener, progress_bar
 from facetool.jobs.report import Report
 
 
@@ -120,6 +120,12 @@ def identify(
     rows = _Rows(crowd, noise)
     if crowd and not len(rows):
         raise UsageError("no distractor is left")
+    if remove and not (replaced or rows.removed):
+        listener().remark(
+            ", ".join(map(str, remove)),
+            f"none of the {len(noise):,} images that are listed is here, so nothing was removed; "
+            "an entry is the end of an image's path, such as person/image",
+        )
     sets = nested_sets(len(rows)) if crowd else [np.arange(len(searched.vectors))]
     with progress_bar("identify", sum(map(len, sets))) as bar:
         try:

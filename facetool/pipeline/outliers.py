@@ -53,11 +53,13 @@ class OutliersResult:
 def outliers(reps: Path, threshold: float | None = None) -> OutliersResult:
     """Faces whose mean distance to the rest of their folder is beyond a threshold.
 
+    Images that lie in no person's folder are taken as those of one person.
+
     Raises:
         UsageError: no threshold is given or known.
         FacetoolError: nobody has two images.
     """
-    people = read_people(reps)
+    people = read_people(reps, unsorted=True)
     limit = same_person_threshold(people, threshold, reps)
     vectors = people.prepared()
     distances = distance_to_rest(vectors, people.labels)

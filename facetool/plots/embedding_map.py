@@ -25,7 +25,7 @@ def embedding_map(
     Args:
         points: (N, 2).
         labels: (N,), the number of each point's person.
-        names: by number.
+        names: by number; ``.`` of faces that lie in no person's folder.
 
     Returns:
         A figure of 8 x 7 inches.
@@ -37,12 +37,14 @@ def embedding_map(
     axes = figure.subplots()
     colours = colormaps["tab20"](labels % 20)
     axes.scatter(points[:, 0], points[:, 1], s=14, c=colours, linewidths=0)
-    if len(names) <= _LEGEND:
+    sorted_ones = [name for name in names if name != "."]
+    if sorted_ones and len(names) <= _LEGEND:
         for number, name in enumerate(names):
-            label = plain(name.replace("_", " "))
+            label = plain(name.replace("_", " ")) if name != "." else "no folder"
             axes.scatter([], [], s=14, color=colormaps["tab20"](number), label=label)
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     axes.set(xticks=[], yticks=[])
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_title(f"t-SNE of {len(points):,} faces of {len(names):,} people", fontsize=10)
+    people = f" of {len(sorted_ones):,} people" if len(sorted_ones) == len(names) else ""
+    axes.set_title(f"t-SNE of {len(points):,} faces{people}", fontsize=10)
     return figure

@@ -32,18 +32,30 @@ def weights_folder() -> Path:
 
     The cache folder is ``$XDG_CACHE_HOME``, or else what the platform uses (``~/.cache``,
     ``~/Library/Caches``, ``%LOCALAPPDATA%``).
+
+    Raises:
+        WeightsError: the user has no home.
     """
     if home := os.environ.get("FACETOOL_HOME"):
         return Path(home).expanduser() / "weights"
     if cache := os.environ.get("XDG_CACHE_HOME"):
         base = Path(cache)
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = _home() / "Library" / "Caches"
     elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+        base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     else:
-        base = Path.home() / ".cache"
+        base = _home() / ".cache"
     return base / "facetool" / "weights"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # neither HOME nor an entry in passwd, as in some containers
+        raise WeightsError(
+            "this user has no home folder; name a folder for weights in FACETOOL_HOME"
+        ) from error
 
 
 def find(pretrained: PublishedFile) -> Path | None:
@@ -53,7 +65,10 @@ def find(pretrained: PublishedFile) -> Path | None:
             return package_file(pretrained.package, pretrained.file)
         except WeightsError:
             return None
-    path = weights_folder() / pretrained.file
+    try:
+        path = weights_folder() / pretrained.file
+    except WeightsError:
+        return None
     return path if path.is_file() else None
 
 

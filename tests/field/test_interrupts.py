@@ -1,5 +1,6 @@
 """Ctrl-C: the first ends a command within a second, no number of them shows a traceback."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -37,3 +38,18 @@ def test_nothing_false_is_promised(tmp_path: Path) -> None:
     assert code == 130
     assert stderr in ("facetool: interrupted\n", "facetool: stopped\n")
     assert {path.name for path in tmp_path.iterdir()} == {"reps.npy", "labels.csv"}
+
+
+def test_lines_of_json_come_photo_by_photo(album: Path, crops: Path, tmp_path: Path) -> None:
+    """What is printed when a long run is interrupted stays."""
+    from facetool.pipeline.classify import TrainSettings, train
+    from facetool.pipeline.represent import RepresentSettings, represent
+    from facetool.weights.load import load_network
+
+    represent(crops, tmp_path / "reps", load_network("dlib-resnet"), RepresentSettings())
+    train(tmp_path / "reps", tmp_path / "classifier", TrainSettings())
+    photos = sorted(album.glob("*/*.jpg"))[:3]
+    done = facetool("classify", "infer", tmp_path / "classifier", *photos, "--json-lines")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["image"] for line in lines] == [str(photo) for photo in photos]
+    assert all({"image", "faces"} <= line.keys() for line in lines)
