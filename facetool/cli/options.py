@@ -82,7 +82,7 @@ def engine_option(command: Command) -> Command:
         type=click.Choice(ENGINES),
         default="torch",
         show_default=True,
-        help="What runs the network; openvino is an extra, for CPUs, and mostly faster there.",
+        help="What runs the network; openvino is an extra, for many crops on a CPU.",
     )(command)
 
 
