@@ -24,7 +24,8 @@ LEVELS = (
     ("networks",),
     ("alignment",),
     ("images",),
-    ("files", "jobs"),
+    ("files",),
+    ("jobs",),
     ("errors", "_version"),
 )
 """Rooms from the top to the bottom; those of one level do not know each other."""

@@ -54,12 +54,10 @@ def command(
     where = resolve_device(device)
     network = load_network(model, weights)
     dtype = resolve_dtype(dtype, where, network.info.architecture)
-    result, report = bin_eval(
-        files, network, where, dtype=dtype, batch_size=batch_size, any_crop=any_crop
-    )
+    result = bin_eval(files, network, where, dtype=dtype, batch_size=batch_size, any_crop=any_crop)
     if as_json:
-        print_json(result)
+        print_json(result.as_dict())
     else:
-        click.echo(table(result))
-    print(report, file=sys.stderr)
-    return report.exit_code
+        click.echo(table(result.as_dict()))
+    print(result.report, file=sys.stderr)
+    return result.report.exit_code

@@ -89,12 +89,12 @@ def train(
 
     settings = classify.TrainSettings(kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir)
     result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings)
-    _warn(result["warnings"])
+    _warn(result.warnings)
     if as_json:
-        print_json(result)
+        print_json(result.as_dict())
         return
-    click.echo(_train_table(result))
-    click.echo(f"name people with: facetool classify infer {result['file']} PHOTO…", err=True)
+    click.echo(_train_table(result.as_dict()))
+    click.echo(f"name people with: facetool classify infer {result.file} PHOTO…", err=True)
 
 
 def _train_table(result: dict[str, Any]) -> str:
@@ -279,9 +279,9 @@ def evaluate(
     settings = classify.TrainSettings(kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir)
     result = classify.evaluate(reps, files[0] if files else None, unknown, settings, output)
     if as_json:
-        print_json(result)
+        print_json(result.as_dict())
         return
-    click.echo(_evaluate_table(result))
+    click.echo(_evaluate_table(result.as_dict()))
     click.echo(f"written to {output or reps}", err=True)
 
 

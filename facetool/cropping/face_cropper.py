@@ -89,7 +89,10 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
         return f"{crop.detector} {'box' if crop.landmarks == 'box' else 5}"
     able = PREDICTOR_POINTS[crop.landmarks]
     if not able:
-        raise UsageError("the crop is the detector's box, which needs no --predictor")
+        raise UsageError(
+            f"predictor={predictor}: the crop is the detector's box, which needs none",
+            f"predictor={predictor}",
+        )
     if predictor is not None and predictor not in able:
         raise UsageError(
             f"predictor={predictor} does not give the points {crop.landmarks}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,40 @@ from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.catalogue import CATALOGUE, Accuracy
 
 
+@dataclass(frozen=True, kw_only=True)
+class BinEvalResult:
+    """How a network does on verification sets.
+
+    Attributes:
+        network: the architecture.
+        weights: their name.
+        weights_sha256: of their file.
+        device: the GPU's name, or ``cpu``.
+        dtype: the network's precision.
+        sets: for each, plain JSON values; see :func:`evaluate_set`.
+        report: pairs scored, images that failed.
+    """
+
+    network: str
+    weights: str
+    weights_sha256: str
+    device: str
+    dtype: str
+    sets: list[dict[str, Any]]
+    report: Report
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "network": self.network,
+            "weights": {"name": self.weights, "sha256": self.weights_sha256},
+            "protocol": "insightface",
+            "device": self.device,
+            "dtype": self.dtype,
+            "sets": self.sets,
+        }
+
+
 def bin_eval(
     files: Sequence[Path],
     network: EmbeddingNetwork,
@@ -32,7 +67,7 @@ def bin_eval(
     dtype: str = "float32",
     batch_size: int = 64,
     any_crop: bool = False,
-) -> tuple[dict[str, Any], Report]:
+) -> BinEvalResult:
     """Evaluate a network on verification sets, as InsightFace's ``verification.py`` does.
 
     Pairs with a damaged image are left out and reported; the folds are made of the others.
@@ -44,9 +79,6 @@ def bin_eval(
         dtype: its arithmetic, one of :data:`facetool.networks.dtypes.DTYPES`.
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
-
-    Returns:
-        Plain JSON values, a dictionary per set under ``sets``; and what failed.
 
     Raises:
         UsageError: a folder holds no ``.bin`` file, or a set images of another size.
@@ -74,15 +106,15 @@ def bin_eval(
             }
         )
         report.done("pairs", figures["pairs"]["scored"])
-    result = {
-        "network": network.info.architecture,
-        "weights": {"name": network.info.weights_name, "sha256": network.info.weights_sha256},
-        "protocol": "insightface",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "dtype": dtype,
-        "sets": results,
-    }
-    return result, report
+    return BinEvalResult(
+        network=network.info.architecture,
+        weights=network.info.weights_name,
+        weights_sha256=network.info.weights_sha256,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        dtype=dtype,
+        sets=results,
+        report=report,
+    )
 
 
 def _check_size(one: VerificationSet, file: Path, network: EmbeddingNetwork) -> None:

@@ -56,11 +56,42 @@ def find_kind(name: str) -> str:
     raise UsageError(f"there is no classifier {name!r}; known are {', '.join(FITTERS)}")
 
 
-def train(reps: Path, output: Path, settings: TrainSettings) -> dict[str, Any]:
-    """Train a classifier on a represent folder and write it to a file.
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What was trained, how well it does, how its threshold was found.
 
-    Returns:
-        JSON values: what was trained, how well it does, how the threshold was found.
+    Attributes:
+        classifier: what the file holds.
+        file: where it lies.
+        images: embeddings it was trained on.
+        lda_dim: dimensions that LDA kept; None for no LDA.
+        warnings: reasons to doubt it, a sentence each.
+    """
+
+    classifier: Classifier
+    file: Path
+    images: int
+    lda_dim: int | None
+    warnings: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        made = self.classifier
+        return {
+            "classifier": made.kind,
+            "file": str(self.file),
+            "people": len(made.people),
+            "images": self.images,
+            "lda_dim": self.lda_dim,
+            "accuracy": asdict(made.cross_validation),
+            "threshold": made.threshold.as_dict(),
+            "network": asdict(made.source),
+            "warnings": self.warnings,
+        }
+
+
+def train(reps: Path, output: Path, settings: TrainSettings) -> TrainingResult:
+    """Train a classifier on a represent folder and write it to a file.
 
     Raises:
         FormatError: the folder is damaged.
@@ -98,17 +129,13 @@ def train(reps: Path, output: Path, settings: TrainSettings) -> dict[str, Any]:
     if made.cross_validation.accuracy is None and len(made.people) > 1:
         warnings.append("nobody has two images, so neither accuracy nor confidence can be measured")
     warnings += _threshold_warnings(made)
-    return {
-        "classifier": made.kind,
-        "file": str(output),
-        "people": len(made.people),
-        "images": len(people.labels),
-        "lda_dim": settings.lda_dim,
-        "accuracy": asdict(made.cross_validation),
-        "threshold": made.threshold.as_dict(),
-        "network": asdict(made.source),
-        "warnings": warnings,
-    }
+    return TrainingResult(
+        classifier=made,
+        file=output,
+        images=len(people.labels),
+        lda_dim=settings.lda_dim,
+        warnings=warnings,
+    )
 
 
 def _strangers(people: People) -> list[str]:
@@ -193,7 +220,7 @@ def evaluate(
     unknown: Path | None = None,
     settings: TrainSettings | None = None,
     output: Path | None = None,
-) -> dict[str, Any]:
+) -> EvaluationResult:
     """Measure a classifier file on a represent folder, or cross-validate on the folder itself.
 
     Strangers are the people of ``unknown`` and, for a classifier file, everybody it does not
@@ -206,9 +233,6 @@ def evaluate(
             line, who are then strangers.
         settings: of the training, where there is no file.
         output: where the files go; ``reps`` unless given.
-
-    Returns:
-        The document that ``classification.json`` holds.
 
     Raises:
         FormatError: an input is damaged.
@@ -242,10 +266,9 @@ def evaluate(
         outcome = _measure(made, known, stranger_vectors)
     else:
         outcome = _cross_validate(known, stranger_vectors, settings or TrainSettings())
-    result = outcome.as_dict()
-    result["provenance"] = people.description.provenance()
+    result = EvaluationResult(outcome=outcome, provenance=people.description.provenance())
     folder = output or reps
-    write_json(folder / FIGURES_FILE, result)
+    write_json(folder / FIGURES_FILE, result.as_dict())
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
     if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
         from facetool.plots import style
@@ -296,7 +319,7 @@ def _other_people(folder: Path, made: Classifier | None, people: People) -> Peop
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
     """Answers for known people and strangers, each by one classifier or by several folds."""
 
     kind: str
@@ -311,6 +334,7 @@ class _Outcome:
     named: NDArray[np.bool_]
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
         found = np.array([a == t for a, t in zip(self.answers, self.truth, strict=True)])
         rejected = sum(answer == UNKNOWN for answer in self.answers)
         strangers: dict[str, Any] | None = None
@@ -349,12 +373,29 @@ class _Outcome:
         ]
 
 
-def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) -> _Outcome:
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """What ``classification.json`` holds.
+
+    Attributes:
+        outcome: answers for known people and strangers.
+        provenance: where the embeddings come from, as JSON values.
+    """
+
+    outcome: Outcome
+    provenance: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**self.outcome.as_dict(), "provenance": self.provenance}
+
+
+def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) -> Outcome:
     answers = made.answer(known.vectors)
     of_strangers = made.answer(strangers)
     truth = [known.names[label] for label in known.labels]
     closed = np.array([made.people[b] == t for b, t in zip(answers.best, truth, strict=True)], bool)
-    return _Outcome(
+    return Outcome(
         made.kind,
         made.threshold.fpir,
         len(made.people),
@@ -370,7 +411,7 @@ def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) ->
 
 def _cross_validate(
     known: People, strangers: NDArray[np.float32], settings: TrainSettings
-) -> _Outcome:
+) -> Outcome:
     folds = split_folds(known.labels)
     if not folds:
         raise FacetoolError(
@@ -381,7 +422,7 @@ def _cross_validate(
     for rows, held_out in folds:
         training, test = (_chosen(known, chosen) for chosen in (rows, held_out))
         parts.append(_measure(_train(training, settings), test, strangers))
-    return _Outcome(
+    return Outcome(
         settings.kind,
         settings.fpir,
         len(known.names),

@@ -114,9 +114,7 @@ def tiff_preview(raw: bool) -> bytes:
     return encode(Image.new("RGB", (16, 12), (9, 9, 9)), "TIFF", tiffinfo=tags)
 
 
-def test_raw_photos_and_films_are_counted_by_kind(
-    tmp_path: Path, picture: Image.Image, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_raw_photos_and_films_are_counted_by_kind(tmp_path: Path, picture: Image.Image) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     picture.save(photos / "a.jpg")
@@ -134,7 +132,7 @@ def test_raw_photos_and_films_are_counted_by_kind(
     report = align(photos, tmp_path / "out", SETTINGS, jobs=1)
     assert report.exit_code == 1
     assert report.counts["center"] == 1 and report.counts["failed"] == 7
-    said = capsys.readouterr().err
+    said = "\n".join(map(": ".join, report.failures))
     assert "4 raw photos: not read (1.NEF among them); convert them to JPEG or TIFF first" in said
     assert "1 video: not read (clip.mov)" in said
     assert [row.input for row in read_manifest(tmp_path / "out" / ALIGN_CSV)] == ["a.jpg"]
@@ -476,7 +474,7 @@ def test_a_photo_that_is_listed_but_gone_fails_by_name(listed: Path, feed: Feed)
             b"nowhere/1.jpg\nnowhere/2.jpg\n",
             r"nothing of the 2 paths .* is there, 'nowhere/1\.jpg'",
         ),
-        (b"photos/Ann/1.jpg\0photos/Bo/1.jpg\0", "NUL need --null"),
+        (b"photos/Ann/1.jpg\0photos/Bo/1.jpg\0", "NUL need null=True"),
         (b"PK\3\4\0\0\0\0\xff\xfe", "neither a photo, a folder"),
     ],
 )

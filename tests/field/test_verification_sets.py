@@ -163,9 +163,9 @@ def test_mixed_pairs_have_no_note(evaluate: Evaluate) -> None:
 def test_insightfaces_small_set_has_a_table(shared: Path) -> None:
     network: EmbeddingNetwork = create("mobilefacenet").eval()
     file = shared / "cases" / "bins" / "small_lfw.bin"
-    result, report = bin_eval([file], network, torch.device("cpu"))
-    assert report.exit_code == 0
-    text = table(result)
+    result = bin_eval([file], network, torch.device("cpu"))
+    assert result.report.exit_code == 0
+    text = table(result.as_dict())
     assert "small_lfw: all pairs are genuine" in text
     assert "represent more" not in text and "TAR at FAR" not in text
 
@@ -183,5 +183,5 @@ def test_a_folder_of_sets(tmp_path: Path, shared: Path) -> None:
     data = (shared / "cases" / "bins" / "small_lfw.bin").read_bytes()
     for name in ("lfw.bin", "cfp_fp.bin"):
         (tmp_path / name).write_bytes(data)
-    result, _ = bin_eval([tmp_path], network, torch.device("cpu"))
-    assert [one["set"] for one in result["sets"]] == ["cfp_fp", "lfw"]
+    result = bin_eval([tmp_path], network, torch.device("cpu"))
+    assert [one["set"] for one in result.sets] == ["cfp_fp", "lfw"]

@@ -42,8 +42,8 @@ def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwo
     expected = insightface.evaluate(summed[0::2], summed[1::2], Trials.in_order(one.same))
     lengths = np.linalg.norm(np.concatenate([plain, mirrored]), axis=1)
 
-    result, report = bin_eval([file], network, CPU, batch_size=17)
-    found = result["sets"][0]
+    result = bin_eval([file], network, CPU, batch_size=17)
+    found = result.sets[0]
     assert found["flip"]["accuracy"]["folds"] == expected.accuracies.tolist()
     assert (
         found["flip"]["tar_at_far"][2]["genuine_accepted"]
@@ -53,15 +53,15 @@ def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwo
     unmirrored = insightface.evaluate(plain[0::2], plain[1::2], Trials.in_order(one.same))
     assert found["no_flip"]["accuracy"]["folds"] == unmirrored.accuracies.tolist()
     assert found["pairs"] == {"scored": 60, "failed": 0, "genuine": 30, "impostors": 30}
-    assert report.exit_code == 0
+    assert result.report.exit_code == 0
 
 
 def test_several_sets_in_one_table(bins: Path, network: EmbeddingNetwork) -> None:
     files = [bins / "py2_str_proto2.bin", bins / "py3_numpy_proto4.bin"]
-    result, _ = bin_eval(files, network, CPU)
-    assert [one["set"] for one in result["sets"]] == ["py2_str_proto2", "py3_numpy_proto4"]
-    json.dumps(result, allow_nan=False)
-    lines = table(result).splitlines()
+    result = bin_eval(files, network, CPU)
+    assert [one["set"] for one in result.sets] == ["py2_str_proto2", "py3_numpy_proto4"]
+    json.dumps(result.as_dict(), allow_nan=False)
+    lines = table(result.as_dict()).splitlines()
     assert lines[3].startswith("py2_str_proto2")
     assert lines[4].startswith("py3_numpy_proto4")
 
@@ -73,10 +73,10 @@ def test_damaged_image_costs_its_pair(
     images = [*one.images[:7], b"damaged", *one.images[8:]]
     with (tmp_path / "lfw.bin").open("wb") as file:
         write_bin(file, images, one.same.tolist())
-    result, report = bin_eval([tmp_path / "lfw.bin"], network, CPU)
-    assert result["sets"][0]["pairs"]["scored"] == 59
-    assert [name for name, _ in report.failures] == ["lfw image 7"]
-    assert report.exit_code == 1
+    result = bin_eval([tmp_path / "lfw.bin"], network, CPU)
+    assert result.sets[0]["pairs"]["scored"] == 59
+    assert [name for name, _ in result.report.failures] == ["lfw image 7"]
+    assert result.report.exit_code == 1
 
 
 def test_all_sets_are_read_before_the_first_is_evaluated(bins: Path, tmp_path: Path) -> None:

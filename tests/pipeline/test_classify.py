@@ -34,7 +34,7 @@ def write(folder: Path, people: range, images: range, provenance: object = PROVE
 @pytest.fixture
 def trained(tmp_path):
     reps = write(tmp_path / "train", range(12), range(5))
-    return train(reps, tmp_path / "classifier", TrainSettings())
+    return train(reps, tmp_path / "classifier", TrainSettings()).as_dict()
 
 
 def test_train(trained, tmp_path):
@@ -48,12 +48,12 @@ def test_train(trained, tmp_path):
 
 def test_train_says_what_is_missing(tmp_path):
     reps = write(tmp_path / "few", range(3), range(1), None)
-    warnings = " ".join(train(reps, tmp_path / "c", TrainSettings(kind="nearest-mean"))["warnings"])
+    warnings = " ".join(train(reps, tmp_path / "c", TrainSettings(kind="nearest-mean")).warnings)
     assert "no represent.json" in warnings and "nobody has two images" in warnings
     assert "with 3 people no rejection threshold" in warnings
     dlib = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1", "sha256": "00"}}
     reps = write(tmp_path / "dlib", range(3), range(2), {**dlib, "unit_length": True})
-    result = train(reps, tmp_path / "c", TrainSettings())
+    result = train(reps, tmp_path / "c", TrainSettings()).as_dict()
     assert result["threshold"]["source"] == "network"
     assert result["threshold"]["cosine"] == pytest.approx(1 - 0.36 / 2)
     assert "published one is used" in result["warnings"][0]
@@ -62,7 +62,7 @@ def test_train_says_what_is_missing(tmp_path):
 @pytest.mark.usefixtures("trained")
 def test_evaluate_a_file(tmp_path):
     reps = write(tmp_path / "test", range(5, 200), range(5, 9))
-    result = evaluate(reps, tmp_path / "classifier", output=tmp_path / "out")
+    result = evaluate(reps, tmp_path / "classifier", output=tmp_path / "out").as_dict()
     assert result == json.loads((tmp_path / "out" / "classification.json").read_text())
     assert (tmp_path / "out" / "confusion.png").read_bytes()[:4] == b"\x89PNG"
     assert result["people"] == 12 and result["images"] == 7 * 4
@@ -76,9 +76,9 @@ def test_evaluate_a_file(tmp_path):
 def test_strangers_of_another_folder(tmp_path):
     reps = write(tmp_path / "test", range(6), range(5, 9))
     others = write(tmp_path / "others", range(10, 40), range(3))
-    result = evaluate(reps, tmp_path / "classifier", others)
+    result = evaluate(reps, tmp_path / "classifier", others).as_dict()
     assert result["strangers"]["images"] == 28 * 3  # two of them are known
-    assert evaluate(reps, tmp_path / "classifier")["strangers"] is None
+    assert evaluate(reps, tmp_path / "classifier").as_dict()["strangers"] is None
     with pytest.raises(UsageError, match="everybody in it is known"):
         evaluate(reps, tmp_path / "classifier", write(tmp_path / "same", range(3), range(2)))
 
@@ -86,7 +86,7 @@ def test_strangers_of_another_folder(tmp_path):
 def test_cross_validation_with_a_list_of_strangers(tmp_path):
     reps = write(tmp_path / "reps", range(20), range(5))
     (tmp_path / "list").write_text("P003\n\nP007/\n")
-    result = evaluate(reps, None, tmp_path / "list", TrainSettings(kind="nearest-mean"))
+    result = evaluate(reps, None, tmp_path / "list", TrainSettings(kind="nearest-mean")).as_dict()
     assert result["how"] == "5-fold cross-validation"
     assert result["people"] == 18 and result["images"] == 90
     assert result["strangers"]["images"] == 5 * 10  # all of them, in each of five folds
@@ -103,7 +103,7 @@ def test_cross_validation_with_a_list_of_strangers(tmp_path):
     [
         ({"network": "other"}, "was trained on embeddings of n.v1"),
         ({"weights": {"name": "n.v2", "sha256": "cd" * 32}}, "comes from n.v2"),
-        ({"flip": "sum"}, "made with --flip sum"),
+        ({"flip": "sum"}, "made with flip='sum'"),
         (None, "does not name"),
     ],
 )
@@ -161,7 +161,7 @@ def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> Non
             tmp_path / f"{part}-crops", tmp_path / f"{part}-reps", network, RepresentSettings()
         )
     train(tmp_path / "train-reps", tmp_path / "c", TrainSettings())
-    result = evaluate(tmp_path / "test-reps", tmp_path / "c", tmp_path / "strangers-reps")
+    result = evaluate(tmp_path / "test-reps", tmp_path / "c", tmp_path / "strangers-reps").as_dict()
     assert result["images"] == 50 and result["accuracy"] >= 0.99
     assert result["at_threshold"]["dir"] >= 0.95
     assert result["strangers"]["images"] > 190

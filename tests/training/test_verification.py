@@ -66,8 +66,8 @@ def test_the_same_pairs_have_the_accuracy_that_bin_eval_gives(tmp_path, network,
     path = _write_bin(tmp_path / "set.bin", from_folder)
     from_bin = pairs_from_bin(path)
     accuracies = [verify(network, found, CPU, 1).accuracy for found in (from_folder, from_bin)]
-    result, _ = bin_eval([path], network.eval(), CPU)
-    assert accuracies == pytest.approx([result["sets"][0]["flip"]["accuracy"]["mean"]] * 2)
+    result = bin_eval([path], network.eval(), CPU)
+    assert accuracies == pytest.approx([result.sets[0]["flip"]["accuracy"]["mean"]] * 2)
     assert not network.training
 
 
