@@ -116,8 +116,13 @@ class Recipe:
         return CHANNELS[self.channels], self.crop.height, self.crop.width
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe as plain JSON values."""
-        return asdict(self)
+        """The recipe as plain JSON values; the channels where they are not RGB, as in 0.1."""
+        values: dict[str, Any] = {"crop": self.crop.as_dict()}
+        for key, value in (("mean", self.mean), ("scale", self.scale)):
+            values[key] = list(value) if isinstance(value, tuple) else value
+        if self.channels != "RGB":
+            values["channels"] = self.channels
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:

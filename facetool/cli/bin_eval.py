@@ -30,7 +30,7 @@ from facetool.cli.output import print_json
 def command(
     files: tuple[Path, ...],
     model: str | None,
-    weights: Path | None,
+    weights: options.WeightsRequest,
     batch_size: int,
     any_crop: bool,
     device: str,
@@ -48,11 +48,10 @@ def command(
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.bin_eval import bin_eval
-    from facetool.weights.load import load_network
 
     keep_freed_memory()
     where = resolve_device(device)
-    network = load_network(model, weights)
+    network = weights.load(model)
     dtype = resolve_dtype(dtype, where, network.info.architecture)
     result = bin_eval(files, network, where, dtype=dtype, batch_size=batch_size, any_crop=any_crop)
     if as_json:

@@ -155,7 +155,7 @@ def infer(
     detection: DetectionRequest,
     annotate: Path | None,
     null: bool,
-    weights: Path | None,
+    weights: options.WeightsRequest,
     device: str,
     as_json: bool,
     json_lines: bool,
@@ -173,12 +173,12 @@ def infer(
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, network_name
     from facetool.pipeline.classify_infer import infer as name_people
-    from facetool.weights.load import load_network
 
     made = load(classifier)
     where = resolve_device(device)
-    network = load_network(network_name(made), weights)
-    detector = detection.detector or Recipe.from_dict(made.source.recipe).crop.detector
+    recipe = Recipe.from_dict(made.source.recipe)
+    network = weights.load(network_name(made), recipe)
+    detector = detection.detector or recipe.crop.detector
     settings = InferSettings(
         multi=multi,
         detector=detection.detector,

@@ -47,7 +47,7 @@ _FAILED = 2
 def command(
     images: tuple[Path, ...],
     model: str | None,
-    weights: Path | None,
+    weights: options.WeightsRequest,
     threshold: float | None,
     select: str,
     detection: DetectionRequest,
@@ -93,7 +93,7 @@ def command(
 def _compare(
     images: Sequence[Path],
     model: str | None,
-    weights: Path | None,
+    weights: options.WeightsRequest,
     threshold: float | None,
     select: str,
     detection: DetectionRequest,
@@ -101,10 +101,9 @@ def _compare(
 ) -> ComparisonResult:
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.compare import compare, known_threshold
-    from facetool.weights.load import load_network
 
     where = resolve_device(device)
-    network = load_network(model, weights)
+    network = weights.load(model)
     settings = detection.settings(detection.detector or network.recipe.crop.detector)
     known = known_threshold(network, threshold)
     return compare(images, network, known, select, detection.detector, where, settings)

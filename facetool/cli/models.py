@@ -41,12 +41,12 @@ def list_command(detectors: bool, as_json: bool) -> None:
 @click.argument("model", shell_complete=complete_model)
 @options.weights_option
 @options.json_option
-def info_command(model: str, weights: Path | None, as_json: bool) -> None:
+def info_command(model: str, weights: options.WeightsRequest, as_json: bool) -> None:
     """Parameters, layers, crop recipe, accuracy and licence of MODEL."""
     from facetool.cli.tables.models import info_text
     from facetool.pipeline.models import info
 
-    values = info(model, weights)
+    values = info(model, weights.file, recipe=weights.recipe, output=weights.output)
     if as_json:
         print_json(values)
     else:
@@ -98,11 +98,15 @@ def verify_command(models: tuple[str, ...], as_json: bool) -> int:
 @command.command("convert")
 @click.argument("source", type=options.FILE, metavar="SRC")
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="DST")
-def convert_command(source: Path, target: Path) -> None:
-    """Turn any weights file SRC into DST, a safetensors file that needs no other."""
+@options.recipe_options
+def convert_command(source: Path, target: Path, weights: options.WeightsRequest) -> None:
+    """Turn any weights file SRC into DST, a safetensors file that needs no other.
+
+    What is stated of the input is kept in DST.
+    """
     from facetool.pipeline.models import convert
 
-    network = convert(source, target)
+    network = convert(source, target, recipe=weights.recipe, output=weights.output)
     print(f"{target}: {network.info.architecture} {network.info.variant}".rstrip(), file=sys.stderr)
 
 
@@ -111,9 +115,9 @@ def convert_command(source: Path, target: Path) -> None:
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.onnx")
 @options.weights_option
 @click.option("--fold", is_flag=True, help="Put batch normalisation into the layers before it.")
-def export_command(model: str, target: Path, weights: Path | None, fold: bool) -> None:
+def export_command(model: str, target: Path, weights: options.WeightsRequest, fold: bool) -> None:
     """Write MODEL as ONNX, for any batch size."""
     from facetool.pipeline.models import export
 
-    export(model, target, weights, fold)
+    export(model, target, weights.file, fold, recipe=weights.recipe, output=weights.output)
     print(f"{target}: input data, output embedding", file=sys.stderr)

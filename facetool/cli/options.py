@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from facetool.alignment.recipes import CHANNELS, Crop, PerChannel, Recipe
+from facetool.alignment.stated_recipe import (
+    CROPS,
+    RECIPES,
+    StatedRecipe,
+    parse_crop,
+    parse_numbers,
+)
 from facetool.cli.completion import complete_model
 from facetool.cli.progress import TerminalProgress
 from facetool.embedding.choices import ENGINES
+from facetool.errors import UsageError
 from facetool.jobs.progress import follow
 from facetool.networks.dtypes import DTYPES
+
+if TYPE_CHECKING:
+    from facetool.networks.base import EmbeddingNetwork
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,13 +50,123 @@ def model_option(command: Command) -> Command:
     )(command)
 
 
+@dataclass(frozen=True)
+class WeightsRequest:
+    """The weights that a user asked for, and what the user states of their input.
+
+    Attributes:
+        file: instead of the published weights.
+        recipe: what is stated.
+        output: the layer whose values are the embedding.
+    """
+
+    file: Path | None
+    recipe: StatedRecipe | None
+    output: str
+
+    def load(self, model: str | Path | None, recipe: Recipe | None = None) -> EmbeddingNetwork:
+        """The network, as :func:`facetool.load_network` gives it.
+
+        Args:
+            model: name or file, as a user gave it.
+            recipe: for a user who states nothing.
+        """
+        from facetool.weights.load import load_network
+
+        stated = self.recipe
+        if stated is None and recipe is not None:
+            stated = StatedRecipe.of(recipe)
+        return load_network(model, self.file, recipe=stated, output=self.output)
+
+
+def _usage(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """A parser of a library's as an option's callback."""
+
+    def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except UsageError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
+
+
+_RECIPE_OPTIONS = (
+    click.option(
+        "--recipe",
+        type=click.Choice(list(RECIPES)),
+        metavar="NAME",
+        help="How a photo becomes the network's input, where the file does not say it: "
+        f"{', '.join(RECIPES)}.",
+    ),
+    click.option(
+        "--mean",
+        metavar="M[,M,M]",
+        callback=_usage(parse_numbers),
+        help="Subtracted from the pixels, 0…255; one for all channels or one each.",
+    ),
+    click.option(
+        "--scale",
+        metavar="S[,S,S]",
+        callback=_usage(parse_numbers),
+        help="Multiplied with afterwards, such as 1/255.",
+    ),
+    click.option(
+        "--channels", type=click.Choice(list(CHANNELS)), help="Colours, in the network's order."
+    ),
+    click.option(
+        "--crop",
+        metavar="CROP",
+        callback=_usage(parse_crop),
+        help=f"How faces are cut out: {', '.join(CROPS)}, or LANDMARKS:WIDTHxHEIGHT such as "
+        "arcface:160x160.",
+    ),
+    click.option(
+        "--output",
+        "output_layer",
+        default="",
+        metavar="NAME",
+        help="Layer whose values are the embedding; 'facetool models info FILE' names them.  "
+        "[default: the last]",
+    ),
+)
+
+
 def weights_option(command: Command) -> Command:
-    """``--weights``: a file instead of the catalogue's weights."""
-    return click.option(
+    """``--weights`` and what goes with a file that does not say everything.
+
+    The command gets them all as ``weights``, a :class:`WeightsRequest`.
+    """
+    file = click.option(
         "--weights",
         type=FILE,
         help="Weights file (.t7, .params, .onnx, .pt, .safetensors …) instead of the published.",
-    )(command)
+    )
+    return file(recipe_options(command))
+
+
+def recipe_options(command: Command) -> Command:
+    """What goes with a weights file that does not say everything, for commands that name it."""
+
+    @wraps(command)
+    def with_request(
+        *arguments: Any,
+        recipe: str | None,
+        mean: PerChannel | None,
+        scale: PerChannel | None,
+        channels: str | None,
+        crop: Crop | None,
+        output_layer: str,
+        weights: Path | None = None,
+        **options: Any,
+    ) -> Any:
+        stated = StatedRecipe(name=recipe, mean=mean, scale=scale, channels=channels, crop=crop)
+        request = WeightsRequest(weights, stated if stated.parts else None, output_layer)
+        return command(*arguments, weights=request, **options)
+
+    for option in reversed(_RECIPE_OPTIONS):
+        with_request = option(with_request)
+    return cast(Command, with_request)
 
 
 def null_option(command: Command) -> Command:

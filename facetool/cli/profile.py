@@ -81,7 +81,7 @@ def command() -> None:
 @options.json_option
 def network_command(
     models: tuple[str, ...],
-    weights: Path | None,
+    weights: options.WeightsRequest,
     devices: tuple[str, ...],
     dtypes: tuple[str, ...],
     passes: int,
@@ -114,7 +114,9 @@ def network_command(
         batch_sizes=batch_sizes,
         layers=layers,
     )
-    profiles = profile_networks(models, settings, weights)
+    profiles = profile_networks(
+        models, settings, weights.file, recipe=weights.recipe, output=weights.output
+    )
     if as_json:
         print_json(profiles.as_dict())
     else:
@@ -161,7 +163,7 @@ def network_command(
 def pipeline_command(
     inputs: tuple[Path, ...],
     model: str | None,
-    weights: Path | None,
+    weights: options.WeightsRequest,
     detection: DetectionRequest,
     device: str,
     dtype: str,
@@ -191,7 +193,7 @@ def pipeline_command(
     if plot is not None:
         check_name(plot)
     where = resolve_device(device)
-    network = network_to_measure(model, weights)
+    network = network_to_measure(model, weights.file, recipe=weights.recipe, output=weights.output)
     crop = override(network.recipe.crop, detector=detection.detector)
     settings = PipelineSettings(
         crop=crop,

@@ -41,7 +41,7 @@ def command(
     input: Path,
     output: Path,
     model: str | None,
-    weights: Path | None,
+    weights: options.WeightsRequest,
     batch_size: int,
     device: str,
     dtype: str,
@@ -59,11 +59,10 @@ def command(
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.represent import RepresentSettings, represent
-    from facetool.weights.load import load_network
 
     keep_freed_memory()
     where = resolve_device(device)
-    network = load_network(model, weights)
+    network = weights.load(model)
     settings = RepresentSettings(
         device=where,
         dtype=resolve_dtype(dtype, where, network.info.architecture),

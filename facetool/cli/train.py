@@ -58,6 +58,7 @@ def _steps(
     metavar="NAME|FILE",
     help="Fine-tune these weights instead: a catalogue name or any readable file.",
 )
+@options.recipe_options
 @click.option(
     "--loss",
     type=click.Choice([*LOSSES, *FORMER_NAMES]),
@@ -235,6 +236,7 @@ def command(
     any_crop: bool,
     resume: bool,
     overwrite: bool,
+    weights: options.WeightsRequest,
     **run: Any,
 ) -> int:
     """Train a network on the identities under DATA: a folder of crops or a .rec file.
@@ -249,7 +251,8 @@ def command(
     from facetool.training.config import TrainConfig
     from facetool.training.verification import collect_pairs
 
-    config = TrainConfig(**run)
+    stated = {} if weights.recipe is None else weights.recipe.as_dict()
+    config = TrainConfig(**run, start_recipe=stated, start_output=weights.output)
     settings = TrainSettings(
         device=resolve_device(device),
         pairs=collect_pairs(bins, eval_pairs, eval_crops),

@@ -14,7 +14,8 @@ from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.text import same_spelling
-from facetool.weights.catalogue import CATALOGUE, PairThreshold
+from facetool.networks.pair_threshold import PairThreshold
+from facetool.weights.catalogue import CATALOGUE
 
 UNSORTED = str(PurePosixPath())
 """The name of images that lie in no person's folder."""
@@ -108,12 +109,18 @@ def read_people(reps: Path, *, unsorted: bool = False) -> People:
     )
 
 
-def pair_threshold(source: Source) -> PairThreshold | None:
-    """The published threshold between two photos, where it applies to these embeddings."""
-    published = CATALOGUE.get(source.weights)
-    if published is None or source.flip != "none":
+def pair_threshold(description: RepresentDescription) -> PairThreshold | None:
+    """The threshold between two photos that is known of these embeddings, if one is.
+
+    Raises:
+        FormatError: what the folder says of it is damaged.
+    """
+    if description.flip not in (None, "none"):
         return None
-    return published.threshold
+    if description.threshold is not None:
+        return PairThreshold.from_dict(description.threshold)
+    published = CATALOGUE.get(description.weights_name or "")
+    return published.threshold if published else None
 
 
 def same_person_threshold(people: People, given: float | None, reps: Path) -> float:
@@ -124,7 +131,7 @@ def same_person_threshold(people: People, given: float | None, reps: Path) -> fl
     """
     if given is not None:
         return given
-    published = pair_threshold(people.source)
+    published = pair_threshold(people.description)
     if published is None:
         name = people.source.weights or "the network of this folder"
         raise UsageError(

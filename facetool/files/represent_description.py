@@ -29,6 +29,7 @@ class RepresentDescription:
         weights_sha256: of the weights file.
         embedding_size: of the network, before ``flip`` appends to it.
         unit_length: whether embeddings are scaled to unit length before they are compared.
+        threshold: between two embeddings of the network, plain JSON values.
         recipe: crop and input scaling, plain JSON values.
         flip: ``none``, ``sum`` or ``concat``.
         device: ``cpu``, or the name of the GPU.
@@ -49,6 +50,7 @@ class RepresentDescription:
     weights_sha256: str | None = None
     embedding_size: int | None = None
     unit_length: bool | None = None
+    threshold: Mapping[str, Any] | None = None
     recipe: Mapping[str, Any] | None = None
     flip: str | None = None
     device: str | None = None
@@ -76,6 +78,7 @@ class RepresentDescription:
             weights=dict,
             embedding_size=int,
             unit_length=bool,
+            threshold=dict,
             recipe=dict,
             flip=str,
             device=str,
@@ -154,7 +157,9 @@ _KEYS = tuple(
 )
 
 _COMPUTED = tuple(
-    key for key in _KEYS if key not in ("network", "input", "versions", "counts", *_LISTS)
+    key
+    for key in _KEYS
+    if key not in ("network", "threshold", "input", "versions", "counts", *_LISTS)
 )
 """What other embeddings may come from, besides network and weights."""
 

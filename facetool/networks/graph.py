@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facetool.errors import WeightsError
-from facetool.networks.base import EmbeddingNetwork, NetworkInfo
+from facetool.errors import UsageError, WeightsError
+from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
 from facetool.networks.lrn import local_response_norm
 
 INPUT = "input"
@@ -117,6 +118,9 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "mul": lambda x, y: x * y,
     "add_scalar": lambda x, value: x + value,
     "mul_scalar": lambda x, value: x * value,
+    "reciprocal": torch.reciprocal,
+    "sum_channels": lambda x: x.sum(dim=1, keepdim=True),
+    "pad": lambda x, pad: F.pad(x, pad),
     "concat": lambda *xs: torch.cat(xs, dim=1),
     "depth_concat": lambda *xs: depth_concat(xs),
     "slice_channels": lambda x, start, stop: x[:, start:stop],
@@ -183,14 +187,26 @@ class Graph(nn.Module):
         """The values of the outputs for inputs (N, C, H, W)."""
         values = {INPUT: x}
         for node, free in zip(self.nodes, self._last_use, strict=True):
-            inputs = [values[name] for name in node.inputs]
-            if node.op in MODULES:
-                values[node.name] = self.layers[node.name](*inputs)
-            else:
-                values[node.name] = FUNCTIONS[node.op](*inputs, **node.attributes)
+            values[node.name] = self._step(node, values)
             for name in free:
                 del values[name]
         return tuple(values[name] for name in self.outputs)
+
+    def _step(self, node: Node, values: Mapping[str, Tensor]) -> Tensor:
+        """The value of a node."""
+        inputs = [values[name] for name in node.inputs]
+        if node.op in MODULES:
+            made: Tensor = self.layers[node.name](*inputs)
+            return made
+        return FUNCTIONS[node.op](*inputs, **node.attributes)
+
+    @torch.no_grad()
+    def layer_shapes(self, shape: tuple[int, int, int]) -> list[tuple[int, ...]]:
+        """What each node gives for one input (C, H, W), the batch left out; nothing is computed."""
+        values = {INPUT: torch.empty(0, *shape)}
+        for node in self.nodes:
+            values[node.name] = self._step(node, values)
+        return [tuple(values[node.name].shape[1:]) for node in self.nodes]
 
 
 class GraphNetwork(Graph, EmbeddingNetwork):
@@ -227,6 +243,37 @@ def build_graph(nodes: Sequence[Node], tensors: Mapping[str, Tensor]) -> GraphNe
     _put_in(network, tensors)
     network.info = NetworkInfo(options={"nodes": [node.as_list() for node in network.nodes]})
     return network.eval()
+
+
+def cut(network: GraphNetwork, output: str) -> GraphNetwork:
+    """The part of a network that makes the values of one of its layers.
+
+    Args:
+        network: in eval mode; the part shares its tensors.
+        output: the layer's name.
+
+    Raises:
+        UsageError: there is no such layer.
+    """
+    names = [node.name for node in network.nodes]
+    if output not in names:
+        near = get_close_matches(output, names, 5) or names[-5:]
+        raise UsageError(f"there is no layer {output!r}; near are {', '.join(near)}")
+    needed = {output}
+    nodes = []
+    for node in network.nodes[names.index(output) :: -1]:
+        if node.name in needed:
+            needed.update(node.inputs)
+            nodes.append(node)
+    kept = {f"layers.{name}." for name in needed}
+    tensors = {
+        name.removeprefix("layers."): tensor
+        for name, tensor in network.state_dict().items()
+        if name[: name.rindex(".") + 1] in kept
+    }
+    part = build_graph(nodes[::-1], tensors)
+    part.info = replace(network.info, options=part.info.options, architecture=CUSTOM)
+    return part
 
 
 def build_maps(

@@ -24,6 +24,8 @@ class Architecture:
         factory: function in ``facetool.networks``, as ``module:function``.
         parameters: how many numbers it learns, by which files are recognised.
         recipe: the crop and input scaling the originals used.
+        plain_recipe: the same where the scaling is left out of the network, as in PyTorch's
+            versions of those that have it inside.
         options: keyword arguments for the factory.
         unit_length: whether embeddings are scaled to unit length before they are compared.
         paper: where it was described.
@@ -35,6 +37,7 @@ class Architecture:
     recipe: Recipe
     options: Mapping[str, Any] = field(default_factory=dict)
     unit_length: bool = True
+    plain_recipe: Recipe | None = None
     paper: str = ""
 
 
@@ -118,6 +121,7 @@ _ALL = [
             parameters,
             _ARCFACE,
             {"units": units},
+            plain_recipe=_ARCFACE_TORCH,
             paper="Deng et al. 2019, ArcFace",
         )
         for depth, (units, parameters) in _LRESNETS.items()

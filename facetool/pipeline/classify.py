@@ -149,7 +149,7 @@ def _one_person(people: People, settings: TrainSettings) -> TrainSettings:
     Raises:
         UsageError: no threshold is published for the network.
     """
-    if pair_threshold(people.source) is None:
+    if pair_threshold(people.description) is None:
         raise UsageError(
             f"a classifier for {people.names[0]!r} alone needs a threshold, and none is published "
             "for this network; add folders of other people"
@@ -158,7 +158,7 @@ def _one_person(people: People, settings: TrainSettings) -> TrainSettings:
 
 
 def _train(people: People, settings: TrainSettings) -> Classifier:
-    published = pair_threshold(people.source)
+    published = pair_threshold(people.description)
     cosine = None
     if published is not None:
         # |a - b|² = 2 r² (1 - cosine) for embeddings of about the same length r.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from facetool.evaluation.distances import normalize
 from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.weights.catalogue import CATALOGUE, PairThreshold
+from facetool.networks.pair_threshold import PairThreshold
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,16 @@ class ComparisonResult:
         """Plain JSON values."""
         return {
             "comparisons": [comparison.as_dict() for comparison in self.comparisons],
-            "threshold": asdict(self.threshold) if self.threshold else None,
+            "threshold": self.threshold.as_dict() if self.threshold else None,
             "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
         }
 
 
 def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> PairThreshold | None:
-    """The threshold a user gave, or else the one calibrated for the network's weights."""
+    """The threshold a user gave, or else the one calibrated on the network's embeddings."""
     if given is not None:
         return PairThreshold(given, "given", normalized=network.info.unit_length)
-    published = CATALOGUE.get(network.info.weights_name)
-    return published.threshold if published else None
+    return network.info.threshold
 
 
 def compare(

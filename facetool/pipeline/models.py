@@ -16,6 +16,7 @@ from facetool.weights import download
 from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
 
 if TYPE_CHECKING:
+    from facetool.alignment.stated_recipe import StatedRecipe
     from facetool.networks.base import EmbeddingNetwork
 
 AVAILABLE, FETCHABLE, BY_HAND = "available locally", "fetch", "download by hand"
@@ -47,7 +48,13 @@ def _describe(entry: Pretrained) -> dict[str, Any]:
     return {"status": status, "path": None if path is None else str(path), **asdict(entry)}
 
 
-def info(name: str, weights: Path | None = None) -> dict[str, Any]:
+def info(
+    name: str,
+    weights: Path | None = None,
+    *,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+) -> dict[str, Any]:
     """What is known of a network, as JSON values.
 
     Parameters, operations and layers are counted on the network itself; by name it is built
@@ -56,16 +63,24 @@ def info(name: str, weights: Path | None = None) -> dict[str, Any]:
     Args:
         name: catalogue or architecture name, or a weights file.
         weights: file to look into instead of the published weights.
+        recipe: what is known of the input, in place of what the file states.
+        output: the layer whose values are the embedding, where that is not the last.
+
+    Returns:
+        ``recipe`` is null where nobody states one. A network that is none of the known ones is
+        described by its ``graph`` as well: ``name``, ``kind`` and ``shape`` of every layer.
 
     Raises:
-        UsageError: there is no such name or file.
+        UsageError: there is no such name, file or layer.
         FacetoolError: the file cannot be read.
     """
     from facetool.networks.count import count_flops, count_parameters
     from facetool.networks.fold import fold_batch_norm
+    from facetool.weights.load import input_shape
 
-    network, published = _inspect(name, weights)
-    flops = count_flops(network, network.recipe.shape)
+    network, published = _inspect(name, weights, recipe, output)
+    shape = input_shape(network.info)
+    flops = count_flops(network, shape)
     known = ARCHITECTURES.get(network.info.architecture)
     return {
         "name": network.info.weights_name or name.lower(),
@@ -78,14 +93,32 @@ def info(name: str, weights: Path | None = None) -> dict[str, Any]:
         "flops": flops.openvino,
         "layers": _count_layers(network),
         "embedding_size": network.info.embedding_size,
-        "recipe": network.recipe.as_dict(),
+        "input": list(shape),
+        "recipe": None if network.info.recipe is None else network.info.recipe.as_dict(),
+        "assumed": list(network.info.assumed),
+        "threshold": None if network.info.threshold is None else network.info.threshold.as_dict(),
+        "graph": _graph(network, shape) if known is None else None,
         "file": None if network.info.weights_path is None else str(network.info.weights_path),
         "sha256": network.info.weights_sha256,
         "weights": [_describe(entry) for entry in published],
     }
 
 
-def _inspect(name: str, weights: Path | None) -> tuple[EmbeddingNetwork, list[Pretrained]]:
+def _graph(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> list[dict[str, Any]] | None:
+    """Every layer of a network that is described by data."""
+    from facetool.networks.graph import GraphNetwork
+
+    if not isinstance(network, GraphNetwork):
+        return None
+    return [
+        {"name": node.name, "kind": node.op, "shape": list(made)}
+        for node, made in zip(network.nodes, network.layer_shapes(shape), strict=True)
+    ]
+
+
+def _inspect(
+    name: str, weights: Path | None, recipe: StatedRecipe | None, output: str
+) -> tuple[EmbeddingNetwork, list[Pretrained]]:
     """The network, on the meta device where no file is asked for, and its published weights."""
     import torch
 
@@ -96,8 +129,8 @@ def _inspect(name: str, weights: Path | None) -> tuple[EmbeddingNetwork, list[Pr
         entry = resolve(name)
     except UsageError:
         entry = None
-    if entry is None or weights is not None:
-        network = load_network(name, weights)
+    if entry is None or weights is not None or recipe is not None or output:
+        network = load_network(name, weights, recipe=recipe, output=output)
         return network, [e for e in CATALOGUE.values() if e.name == network.info.weights_name]
     with torch.device("meta"):
         if isinstance(entry, Architecture):
@@ -189,28 +222,40 @@ def verify(names: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def convert(source: Path, target: Path) -> EmbeddingNetwork:
-    """Turn any weights file that can be read into safetensors.
+def convert(
+    source: Path, target: Path, *, recipe: StatedRecipe | None = None, output: str = ""
+) -> EmbeddingNetwork:
+    """Turn any weights file that can be read into safetensors, with the recipe of its input.
 
     Args:
         source: weights file.
         target: new file, ``.safetensors``.
+        recipe: what is known of the input, in place of what the file states.
+        output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
         UsageError: ``target`` is called something else.
         FacetoolError: ``source`` cannot be read, or ``target`` not be written.
     """
     from facetool.weights import safetensors
-    from facetool.weights.load import read_network
+    from facetool.weights.load import load_network
 
     if target.suffix.lower() != ".safetensors":
         raise UsageError(f"{target}: the new file is safetensors, so call it *.safetensors")
-    network = read_network(source)
+    network = load_network(source, recipe=recipe, output=output)
     safetensors.save(network, target, source=source)
     return network
 
 
-def export(name: str, target: Path, weights: Path | None = None, fold: bool = False) -> None:
+def export(
+    name: str,
+    target: Path,
+    weights: Path | None = None,
+    fold: bool = False,
+    *,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+) -> None:
     """Write a network as ONNX, for any batch size.
 
     Args:
@@ -218,6 +263,8 @@ def export(name: str, target: Path, weights: Path | None = None, fold: bool = Fa
         target: new file, ``.onnx``.
         weights: file to take the weights from instead of the published ones.
         fold: put batch normalisation into the layers before it.
+        recipe: what is known of the input, in place of what the file states.
+        output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
         UsageError: ``target`` is called something else, or there is no such network.
@@ -228,4 +275,4 @@ def export(name: str, target: Path, weights: Path | None = None, fold: bool = Fa
 
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target}: the new file is ONNX, so call it *.onnx")
-    write(load_network(name, weights), target, fold=fold)
+    write(load_network(name, weights, recipe=recipe, output=output), target, fold=fold)

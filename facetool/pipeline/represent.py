@@ -278,13 +278,14 @@ def _describe(
     input: Path, folder: Images, network: EmbeddingNetwork, settings: RepresentSettings
 ) -> RepresentDescription:
     """Everything the embeddings depend on, as it stands in ``represent.json``."""
-    device = settings.device
+    device, threshold = settings.device, network.info.threshold
     return RepresentDescription(
         network=network.info.architecture,
         weights_name=network.info.weights_name,
         weights_sha256=network.info.weights_sha256,
         embedding_size=network.info.embedding_size,
         unit_length=network.info.unit_length,
+        threshold=None if threshold is None else threshold.as_dict(),
         recipe=network.recipe.as_dict(),
         flip=settings.flip,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
+from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.crop_check import check_manifest
 from facetool.errors import FormatError, UsageError
 from facetool.files.lock import sole_writer
@@ -346,9 +347,11 @@ def _create_network(config: TrainConfig) -> EmbeddingNetwork:
     if not config.start:
         with _usage_errors(config.network, config.network_options):
             return create(config.network, **config.network_options)
-    network = load_network(config.start)
+    recipe = StatedRecipe.from_dict(config.start_recipe) if config.start_recipe else None
+    network = load_network(config.start, recipe=recipe, output=config.start_output)
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = tensor.data.clone()
+    network.info = replace(network.info, threshold=None)  # it was that of other embeddings
     return network
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.embedder import TORCH_DTYPES
 from facetool.errors import UsageError, WeightsError
 from facetool.jobs.progress import progress_bar
@@ -146,6 +147,9 @@ def profile_networks(
     models: Sequence[str],
     settings: NetworkSettings,
     weights: Path | None = None,
+    *,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
 ) -> NetworkProfiles:
     """Measure networks one after the other, folded as ``represent`` runs them.
 
@@ -157,9 +161,11 @@ def profile_networks(
             or else the default network.
         settings: what is measured.
         weights: file for the only one of ``models``.
+        recipe: what is known of the input, in place of what files state.
+        output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: there is no such name or file.
+        UsageError: there is no such name, file or layer, or the recipe is not complete.
         FacetoolError: a file cannot be read.
     """
     models = models or [str(weights or DEFAULT)]
@@ -175,23 +181,31 @@ def profile_networks(
     with progress_bar("profile", total, unit="pass") as bar:
         for model, entry in found:
             bar.describe(model)
-            network = _load(entry, weights)
+            network = _load(entry, weights, recipe, output)
             profiles.append(_profile(model, network, settings, machine, report, bar.update))
     return NetworkProfiles(machine, settings, tuple(profiles), report)
 
 
-def network_to_measure(model: str | None = None, weights: Path | None = None) -> EmbeddingNetwork:
+def network_to_measure(
+    model: str | None = None,
+    weights: Path | None = None,
+    *,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+) -> EmbeddingNetwork:
     """A network with its weights, or with random ones where they are not on this machine.
 
     Args:
         model: name or weights file; default: what the weights hold, or else the default network.
         weights: file, instead of the published ones.
+        recipe: what is known of the input, in place of what the file states.
+        output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: there is no such name or file.
+        UsageError: there is no such name, file or layer, or the recipe is not complete.
         FacetoolError: a file cannot be read.
     """
-    return _load(_find(model or str(weights or DEFAULT)), weights)
+    return _load(_find(model or str(weights or DEFAULT)), weights, recipe, output)
 
 
 def _find(model: str) -> Pretrained | Architecture | Path:
@@ -207,15 +221,20 @@ def _find(model: str) -> Pretrained | Architecture | Path:
         raise
 
 
-def _load(entry: Pretrained | Architecture | Path, weights: Path | None) -> EmbeddingNetwork:
+def _load(
+    entry: Pretrained | Architecture | Path,
+    weights: Path | None,
+    recipe: StatedRecipe | None,
+    output: str,
+) -> EmbeddingNetwork:
     if isinstance(entry, Path):
-        return load_network(entry, weights)
+        return load_network(entry, weights, recipe=recipe, output=output)
     runnable = isinstance(entry, Architecture) or entry.readable
     if weights is None and runnable and not _at_hand(entry):
         if isinstance(entry, Architecture):
             return create(entry.name).eval()
         return create(entry.architecture, **entry.options).eval()
-    return load_network(entry.name, weights)
+    return load_network(entry.name, weights, recipe=recipe, output=output)
 
 
 def _at_hand(entry: Pretrained | Architecture) -> bool:

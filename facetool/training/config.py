@@ -23,6 +23,8 @@ class TrainConfig:
         network_options: arguments of the network's factory, such as ``embedding_size``.
         loss_options: arguments of the loss, such as margins.
         start: weights to fine-tune: a catalogue name or a file, ``""`` for fresh ones.
+        start_recipe: what is known of their input, as of :class:`StatedRecipe`'s ``as_dict``.
+        start_output: their layer whose values are the embedding, ``""`` for the last.
         batch_size: images per forward pass in one process, for losses that sample plainly.
         people: people per forward pass, for losses that compare images of a batch.
         images_per_person: images of each of them.
@@ -52,6 +54,8 @@ class TrainConfig:
     network_options: dict[str, Any] = field(default_factory=dict)
     loss_options: dict[str, Any] = field(default_factory=dict)
     start: str = ""
+    start_recipe: dict[str, Any] = field(default_factory=dict)
+    start_output: str = ""
     batch_size: int = 128
     people: int = 15
     images_per_person: int = 20
@@ -108,6 +112,10 @@ class TrainConfig:
         ours = self.as_dict()
         loss = earlier.get("loss")
         earlier = {**earlier, "loss": FORMER_NAMES.get(str(loss), loss)}
+        unstated = TrainConfig(
+            network=self.network, loss=self.loss, steps=self.steps, start=self.start
+        ).as_dict()
+        earlier = {**unstated, **earlier}  # facetool 0.1 had fewer settings
         for entry in fields(self):
             name = entry.name
             if name not in ignored and earlier.get(name) != ours[name]:

@@ -10,7 +10,7 @@ from shutil import copyfileobj
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from facetool.errors import WeightsError
-from facetool.files.atomic import atomic_write, part_path
+from facetool.files.atomic import atomic_write
 from facetool.files.published_file import PublishedFile
 
 LARGEST = 2 << 30
@@ -50,7 +50,7 @@ def extract(
                     copyfileobj(source, target)
                     target.flush()
                     if file == published.file:
-                        check(part_path(folder / file))
+                        check(Path(target.name))
     except WeightsError as error:
         raise WeightsError(f"{archive}: {error}") from None
     except _DAMAGE as error:

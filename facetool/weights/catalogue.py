@@ -14,6 +14,7 @@ from facetool.alignment import recipes
 from facetool.alignment.recipes import Crop
 from facetool.errors import UsageError
 from facetool.files.published_file import PublishedFile
+from facetool.networks.pair_threshold import PairThreshold
 from facetool.networks.registry import ARCHITECTURES, Architecture
 
 DEFAULT = "dlib-resnet"
@@ -36,23 +37,6 @@ class Accuracy:
     std: float | None = None
     auc: float | None = None
     source: str = ""
-
-
-@dataclass(frozen=True)
-class PairThreshold:
-    """Where "same person" ends.
-
-    Attributes:
-        squared_l2: of two embeddings, made as ``normalized`` says; same below it.
-        data_set: it was calibrated on.
-        far: false accept rate there, where known.
-        normalized: whether embeddings have unit length before they are compared.
-    """
-
-    squared_l2: float
-    data_set: str
-    far: float | None = None
-    normalized: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

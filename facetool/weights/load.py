@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import struct
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import torch
 
-from facetool.alignment.recipes import Crop
+from facetool.alignment.recipes import OPENFACE_224, Crop, Recipe
+from facetool.alignment.stated_recipe import StatedRecipe, numbers
 from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
+from facetool.networks.graph import GraphNetwork, cut
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import available_locally, digest, find
 from facetool.weights.readers.foreign_formats import HEAD, refuse_foreign
-from facetool.weights.readers.recognize import identify
+from facetool.weights.readers.recognize import alike, identify
+from facetool.weights.shapes import embedding_size
 
 _SUFFIXES = {
     ".t7": "torch7_network",
@@ -32,6 +35,11 @@ _SUFFIXES = {
 }
 """Reader modules in ``facetool.weights.readers``, and our own ``safetensors``, by file name."""
 
+_CHOOSES_OUTPUT = ("onnx", "mxnet")
+"""Readers that leave away what an output does not need."""
+
+_LOGGER = logging.getLogger(__name__)
+
 _ALIGNMENT = 64  # bytes, of memory that PyTorch allocates
 
 READABLE = ", ".join(_SUFFIXES)
@@ -45,32 +53,42 @@ def load_network(
     source: str | Path | None = None,
     weights: str | Path | None = None,
     device: str | torch.device = "cpu",
+    *,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
 ) -> EmbeddingNetwork:
     """A network with its weights, in eval mode.
 
-    It computes what the file's own framework computes on the same input tensor (N, 3, H, W);
-    ``network.recipe`` says how to make that from a photo.
+    It computes what the file's own framework computes on the same input tensor (N, C, H, W);
+    ``network.recipe`` says how to make that from a photo. What of it neither the file nor
+    ``recipe`` states and was assumed is said once, by ``logging`` as a warning, and stands in
+    ``network.info.assumed``.
 
     Args:
         source: catalogue or architecture name, case ignored, or a weights file; default: what
             the weights hold, or else the default network.
         weights: file to take the weights from instead of the published ones.
         device: where the network goes.
+        recipe: what is known of the input, in place of what the file states.
+        output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: there is no such name, file or device.
+        UsageError: there is no such name, file, device or layer, or the recipe is not complete.
         WeightsError: the weights are not on this machine, or belong to another network.
         FormatError: the file is damaged or foreign.
     """
     entry = _resolve(source or weights or DEFAULT)
     if isinstance(entry, Path):
-        network = read_network(Path(weights or entry))
+        network = read_network(Path(weights or entry), recipe=recipe, output=output)
     elif weights is not None:
-        network = read_network(Path(weights), entry)
+        network = read_network(Path(weights), entry, recipe=recipe, output=output)
     else:
         pretrained, path = available_locally(entry)
-        network = read_network(path, pretrained)
-        network.info = replace(network.info, weights_name=pretrained.name)
+        network = read_network(path, pretrained, recipe=recipe, output=output)
+        if not (recipe or output):
+            network.info = replace(network.info, weights_name=pretrained.name)
+    if network.info.assumed:
+        _LOGGER.warning("%s", assumption(network.info))
     try:
         return network.to(device)
     except (RuntimeError, AssertionError) as error:
@@ -78,7 +96,29 @@ def load_network(
         raise UsageError(f"cannot use device {str(device)!r}: {reason}") from error
 
 
-def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> EmbeddingNetwork:
+def assumption(info: NetworkInfo) -> str:
+    """One line on what was assumed of a network's input."""
+    recipe = info.recipe
+    assert recipe is not None
+    words = {
+        "channels": recipe.channels,
+        "scaling": f"(pixels - {numbers(recipe.mean)}) * {numbers(recipe.scale)}",
+        "crop": f"crop {recipe.crop}",
+    }
+    assumed = "; ".join(words[part] for part in info.assumed)
+    return (
+        f"{info.weights_path}: does not state all of its input; assumed: {assumed} "
+        "(state a recipe, or crop, mean, scale and channels, where that is wrong)"
+    )
+
+
+def read_network(
+    path: Path,
+    entry: Pretrained | Architecture | None = None,
+    *,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+) -> EmbeddingNetwork:
     """Read any weights file; the reader is chosen by the file's content, then by its name.
 
     A network from a foreign framework is compared with the known architectures; where it is
@@ -89,9 +129,14 @@ def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> 
         path: ``.t7``, ``.params`` beside its ``-symbol.json``, ``.onnx``, ``.pt``, ``.pth``,
             ``.ckpt``, ``.safetensors`` or dlib's ``.dat``.
         entry: what the file should hold.
+        recipe: what is known of the input, in place of what the file states.
+        output: the layer whose values are the embedding, where that is not the last.
+
+    Returns:
+        The network, whose recipe raises an error where nobody states one and none is likely.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file or layer, or the recipe is not complete.
         WeightsError: the file holds no network that can be run, or not the one it should.
         FormatError: the file is damaged or of no known format.
     """
@@ -100,21 +145,24 @@ def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> 
     try:
         reader = _choose_reader(path)
         room = "facetool.weights" if reader == "safetensors" else "facetool.weights.readers"
-        load: Callable[[Path], EmbeddingNetwork] = import_module(f"{room}.{reader}").load
-        network = load(path)
+        module = import_module(f"{room}.{reader}")
+        if output and reader in _CHOOSES_OUTPUT:
+            network: EmbeddingNetwork = module.load(path, output)
+        else:
+            network = module.load(path)
+            network = _cut(network, output, path) if output else network
         sha256 = digest(path)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     _align_memory(network)
-    published = _published(path, sha256)
-    name = path.name if published is None else published.name
-    info = replace(network.info, weights_path=path, weights_name=name, weights_sha256=sha256)
+    published = CATALOGUE.get(network.info.weights_name) or _published(path, sha256)
+    info = replace(network.info, weights_path=path, weights_sha256=sha256)
     own = reader == "safetensors"  # such a file says all of what follows itself
     if not own and info.architecture == CUSTOM and (found := identify(network)):
         architecture, variant = found
         known = ARCHITECTURES[architecture]
         info = replace(
-            _with_crop(info, known.recipe.crop),
+            _with_recipe(info, known, network),
             architecture=architecture,
             variant=variant,
             unit_length=info.unit_length and known.unit_length,
@@ -124,7 +172,7 @@ def read_network(path: Path, entry: Pretrained | Architecture | None = None) -> 
     for weights in (published, entry):
         if not own and isinstance(weights, Pretrained):
             info = _with_crop(info, weights.crop)
-    network.info = info
+    network.info = _with_statement(network, info, published, recipe, output)
     return network
 
 
@@ -179,6 +227,96 @@ def _with_crop(info: NetworkInfo, crop: Crop | None) -> NetworkInfo:
     return replace(info, recipe=replace(info.recipe, crop=crop))
 
 
+def _with_recipe(info: NetworkInfo, known: Architecture, network: EmbeddingNetwork) -> NetworkInfo:
+    """With the recipe of an architecture, as far as the file leaves it open.
+
+    Where the reader has assumed a scaling, or none because the network scales its input itself,
+    the architecture's version that does the same says whether that is right.
+    """
+    if info.recipe is None or not info.assumed:
+        return _with_crop(info, known.recipe.crop)
+    inside = (info.recipe.mean, info.recipe.scale) == (0.0, 1.0)
+    for recipe in (known.recipe, known.plain_recipe):
+        if recipe is not None and ((recipe.mean, recipe.scale) == (0.0, 1.0)) == inside:
+            others = {ARCHITECTURES[name].recipe.channels for name in alike(network)}
+            assumed = ("channels",) if len(others) > 1 else ()
+            return replace(info, recipe=recipe, assumed=assumed)
+    return _with_crop(info, known.recipe.crop)
+
+
+def _with_statement(
+    network: EmbeddingNetwork,
+    info: NetworkInfo,
+    published: Pretrained | None,
+    stated: StatedRecipe | None,
+    output: str,
+) -> NetworkInfo:
+    """With what a user states of the input, and the name and threshold where these still hold."""
+    path = info.weights_path
+    assert path is not None
+    if stated is not None:
+        try:
+            recipe = stated.applied_to(info.recipe)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        _check_size(network, info, recipe)
+        assumed = tuple(part for part in info.assumed if part not in stated.parts)
+        if recipe != info.recipe:
+            info = replace(info, threshold=None)
+            published = None
+        info = replace(info, recipe=recipe, assumed=assumed)
+    if output:
+        info = replace(info, threshold=None)
+        published = None
+    if published is None:
+        return replace(info, weights_name=path.name)
+    threshold = info.threshold or published.threshold
+    return replace(info, weights_name=published.name, threshold=threshold)
+
+
+def _check_size(network: EmbeddingNetwork, info: NetworkInfo, recipe: Recipe) -> None:
+    """Refuse crops of another size than the file declares, or the network takes.
+
+    Raises:
+        UsageError: they are of another.
+    """
+    crop = recipe.crop
+    problem = ""
+    if info.input_size not in (None, (crop.height, crop.width)):
+        height, width = info.input_size or (0, 0)
+        problem = f"it takes {width}x{height}"
+    else:
+        try:
+            embedding_size(network, recipe.shape)
+        except WeightsError as error:
+            problem = str(error)
+    if problem:
+        raise UsageError(
+            f"{info.weights_path} takes no crops of {crop.width}x{crop.height} pixels, "
+            f"{recipe.channels}: {problem}"
+        )
+
+
+def _cut(network: EmbeddingNetwork, output: str, path: Path) -> EmbeddingNetwork:
+    """The network up to a layer."""
+    if not isinstance(network, GraphNetwork):
+        raise UsageError(f"{path}: this network has one output only, not {output!r}")
+    try:
+        part = cut(network, output)
+        size = embedding_size(part, input_shape(network.info))
+    except (UsageError, WeightsError) as error:
+        raise UsageError(f"{path}: {error}") from None
+    part.info = replace(part.info, embedding_size=size)
+    return part
+
+
+def input_shape(info: NetworkInfo) -> tuple[int, int, int]:
+    """(C, H, W) that a network was found to run with."""
+    if info.recipe is not None:
+        return info.recipe.shape
+    return (3, *(info.input_size or (OPENFACE_224.height, OPENFACE_224.width)))
+
+
 def _published(path: Path, sha256: str) -> Pretrained | None:
     """The catalogue's entry of a file, known by its checksum or its place in the store."""
     size = path.stat().st_size
@@ -188,7 +326,7 @@ def _published(path: Path, sha256: str) -> Pretrained | None:
                 return pretrained
         elif pretrained.size not in (None, size):
             continue
-        elif pretrained.md5 and path.name == pretrained.file:
+        elif pretrained.md5 and path.name == Path(pretrained.file).name:
             if digest(path, "md5") == pretrained.md5:
                 return pretrained
         elif not pretrained.md5 and find(pretrained) == path:

@@ -451,6 +451,7 @@ _HANDLERS: dict[str, Callable[..., str]] = {
     "rmul": _arithmetic("Mul"),
     "div": _arithmetic("Div"),
     "truediv": _arithmetic("Div"),
+    "reciprocal": _simple("Reciprocal"),
     "relu": _simple("Relu"),
     "sigmoid": _simple("Sigmoid"),
     "sqrt": _simple("Sqrt"),

@@ -23,12 +23,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from facetool.alignment.recipes import Recipe
+from facetool.alignment.stated_recipe import PARTS
 from facetool.errors import FacetoolError, FormatError, OutputError, WeightsError
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
 from facetool.networks.base import CUSTOM, EmbeddingNetwork
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
+from facetool.networks.pair_threshold import PairThreshold
 from facetool.networks.registry import ARCHITECTURES, architecture, create, stated_unit_length
+from facetool.weights.catalogue import CATALOGUE
 from facetool.weights.download import digest
 from facetool.weights.readers.pytorch import from_states
 from facetool.weights.readers.recognize import POOLINGS
@@ -58,13 +61,15 @@ def save(
         training: JSON values that say how it was trained.
 
     Raises:
+        WeightsError: nobody states how the network's input is made.
         OutputError: the file cannot be written.
     """
     info = network.info
+    _ = network.recipe  # without one the file could not be read again
     header: dict[str, Any] = {"format": VERSION, **info.as_dict()}
     if source is not None:
         checksum = info.weights_sha256 if info.weights_path == source else digest(source)
-        header["source"] = {"file": source.name, "sha256": checksum}
+        header["source"] = {"file": source.name, "sha256": checksum, "name": info.weights_name}
     if training is not None:
         header["training"] = dict(training)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -110,7 +115,10 @@ def load(path: Path) -> EmbeddingNetwork:
             variant=header["variant"],
             recipe=Recipe.from_dict(header["recipe"]),
             embedding_size=header["embedding_size"],
+            assumed=_read_assumed(header),
             unit_length=stated_unit_length(header),
+            threshold=_read_threshold(header),
+            weights_name=_source_name(header),
         )
         _check_output(network.eval())
     except FacetoolError as error:
@@ -139,6 +147,34 @@ def _read_header(text: str) -> dict[str, Any]:
     if header["variant"] not in ("", *POOLINGS):
         raise FormatError("the description names an unknown variant")
     return header
+
+
+def _read_assumed(header: Mapping[str, Any]) -> tuple[str, ...]:
+    assumed = header.get("assumed", [])
+    if not isinstance(assumed, list) or not set(map(str, assumed)) <= set(PARTS):
+        raise FormatError("the description has no proper 'assumed'")
+    return tuple(assumed)
+
+
+def _read_threshold(header: Mapping[str, Any]) -> PairThreshold | None:
+    stated = header.get("threshold")
+    if stated is None:
+        return None
+    if not isinstance(stated, dict):
+        raise FormatError("the description has no proper 'threshold'")
+    return PairThreshold.from_dict(stated)
+
+
+def _source_name(header: Mapping[str, Any]) -> str:
+    """The catalogue's name of the weights that the file was converted from, or nothing."""
+    source = header.get("source")
+    if not isinstance(source, dict):
+        return ""
+    for published in CATALOGUE.values():
+        if published.sha256 and published.sha256 == source.get("sha256"):
+            return published.name
+    name = source.get("name")
+    return name if isinstance(name, str) and name in CATALOGUE else ""
 
 
 def _read_tensor(file: Any, name: str) -> Tensor:

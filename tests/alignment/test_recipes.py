@@ -17,7 +17,7 @@ def test_a_recipe_survives_json(recipe: Recipe) -> None:
 
 def test_files_of_before_channels_mean_rgb() -> None:
     values = Recipe(ARCFACE_112).as_dict()
-    del values["channels"]
+    values.pop("channels", None)
     assert Recipe.from_dict(values).channels == "RGB"
 
 

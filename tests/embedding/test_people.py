@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facetool.classification.classifier import Source
 from facetool.embedding.people import pair_threshold, read_people
 from facetool.errors import FacetoolError, FormatError
 from facetool.files.represent_description import RepresentDescription
+from facetool.networks.pair_threshold import PairThreshold
 
 
 def write(folder: Path, images: list[str], provenance: object = None) -> Path:
@@ -49,12 +49,21 @@ def test_images_in_nobodys_folder(tmp_path):
         read_people(write(tmp_path, ["1.png", "B/1.png"]))
 
 
-def source_of(provenance: dict) -> Source:
-    return Source.of(RepresentDescription.from_dict(provenance))
+describe = RepresentDescription.from_dict
 
 
 def test_published_thresholds_apply_to_plain_embeddings_only():
     provenance = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1"}}
-    assert pair_threshold(source_of(provenance)).squared_l2 == 0.36
-    assert pair_threshold(source_of({**provenance, "flip": "sum"})) is None
-    assert pair_threshold(source_of({})) is None
+    assert pair_threshold(describe(provenance)).squared_l2 == 0.36
+    assert pair_threshold(describe({**provenance, "flip": "sum"})) is None
+    assert pair_threshold(describe({})) is None
+
+
+def test_a_threshold_that_the_folder_states_goes_first():
+    stated = PairThreshold(0.5, "ours", far=0.25, normalized=True)
+    folder = {"weights": {"name": "dlib-resnet.v1"}, "threshold": stated.as_dict()}
+    assert pair_threshold(describe(folder)) == stated
+    assert describe(folder).change(describe({**folder, "threshold": None})) is None
+    folder["threshold"] = {**stated.as_dict(), "squared_l2": float("nan")}
+    with pytest.raises(FormatError, match="threshold"):
+        pair_threshold(describe(folder))

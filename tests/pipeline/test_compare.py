@@ -9,8 +9,8 @@ from facetool.cli.tables.compare import comparison_text
 from facetool.cropping.face_cropper import FaceCropper
 from facetool.files.align_manifest import read_manifest
 from facetool.images.read import read_image
+from facetool.networks.pair_threshold import PairThreshold
 from facetool.pipeline.compare import compare, known_threshold
-from facetool.weights.catalogue import PairThreshold
 from facetool.weights.load import load_network
 
 

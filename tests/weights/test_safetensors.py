@@ -75,7 +75,11 @@ def test_converted_files_compute_the_same_bits(
     assert same
     assert again.info.as_dict() == network.info.as_dict()
     assert not again.training
-    assert describe(path)["source"] == {"file": source.name, "sha256": digest(source)}
+    assert describe(path)["source"] == {
+        "file": source.name,
+        "sha256": digest(source),
+        "name": source.name,
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from facetool.files.text import printable
+from facetool.networks.pair_threshold import PairThreshold
 from facetool.pipeline.compare import ComparisonResult, PhotoFace
-from facetool.weights.catalogue import PairThreshold
 
 
 def comparison_text(result: ComparisonResult) -> str:

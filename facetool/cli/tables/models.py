@@ -28,8 +28,6 @@ def list_text(rows: Sequence[dict[str, Any]]) -> str:
 
 def info_text(values: dict[str, Any]) -> str:
     """Lines of what :func:`facetool.pipeline.models.info` returns."""
-    recipe = values["recipe"]
-    crop = recipe["crop"]
     layers = ", ".join(f"{number} {kind}" for kind, number in values["layers"].items())
     lines = {
         "name": values["name"],
@@ -41,18 +39,55 @@ def info_text(values: dict[str, Any]) -> str:
         f"{values['multiply_adds'] / 1e9:.4f} G multiply-adds a face",
         "layers": layers,
         "embedding": f"{values['embedding_size']} numbers",
-        "crop": f"{crop['method']} {crop['width']}x{crop['height']}, {crop['landmarks']}, "
-        f"detector {crop['detector']}",
-        "input": f"({recipe['channels']} 0…255 - {_numbers(recipe['mean'])}) * "
-        f"{_numbers(recipe['scale'])}",
+        **_recipe_lines(values),
+        "threshold": values["threshold"] and _threshold(values["threshold"]),
         "file": values["file"],
         "sha256": values["sha256"],
     }
     blocks = [lines, *[_weights_lines(entry) for entry in values["weights"]]]
+    if values["graph"]:
+        rows = [(one["name"], one["kind"], _times(one["shape"])) for one in values["graph"]]
+        table = format_table(("layer", "kind", "output"), rows)
+        return f"{_lines(blocks)}\n\n{table}"
+    return _lines(blocks)
+
+
+def _lines(blocks: Sequence[dict[str, Any]]) -> str:
+    """Keys and values, a paragraph for each block."""
     width = max(len(key) for block in blocks for key in block)
     return "\n\n".join(
         "\n".join(f"{key:<{width}}  {value}" for key, value in block.items() if value)
         for block in blocks
+    )
+
+
+def _recipe_lines(values: dict[str, Any]) -> dict[str, Any]:
+    """How a photo becomes the network's input, or what is missing to say it."""
+    recipe = values["recipe"]
+    if recipe is None:
+        return {
+            "input": f"{_times(values['input'])}, channels x height x width",
+            "missing": "how a photo becomes that input: --recipe NAME, or --crop, --mean, --scale "
+            "and --channels; and --output LAYER where the last layer is not the embedding",
+        }
+    crop = recipe["crop"]
+    return {
+        "crop": f"{crop['method']} {crop['width']}x{crop['height']}, {crop['landmarks']}, "
+        f"detector {crop['detector']}",
+        "input": f"({recipe.get('channels', 'RGB')} 0…255 - {_numbers(recipe['mean'])}) * "
+        f"{_numbers(recipe['scale'])}",
+        "assumed": ", ".join(values["assumed"]),
+    }
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(str(size) for size in shape)
+
+
+def _threshold(threshold: dict[str, Any]) -> str:
+    far = "" if threshold["far"] is None else f", false accept rate {threshold['far']:g}"
+    return (
+        f"same person below squared L2 {threshold['squared_l2']:g} ({threshold['data_set']}{far})"
     )
 
 
@@ -73,8 +108,7 @@ def _weights_lines(entry: dict[str, Any]) -> dict[str, Any]:
         "weights": f"{entry['name']} ({entry['status']})",
         "licence": entry["licence"],
         "accuracy": ", ".join(accuracies),
-        "threshold": threshold
-        and f"same person below squared L2 {threshold['squared_l2']:g} ({threshold['data_set']})",
+        "threshold": threshold and _threshold(threshold),
         "published at": entry["page"],
         "path": entry["path"],
         "notes": entry["notes"],

@@ -51,16 +51,14 @@ class GraphBuilder:
         **attributes: Any,
     ) -> str:
         """Append a node, named as like ``name`` as an unused Python identifier can be."""
-        identifier = self._fresh(name)
-        self.nodes.append(Node(identifier, op, tuple(inputs), attributes))
+        fresh = self._fresh(name)
+        self.nodes.append(Node(fresh, op, tuple(inputs), attributes))
         for key, array in (tensors or {}).items():
-            self.tensors[f"{identifier}.{key}"] = as_tensor(array)
-        return identifier
+            self.tensors[f"{fresh}.{key}"] = as_tensor(array)
+        return fresh
 
     def _fresh(self, name: str) -> str:
-        name = re.sub(r"\W", "_", name, flags=re.ASCII)
-        if not name or name[0].isdigit() or hasattr(nn.ModuleDict, name):
-            name = f"_{name}"
+        name = identifier(name)
         while True:
             used = self._names.get(name, 0)
             self._names[name] = used + 1
@@ -184,6 +182,12 @@ class GraphBuilder:
     def map_network(self, outputs: Sequence[str]) -> MapNetwork:
         """The finished network of a graph with several results."""
         return build_maps(self.nodes, self.tensors, outputs)
+
+
+def identifier(name: str) -> str:
+    """A name of a file's as a Python identifier that a layer can have."""
+    name = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return f"_{name}" if not name or name[0].isdigit() or hasattr(nn.ModuleDict, name) else name
 
 
 def as_tensor(array: Array) -> Tensor:

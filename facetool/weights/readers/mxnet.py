@@ -53,7 +53,7 @@ _DTYPES = {
 }
 
 
-def load(path: Path) -> GraphNetwork:
+def load(path: Path, output: str = "") -> GraphNetwork:
     """Read a network with its weights.
 
     Where the symbol has a node ``fc1``, the network ends there, as InsightFace's own tools cut
@@ -62,6 +62,7 @@ def load(path: Path) -> GraphNetwork:
 
     Args:
         path: the ``.params`` file; its symbol lies beside it.
+        output: the node whose values are the embedding, instead of ``fc1``.
 
     Returns:
         The network in eval mode. Its input is RGB 0…255: the scaling is among its nodes.
@@ -74,10 +75,10 @@ def load(path: Path) -> GraphNetwork:
     symbol = symbol_path(path)
     if not symbol.is_file():
         raise WeightsError(f"{path}: its symbol is missing; put it at {symbol}")
-    nodes, output = read_symbol(symbol)
+    nodes, last = read_symbol(symbol, output)
     reader = _SymbolReader(path, nodes, read_params(path))
     try:
-        network, crop = reader.network(output)
+        network, crop = reader.network(last)
     except WeightsError as error:
         raise WeightsError(f"{symbol}: {error}") from None
     network.info = replace(network.info, recipe=Recipe(crop))
@@ -219,12 +220,16 @@ class SymbolNode:
         return self.attributes.get(key, default)
 
 
-def read_symbol(path: Path) -> tuple[list[SymbolNode], int]:
+def read_symbol(path: Path, output: str = "") -> tuple[list[SymbolNode], int]:
     """The nodes of a symbol, each after its inputs, and the number of the embedding's node.
+
+    Args:
+        path: the symbol.
+        output: name of that node, where it is not ``fc1``.
 
     Raises:
         FormatError: the file is not a symbol.
-        WeightsError: it has several outputs, none of them ``fc1``.
+        WeightsError: it has several outputs, none of them ``fc1``, or no such node.
     """
     if path.stat().st_size > _LARGEST_SYMBOL:
         raise FormatError(f"{path}: too long for a symbol")
@@ -235,14 +240,16 @@ def read_symbol(path: Path) -> tuple[list[SymbolNode], int]:
     except (FormatError, *_BAD_JSON) as error:
         raise FormatError(f"{path}: not a symbol of MXNet: {str(error)[:100]}") from None
     for number, node in enumerate(nodes):
-        if node.name == EMBEDDING and node.op != "null":
+        if node.name == (output or EMBEDDING) and node.op != "null":
             return nodes, number
+    if output:
+        raise WeightsError(f"{path}: there is no node {output!r}")
     if len(heads) != 1:
         raise WeightsError(f"{path}: {len(heads)} outputs, and none is called {EMBEDDING}")
-    (output,) = heads
-    if not 0 <= output < len(nodes):
-        raise FormatError(f"{path}: the output is node {output} of {len(nodes)}")
-    return nodes, output
+    (last,) = heads
+    if not 0 <= last < len(nodes):
+        raise FormatError(f"{path}: the output is node {last} of {len(nodes)}")
+    return nodes, last
 
 
 def _symbol_node(number: int, values: Mapping[str, Any]) -> SymbolNode:

@@ -18,41 +18,50 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
+from facetool.alignment.stated_recipe import PARTS
 from facetool.errors import FormatError, WeightsError
 from facetool.files.json_file import parse_json
+from facetool.networks.base import CUSTOM
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork
-from facetool.networks.registry import stated_unit_length
-from facetool.weights.readers.lowering import Array, GraphBuilder, small_integer
+from facetool.networks.pair_threshold import PairThreshold
+from facetool.networks.registry import ARCHITECTURES, stated_unit_length
+from facetool.weights.readers.lowering import Array, GraphBuilder, identifier, small_integer
 from facetool.weights.readers.onnx_file import Tensor, read_onnx, small_array
+from facetool.weights.readers.recognize import POOLINGS
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 EMBEDDING = "fc1"
 FLOAT_FILE = "arcfaceresnet100-8.onnx"
+_LARGEST_INPUT = 4096  # pixels of an edge
+
 METADATA_KEY = "facetool"
 """Key in a model's metadata of what :mod:`facetool.weights.onnx_export` says about it."""
 
 
-def load(path: Path) -> GraphNetwork:
+def load(path: Path, output: str = "") -> GraphNetwork:
     """Read a network with its weights.
 
-    Where the graph scales its input itself (as MXNet's exports do), the input is RGB 0…255.
-    Where it does not, the convention of arcface_torch is assumed: (rgb - 127.5) / 127.5. A recipe
-    in the model's metadata goes before both.
+    A recipe in the model's metadata is the network's. Without one, and where the input is declared
+    to be of the size of ArcFace's crops or of no size, such crops are assumed: RGB 0…255 where the
+    graph scales its input itself (as MXNet's exports do), (RGB - 127.5) / 127.5 where it does not
+    (as arcface_torch's). A network that declares another size has no recipe.
 
     Args:
         path: the ``.onnx`` file. Weights beside it in a file of their own are read as well.
+        output: the layer whose values are the embedding, by the name of its result.
 
     Returns:
-        The network in eval mode, with its recipe. Every scale of a batch normalisation is the
-        one in the file: MXNet's ``fix_gamma`` leaves no trace in ONNX.
+        The network in eval mode. Every scale of a batch normalisation is the one in the file:
+        MXNet's ``fix_gamma`` leaves no trace in ONNX.
 
     Raises:
         FormatError: the file is damaged or of another kind.
@@ -60,22 +69,42 @@ def load(path: Path) -> GraphNetwork:
     """
     model, tensors = read_onnx(path)
     try:
-        reader = _GraphReader(path, model.graph, tensors, [_embedding(model.graph)])
+        last = _layer(model.graph, output) if output else _embedding(model.graph)
+        reader = _GraphReader(path, model.graph, tensors, [last])
         stated = _stated_info(model)
-        crops = (ARCFACE_112, ARCFACE_112X96) if stated is None else (stated.recipe.crop,)
+        declared = _declared_size(model.graph, tensors)
+        crops: tuple[Crop, ...] = (ARCFACE_112, ARCFACE_112X96)
+        if stated is not None:
+            crops = (stated.recipe.crop,)
+        elif declared is not None:
+            crops = tuple(crop for crop in crops if (crop.height, crop.width) == declared) or (
+                replace(ARCFACE_112, height=declared[0], width=declared[1]),
+            )
         network, crop = reader.network(crops)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: a name in it is damaged: {error}") from None
+    info = replace(network.info, input_size=declared)
     if stated is not None:
-        recipe, unit_length = stated
-    else:
+        info = replace(info, **stated._asdict())
+    elif crop in (ARCFACE_112, ARCFACE_112X96):
         scaled = _scales_input(network)
         recipe = Recipe(crop) if scaled else Recipe(crop, mean=127.5, scale=1 / 127.5)
-        unit_length = True
-    network.info = replace(network.info, recipe=recipe, unit_length=unit_length)
+        assumed = () if _as_insightface(network) else PARTS
+        info = replace(info, recipe=recipe, assumed=assumed)
+    network.info = info
     return network
+
+
+def _declared_size(graph: GraphProto, tensors: dict[str, Tensor]) -> tuple[int, int] | None:
+    """Height and width of the input, where the file fixes both."""
+    for value in graph.input:
+        if value.name not in tensors:
+            sizes = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
+            if len(sizes) == 4 and 0 < sizes[2] <= _LARGEST_INPUT >= sizes[3] > 0:
+                return sizes[2], sizes[3]
+    return None
 
 
 def load_maps(path: Path) -> tuple[MapNetwork, list[str]]:
@@ -102,6 +131,16 @@ def load_maps(path: Path) -> tuple[MapNetwork, list[str]]:
         raise FormatError(f"{path}: a name in it is damaged: {error}") from None
 
 
+def _layer(graph: GraphProto, name: str) -> str:
+    """The result of that name, or of the name that it has in the network read from the file."""
+    results = [str(result) for node in graph.node for result in node.output]
+    for result in results:
+        if name in (result, identifier(result)):
+            return result
+    near = get_close_matches(name, results, 5) or results[-5:]
+    raise WeightsError(f"there is no layer {name!r}; near are {', '.join(near)}")
+
+
 def _embedding(graph: GraphProto) -> str:
     """The name of the output that is the embedding."""
     outputs = [value.name for value in graph.output]
@@ -115,6 +154,19 @@ class _Stated(NamedTuple):
 
     recipe: Recipe
     unit_length: bool
+    assumed: tuple[str, ...]
+    threshold: PairThreshold | None
+    weights_name: str
+    architecture: str
+    variant: str
+
+
+def _known_architecture(description: dict[str, Any]) -> tuple[str, str]:
+    """Name and variant: steps of a network may be exported as layers that it does not have."""
+    name, variant = description.get("architecture"), description.get("variant")
+    if name not in ARCHITECTURES or variant not in ("", *POOLINGS):
+        return CUSTOM, ""
+    return str(name), str(variant)
 
 
 def _stated_info(model: ModelProto) -> _Stated | None:
@@ -123,10 +175,29 @@ def _stated_info(model: ModelProto) -> _Stated | None:
             try:
                 description = parse_json(entry.value, "its metadata")
                 recipe = Recipe.from_dict(description["recipe"])
-                return _Stated(recipe, stated_unit_length(description))
+                assumed = description.get("assumed") or ()
+                threshold = description.get("threshold")
+                return _Stated(
+                    recipe,
+                    stated_unit_length(description),
+                    tuple(part for part in PARTS if part in assumed),
+                    threshold and PairThreshold.from_dict(threshold),
+                    str(description.get("weights", "")),
+                    *_known_architecture(description),
+                )
             except (FormatError, LookupError, RecursionError, TypeError, ValueError) as error:
                 raise WeightsError(f"its metadata hold no recipe: {error}") from None
     return None
+
+
+def _as_insightface(network: GraphNetwork) -> bool:
+    """Whether the input is scaled as in InsightFace's MXNet networks, which all take RGB."""
+    first, second = (*network.nodes, *network.nodes)[:2]
+    return (
+        (first.op, first.attributes.get("value")) == ("add_scalar", -127.5)
+        and first.inputs == (INPUT,)
+        and (second.op, second.attributes.get("value")) == ("mul_scalar", 1 / 128)
+    )
 
 
 def _scales_input(network: GraphNetwork) -> bool:
@@ -278,6 +349,9 @@ class _GraphReader:
             self._shapes[node.name] = of
         elif node.op in _ON_CONSTANTS and self._known(node.inputs[0] if node.inputs else ""):
             self._constants[node.name] = _ON_CONSTANTS[node.op](self, node)
+        elif node.op in _FOLDED and all(map(self._known, node.inputs)):
+            arrays = [self.constant(node, index) for index in range(len(node.inputs))]
+            self._constants[node.name] = _FOLDED[node.op](*arrays)
         elif node.op == "Transpose":
             self._transpose(node)
         elif node.op in _OPERATORS:
@@ -298,6 +372,10 @@ class _GraphReader:
 
     def _known(self, name: str) -> bool:
         return name in self._constants or name in self._tensors
+
+    def is_known(self, node: _Node, index: int) -> bool:
+        """Whether an input is known beforehand."""
+        return self._known(node.inputs[index])
 
     def data(self, node: _Node, index: int = 0) -> str:
         """The graph's name for what flows into a node."""
@@ -350,6 +428,15 @@ class _GraphReader:
         if array.size != 1 or not math.isfinite(array.item()):
             raise WeightsError(f"with {array.size} numbers; only one for all is supported")
         return float(array.item())
+
+    def per_channel(self, node: _Node, index: int) -> Array | None:
+        """An input that is known and has one number for each channel of a map, else None."""
+        if len(node.inputs) <= index or not self._known(node.inputs[index]):
+            return None
+        array = self.constant(node, index)
+        if array.size > 1 and array.ndim in (3, 4) and array.shape[-3:] == (array.size, 1, 1):
+            return array.reshape(-1)
+        return None
 
     def bias_after(self, node: _Node, length: int) -> tuple[Array | None, list[str]]:
         """The vector that the only consumer of a node's output adds to it, if one does.
@@ -552,6 +639,12 @@ def _subtract(reader: _GraphReader, node: _Node) -> str:
 def _shifted(reader: _GraphReader, node: _Node, sign: float) -> str:
     """First input + sign * second."""
     _check_two(node)
+    for index, other in ((1, 0), (0, 1)):
+        shift = reader.per_channel(node, index)
+        if shift is not None:
+            factors = (1.0, sign) if index == 1 else (sign, 1.0)
+            weight = np.full(shift.shape, factors[0], np.float32)
+            return _channel_wise(reader, node, other, weight, factors[1] * shift)
     left, right = reader.scalar(node, 0), reader.scalar(node, 1)
     builder = reader.builder
     if right is not None:
@@ -567,6 +660,9 @@ def _shifted(reader: _GraphReader, node: _Node, sign: float) -> str:
 def _multiply(reader: _GraphReader, node: _Node) -> str:
     _check_two(node)
     for index in (0, 1):
+        weight = reader.per_channel(node, index)
+        if weight is not None:
+            return _channel_wise(reader, node, 1 - index, weight, None)
         factor = reader.scalar(node, index)
         if factor is not None:
             x = reader.data(node, 1 - index)
@@ -574,8 +670,64 @@ def _multiply(reader: _GraphReader, node: _Node) -> str:
     return reader.builder.add(node.name, "mul", [reader.data(node), reader.data(node, 1)])
 
 
+def _channel_wise(
+    reader: _GraphReader, node: _Node, index: int, weight: Array, bias: Array | None
+) -> str:
+    """A factor and a summand for each channel of a map, as a convolution of each by itself."""
+    return reader.builder.conv(
+        node.name,
+        reader.data(node, index),
+        weight.reshape(-1, 1, 1, 1),
+        bias,
+        stride=(1, 1),
+        padding=(0, 0),
+        dilation=(1, 1),
+        groups=weight.size,
+    )
+
+
+def _local_response_norm(reader: _GraphReader, node: _Node) -> str:
+    return reader.builder.add(
+        node.name,
+        "local_response_norm",
+        [reader.data(node)],
+        size=node.integer("size", 0),
+        alpha=node.number("alpha", 1e-4),
+        beta=node.number("beta", 0.75),
+        k=node.number("bias", 1.0),
+    )
+
+
+def _reduce_mean(reader: _GraphReader, node: _Node) -> str:
+    if sorted(reader.integers(node, "axes", 1)) not in ([2, 3], [-2, -1]):
+        raise WeightsError("means over other axes than all places")
+    x = reader.builder.add(f"{node.name}_places", "global_avg_pool", [reader.data(node)])
+    return x if node.integer("keepdims", 1) else reader.builder.add(node.name, "flatten", [x])
+
+
+def _reduce_sum(reader: _GraphReader, node: _Node) -> str:
+    if reader.integers(node, "axes", 1) != [1] or not node.integer("keepdims", 1):
+        raise WeightsError("sums over another axis than the channels")
+    return reader.builder.add(node.name, "sum_channels", [reader.data(node)])
+
+
+def _pad(reader: _GraphReader, node: _Node) -> str:
+    """Zeros around a map, or after its channels."""
+    pads, value = reader.integers(node, "pads", 1), reader.optional(node, 2)
+    number = node.number("value", 0.0) if value is None else float(value.item())
+    if node.text("mode", "constant") != "constant" or number or len(pads) != 8:
+        raise WeightsError("only zeros around a map are supported")
+    if pads[0] or pads[4] or min(pads) < 0 or max(pads) > _LARGEST_INPUT:
+        raise WeightsError(f"unsupported padding {pads}")
+    edges = [pads[axis + side] for axis in (3, 2, 1) for side in (0, 4)]  # from the last axis
+    return reader.builder.add(node.name, "pad", [reader.data(node)], pad=edges)
+
+
 def _divide(reader: _GraphReader, node: _Node) -> str:
     _check_two(node)
+    if not reader.is_known(node, 1):
+        inverse = reader.builder.add(f"{node.name}_inverse", "reciprocal", [reader.data(node, 1)])
+        return reader.builder.add(node.name, "mul", [reader.data(node), inverse])
     divisor = reader.scalar(node, 1)
     if not divisor:
         raise WeightsError("only a division by a number other than 0 is supported")
@@ -618,6 +770,14 @@ _ON_CONSTANTS: dict[str, Callable[[_GraphReader, _Node], Array]] = {
     "Unsqueeze": _constant_unsqueeze,
 }
 
+_FOLDED: dict[str, Callable[..., Array]] = {
+    "Add": np.add,
+    "Div": np.divide,
+    "Mul": np.multiply,
+    "Sub": np.subtract,
+}
+"""Arithmetic of what is known beforehand."""
+
 _OPERATORS: dict[str, _Operator] = {
     "Add": _add,
     "AveragePool": _pool,
@@ -632,16 +792,22 @@ _OPERATORS: dict[str, _Operator] = {
     "Gemm": _gemm,
     "GlobalAveragePool": _plain("global_avg_pool"),
     "Identity": _plain("identity"),
+    "LRN": _local_response_norm,
     "LeakyRelu": _leaky_relu,
     "MatMul": _matmul,
     "MaxPool": _pool,
     "Mul": _multiply,
     "PRelu": _prelu,
+    "Pad": _pad,
+    "Reciprocal": _plain("reciprocal"),
+    "ReduceMean": _reduce_mean,
+    "ReduceSum": _reduce_sum,
     "Relu": _plain("relu"),
     "Reshape": _reshape,
     "Resize": _resize,
     "Sigmoid": _plain("sigmoid"),
     "Slice": _slice,
+    "Sqrt": _plain("sqrt"),
     "Sub": _subtract,
     "Sum": _sum,
     "Upsample": _resize,

@@ -2,7 +2,8 @@
 
 Foreign files name no architecture, or name it freely. Layers with weights, their shapes and
 strides tell it: no two of the networks agree in all of them, but for OpenFace's two pooling
-variants, which differ in their pooling layers only.
+variants, which differ in their pooling layers only. Batch normalisation may have become part of
+other layers, as in most of PyTorch's exports.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.graph import GraphNetwork
 from facetool.networks.registry import ARCHITECTURES, create
 
+Layer = tuple[Hashable, ...]
+
+_FOLDED = 0.05
+"""Share of a network's parameters that may be gone into other layers."""
+
 POOLINGS = ("january2016", "june2016")
 
 
@@ -31,13 +37,23 @@ def identify(network: EmbeddingNetwork) -> tuple[str, str] | None:
         Registry name and variant (``january2016`` or ``june2016`` for OpenFace's networks, else
         empty), or None where it is none of the known networks.
     """
+    name = next(iter(alike(network)), None)
+    return None if name is None else (name, _variant(name, network))
+
+
+def alike(network: EmbeddingNetwork) -> Iterator[str]:
+    """The architectures that a network read from a foreign file may be, the likeliest first.
+
+    Where batch normalisation is gone into other layers, there can be several.
+    """
     total = sum(parameter.numel() for parameter in network.parameters())
     layers = Counter(_layers(network))
-    for name, entry in ARCHITECTURES.items():
-        # Only networks of the right size are built to be compared.
-        if entry.parameters == total and _known_layers(name) == layers:
-            return name, _variant(name, network)
-    return None
+    # Only networks of about the right size are built to be compared, the nearest first.
+    near = sorted(ARCHITECTURES.items(), key=lambda item: abs(item[1].parameters - total))
+    for name, entry in near:
+        right_size = entry.parameters * (1 - _FOLDED) < total <= entry.parameters
+        if right_size and _agree(layers, _known_layers(name)):
+            yield name
 
 
 @cache
@@ -46,9 +62,14 @@ def _openface() -> frozenset[str]:
 
 
 @cache
-def _known_layers(name: str) -> Counter[Hashable]:
+def _known_layers(name: str) -> Counter[Layer]:
     with torch.device("meta"):
         return Counter(_layers(create(name)))
+
+
+def _agree(layers: Counter[Layer], known: Counter[Layer]) -> bool:
+    """Whether they are the same, but for batch normalisation that is gone into other layers."""
+    return layers <= known and not any(kind[0] != "batch_norm" for kind in known - layers)
 
 
 def _variant(name: str, network: EmbeddingNetwork) -> str:
@@ -63,7 +84,7 @@ def _variant(name: str, network: EmbeddingNetwork) -> str:
     return ""
 
 
-def _layers(network: nn.Module) -> Iterator[Hashable]:
+def _layers(network: nn.Module) -> Iterator[Layer]:
     """Kind, weight shape and geometry of each layer that has weights."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -77,7 +98,7 @@ def _layers(network: nn.Module) -> Iterator[Hashable]:
             yield "batch_norm", module.num_features
 
 
-def _max_pools(network: nn.Module) -> Iterator[Hashable]:
+def _max_pools(network: nn.Module) -> Iterator[Layer]:
     """Window, stride and padding of each max pooling."""
     if isinstance(network, GraphNetwork):
         for node in network.nodes:

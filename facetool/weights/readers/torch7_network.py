@@ -371,21 +371,29 @@ def _embedding_size(nodes: Sequence[Node], crop: Crop) -> int:
     return last[0]
 
 
-def _fit_crop(nodes: Sequence[Node]) -> tuple[Recipe, int]:
-    """The recipe with the crop size that fits the nodes, and the embedding size."""
-    reasons = []
+def _fit_crops(nodes: Sequence[Node]) -> dict[Crop, int]:
+    """The crops whose size fits the nodes, with the embedding size."""
+    fits, reasons = {}, []
     for crop in (OPENFACE_OUTER, OPENFACE_224):
         try:
-            return Recipe(crop, mean=0.0, scale=1 / 255), _embedding_size(nodes, crop)
+            fits[crop] = _embedding_size(nodes, crop)
         except WeightsError as error:
             reasons.append(f"{crop.width}x{crop.height}: {error}")
-    raise WeightsError("its layers fit no crop size; " + "; ".join(reasons))
+    if not fits:
+        raise WeightsError("its layers fit no crop size; " + "; ".join(reasons))
+    return fits
+
+
+def _is_openface(nodes: Sequence[Node]) -> bool:
+    """Whether a network has the Inception blocks and the output of OpenFace's training code."""
+    return nodes[-1].op == "normalize" and any(node.op == "depth_concat" for node in nodes)
 
 
 def load(path: Path) -> GraphNetwork:
-    """The network in a Torch7 file, in evaluation mode, with the recipe of its crop size.
+    """The network in a Torch7 file, in evaluation mode.
 
-    Embeddings are always (N, D), also of a batch of one, where Torch7 gave (D).
+    Embeddings are always (N, D), also of a batch of one, where Torch7 gave (D). OpenFace's
+    networks have the recipe of their crop size, others none.
 
     Raises:
         FormatError: the file is damaged or not Torch7's.
@@ -397,10 +405,16 @@ def load(path: Path) -> GraphNetwork:
     graph = _Graph(budget=4 * path.stat().st_size)
     graph.lower(_module(path, (), content), INPUT)
     try:
-        recipe, size = _fit_crop(graph.nodes)
+        fits = _fit_crops(graph.nodes)
+        crop, size = next(iter(fits.items()))
         network = build_graph(graph.nodes, graph.tensors)
-        embedding_size(network, recipe.shape)
+        embedding_size(network, Recipe(crop).shape)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    network.info = replace(network.info, recipe=recipe, embedding_size=size)
+    info = replace(network.info, embedding_size=size)
+    if _is_openface(graph.nodes):
+        info = replace(info, recipe=Recipe(crop, scale=1 / 255))
+    elif len(fits) == 1:
+        info = replace(info, input_size=(crop.height, crop.width))
+    network.info = info
     return network

@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facetool.alignment.recipes import OPENFACE_224, OPENFACE_OUTER, Recipe
+from facetool.alignment.recipes import OPENFACE_OUTER, Recipe
 from facetool.errors import FacetoolError, WeightsError
 from facetool.networks.graph import FUNCTIONS, INPUT, MODULES, GraphNetwork, Node, build_graph
 from facetool.weights.readers.torch7_network import load
@@ -211,9 +211,13 @@ def test_every_form_of_file_gives_the_same_network(load_tree: Any, form: Any) ->
     torch.testing.assert_close(output.norm(dim=1), torch.ones(2))
 
 
-def test_crop_of_224(load_tree: Any) -> None:
+def test_another_family_has_no_recipe(load_tree: Any) -> None:
+    """VGG Face's file ends in class scores, which are nobody's embedding."""
     tree = container("Sequential", convolution(3, 2, 24, 24), view(162), linear(162))
-    assert load_tree(tree).recipe.crop == OPENFACE_224
+    network = load_tree(tree)
+    assert network.info.input_size == (224, 224)
+    with pytest.raises(WeightsError, match="which is 224x224 pixels; state a recipe by its name"):
+        network.recipe  # noqa: B018
 
 
 def test_running_std_is_the_inverse_deviation(middle: Any) -> None:
