@@ -187,7 +187,8 @@ def pipeline_command(
     from facetool.plots.profile import pipeline_figure
     from facetool.plots.style import check_name, save
     from facetool.profiling.network import network_to_measure
-    from facetool.profiling.pipeline import PipelineSettings, profile_pipeline
+    from facetool.profiling.pipeline import profile_pipeline
+    from facetool.profiling.pipeline_settings import PipelineSettings
 
     keep_freed_memory()
     if plot is not None:

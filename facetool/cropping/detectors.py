@@ -70,6 +70,15 @@ def detect(
     return faces
 
 
+def detector_device(name: str, device: str) -> str:
+    """Where a detector runs that may use a device: the CPU, unless it is a network on PyTorch.
+
+    Raises:
+        UsageError: there is no such detector.
+    """
+    return device if detector_entry(name).torch else "cpu"
+
+
 def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
     """The files a detector reads.
 

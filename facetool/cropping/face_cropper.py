@@ -103,13 +103,13 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
     return f"dlib {predictor or able[0]}"
 
 
-def keep_to_one_core(crop: Crop) -> None:
+def keep_to_one_core(crop: Crop, device: str = "cpu") -> None:
     """In one of many worker processes, which together keep all cores busy: hold PyTorch to one.
 
     It is loaded only for the detector that needs it, and then keeps the memory of a batch for the
-    next.
+    next. On a GPU the workers are threads of the main process, which is left as it is.
     """
-    if detector_entry(crop.detector).torch:
+    if device == "cpu" and detector_entry(crop.detector).torch:
         import torch
 
         from facetool.jobs.allocator import keep_freed_memory

@@ -143,8 +143,18 @@ class AlignJournal:
             replace(self._settings, counts=dict(sorted(counts.items())), facetool=__version__),
         )
         write_manifest(self._output, chain.from_iterable(photo.rows for photo in self._photos()))
-        self._file.close()
+        self.close()
         self._path.unlink()
+
+    def close(self) -> None:
+        """Let go of the journal, which the next run goes on with where it was not finished."""
+        self._file.close()
+
+    def __enter__(self) -> AlignJournal:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def _photos(self) -> Iterator[AlignedPhoto]:
         """All photos, in the order of their names."""

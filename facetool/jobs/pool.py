@@ -9,7 +9,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,22 +189,6 @@ def _uninterruptible_children() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if came:
             signal.raise_signal(signal.SIGINT)
-
-
-def map_in_threads(
-    work: Callable[[Sequence[Item]], list[Result]], chunks: Sequence[Sequence[Item]], threads: int
-) -> Iterator[list[Result]]:
-    """The results of each chunk, chunks in order; a bounded number is in flight.
-
-    For work that shares one GPU: while it computes one chunk, other threads read and write.
-    """
-    executor = ThreadPoolExecutor(threads)
-    try:
-        yield from ordered_map(
-            lambda chunk: executor.submit(work, chunk), Future.result, chunks, 2 * threads + 1
-        )
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 # What follows runs in the worker processes.

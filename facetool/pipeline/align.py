@@ -4,53 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from facetool.alignment.landmarks import Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
 from facetool.cropping.crop_names import crop_stems
-from facetool.cropping.detectors import describe_detector, detector_weights
-from facetool.cropping.face_cropper import (
-    ODD_PHOTO_ERRORS,
-    TOO_LARGE,
-    FaceCropper,
-    LocatedFaces,
-    keep_to_one_core,
-    points_of,
-)
-from facetool.detection.face import Face
+from facetool.cropping.crop_writer import CropWriter
+from facetool.cropping.detectors import describe_detector, detector_device, detector_weights
+from facetool.cropping.face_cropper import TOO_LARGE, FaceCropper, keep_to_one_core, points_of
+from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
 from facetool.detection.options import SELECTIONS, DetectionSettings
-from facetool.detection.registry import detector_entry
-from facetool.errors import ImageError, UsageError, check_choice
+from facetool.errors import UsageError, check_choice
 from facetool.files.align_description import ON_NO_FACE, AlignDescription
 from facetool.files.align_journal import AlignedPhoto, AlignJournal
-from facetool.files.align_manifest import CHOICES, AlignRow
-from facetool.files.atomic import atomic_write
-from facetool.files.image_states import ImageState
+from facetool.files.align_manifest import AlignRow
 from facetool.files.lock import sole_writer
-from facetool.images.changes import read_with_state
 from facetool.images.inputs import Images, open_photos, unsupported_files
-from facetool.images.png import encode_png
-from facetool.images.read import TRUNCATED, RGBImage, decode_photo
-from facetool.jobs.ordered_map import chunks_for
-from facetool.jobs.pool import (
-    WORKER_DIED,
-    OrderedPool,
-    available_cores,
-    map_in_threads,
-)
+from facetool.images.read import TRUNCATED
+from facetool.jobs.device_pool import open_pool
+from facetool.jobs.pool import WORKER_DIED, available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
-
-_CHUNK = 16
-_GPU_CHUNK = 32
-_BATCH_PIXELS = 2**23
-"""Photos of a chunk that are held and detected together."""
+from facetool.jobs.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +71,6 @@ class AlignSettings:
             points=points_of(self.crop, self.predictor),
             strict=self.strict,
         )
-
-
-_Rows = list[AlignRow]
-"""All rows of one photo."""
 
 
 class _Task(NamedTuple):
@@ -185,11 +157,11 @@ def align(
             by_content=by_content,
             keep_gone=keep_gone,
         )
-        journal = AlignJournal(output, changes.settings, overwrite, changes.keep)
         report = Report()
-        for name in changes.gone:
-            report.note(name, "removed", "the photo is gone, and so are its crops now")
-        _align_tasks(folder, output, settings, tasks, journal, report, jobs, device)
+        with AlignJournal(output, changes.settings, overwrite, changes.keep) as journal:
+            for name in changes.gone:
+                report.note(name, "removed", "the photo is gone, and so are its crops now")
+            _align_tasks(folder, output, settings, tasks, journal, report, jobs, device)
     for skipped in unsupported_files(folder):
         report.failed(*skipped)
     return report
@@ -226,8 +198,9 @@ def _align_tasks(
 def _detector_device(settings: AlignSettings, device: str) -> str:
     """``cpu``, ``cuda`` or ``cuda:N``; what the detector needs is looked for, too."""
     detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
-    if not detector_entry(settings.crop.detector).torch:
-        return "cpu"
+    device = detector_device(settings.crop.detector, device)
+    if device == "cpu":
+        return device
     from facetool.embedding.embedder import resolve_device
 
     return str(resolve_device(device))
@@ -253,14 +226,11 @@ def _process(
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
-    chunks = chunks_for(jobs, todo, _CHUNK if device == "cpu" else _GPU_CHUNK)
     arguments = (folder, output, settings, device)
-    if device != "cpu":
-        worker = _create_worker(*arguments)
-        yield from map_in_threads(partial(_align_chunk, worker), chunks, jobs)
-        return
-    with OrderedPool(_align_chunk, _worker_died, _create_worker, arguments, jobs) as pool:
-        yield from pool.map(chunks)
+    with open_pool(
+        _align_chunk, _worker_died, _create_worker, arguments, jobs, device=device
+    ) as pool:
+        yield from pool.map(photo_chunks(todo, jobs, device))
 
 
 def _count(rows: Sequence[AlignRow], report: Report) -> None:
@@ -279,15 +249,12 @@ def _count(rows: Sequence[AlignRow], report: Report) -> None:
 
 
 class _Worker(NamedTuple):
-    folder: Images
-    output: Path
-    settings: AlignSettings
-    cropper: FaceCropper
+    photos: PhotoCropper
+    writer: CropWriter
 
 
 def _create_worker(folder: Images, output: Path, settings: AlignSettings, device: str) -> _Worker:
-    if device == "cpu":
-        keep_to_one_core(settings.crop)
+    keep_to_one_core(settings.crop, device)
     cropper = FaceCropper(
         settings.crop,
         settings.detection,
@@ -297,155 +264,19 @@ def _create_worker(folder: Images, output: Path, settings: AlignSettings, device
         device=device,
     )
     # The workers read by name only: the list of names would be a copy in each of them.
-    return _Worker(folder.without_names(), output, settings, cropper)
+    return _Worker(
+        PhotoCropper(folder.without_names(), cropper, settings.strict),
+        CropWriter(output, settings.crop, settings.select, settings.on_no_face, settings.fallback),
+    )
+
+
+def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[AlignedPhoto]:
+    photos = worker.photos.crop([task.source for task in tasks], Stopwatch())
+    return [
+        worker.writer.write(photo, task.name, task.stem)
+        for task, photo in zip(tasks, photos, strict=True)
+    ]
 
 
 def _worker_died(task: _Task) -> AlignedPhoto:
     return AlignedPhoto([AlignRow(task.name, "failed", WORKER_DIED)], None)
-
-
-_Photo = tuple[_Task, RGBImage]
-
-_EXPECTED = (ImageError, *ODD_PHOTO_ERRORS)
-"""What one photo may raise. Other errors, a file that cannot be written or a model that is not
-there, concern every photo."""
-
-
-def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[AlignedPhoto]:
-    """What becomes of photos that are held, and detected together, up to a number of pixels."""
-    rows: dict[str, _Rows] = {}
-    photos: list[_Photo] = []
-    states: dict[str, ImageState] = {}
-    remarks: dict[str, list[str]] = {}
-    for task in tasks:
-        try:
-            data, states[task.name] = read_with_state(worker.folder, task.source)
-            image, lacking = decode_photo(data)
-            if lacking and worker.settings.strict:
-                raise ImageError(TRUNCATED)
-            photos.append((task, image))
-            said = [TRUNCATED if lacking else "", worker.cropper.remark(image)]
-            remarks[task.name] = [remark for remark in said if remark]
-        except _EXPECTED as error:
-            rows[task.name] = [_failed(task, error)]
-        if sum(image.size for _, image in photos) >= 3 * _BATCH_PIXELS:
-            rows.update(_align_photos(worker, photos))
-            photos = []
-    rows.update(_align_photos(worker, photos))
-    for name, said in remarks.items():
-        rows[name] = [_with_remarks(row, said) for row in rows[name]]
-    return [AlignedPhoto(rows[task.name], states.get(task.name)) for task in tasks]
-
-
-def _with_remarks(row: AlignRow, remarks: Sequence[str]) -> AlignRow:
-    return row._replace(reason="; ".join(filter(None, (row.reason, *remarks))))
-
-
-def _align_photos(worker: _Worker, photos: Sequence[_Photo]) -> dict[str, _Rows]:
-    try:
-        found = worker.cropper.detect([image for _, image in photos])
-    except _EXPECTED as error:
-        if len(photos) == 1:
-            task = photos[0][0]
-            return {task.name: [_failed(task, error)]}
-        alone = [_align_photos(worker, [photo]) for photo in photos]
-        return {name: rows for one in alone for name, rows in one.items()}
-    rows: dict[str, _Rows] = {}
-    located = []
-    for (task, image), faces in zip(photos, found, strict=True):
-        try:
-            located.append((task, image, worker.cropper.locate(image, faces)))
-        except _EXPECTED as error:
-            rows[task.name] = [_failed(task, error)]
-    # All landmarks come before the first crop: the predictor's 9 MB of trees stay in the cache.
-    rows.update((photo[0].name, _save_faces(worker, *photo)) for photo in located)
-    for (task, _), faces in zip(photos, found, strict=True):
-        rows[task.name] = [_with_choice(worker, row, len(faces)) for row in rows[task.name]]
-    return rows
-
-
-def _with_choice(worker: _Worker, row: AlignRow, faces: int) -> AlignRow:
-    """A row that says of how many faces its crop is one, where that was for a rule to choose."""
-    rule = CHOICES.get(worker.settings.select)
-    if rule is None or faces < 2 or row.status != "aligned":
-        return row
-    return row._replace(reason=f"{rule} {faces} faces")
-
-
-def _save_faces(worker: _Worker, task: _Task, image: RGBImage, located: LocatedFaces) -> _Rows:
-    faces, missed = located
-    try:
-        if not faces:
-            return [_without_face(worker, task, missed)]
-        return [
-            _save_face(worker, task, image, *face, number)._replace(reason=missed)
-            for number, face in enumerate(faces, 1)
-        ]
-    except _EXPECTED as error:
-        return [_failed(task, error)]
-
-
-def _failed(task: _Task, error: Exception) -> AlignRow:
-    if isinstance(error, ImageError):
-        return AlignRow(task.name, "failed", str(error))
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return AlignRow(task.name, "failed", f"cannot be aligned: {reason}")
-
-
-def _without_face(worker: _Worker, task: _Task, reason: str) -> AlignRow:
-    if worker.settings.fallback is not None:
-        stand_in = _fallback_crop(worker.settings.fallback, task, worker.settings.crop)
-        if stand_in is not None:
-            name = _write_crop(worker.output, task.stem, stand_in)
-            return AlignRow(task.name, "fallback", reason, output=name)
-    if worker.settings.on_no_face == "fail":
-        return AlignRow(task.name, "failed", reason)
-    return AlignRow(task.name, "no-face", reason)
-
-
-def _fallback_crop(fallback: Path, task: _Task, crop: Crop) -> RGBImage | None:
-    """The image of the same name, whatever its suffix, scaled to the crop's size."""
-    import cv2
-
-    from facetool.images.formats import SUFFIXES
-    from facetool.images.read import read_image
-
-    wanted = PurePosixPath(task.source)
-    beside = sorted((fallback / wanted).parent.glob("*"))
-    for path in beside:
-        if path.stem == wanted.stem and path.suffix.lower() in SUFFIXES:
-            size = (crop.width, crop.height)
-            scaled = cv2.resize(read_image(path), size, interpolation=cv2.INTER_AREA)
-            return np.asarray(scaled, dtype=np.uint8)
-    return None
-
-
-def _save_face(
-    worker: _Worker, task: _Task, image: RGBImage, face: Face, landmarks: Points, number: int
-) -> AlignRow:
-    stem = task.stem if number == 1 else f"{task.stem}.face{number}"
-    left, top, right, bottom = (_number(edge) for edge in face.box)
-    return AlignRow(
-        task.name,
-        "aligned" if face.found else "center",
-        "",
-        left,
-        top,
-        right,
-        bottom,
-        f"{face.score:.6g}" if face.found else "",
-        " ".join(_number(value) for value in landmarks.ravel()),
-        _write_crop(worker.output, stem, worker.cropper.cut(image, landmarks)),
-        str(face.turn) if face.found else "",
-    )
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def _write_crop(output: Path, stem: str, image: RGBImage) -> str:
-    name = f"{stem}.png"
-    with atomic_write(output / name) as file:
-        file.write(encode_png(image))
-    return name

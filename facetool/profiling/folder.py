@@ -10,30 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from facetool.alignment.recipes import Crop
-from facetool.detection.options import DetectionSettings
+from facetool.cropping.detectors import detector_device
+from facetool.cropping.photo_cropper import ALIGNMENT, DETECTION, READING, photo_chunks
 from facetool.embedding.embedder import Embedder
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
-from facetool.jobs.ordered_map import batches_of, chunks_for
-from facetool.jobs.pool import OrderedPool, available_cores
+from facetool.jobs.device_pool import open_pool
+from facetool.jobs.ordered_map import batches_of
+from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
-from facetool.profiling.cropping import (
-    ALIGNMENT,
-    DETECTION,
-    READING,
-    create_worker,
-    crop_chunk,
-    worker_died,
-)
-from facetool.profiling.stopwatch import Stopwatch
+from facetool.jobs.stopwatch import Stopwatch
+from facetool.profiling.cropping import create_worker, crop_chunk, worker_died
+from facetool.profiling.pipeline_settings import PipelineSettings
 
 REPRESENTATION = "representation"
 STAGES = (READING, DETECTION, ALIGNMENT, REPRESENTATION)
 """In the order they run in."""
 
-_CHUNK = 8
 _ROUND = 1024
 """Images that are cropped before the network runs: bounds the memory that holds the crops."""
 
@@ -46,11 +40,11 @@ class FolderProfile:
         folder: as it was given.
         images: all of them.
         faces: that were found and represented, one per image at most.
-        jobs: worker processes.
+        jobs: worker processes, or threads that share a GPU.
         start_up: seconds until libraries and models were loaded; not part of ``wall``.
         wall: seconds from the first image to the last embedding.
         busy: seconds of each stage; added up over the workers, which do all but the last.
-        worker_memory: peak of the largest worker process, bytes.
+        worker_memory: peak of the largest worker process, bytes; None where there are none.
     """
 
     folder: str
@@ -99,49 +93,42 @@ class FolderProfile:
 
 
 def profile_folder(
-    name: str,
-    images: Images,
-    crop: Crop,
-    detection: DetectionSettings | None,
-    embedder: Embedder,
-    batch_size: int,
-    jobs: int | None,
-    report: Report,
+    name: str, images: Images, embedder: Embedder, settings: PipelineSettings, report: Report
 ) -> FolderProfile:
     """Run a folder through all stages; nothing is written.
 
-    As ``align`` and ``represent`` do it: worker processes read, detect and align, then this
-    process puts the crops through the network in batches.
+    The workers of ``align`` read, detect and cut; then, as in ``represent``, this process puts
+    the crops through the network in batches.
 
     Args:
         name: for the result.
         images: at least one.
-        crop: recipe, its detector included.
-        detection: how that detector is used; default: as it is by itself.
         embedder: the network.
-        batch_size: crops per pass.
-        jobs: worker processes; default: all available cores.
+        settings: how.
         report: takes the images that failed.
     """
+    crop = settings.crop
     names = images.names
-    jobs = min(jobs or available_cores(), len(names))
+    jobs = min(settings.jobs or available_cores(), len(names))
+    device = detector_device(crop.detector, str(settings.device))
+    rows = min(settings.batch_size, len(names))
     watch = Stopwatch()
     watch.seconds.update(dict.fromkeys(STAGES, 0.0))
     faces = worker_memory = 0
 
     begin = perf_counter()
-    arguments = (images.without_names(), crop, detection)
+    arguments = (images.without_names(), crop, settings.detection, device)
     with (
-        OrderedPool(crop_chunk, worker_died, create_worker, arguments, jobs) as pool,
+        open_pool(crop_chunk, worker_died, create_worker, arguments, jobs, device=device) as pool,
         progress_bar(Path(name).name, len(names)) as bar,
     ):
         for _ in pool.map([()] * jobs):
             pass  # no work, but the workers start
-        embedder.embed(np.zeros((batch_size, crop.height, crop.width, 3), np.uint8))
+        embedder.embed(np.zeros((rows, crop.height, crop.width, 3), np.uint8))
         start = perf_counter()
         for turn in batches_of(names, _ROUND):
             crops: list[RGBImage] = []
-            for cropped in chain.from_iterable(pool.map(chunks_for(jobs, turn, _CHUNK))):
+            for cropped in chain.from_iterable(pool.map(photo_chunks(turn, jobs, device))):
                 for stage, seconds in cropped.seconds.items():
                     watch.seconds[stage] += seconds
                 worker_memory = max(worker_memory, cropped.memory or 0)
@@ -151,7 +138,7 @@ def profile_folder(
                     report.failed(cropped.name, cropped.problem)
                 bar.update()
             with watch.time(REPRESENTATION):
-                for _ in embedder.embed_batches(batches_of(crops, batch_size), np.stack):
+                for _ in embedder.embed_batches(batches_of(crops, rows), np.stack, rows):
                     pass
             faces += len(crops)
         end = perf_counter()
@@ -163,5 +150,5 @@ def profile_folder(
         start - begin,
         end - start,
         dict(watch.seconds),
-        worker_memory or None,
+        (worker_memory if device == "cpu" else None) or None,
     )

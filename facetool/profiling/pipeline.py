@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import describe_detector
-from facetool.cropping.face_cropper import NO_FACE, NO_FACE_HINT, FaceCropper
-from facetool.detection.options import DetectionSettings
+from facetool.cropping.face_cropper import NO_FACE_HINT, FaceCropper
+from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.inputs import open_images
-from facetool.images.read import read_image
+from facetool.images.read import RGBImage, read_image
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
+from facetool.jobs.stopwatch import Stopwatch
 from facetool.networks.base import EmbeddingNetwork
-from facetool.profiling.cropping import crop_largest
 from facetool.profiling.folder import (
     REPRESENTATION,
     STAGES,
@@ -29,31 +26,8 @@ from facetool.profiling.folder import (
 )
 from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
-from facetool.profiling.stopwatch import Stopwatch
+from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.profiling.timing import Timing
-
-
-@dataclass(frozen=True, kw_only=True)
-class PipelineSettings:
-    """How photos become embeddings.
-
-    Attributes:
-        crop: the recipe, its detector included.
-        detection: how that detector is used; default: as it is by itself.
-        device: where the network runs, and for photos one by one a detector on PyTorch.
-        dtype: its arithmetic.
-        iterations: how often each photo is measured.
-        batch_size: crops per pass through the network, in folders.
-        jobs: worker processes, in folders; default: all available cores.
-    """
-
-    crop: Crop
-    detection: DetectionSettings | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    dtype: str = "float32"
-    iterations: int = 100
-    batch_size: int = 64
-    jobs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -144,17 +118,7 @@ def profile_pipeline(
     reset_peak_memory(settings.device)
     embedder = Embedder(network, settings.device, settings.dtype)
     of_folders = tuple(
-        profile_folder(
-            str(path),
-            images,
-            settings.crop,
-            settings.detection,
-            embedder,
-            settings.batch_size,
-            settings.jobs,
-            report,
-        )
-        for path, images in folders
+        profile_folder(str(path), images, embedder, settings, report) for path, images in folders
     )
     of_photos = _profile_photos(photos, embedder, settings, report) if photos else ()
     if not of_photos and not any(folder.faces for folder in of_folders):
@@ -204,14 +168,12 @@ def _profile_photo(
     progress: Callable[[], object],
 ) -> PhotoProfile:
     image = read_image(path)
-    crop = crop_largest(image, cropper, Stopwatch())
-    if crop is None:
-        raise ImageError(f"{NO_FACE}; {NO_FACE_HINT}")
+    crop = _crop_largest(image, cropper, Stopwatch())
     embedder.embed(crop[None])  # until here everything only warmed up
     rounds = []
     for _ in range(iterations):
         watch = Stopwatch()
-        crop_largest(image, cropper, watch)
+        crop = _crop_largest(image, cropper, watch)
         with watch.time(REPRESENTATION):
             embedder.embed(crop[None])
         rounds.append(watch.seconds)
@@ -224,3 +186,15 @@ def _profile_photo(
         {stage: Timing.of([1000 * one[stage] for one in rounds]) for stage in STAGES[1:]},
         Timing.of([1000 * sum(one.values()) for one in rounds]),
     )
+
+
+def _crop_largest(image: RGBImage, cropper: FaceCropper, watch: Stopwatch) -> RGBImage:
+    """The largest face of a decoded photo, as ``align`` cuts it out.
+
+    Raises:
+        ImageError: there is none.
+    """
+    (photo,) = crop_together(cropper, [CroppedPhoto("", image)], watch)
+    if photo.error or not photo.crops:
+        raise ImageError(photo.error or f"{photo.located.missed}; {NO_FACE_HINT}")
+    return photo.crops[0]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from facetool.jobs.pool import OrderedPool, map_in_threads
+from facetool.jobs.pool import OrderedPool
 
 
 def work(offset: int, chunk: Sequence[int]) -> list[int]:
@@ -44,11 +44,3 @@ def test_a_death_costs_one_item(pool: OrderedPool[int, int, int]) -> None:
 def test_an_error_comes_through(pool: OrderedPool[int, int, int]) -> None:
     with pytest.raises(ZeroDivisionError):
         list(pool.map([[1], [99]]))
-
-
-def test_threads_keep_the_order() -> None:
-    def slow(chunk: Sequence[int]) -> list[int]:
-        time.sleep(0.02 / (1 + chunk[0]))
-        return [-item for item in chunk]
-
-    assert list(map_in_threads(slow, [[n] for n in range(12)], 3)) == [[-n] for n in range(12)]

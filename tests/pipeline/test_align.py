@@ -15,11 +15,13 @@ import pytest
 from PIL import Image
 
 from facetool.alignment.recipes import DLIB_CHIP, OPENFACE_INNER, OPENFACE_OUTER, override
+from facetool.cropping.crop_writer import CropWriter
 from facetool.errors import OutputError, UsageError
-from facetool.files.align_journal import JOURNAL
+from facetool.files.align_journal import JOURNAL, AlignJournal
 from facetool.files.align_manifest import AlignRow, largest_of_several, read_manifest
 from facetool.files.dlib_files import dlib_model_path
 from facetool.images.read import read_image
+from facetool.pipeline import align as stage
 from facetool.pipeline.align import AlignSettings, align
 
 CHIP = AlignSettings(crop=DLIB_CHIP)
@@ -97,7 +99,7 @@ def test_openface_crops_put_the_points_on_the_mean_face(
 
 def test_the_manifest_and_its_columns(album: Path, crops: Path) -> None:
     header = (crops / "align.csv").read_text().splitlines()[0]
-    assert header == "input,status,reason,left,top,right,bottom,score,landmarks,output"
+    assert header == "input,status,reason,left,top,right,bottom,score,landmarks,output,turn"
     rows = rows_of(crops)
     assert list(rows) == sorted(str(p.relative_to(album)) for p in album.glob("*/*.jpg"))
     for row in rows.values():
@@ -300,3 +302,25 @@ def test_an_output_that_cannot_be_made(album: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         align(album, tmp_path / "file" / "out", CHIP)
+
+
+def test_an_error_in_a_worker_lets_go_of_the_journal(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journals = []
+
+    class Journal(AlignJournal):
+        def close(self) -> None:
+            super().close()
+            journals.append(self._file.closed)
+
+    def write(*_: object) -> None:
+        raise OutputError("cannot write")
+
+    monkeypatch.setattr(stage, "AlignJournal", Journal)
+    monkeypatch.setattr(CropWriter, "write", write)
+    monkeypatch.setattr(stage, "_detector_device", lambda settings, device: "threads")
+    with pytest.raises(OutputError):
+        align(album, tmp_path / "out", CHIP, jobs=1)
+    assert journals == [True]
+    assert (tmp_path / "out" / JOURNAL).exists()

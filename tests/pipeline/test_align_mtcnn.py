@@ -12,6 +12,7 @@ from facetool.alignment.landmarks import arcface_points
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, OPENFACE_OUTER, override
 from facetool.alignment.similarity import similarity_crop
 from facetool.cli.align import command
+from facetool.cropping import photo_cropper
 from facetool.detection.options import DetectionSettings, MtcnnOptions
 from facetool.errors import UsageError, WeightsError
 from facetool.files.align_manifest import AlignRow, read_manifest
@@ -73,8 +74,8 @@ def test_threads_on_one_device_give_the_same(
     photos: Path, aligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "_detector_device", lambda detector, device: "cpu:0")
-    monkeypatch.setattr(stage, "_GPU_CHUNK", 3)
-    monkeypatch.setattr(stage, "_BATCH_PIXELS", 2 * 250 * 250)
+    monkeypatch.setattr(photo_cropper, "_GPU_CHUNK", 3)
+    monkeypatch.setattr(photo_cropper, "_BATCH_PIXELS", 2 * 250 * 250)
     align(photos, tmp_path / "out", replace(ARCFACE, on_no_face="center"), jobs=2)
     assert (tmp_path / "out" / "align.json").read_bytes() == (aligned / "align.json").read_bytes()
     here, there = (list(read_manifest(each / "align.csv")) for each in (tmp_path / "out", aligned))

@@ -1,21 +1,26 @@
 """The stages measured, photo by photo and by the folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+from facetool.alignment.recipes import DLIB_CHIP
 from facetool.cli.tables.profile import pipeline_text
 from facetool.errors import FacetoolError, UsageError
+from facetool.files.align_manifest import read_manifest
+from facetool.images.folder import list_images
+from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.align import AlignSettings, align
 from facetool.plots.profile import pipeline_figure
+from facetool.profiling.cropping import create_worker, crop_chunk
 from facetool.profiling.folder import STAGES, FolderProfile
-from facetool.profiling.pipeline import (
-    PipelineProfile,
-    PipelineSettings,
-    profile_pipeline,
-)
+from facetool.profiling.pipeline import PipelineProfile, profile_pipeline
+from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.weights.load import load_network
 
 
@@ -63,6 +68,37 @@ def test_folder(profile: PipelineProfile) -> None:
     assert sum(folder.shares.values()) < 1.01
     assert folder.images_per_second == pytest.approx(6 / folder.wall)
     assert folder.worker_memory is None or folder.worker_memory > 10_000_000
+
+
+def test_a_folder_on_a_gpu(
+    album: Path,
+    network: EmbeddingNetwork,
+    settings: PipelineSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As there: threads that share a detector, in chunks of another size.
+
+    But a single one: hog, unlike what runs on a GPU, is not safe in several.
+    """
+    monkeypatch.setattr("facetool.profiling.folder.detector_device", lambda name, device: "cpu:0")
+    person = sorted(album.iterdir())[0]
+    (folder,) = profile_pipeline([person], network, replace(settings, jobs=1)).folders
+    assert folder.faces > 0
+    assert folder.worker_memory is None
+    assert all(share > 0 for share in folder.shares.values())
+
+
+def test_crops_are_those_of_align(album: Path, tmp_path: Path) -> None:
+    person = sorted(album.iterdir())[0]
+    images = list_images(person)
+    cropped = crop_chunk(create_worker(images, DLIB_CHIP, None, "cpu"), images.names)
+    align(person, tmp_path, AlignSettings(crop=DLIB_CHIP), jobs=1)
+    rows = [row for row in read_manifest(tmp_path / "align.csv") if row.output]
+    crops = {one.name: one.crop for one in cropped if one.crop is not None}
+    assert len(rows) > 1
+    assert [row.input for row in rows] == list(crops)
+    for row in rows:
+        assert np.array_equal(read_image(tmp_path / row.output), crops[row.input])
 
 
 def test_failures_are_named(profile: PipelineProfile) -> None:

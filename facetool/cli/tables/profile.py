@@ -8,7 +8,8 @@ from facetool.cli.tables.columns import format_table
 from facetool.cropping.detectors import describe_detector
 from facetool.profiling.folder import STAGES, FolderProfile
 from facetool.profiling.network import NetworkProfiles
-from facetool.profiling.pipeline import PhotoProfile, PipelineProfile, PipelineSettings
+from facetool.profiling.pipeline import PhotoProfile, PipelineProfile
+from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.profiling.published_times import published_times
 
 _NOT_STATED = "-"

@@ -1,0 +1,34 @@
+"""What decides what ``profile pipeline`` measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from facetool.alignment.recipes import Crop
+from facetool.detection.options import DetectionSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings:
+    """How photos become embeddings.
+
+    Attributes:
+        crop: the recipe, its detector included.
+        detection: how that detector is used; default: as it is by itself.
+        device: where the network runs, and a detector on PyTorch.
+        dtype: its arithmetic.
+        iterations: how often each photo is measured.
+        batch_size: crops per pass through the network, in folders.
+        jobs: worker processes, or threads that share a GPU, in folders; default: all available
+            cores.
+    """
+
+    crop: Crop
+    detection: DetectionSettings | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: str = "float32"
+    iterations: int = 100
+    batch_size: int = 64
+    jobs: int | None = None
