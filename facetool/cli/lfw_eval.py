@@ -66,6 +66,13 @@ def _curve(
     is_flag=True,
     help="With the facenet protocol: subtract the training folds' mean embedding.",
 )
+@click.option(
+    "--save-threshold",
+    type=options.FILE,
+    metavar="FILE",
+    help="Write the threshold between two photos into FILE, the safetensors that REPS was made "
+    "with, and into REPS: compare and classify then use it.",
+)
 @options.json_option
 def command(
     reps: Path,
@@ -76,6 +83,7 @@ def command(
     curves: list[tuple[str, Path]],
     metric: str,
     subtract_mean: bool,
+    save_threshold: Path | None,
     as_json: bool,
 ) -> int:
     """Verification accuracy and ROC of the embeddings in REPS on LFW-style pairs.
@@ -97,6 +105,7 @@ def command(
         curves=curves,
         metric=metric,
         subtract_mean=subtract_mean,
+        save_threshold=save_threshold,
     )
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)

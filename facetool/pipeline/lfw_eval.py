@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, UsageError, check_choice
 from facetool.evaluation import facenet, insightface, openface
+from facetool.evaluation.distances import normalize, squared_l2
 from facetool.evaluation.pair_images import ImageIndex
-from facetool.evaluation.pairs import Pairs, read_pairs
+from facetool.evaluation.pairs import Pairs, Trials, read_pairs
 from facetool.evaluation.protocols import METRICS, PROTOCOLS
 from facetool.evaluation.published_curves import read_curve
 from facetool.evaluation.roc import Counts, Curve
@@ -21,6 +22,9 @@ from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_co
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
+from facetool.files.represent_description import RepresentDescription, write_description
+from facetool.networks.pair_threshold import PairThreshold
+from facetool.weights import safetensors
 
 _FEW = 0.01
 """Share of images of several faces that is not worth a warning."""
@@ -97,6 +101,7 @@ def lfw_eval(
     curves: Sequence[tuple[str, Path]] = (),
     metric: str = "squared-l2",
     subtract_mean: bool = False,
+    save_threshold: Path | None = None,
 ) -> LfwResult:
     """Verify the pairs whose images a represent folder holds, and write figures and pictures.
 
@@ -113,6 +118,8 @@ def lfw_eval(
         curves: label and file of other curves to draw.
         metric: for facenet, one of :data:`facetool.evaluation.protocols.METRICS`.
         subtract_mean: for facenet, subtract the training folds' mean.
+        save_threshold: the weights file of these embeddings, safetensors of facetool's, which gets
+            the threshold between two photos; so does ``reps``.
 
     Raises:
         FormatError: an input file is damaged.
@@ -129,6 +136,8 @@ def lfw_eval(
     overlays = [(label, read_curve(file)) for label, file in curves]
     wanted = read_pairs(pairs)
     embeddings = read_embeddings(reps)
+    if save_threshold is not None:
+        _check_weights(save_threshold, reps, embeddings.description)
     rows, missing = _match(wanted, embeddings)
     scored = rows.min(axis=0) >= 0
     if not scored.any():
@@ -169,7 +178,65 @@ def lfw_eval(
         provenance=embeddings.description.provenance(),
     )
     _write(output or reps, result, overlays)
+    if save_threshold is not None:
+        name = f"{pairs.name}, {len(trials):,} pairs"
+        threshold = measure_threshold(first, second, trials, embeddings.description, name)
+        safetensors.save_threshold(save_threshold, threshold)
+        described = replace(embeddings.description, threshold=threshold.as_dict())
+        write_description(reps, described)
     return result
+
+
+def _check_weights(weights: Path, reps: Path, description: RepresentDescription) -> None:
+    """Refuse to write a threshold into other weights than the embeddings', or of other embeddings.
+
+    Raises:
+        UsageError: the file is no safetensors of facetool's, or not that of the embeddings; or
+            these have something of the mirrored images, which compare does not.
+    """
+    if description.flip not in (None, "none"):
+        raise UsageError(
+            f"{reps} holds embeddings with flip={description.flip}, and two photos are compared "
+            "without; make a folder with flip=none for the threshold",
+            "flip",
+        )
+    if weights.suffix.lower() != ".safetensors":
+        raise UsageError(
+            f"{weights} cannot hold a threshold; facetool models convert makes a file that can"
+        )
+    if description.weights_sha256 not in safetensors.known_checksums(weights):
+        raise UsageError(f"{weights} is not the file that the embeddings in {reps} are of")
+
+
+def measure_threshold(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    trials: Trials,
+    description: RepresentDescription,
+    name: str,
+) -> PairThreshold:
+    """Where "same person" ends: the mean of the folds' most accurate thresholds.
+
+    Args:
+        first: (N, D), as they are in a represent folder.
+        second: (N, D).
+        trials: which of them are one person's.
+        description: of the folder.
+        name: of the pairs.
+
+    Raises:
+        FacetoolError: too few pairs, or distances that no threshold of the sweep divides.
+    """
+    unit_length = description.unit_length is not False
+    sides = [normalize(side) if unit_length else side for side in (first, second)]
+    distances = squared_l2(*sides)
+    folds = insightface.evaluate_distances(distances, trials).folds
+    if reason := misfit(folds):
+        raise FacetoolError(f"no threshold can be measured: {reason}")
+    value = float(np.mean([fold.threshold for fold in folds if fold]))
+    impostors = distances[~trials.same]
+    far = float((impostors < value).mean()) if len(impostors) else None
+    return PairThreshold(round(value, 4), name, far=far, normalized=unit_length)
 
 
 def _match(pairs: Pairs, embeddings: Embeddings) -> tuple[NDArray[np.int64], list[str]]:

@@ -78,6 +78,9 @@ _JANUARY = {"pooling": "january2016"}
 _INSIGHTFACE_PAGE = "https://github.com/deepinsight/insightface/wiki/Model-Zoo"
 _INSIGHTFACE_LICENCE = "non-commercial research purposes only"
 
+_DEPLOY_TEST = PairThreshold(1.24, "InsightFace's deploy/test.py", normalized=True)
+"""What InsightFace's programs of 2018 compare two photos by; they state no false accept rate."""
+
 _ZOO_PAGE = "https://huggingface.co/onnxmodelzoo/legacy_models"
 _ZOO_FOLDER = "validated/vision/body_analysis/arcface/model/"
 _ZOO_LICENCE = "Apache 2.0 (ONNX Model Zoo); InsightFace: non-commercial research purposes only"
@@ -91,7 +94,13 @@ def _zoo_urls(file: str) -> tuple[str, ...]:
 
 
 def _openface(
-    name: str, architecture: str, accuracy: float, std: float, auc: float, **more: Any
+    name: str,
+    architecture: str,
+    accuracy: float,
+    std: float,
+    auc: float,
+    threshold: PairThreshold,
+    **more: Any,
 ) -> Pretrained:
     file = more.pop("file", f"{name}.t7")
     return Pretrained(
@@ -102,6 +111,7 @@ def _openface(
         licence=_OPENFACE_LICENCE,
         urls=(_OPENFACE_URL + file,),
         options=_JANUARY,
+        threshold=threshold,
         accuracies=(Accuracy("LFW", accuracy, std, auc, "OpenFace 0.2"),),
         **more,
     )
@@ -128,6 +138,7 @@ def _insightface(
         archive=archive,
         archive_sha256=sha256,
         beside=(f"{folder}/model-symbol.json",),
+        threshold=_DEPLOY_TEST,
         accuracies=tuple(
             Accuracy(data_set, value / 100, source="InsightFace")
             for data_set, value in figures.items()
@@ -135,6 +146,15 @@ def _insightface(
         ),
     )
 
+
+# The median of the folds' thresholds in OpenFace's evaluation/lfw.*/accuracies.txt. That of
+# nn4.small2.v1 accepts 6.2 % of the 492,266 impostor pairs among 1,000 embeddings it published.
+_OPENFACE_THRESHOLDS = {
+    "nn4.small2.v1": PairThreshold(0.99, "LFW, View 2, OpenFace", far=0.062, normalized=True),
+    "nn4.small1.v1": PairThreshold(0.96, "LFW, View 2, OpenFace", normalized=True),
+    "nn4.v2": PairThreshold(0.86, "LFW, View 2, OpenFace", normalized=True),
+    "nn4.v1": PairThreshold(0.63, "LFW, View 2, OpenFace", normalized=True),
+}
 
 _ZOO_ACCURACIES = tuple(
     Accuracy(data_set, value, source="ONNX Model Zoo")
@@ -167,6 +187,7 @@ _ALL = [
         0.9292,
         0.0134,
         0.973,
+        _OPENFACE_THRESHOLDS["nn4.small2.v1"],
         md5="c95bfd8cc1adf05210e979ff623013b6",
     ),
     _openface(
@@ -175,13 +196,29 @@ _ALL = [
         0.9292,
         0.0134,
         0.973,
+        _OPENFACE_THRESHOLDS["nn4.small2.v1"],
         file="nn4.small2.v1.pt",
         md5="8de23b5e35e49df171175d28847c67c4",
         notes="OpenFace's own conversion of nn4.small2.v1 to PyTorch",
     ),
-    _openface("nn4.small1.v1", "nn4.small1", 0.9210, 0.0160, 0.973),
-    _openface("nn4.v2", "nn4", 0.9157, 0.0152, 0.966),
-    _openface("nn4.v1", "nn4", 0.7612, 0.0189, 0.853, crop=recipes.OPENFACE_INNER),
+    _openface(
+        "nn4.small1.v1",
+        "nn4.small1",
+        0.9210,
+        0.0160,
+        0.973,
+        _OPENFACE_THRESHOLDS["nn4.small1.v1"],
+    ),
+    _openface("nn4.v2", "nn4", 0.9157, 0.0152, 0.966, _OPENFACE_THRESHOLDS["nn4.v2"]),
+    _openface(
+        "nn4.v1",
+        "nn4",
+        0.7612,
+        0.0189,
+        0.853,
+        _OPENFACE_THRESHOLDS["nn4.v1"],
+        crop=recipes.OPENFACE_INNER,
+    ),
     _insightface(
         "lresnet100e-ir.ms1m-v2",
         "lresnet100e-ir",
@@ -202,6 +239,7 @@ _ALL = [
         size=261_036_388,
         sha256="f3a6bc281e72f88862f5748b53be3d76b3b48f8f1ab1f4a537941bdc4e1b01da",
         accuracies=(*_ZOO_ACCURACIES, Accuracy("LFW", 0.9968, source="OpenVINO")),
+        threshold=_DEPLOY_TEST,
     ),
     Pretrained(
         name="lresnet100e-ir.onnx-zoo-2020",
@@ -217,6 +255,7 @@ _ALL = [
         size=261_036_388,
         sha256="f0a2e278b430372d308fef67c1aea308c2baf37f32e8908d9bfce035c26a3fb4",
         accuracies=_ZOO_ACCURACIES,
+        threshold=_DEPLOY_TEST,
         notes="arcfaceresnet100-8.onnx as it was before February 2022: the same weights, with "
         "BatchNormalization spatial=0, which ONNX Runtime refuses",
     ),

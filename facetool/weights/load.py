@@ -156,7 +156,8 @@ def read_network(
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     _align_memory(network)
     published = CATALOGUE.get(network.info.weights_name) or _published(path, sha256)
-    info = replace(network.info, weights_path=path, weights_sha256=sha256)
+    known_sha256 = network.info.weights_sha256 or sha256  # of before a threshold was written in
+    info = replace(network.info, weights_path=path, weights_sha256=known_sha256)
     own = reader == "safetensors"  # such a file says all of what follows itself
     if not own and info.architecture == CUSTOM and (found := identify(network)):
         architecture, variant = found

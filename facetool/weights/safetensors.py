@@ -7,15 +7,18 @@ recipe, embedding size, and where the weights came from. No other file is needed
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import os
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from shutil import copyfileobj
 from stat import S_IMODE
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -41,6 +44,7 @@ KEY = "facetool"
 VERSION = 1
 
 _LONGEST_HEADER = 16 << 20
+_BLOCK = 1 << 20
 _LARGEST = 1 << 24  # no size, width or stride of a face network comes near
 _DEPTHS = ("units", "blocks")  # options that say how many layers are built
 
@@ -83,6 +87,72 @@ def save(
             raise OutputError(f"cannot write {path}: {error}") from error
 
 
+def save_threshold(path: Path, threshold: PairThreshold) -> None:
+    """Write a threshold into a file of :func:`save`, whose tensors stay as they are.
+
+    Embeddings know their weights by the file's checksum, which this changes. So the file keeps
+    the one it had, with that of its tensors, and goes on by it.
+
+    Raises:
+        FormatError: the file is damaged.
+        OutputError: it cannot be written.
+    """
+    checksum = load(path).info.weights_sha256 or digest(path)
+    with path.open("rb") as source:
+        (length,) = struct.unpack("<Q", source.read(8))
+        texts = parse_json(source.read(length), "the header")
+        header = json.loads(texts["__metadata__"][KEY])
+        header["threshold"] = threshold.as_dict()
+        header["calibrated"] = {"sha256": checksum, "tensors": _rest_sha256(source)}
+        texts["__metadata__"][KEY] = json.dumps(header)
+        text = json.dumps(texts, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        source.seek(8 + length)
+        with atomic_write(path) as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            copyfileobj(source, file)
+
+
+def known_checksums(path: Path) -> set[str]:
+    """The checksums by which embeddings of a network saved here, or of its source, know it.
+
+    Raises:
+        FormatError: the file is damaged, or is not one of facetool's.
+    """
+    checksums = {load(path).info.weights_sha256 or digest(path)}
+    with safe_open(path, framework="pt") as file:
+        source = _read_header((file.metadata() or {}).get(KEY, "")).get("source")
+    if isinstance(source, dict):
+        checksums.add(str(source.get("sha256")))
+    return checksums
+
+
+def _rest_sha256(file: IO[bytes]) -> str:
+    """The checksum of what follows in a file."""
+    value = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        value.update(block)
+    return value.hexdigest()
+
+
+def _calibrated_sha256(path: Path, header: Mapping[str, Any]) -> str:
+    """The checksum that a file had before a threshold was written into it, or nothing.
+
+    Raises:
+        FormatError: its tensors are no longer those of then.
+    """
+    match header.get("calibrated"):
+        case None:
+            return ""
+        case {"sha256": str(before), "tensors": str(tensors)}:
+            with path.open("rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                file.seek(8 + length)
+                if _rest_sha256(file) == tensors:
+                    return before
+    raise FormatError("its threshold was measured on other weights; write it again")
+
+
 def load(path: Path) -> EmbeddingNetwork:
     """Read a network written by :func:`save`, or another's tensors of a layout that is known.
 
@@ -119,6 +189,7 @@ def load(path: Path) -> EmbeddingNetwork:
             unit_length=stated_unit_length(header),
             threshold=_read_threshold(header),
             weights_name=_source_name(header),
+            weights_sha256=_calibrated_sha256(path, header),
         )
         _check_output(network.eval())
     except FacetoolError as error:

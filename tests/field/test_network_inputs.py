@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from facetool.alignment.recipes import ARCFACE_112, DLIB_CHIP, Crop
+from facetool.alignment.recipes import ARCFACE_112, DLIB_CHIP, Crop, Recipe
 from facetool.alignment.stated_recipe import PARTS, RECIPES, StatedRecipe, parse_crop
 from facetool.errors import FacetoolError, UsageError, WeightsError
 from facetool.networks.pair_threshold import PairThreshold
@@ -209,6 +210,37 @@ def test_a_threshold_travels(tmp_path: Path) -> None:
     assert read_network(tmp_path / "x.safetensors").info.threshold == threshold
     export(network, tmp_path / "y.onnx")
     assert read_network(tmp_path / "y.onnx").info.threshold == threshold
+
+
+@pytest.mark.parametrize("fold", [False, True])
+@pytest.mark.parametrize(
+    ("name", "options", "recipe", "assumed"),
+    [
+        ("mbf", {}, RECIPES["arcface"], ()),
+        ("mobilefacenet", {}, RECIPES["arcface-inside"], ()),
+        ("lresnet18e-ir", {"scale_input": False, "eps": 1e-5}, RECIPES["arcface"], ()),
+        ("nn4.small2", {"pooling": "june2016"}, None, PARTS),
+    ],
+)
+def test_known_structures_need_no_statement(
+    name: str,
+    options: dict[str, Any],
+    recipe: Recipe | None,
+    assumed: tuple[str, ...],
+    fold: bool,
+    tmp_path: Path,
+) -> None:
+    """InsightFace's packs and arcface_torch's exports, with batch normalisation folded or not."""
+    path = tmp_path / "x.onnx"
+    export(create(name, **options).eval(), path, fold=fold)
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, path)
+    network = read_network(path)
+    assert network.info.recipe == recipe
+    if recipe is not None:
+        assert network.info.architecture == name
+        assert network.info.assumed == assumed
 
 
 SMALL: Mapping[str, dict[str, Any]] = {

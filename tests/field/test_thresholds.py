@@ -1,0 +1,116 @@
+"""Where "same person" ends, written into a user's own weights file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from facetool.embedding.people import pair_threshold, read_people
+from facetool.errors import FormatError, UsageError
+from facetool.networks.registry import create
+from facetool.pipeline.lfw_eval import lfw_eval
+from facetool.weights import safetensors
+from facetool.weights.catalogue import CATALOGUE
+from facetool.weights.download import digest
+from facetool.weights.load import read_network
+
+PEOPLE, IMAGES = 6, 4
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "mine.safetensors"
+    safetensors.save(create("mobilefacenet").eval(), path)
+    return path
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Every genuine pair once, as many impostors, in two folds."""
+    names = [f"P{person}" for person in range(PEOPLE)]
+    lines = ["2\t9"]
+    for fold in (names[:3], names[3:]):
+        lines += [f"{name}\t{a}\t{b}" for name in fold for a, b in ((1, 2), (2, 3), (3, 4))]
+        lines += [
+            f"{fold[i]}\t{a}\t{fold[(i + 1) % 3]}\t{b}"
+            for i in range(3)
+            for a, b in ((1, 2), (2, 3), (3, 4))
+        ]
+    path = tmp_path / "pairs.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def reps(tmp_path: Path, weights: Path) -> Path:
+    """Embeddings said to be of these weights, of any length."""
+    folder = tmp_path / "reps"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    centres = np.repeat(rng.normal(size=(PEOPLE, 16)), IMAGES, axis=0)
+    rows = centres + 0.3 * rng.normal(size=centres.shape)
+    np.save(folder / "reps.npy", (7 * rows).astype(np.float32))
+    images = [f"P{p}/P{p}_{i + 1:04}.png" for p in range(PEOPLE) for i in range(IMAGES)]
+    (folder / "labels.csv").write_text("".join(f"1,{image}\n" for image in images))
+    _describe(folder, {"sha256": digest(weights), "name": weights.name})
+    return folder
+
+
+def _describe(folder: Path, weights: dict[str, str], **more: object) -> None:
+    values = {"network": "mobilefacenet", "weights": weights, "flip": "none", **more}
+    (folder / "represent.json").write_text(json.dumps(values))
+
+
+def test_it_is_kept_in_the_file_and_in_the_folder(weights: Path, reps: Path, pairs: Path) -> None:
+    before = read_network(weights)
+    lfw_eval(reps, pairs, "insightface", save_threshold=weights)
+    after = read_network(weights)
+    threshold = after.info.threshold
+    assert threshold is not None and threshold.normalized
+    assert 0.1 < threshold.squared_l2 < 1.9
+    assert threshold.far == 0
+    assert threshold.data_set == "pairs.txt, 36 pairs"
+    assert pair_threshold(read_people(reps).description) == threshold
+    # The embeddings are still these weights', whose file has another checksum now.
+    assert digest(weights) != before.info.weights_sha256
+    assert after.info.weights_sha256 == before.info.weights_sha256
+    for name, tensor in before.state_dict().items():
+        assert torch.equal(tensor, after.state_dict()[name])
+    lfw_eval(reps, pairs, "insightface", save_threshold=weights)
+    assert read_network(weights).info.weights_sha256 == before.info.weights_sha256
+
+
+def test_a_threshold_of_other_tensors_is_refused(weights: Path, reps: Path, pairs: Path) -> None:
+    lfw_eval(reps, pairs, "insightface", save_threshold=weights)
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(FormatError, match="measured on other weights"):
+        read_network(weights)
+
+
+def test_what_cannot_hold_it_or_is_not_of_it(weights: Path, reps: Path, pairs: Path) -> None:
+    content = weights.read_bytes()
+    other = weights.with_suffix(".onnx")
+    other.write_bytes(b"")
+    with pytest.raises(UsageError, match="models convert makes a file that can"):
+        lfw_eval(reps, pairs, save_threshold=other)
+    _describe(reps, {"sha256": "0" * 64})
+    with pytest.raises(UsageError, match="is not the file that the embeddings"):
+        lfw_eval(reps, pairs, save_threshold=weights)
+    _describe(reps, {"sha256": digest(weights)}, flip="sum")
+    with pytest.raises(UsageError, match="flip=sum"):
+        lfw_eval(reps, pairs, save_threshold=weights)
+    assert weights.read_bytes() == content
+    assert not (reps / "result.json").exists()
+
+
+def test_published_networks_that_can_be_run_have_one() -> None:
+    without = {name for name, entry in CATALOGUE.items() if entry.readable and not entry.threshold}
+    assert not {name for name in without if name.startswith(("nn4", "lresnet", "dlib"))}
+    for entry in CATALOGUE.values():
+        if entry.threshold is not None:
+            assert entry.threshold.data_set
