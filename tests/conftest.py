@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,14 @@ def crops(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("crops")
     align(album, folder, AlignSettings(crop=DLIB_CHIP, on_no_face="center"))
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks too small for several threads take less time in one, and always sum in one order."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

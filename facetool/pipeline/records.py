@@ -27,11 +27,14 @@ from facetool.images.records import (
     read_properties,
 )
 from facetool.images.verification_set import write_bin
+from facetool.jobs.ordered_map import ordered_map
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 
-_CHUNK = 256
+_IMAGES_AHEAD = 256
+"""Images that are decoded, or wait for it, while one is written."""
+
 _MOST_KEYS = 1 << 24  # labels are float32, and keys stand in labels
 _ARCFACE_SIZES = ((112, 112), (112, 96))
 _IMAGE_TYPES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
@@ -125,14 +128,18 @@ def _decodable(folder: ImageFolder, report: Report) -> Iterator[tuple[str, bytes
         ThreadPoolExecutor(available_cores()) as pool,
         progress_bar("pack", len(names)) as bar,
     ):
-        for start in range(0, len(names), _CHUNK):
-            chunk = names[start : start + _CHUNK]
-            for name, loaded in zip(chunk, pool.map(load, chunk), strict=True):
-                bar.update()
-                if isinstance(loaded, str):
-                    report.failed(name, loaded)
-                else:
-                    yield name, *loaded
+        loading = ordered_map(
+            lambda name: (name, pool.submit(load, name)),
+            lambda started: (started[0], started[1].result()),
+            names,
+            _IMAGES_AHEAD,
+        )
+        for name, loaded in loading:
+            bar.update()
+            if isinstance(loaded, str):
+                report.failed(name, loaded)
+            else:
+                yield name, *loaded
 
 
 def unpack(input: Path, output: Path) -> Report:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from facetool.cli.tables.bin_eval import table
 from tests.cli.conftest import Run
 
 
@@ -14,6 +15,9 @@ def test_bin_eval(run: Run, shared: Path) -> None:
     result = json.loads(done.stdout)
     assert [one["pairs"]["scored"] for one in result["sets"]] == [60, 60]
     assert 0 <= result["sets"][0]["flip"]["accuracy"]["mean"] <= 1
+    lines = table(result).splitlines()
+    assert lines[3].startswith("py3_bytes_proto4")
+    assert lines[4].startswith("py3_numpy_proto4")
 
 
 def test_mistakes_are_one_line(run: Run, tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def test_list_json_is_all_there_is_on_stdout() -> None:
     result = run("list", "--json")
     names = [row["name"] for row in json.loads(result.stdout)]
     assert "dlib-resnet.v1" in names
-    assert "lresnet100e-ir.onnx-zoo" in run("list").stdout
+    text = run("list").stdout
+    assert "lresnet100e-ir.onnx-zoo" in text
+    assert len(text.splitlines()) == len(names) + 1
 
 
 def test_list_of_detectors() -> None:
@@ -52,6 +54,15 @@ def test_list_of_detectors() -> None:
 def test_info() -> None:
     assert json.loads(run("info", "NN4.small2", "--json").stdout)["parameters"] == 3_733_968
     assert "3,733,968" in run("info", "nn4.small2").stdout
+    text = run("info", "lresnet100e-ir").stdout
+    assert "65,156,160" in text
+    assert "24.2115 GFLOPs" in text
+    assert "non-commercial" in text
+
+
+def test_info_of_a_file(shared: Path) -> None:
+    path = shared / "golden/torch7/nn4.small2.old2016.t7"
+    assert str(path) in run("info", path).stdout
 
 
 def test_where(home: Path) -> None:
@@ -61,8 +72,11 @@ def test_where(home: Path) -> None:
     assert isinstance(result.exception, WeightsError)
 
 
-def test_verify() -> None:
+def test_verify(home: Path) -> None:
     assert run("verify").return_value == 0
+    home.mkdir()
+    home.joinpath("nn4.v2.t7").write_bytes(b"who knows")
+    assert "nothing is published" in run("verify").stdout
     result = run("verify", "--json", "nn4.v1")
     assert result.return_value == 1
     assert json.loads(result.stdout)[0]["ok"] is False

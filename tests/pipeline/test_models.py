@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from facetool.cli.tables import models as tables
 from facetool.errors import FacetoolError, UsageError
 from facetool.networks.registry import ARCHITECTURES
 from facetool.pipeline import models
@@ -35,7 +34,6 @@ def test_list_has_everything_once(home: Path) -> None:
     rows = {row["name"]: row for row in models.list_models()}
     assert rows["nn4.small2.v1"]["status"] == "available locally"
     json.dumps(list(rows.values()))
-    assert len(tables.list_text(list(rows.values())).splitlines()) == len(rows) + 1
 
 
 @pytest.mark.parametrize(
@@ -63,10 +61,6 @@ def test_arcface_as_openvino_counts_it(home: Path) -> None:
         "PReLU": 50,
         "fully connected": 1,
     }
-    text = tables.info_text(values)
-    assert "65,156,160" in text
-    assert "24.2115 GFLOPs" in text
-    assert "non-commercial" in text
 
 
 def test_weights_have_their_own_recipe(home: Path) -> None:
@@ -83,7 +77,6 @@ def test_info_of_a_file(shared: Path) -> None:
     assert values["file"] == str(path)
     assert len(values["sha256"]) == 64
     assert models.info("nn4.small2", path)["parameters"] == values["parameters"] == 3_733_968
-    assert str(path) in tables.info_text(values)
 
 
 def test_info_of_nothing() -> None:
@@ -111,7 +104,6 @@ def test_verify(home: Path) -> None:
     (missing,) = models.verify(["nn4.v1"])
     assert not missing["ok"]
     assert "models fetch nn4.v1" in missing["problem"]
-    assert "nothing is published" in tables.verify_text(list(rows.values()))
 
 
 def test_convert(shared: Path, tmp_path: Path) -> None:

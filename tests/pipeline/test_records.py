@@ -9,9 +9,12 @@ from PIL import Image
 
 from facetool.alignment.recipes import DLIB_CHIP
 from facetool.errors import UsageError
+from facetool.files.recordio import RecordWriter
 from facetool.images.inputs import open_images
+from facetool.images.read import read_file
 from facetool.images.records import ImageRecords
 from facetool.images.verification_set import read_bin
+from facetool.pipeline import records as stage
 from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.records import describe, pack, pack_pairs, unpack
 
@@ -48,6 +51,32 @@ def test_unpacked_files_are_those_packed(tmp_path: Path) -> None:
     for packed, unpacked in zip(names, found, strict=True):
         original = (tmp_path / "in" / packed).read_bytes()
         assert (tmp_path / "out" / unpacked).read_bytes() == original
+
+
+def test_images_that_wait_to_be_written_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        draw(tmp_path / "in" / f"{number}.png")
+    pack(tmp_path / "in", tmp_path / "a.rec")
+    monkeypatch.setattr(stage, "_IMAGES_AHEAD", 3)
+    counts = []
+    write = RecordWriter.write
+    done: list[Path] = []
+
+    def reading(path: Path) -> bytes:
+        done.append(path)
+        return read_file(path)
+
+    def writing(self: RecordWriter, key: int, data: bytes) -> None:
+        counts.append(len(done) - key)
+        write(self, key, data)
+
+    monkeypatch.setattr(stage, "read_file", reading)
+    monkeypatch.setattr(RecordWriter, "write", writing)
+    pack(tmp_path / "in", tmp_path / "b.rec")
+    assert (tmp_path / "b.rec").read_bytes() == (tmp_path / "a.rec").read_bytes()
+    assert max(counts[:8]) <= 2
 
 
 def test_what_cannot_be_packed_is_named(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from facetool.errors import UsageError
-from facetool.plots.style import MAIN, plain, save
+from facetool.plots.style import MAIN, check_name, plain, save
 
 
 def draw() -> Figure:
@@ -26,6 +26,9 @@ def test_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"must end in \.png or \.pdf"):
         save(draw(), tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
+    check_name(Path("a.PDF"))
+    with pytest.raises(UsageError, match=r"\.png or \.pdf"):
+        check_name(Path("a.gif"))
 
 
 @pytest.mark.parametrize(("dpi", "width"), [(150, 300), (300, 600)])

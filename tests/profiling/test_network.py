@@ -10,7 +10,7 @@ import torch
 from facetool.cli.tables.profile import networks_text
 from facetool.errors import FormatError, UsageError
 from facetool.plots.profile import network_figure
-from facetool.plots.style import check_name, save
+from facetool.plots.style import save
 from facetool.profiling.network import (
     NetworkProfiles,
     NetworkSettings,
@@ -117,12 +117,6 @@ def test_random_weights_are_those_of_the_published_definition() -> None:
     network = network_to_measure("nn4.small2.v1")
     assert network.info.options["pooling"] == "january2016"
     assert not network.training and not network.info.weights_name
-
-
-def test_names_of_plots() -> None:
-    check_name(Path("a.PDF"))
-    with pytest.raises(UsageError, match=r"\.png or \.pdf"):
-        check_name(Path("a.gif"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -6,6 +6,7 @@ from facetool.pipeline.train import TrainSettings, train
 from facetool.training.config import TrainConfig
 from facetool.training.log import read_log
 from facetool.training.verification import pairs_from_folder
+from tests.drawn_people import draw_people, write_pairs
 
 NARROW = {"units": [1, 1, 1, 1], "filters": [16, 16, 16, 32, 32], "embedding_size": 32}
 SCALE = {"loss_options": {"scale": 16}}
@@ -14,7 +15,7 @@ LOSSES = [("softmax", {}), ("cosface", SCALE), ("arcface", SCALE)]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss, options", LOSSES)
-def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pairs, loss, options):
+def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, loss, options):
     """From chance to useful on people who were not in the training set."""
     crops = draw_people(tmp_path / "train", 16, 6, seed=0)
     strangers = draw_people(tmp_path / "test", 10, 6, seed=1)
@@ -37,7 +38,7 @@ def test_a_narrow_lresnet_tells_strangers_apart(tmp_path, draw_people, write_pai
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss, options", LOSSES)
-def test_mobilefacenet_learns_its_people(tmp_path, draw_people, loss, options):
+def test_mobilefacenet_learns_its_people(tmp_path, loss, options):
     crops = draw_people(tmp_path / "train", 4, 6)
     config = TrainConfig(
         network="mobilefacenet",
@@ -55,7 +56,7 @@ def test_mobilefacenet_learns_its_people(tmp_path, draw_people, loss, options):
 
 
 @pytest.mark.slow
-def test_openface_learns_from_triplets(tmp_path, draw_people):
+def test_openface_learns_from_triplets(tmp_path):
     crops = draw_people(tmp_path / "train", 4, 6, size=96)
     config = TrainConfig(
         network="nn4.small2",

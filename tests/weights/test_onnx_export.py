@@ -1,7 +1,6 @@
 """Exported networks compute in ONNX Runtime what they compute here, for any batch size."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import create
 from facetool.weights.load import load_network, read_network
 from facetool.weights.onnx_export import export, to_onnx
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TOLERANCE = 1e-5
 """Largest difference allowed, as a part of the largest number of the embedding."""
@@ -80,14 +81,6 @@ def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("fold", [False, True])

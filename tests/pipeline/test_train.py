@@ -20,6 +20,9 @@ from facetool.training.config import TrainConfig
 from facetool.training.log import read_log
 from facetool.training.stepper import Stepper
 from facetool.training.verification import pairs_from_folder
+from tests.drawn_people import draw_people, write_pairs
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = {"units": [1, 1, 1, 1], "filters": [16, 16, 16, 16, 16], "embedding_size": 16}
 QUIET = TrainSettings(jobs=1, log_every=4, checkpoint_every=1000)
@@ -31,7 +34,7 @@ def read_training(path):
 
 
 @pytest.fixture(scope="module")
-def crops(tmp_path_factory, draw_people):
+def crops(tmp_path_factory):
     return draw_people(tmp_path_factory.mktemp("crops"), 6, 6)
 
 
@@ -165,7 +168,7 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     assert not (tmp_path / "best.safetensors").exists()
 
 
-def test_other_data_is_refused(tmp_path, crops, draw_people):
+def test_other_data_is_refused(tmp_path, crops):
     train(crops, tmp_path / "run", _config(steps=1), QUIET)
     other = draw_people(tmp_path / "other", 5, 3)
     with pytest.raises(UsageError, match="other data"):
@@ -177,13 +180,13 @@ def test_resume_without_a_run_is_refused(tmp_path, crops):
         train(crops, tmp_path, _config(), TrainSettings(resume=True))
 
 
-def test_crops_of_another_size_are_refused(tmp_path, draw_people):
+def test_crops_of_another_size_are_refused(tmp_path):
     small = draw_people(tmp_path / "small", 2, 2, size=96)
     with pytest.raises(UsageError, match="96x96 pixels, the network takes 112x112"):
         train(small, tmp_path / "run", _config(), QUIET)
 
 
-def test_crops_of_another_recipe_are_refused(tmp_path, draw_people):
+def test_crops_of_another_recipe_are_refused(tmp_path):
     folder = draw_people(tmp_path / "crops", 2, 2)
     crop = {"method": "chip", "landmarks": "five", "width": 112, "height": 112, "detector": "hog"}
     (folder / "align.json").write_text(json.dumps({"crop": crop}))
@@ -193,7 +196,7 @@ def test_crops_of_another_recipe_are_refused(tmp_path, draw_people):
     assert train(folder, tmp_path / "run", _config(steps=1), insisting).counts["steps"] == 1
 
 
-def test_damaged_images_are_counted_and_named(tmp_path, draw_people, capsys):
+def test_damaged_images_are_counted_and_named(tmp_path):
     folder = draw_people(tmp_path / "crops", 3, 4)
     damaged = folder / "P01" / "P01_0003.png"
     damaged.write_bytes(damaged.read_bytes()[:500])
@@ -236,7 +239,7 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_their_file_alone(tmp_pat
 
 
 @pytest.mark.slow
-def test_evaluations_keep_the_best_network(tmp_path, crops, write_pairs):
+def test_evaluations_keep_the_best_network(tmp_path, crops):
     pairs = pairs_from_folder(write_pairs(tmp_path / "pairs.txt", 6, 6), crops)
     settings = TrainSettings(
         pairs=[pairs], evaluate_every=10, jobs=1, log_every=10, checkpoint_every=1000
