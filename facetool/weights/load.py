@@ -234,7 +234,11 @@ def _with_recipe(info: NetworkInfo, known: Architecture, network: EmbeddingNetwo
     Where the reader has assumed a scaling, or none because the network scales its input itself,
     the architecture's version that does the same says whether that is right.
     """
-    if info.recipe is None or not info.assumed:
+    if info.recipe is None:
+        crop = known.recipe.crop
+        fits = info.input_size in (None, (crop.height, crop.width))
+        return replace(info, recipe=known.recipe) if fits and not _scales(network) else info
+    if not info.assumed:
         return _with_crop(info, known.recipe.crop)
     inside = (info.recipe.mean, info.recipe.scale) == (0.0, 1.0)
     for recipe in (known.recipe, known.plain_recipe):
@@ -243,6 +247,12 @@ def _with_recipe(info: NetworkInfo, known: Architecture, network: EmbeddingNetwo
             assumed = ("channels",) if len(others) > 1 else ()
             return replace(info, recipe=recipe, assumed=assumed)
     return _with_crop(info, known.recipe.crop)
+
+
+def _scales(network: EmbeddingNetwork) -> bool:
+    """Whether a network read as a graph begins with arithmetic on its input."""
+    first = network.nodes[0].op if isinstance(network, GraphNetwork) else ""
+    return first in ("add_scalar", "mul_scalar", "batch_norm", "identity")
 
 
 def _with_statement(

@@ -13,9 +13,10 @@ import torch
 import facetool
 from facetool.alignment import recipes
 from facetool.errors import FacetoolError, FormatError, UsageError, WeightsError
-from facetool.networks.registry import create
+from facetool.networks.base import NetworkInfo
+from facetool.networks.registry import ARCHITECTURES, create
 from facetool.weights import catalogue, safetensors
-from facetool.weights.load import load_network, read_network
+from facetool.weights.load import _with_recipe, load_network, read_network
 
 
 @pytest.fixture
@@ -87,6 +88,15 @@ def test_recipe_of_a_name_goes_with_its_file(
     converted = home / "converted.safetensors"
     safetensors.save(overridden, converted, source=golden)
     assert load_network("nn4.small2", converted).recipe == overridden.recipe
+
+
+def test_a_file_without_a_recipe_has_that_of_its_architecture() -> None:
+    known = ARCHITECTURES["inception-resnet-v1"]
+    with torch.device("meta"):
+        network = create(known.name)
+    for size, recipe in (((160, 160), known.recipe), (None, known.recipe), ((112, 112), None)):
+        info = NetworkInfo(input_size=size)
+        assert _with_recipe(info, known, network).recipe == recipe
 
 
 def test_known_by_checksum(shared: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
