@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from facetool.cli.profile import command
+from facetool.cli.tables.profile import networks_text, pipeline_text
 from facetool.errors import UsageError
 from facetool.sample.album import draw_album
+from tests.example_profiles import network_profiles, pipeline_profile
 
 
 def run(*arguments: str | Path) -> Result:
@@ -46,6 +49,32 @@ def test_pipeline(tmp_path: Path) -> None:
     result = run("pipeline", photo, "--iterations", "1", "--json")
     assert result.exception is None and result.return_value == 0
     assert json.loads(result.stdout)["photos"][0]["image"] == str(photo)
+
+
+def test_networks_text() -> None:
+    text = networks_text(network_profiles(), published=True)
+    assert "NN4.small2" in text and "random" in text
+    assert "3,733,968" in text and "0.2038" in text
+    assert "img/s x2" in text and "GPU MB" not in text
+    assert "dlib-resnet, cpu, bfloat16\nblock" in text and "blocks.13" in text
+    assert "nn4.small2.v1  58.90  15.36  8-core 3.70 GHz CPU  https://" in text
+    assert "published" not in networks_text(network_profiles())
+
+
+def test_networks_text_of_a_gpu() -> None:
+    profiles = network_profiles()
+    one = profiles.networks[0]
+    on_gpu = replace(one, runs=(replace(one.runs[0], gpu_memory=1_234_000_000),))
+    text = networks_text(replace(profiles, networks=(on_gpu,)))
+    assert "GPU MB" in text and "1234" in text
+
+
+def test_pipeline_text() -> None:
+    text = pipeline_text(pipeline_profile())
+    assert "3 iterations" in text and "in: 12.5 images per second end to end" in text
+    assert "bottleneck: representation" in text
+    assert "dlib-resnet.v1 on cpu, float32; detector hog, upsample 1; peak memory 300 MB" in text
+    assert "33.00 ± 2.45" in text
 
 
 @pytest.mark.parametrize("sizes", ["0", "1,,2", "many", "-1"])

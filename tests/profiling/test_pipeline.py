@@ -6,17 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.patches import Rectangle
 
 from facetool.alignment.recipes import DLIB_CHIP
-from facetool.cli.tables.profile import pipeline_text
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.align_manifest import read_manifest
 from facetool.images.folder import list_images
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings, align
-from facetool.plots.profile import pipeline_figure
 from facetool.profiling.cropping import create_worker, crop_chunk
 from facetool.profiling.folder import STAGES, FolderProfile
 from facetool.profiling.pipeline import PipelineProfile, profile_pipeline
@@ -115,29 +112,12 @@ def test_bottleneck() -> None:
     assert folder.milliseconds["detection"] == pytest.approx(60)
 
 
-def test_text(profile: PipelineProfile) -> None:
-    text = pipeline_text(profile)
-    assert "3 iterations" in text and "images per second end to end" in text
-    assert f"bottleneck: {profile.folders[0].bottleneck}" in text
-    assert "dlib-resnet.v1 on cpu, float32; detector hog, upsample 1; peak memory" in text
-    assert str(profile.photos[0].total) in text
-
-
 def test_json(profile: PipelineProfile) -> None:
     document = json.loads(json.dumps(profile.as_dict()))
     assert document["photos"][0]["stages"]["detection"]["count"] == 3
     assert document["folders"][0]["bottleneck"] in STAGES
     assert document["crop"]["detector"] == "hog"
     assert len(document["failed"]) == 2
-
-
-def test_plot(profile: PipelineProfile) -> None:
-    (axes,) = pipeline_figure(profile).axes
-    assert len(axes.patches) == len(STAGES) * 2
-    bars = [patch for patch in axes.patches[-2:] if isinstance(patch, Rectangle)]
-    ends = [bar.get_x() + bar.get_width() for bar in bars]
-    assert ends[0] == pytest.approx(profile.photos[0].total.mean)
-    assert ends[1] == pytest.approx(sum(profile.folders[0].milliseconds.values()))
 
 
 def test_nothing_to_measure(

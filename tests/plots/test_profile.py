@@ -1,0 +1,32 @@
+"""The plots of ``profile``."""
+
+from pathlib import Path
+
+import pytest
+from matplotlib.patches import Rectangle
+
+from facetool.plots.profile import network_figure, pipeline_figure
+from facetool.plots.style import save
+from facetool.profiling.folder import STAGES
+from tests.example_profiles import network_profiles, pipeline_profile
+
+
+def test_pipeline() -> None:
+    profile = pipeline_profile()
+    (axes,) = pipeline_figure(profile).axes
+    assert len(axes.patches) == len(STAGES) * 2
+    bars = [patch for patch in axes.patches[-2:] if isinstance(patch, Rectangle)]
+    ends = [bar.get_x() + bar.get_width() for bar in bars]
+    assert ends[0] == pytest.approx(profile.photos[0].total.mean)
+    assert ends[1] == pytest.approx(sum(profile.folders[0].milliseconds.values()))
+
+
+def test_networks(tmp_path: Path) -> None:
+    profiles = network_profiles()
+    times, rates = network_figure(profiles).axes
+    assert len(times.patches) == len(rates.get_lines()) == 3
+    assert (rates.get_xscale(), rates.get_yscale()) == ("log", "log")
+    figure = network_figure(profiles, published=True)
+    assert len(figure.axes[0].patches) == 5
+    save(figure, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
