@@ -123,10 +123,10 @@ class RepresentDescription:
 
     def difference(self, other: RepresentDescription) -> str | None:
         """Why the embeddings of two folders cannot be compared, as far as both say; or None."""
-        for name in ("network", "weights", "flip"):
+        for name in ("network", "weights", "recipe", "flip"):
             ours, theirs = self._stated(name, other), other._stated(name, self)
             if ours != theirs and None not in (ours, theirs):
-                return f"{name} {ours} and {theirs}"
+                return f"{name} {_words(ours)} and {_words(theirs)}"
         return None
 
     def change(self, other: RepresentDescription) -> str | None:

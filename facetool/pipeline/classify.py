@@ -192,12 +192,17 @@ def check_source(wanted: Source, given: Source, what: str) -> None:
     """Refuse embeddings of another network than the classifier was trained on.
 
     Raises:
-        UsageError: network, weights or flip differ, or one of them is not known.
+        UsageError: network, weights, input or flip differ, or network or weights are not known.
     """
     if wanted.network != given.network or wanted.sha256 != given.sha256:
         raise UsageError(
             f"{what} comes from {_name(given)}, but the classifier was trained on embeddings "
             f"of {_name(wanted)}; use that, or train a classifier for this one"
+        )
+    if wanted.recipe and given.recipe and _scaling(wanted) != _scaling(given):
+        raise UsageError(
+            f"{what} was made with the input {_scaling(given)}, but the classifier was trained on "
+            f"embeddings made with {_scaling(wanted)}; state the same recipe"
         )
     if wanted.flip != given.flip:
         raise UsageError(
@@ -206,6 +211,11 @@ def check_source(wanted: Source, given: Source, what: str) -> None:
             f"flip={given.flip!r}",
             f"flip={wanted.flip!r}",
         )
+
+
+def _scaling(source: Source) -> dict[str, Any]:
+    """How the network's input was made of a crop's pixels."""
+    return {name: value for name, value in source.recipe.items() if name != "crop"}
 
 
 def _name(source: Source) -> str:

@@ -115,7 +115,13 @@ def network_name(classifier: Classifier) -> str:
 def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
     source = classifier.source
     info = network.info
-    given = Source(info.architecture, info.weights_name, info.weights_sha256, flip=source.flip)
+    given = Source(
+        info.architecture,
+        info.weights_name,
+        info.weights_sha256,
+        network.recipe.as_dict(),
+        flip=source.flip,
+    )
     check_source(source, given, "the network")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import struct
 from dataclasses import replace
@@ -277,8 +278,10 @@ def _with_statement(
             published = None
         info = replace(info, recipe=recipe, assumed=assumed)
     if output:
-        info = replace(info, threshold=None)
-        published = None
+        # Two layers of one file are two networks, also to folders that know weights by checksum.
+        sha256 = hashlib.sha256(f"{info.weights_sha256} {output}".encode()).hexdigest()
+        name = f"{path.name}, {output}"
+        return replace(info, threshold=None, weights_name=name, weights_sha256=sha256)
     if published is None:
         return replace(info, weights_name=path.name)
     threshold = info.threshold or published.threshold

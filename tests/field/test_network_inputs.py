@@ -136,6 +136,8 @@ def test_the_layer_of_the_embedding(converted: bool, tmp_path: Path) -> None:
     assert load_network(path).info.embedding_size == 9
     network = load_network(path, output="features")
     assert network.info.embedding_size == 6
+    assert network.info.weights_sha256 != load_network(path).info.weights_sha256
+    assert network.info.weights_name == f"{path.name}, features"
     x = torch.rand(2, 3, 112, 112)
     with torch.inference_mode():
         torch.testing.assert_close(network(x), whole(x))

@@ -90,6 +90,8 @@ def test_difference_between_folders() -> None:
     assert DESCRIPTION.difference(RepresentDescription()) is None
     assert DESCRIPTION.difference(replace(DESCRIPTION, weights_name="a copy")) is None
     assert DESCRIPTION.difference(replace(DESCRIPTION, flip="sum")) == "flip none and sum"
+    other_input = replace(DESCRIPTION, recipe={**(DESCRIPTION.recipe or {}), "mean": 7.0})
+    assert "mean 7.0" in str(DESCRIPTION.difference(other_input))
     weights = DESCRIPTION.difference(replace(DESCRIPTION, weights_sha256="ef" * 32))
     assert weights == (
         "weights dlib-resnet.v1 (sha256 abababab…) and dlib-resnet.v1 (sha256 efefefef…)"
