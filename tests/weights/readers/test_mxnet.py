@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Recipe
 from facetool.errors import FacetoolError, FormatError, WeightsError
 from facetool.networks.graph import FUNCTIONS, INPUT, MODULES
-from facetool.weights.readers.mxnet import load, read_params, symbol_path
+from facetool.weights.readers.mxnet import load
+from facetool.weights.readers.mxnet_files import read_params, symbol_path
 from tests.weights.readers.mxnet_files import Symbol, write_params
 
 BATCH_NORM = ["gamma", "beta", "moving_mean", "moving_var"]
