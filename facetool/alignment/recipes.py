@@ -73,7 +73,7 @@ class Crop:
             raise FormatError("not a crop recipe: the margin is as large as the crop")
         return crop
 
-    def same_picture(self, other: Crop) -> bool:
+    def same_crop(self, other: Crop) -> bool:
         """Whether both cut the same crop; the detector may differ."""
         ours, theirs = self.as_dict(), other.as_dict()
         del ours["detector"], theirs["detector"]

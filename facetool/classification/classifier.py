@@ -19,7 +19,7 @@ from facetool.classification.fit import (
     fit_lda,
     split_folds,
 )
-from facetool.classification.open_set import Threshold, calibrate, genuine, impostors
+from facetool.classification.open_set import OpenSetThreshold, calibrate, genuine, impostors
 from facetool.errors import UsageError
 from facetool.evaluation.distances import normalize
 from facetool.files.represent_description import RepresentDescription
@@ -33,7 +33,7 @@ _TEMPERATURE_ROWS = 2000
 
 
 @dataclass(frozen=True)
-class Source:
+class Provenance:
     """Which embeddings a classifier understands.
 
     Attributes:
@@ -53,7 +53,7 @@ class Source:
     unit_length: bool = True
 
     @classmethod
-    def of(cls, description: RepresentDescription) -> Source:
+    def of(cls, description: RepresentDescription) -> Provenance:
         """What a represent folder says of its embeddings; OpenFace's own folders say nothing."""
         return cls(
             network=description.network or "",
@@ -89,13 +89,13 @@ class Answers:
 
     Attributes:
         best: (N,) the number of the most likely person.
-        likeness: (N,) cosine to that person's mean.
+        similarity: (N,) cosine to that person's mean.
         known: (N,) whether that is enough.
         confidence: (N,) of the answer, 0…1.
     """
 
     best: Labels
-    likeness: Floats
+    similarity: Floats
     known: NDArray[np.bool_]
     confidence: Floats
 
@@ -110,10 +110,10 @@ class Classifier:
         model: scores them.
         lda: comes before the model, where there is one.
         means: (C, D) of each person's embeddings.
-        threshold: of the likeness.
+        threshold: of the similarity.
         confidence: turns scores into probabilities.
         source: which embeddings it understands.
-        cross_validation: figures of the training.
+        cross_validation: metrics of the training.
     """
 
     kind: str
@@ -121,9 +121,9 @@ class Classifier:
     model: Model
     lda: Lda | None
     means: Floats
-    threshold: Threshold
+    threshold: OpenSetThreshold
     confidence: Confidence
-    source: Source
+    source: Provenance
     cross_validation: CrossValidation
 
     def prepare(self, vectors: NDArray[Any]) -> Floats:
@@ -142,11 +142,11 @@ class Classifier:
             return Answers(np.empty(0, np.int64), nothing, np.empty(0, bool), nothing)
         scores = self.scores(prepared)
         best = scores.argmax(axis=1)
-        likeness = np.einsum("nd,nd->n", normalize(prepared), normalize(self.means[best]))
-        known = likeness >= self.threshold.cosine
-        of_likeness = self.confidence.of_likeness(likeness, self.threshold)
-        named = self.confidence.of_class(scores) * of_likeness
-        return Answers(best, likeness, known, np.where(known, named, 1 - of_likeness))
+        similarity = np.einsum("nd,nd->n", normalize(prepared), normalize(self.means[best]))
+        known = similarity >= self.threshold.cosine
+        of_similarity = self.confidence.of_similarity(similarity, self.threshold)
+        named = self.confidence.of_class(scores) * of_similarity
+        return Answers(best, similarity, known, np.where(known, named, 1 - of_similarity))
 
     def names(self, answers: Answers) -> list[str]:
         """The names of answers, ``unknown`` included."""
@@ -156,7 +156,7 @@ class Classifier:
         ]
 
 
-def prepare(vectors: NDArray[Any], source: Source) -> Floats:
+def prepare(vectors: NDArray[Any], source: Provenance) -> Floats:
     """See :meth:`Classifier.prepare`."""
     exact = np.asarray(vectors, np.float64)
     return normalize(exact) if source.unit_length else exact
@@ -166,7 +166,7 @@ def train(
     vectors: NDArray[Any],
     labels: Labels,
     people: Sequence[str],
-    source: Source,
+    source: Provenance,
     kind: str = "linear-svm",
     lda_dim: int | None = None,
     fpir: float = 0.01,
@@ -182,7 +182,7 @@ def train(
         kind: key of ``FITTERS``.
         lda_dim: dimensions to keep by LDA; None for no LDA.
         fpir: false positive identification rate of the threshold.
-        published: likeness that is enough by the network's publisher, for too few people.
+        published: similarity that is enough by the network's publisher, for too few people.
 
     Raises:
         UsageError: too few people, or more LDA dimensions than there can be.
@@ -262,5 +262,5 @@ def _cross_validate(
         return CrossValidation(None, None, 0, 0), 1.0
     shares, sizes = np.array(accuracies).T
     std = float(shares.std()) if len(folds) > 1 else None
-    figures = CrossValidation(float(np.average(shares, weights=sizes)), std, len(folds), images)
-    return figures, fit_temperature(np.concatenate(kept), np.concatenate(kept_labels))
+    results = CrossValidation(float(np.average(shares, weights=sizes)), std, len(folds), images)
+    return results, fit_temperature(np.concatenate(kept), np.concatenate(kept_labels))

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from facetool._version import __version__
 from facetool.classification.algorithms import MODELS
-from facetool.classification.classifier import Classifier, CrossValidation, Source
+from facetool.classification.classifier import Classifier, CrossValidation, Provenance
 from facetool.classification.confidence import Confidence
 from facetool.classification.fit import FITTERS, Lda
-from facetool.classification.open_set import Threshold
+from facetool.classification.open_set import OpenSetThreshold
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
@@ -85,7 +85,7 @@ def load(path: Path) -> Classifier:
         return _build(header, arrays)
     except FormatError as error:
         raise FormatError(
-            f"{path}: {error}; make it anew with facetool classify train REPS"
+            f"{path}: {error}; recreate it with facetool classify train REPS"
         ) from error
     except (SafetensorError, OSError, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -131,9 +131,9 @@ def _build(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Classi
         model,
         lda,
         means,
-        _record(Threshold, header.get("threshold"), "threshold"),
+        _record(OpenSetThreshold, header.get("threshold"), "threshold"),
         _check_confidence(_record(Confidence, header.get("confidence"), "confidence")),
-        _record(Source, header.get("source"), "source"),
+        _record(Provenance, header.get("source"), "source"),
         _record(CrossValidation, header.get("cross_validation"), "cross_validation"),
     )
 

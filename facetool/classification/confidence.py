@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels
-from facetool.classification.open_set import Threshold, angle
+from facetool.classification.open_set import OpenSetThreshold, angle
 
 _DEFAULT_SLOPE = 3.0
 """Where nobody has two images: three standard deviations decide nearly everything."""
@@ -20,7 +20,7 @@ class Confidence:
     """Two scales.
 
     A name's confidence is the softmax of the classifier's scores (that it is this person and no
-    other of those known) times the logistic of the likeness (that it is nobody else); that of
+    other of those known) times the logistic of the similarity (that it is nobody else); that of
     ``unknown`` is one minus the latter. On the threshold the logistic is one half, so that
     answers and confidences agree.
 
@@ -37,7 +37,7 @@ class Confidence:
         scaled = (scores - scores.max(axis=1, keepdims=True)) / self.temperature
         return np.asarray(1 / np.exp(scaled).sum(axis=1))
 
-    def of_likeness(self, cosines: Floats, threshold: Threshold) -> Floats:
+    def of_similarity(self, cosines: Floats, threshold: OpenSetThreshold) -> Floats:
         """Probability that a face is not a stranger's, (N,) to (N,)."""
         if self.slope == 0:
             return np.ones(len(cosines))
@@ -77,7 +77,7 @@ def fit_temperature(scores: Floats, labels: Labels) -> float:
 
 
 def fit_slope(
-    genuine: NDArray[np.float64], impostors: NDArray[np.float64], threshold: Threshold
+    genuine: NDArray[np.float64], impostors: NDArray[np.float64], threshold: OpenSetThreshold
 ) -> float:
     """The logistic through the threshold that tells known people from strangers best.
 

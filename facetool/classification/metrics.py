@@ -12,14 +12,16 @@ from facetool.classification.algorithms import Floats
 FPIRS = (0.001, 0.01, 0.1)
 
 
-def dir_at_fpir(likeness: Floats, right: NDArray[np.bool_], strangers: Floats, fpir: float) -> Any:
+def dir_at_fpir(
+    similarity: Floats, right: NDArray[np.bool_], strangers: Floats, fpir: float
+) -> Any:
     """Detection and identification rate of rank 1 where a share of the strangers is named.
 
-    The threshold is the lowest at which no more than ``fpir`` of the strangers' likenesses reach
+    The threshold is the lowest at which no more than ``fpir`` of the strangers' similarities reach
     it (ISO/IEC 19795-1's terms).
 
     Args:
-        likeness: (K,) of the faces of known people to the person they are taken for.
+        similarity: (K,) of the faces of known people to the person they are taken for.
         right: (K,) whether that is who they are.
         strangers: (S,) of strangers' faces.
         fpir: 0…1.
@@ -35,6 +37,6 @@ def dir_at_fpir(likeness: Floats, right: NDArray[np.bool_], strangers: Floats, f
         "fpir": fpir,
         "threshold": float(threshold),
         "strangers_named": int((strangers >= threshold).sum()),
-        "dir": float((right & (likeness >= threshold)).mean()),
+        "dir": float((right & (similarity >= threshold)).mean()),
         "measurable": allowed >= 1,
     }

@@ -1,11 +1,11 @@
-"""The open set: how alike a face and a person are, and from where on that is enough.
+"""The open set: how similar a face and a person are, and from where on that is enough.
 
-The likeness of a face to a person is the cosine between its embedding and the mean of the
+The similarity of a face to a person is the cosine between its embedding and the mean of the
 person's embeddings. It does not depend on the classifier, so that a name is kept only if the face
 is like the person, whichever way the name was found.
 
 The threshold is calibrated on held-out identities: everybody in the training data plays the
-stranger once, before all others. Naming the stranger takes one likeness above the threshold among
+stranger once, before all others. Naming the stranger takes one similarity above the threshold among
 C people, so a false positive identification rate F asks for a rate ``1 - (1 - F)^(1/C)`` per
 person. Few training sets have enough people to count so rare an event, but the angle between
 different people is close to normally distributed (between uniform directions in D dimensions its
@@ -34,8 +34,8 @@ _BLOCK = 1 << 23
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """The likeness below which a face is a stranger's.
+class OpenSetThreshold:
+    """The similarity below which a face is a stranger's.
 
     Attributes:
         cosine: -1…1.
@@ -43,7 +43,7 @@ class Threshold:
             false positive identification rate unknown), or ``none``: everybody gets a name.
         fpir: the false positive identification rate asked for.
         people: held-out identities.
-        pairs: likenesses of a face and somebody else that were measured.
+        pairs: similarities of a face and somebody else that were measured.
         deviation: of the angles between different people; 0 where they were not measured.
     """
 
@@ -64,14 +64,14 @@ def angle(cosine: Floats | float) -> Any:
     return np.arccos(np.clip(cosine, -1, 1))
 
 
-def likenesses(vectors: Floats, means: Floats) -> Floats:
+def similarities(vectors: Floats, means: Floats) -> Floats:
     """Cosine of each face to each person's mean, (N, D) and (C, D) to (N, C)."""
     return np.asarray(normalize(vectors) @ normalize(means).T)
 
 
 def calibrate(
     vectors: Floats, labels: Labels, fpir: float, published: float | None = None
-) -> Threshold:
+) -> OpenSetThreshold:
     """The threshold that names strangers at a chosen rate.
 
     Args:
@@ -87,14 +87,14 @@ def calibrate(
     people = len(counts)
     if people < FEWEST_PEOPLE:
         if published is None:
-            return Threshold(-1.0, "none", fpir, people, 0, 0.0)
-        return Threshold(published, "network", fpir, people, 0, 0.0)
+            return OpenSetThreshold(-1.0, "none", fpir, people, 0, 0.0)
+        return OpenSetThreshold(published, "network", fpir, people, 0, 0.0)
     means = class_means(vectors, labels)
     total, squares = 0.0, 0.0
     block = max(1, _BLOCK // people)
     for start in range(0, len(vectors), block):
         own = labels[start : start + block]
-        angles = angle(likenesses(vectors[start : start + block], means))
+        angles = angle(similarities(vectors[start : start + block], means))
         angles[np.arange(len(own)), own] = 0
         weights = 1 / counts[own]
         total += float(weights @ angles.sum(axis=1))
@@ -107,7 +107,7 @@ def calibrate(
     bound = mean - deviation * float(t.isf(per_person, pairs - 1)) * np.sqrt(1 + 1 / pairs)
     cosine = float(np.cos(np.clip(bound, 0, np.pi)))
     measured = len(vectors) * (people - 1)
-    return Threshold(cosine, "held-out identities", fpir, people, measured, deviation)
+    return OpenSetThreshold(cosine, "held-out identities", fpir, people, measured, deviation)
 
 
 def genuine(vectors: Floats, labels: Labels) -> NDArray[np.float64]:
@@ -127,7 +127,7 @@ def impostors(vectors: Floats, labels: Labels) -> NDArray[np.float64]:
     block = max(1, _BLOCK // len(means))
     for start in range(0, len(vectors), block):
         own = labels[start : start + block]
-        cosines = likenesses(vectors[start : start + block], means)
+        cosines = similarities(vectors[start : start + block], means)
         cosines[np.arange(len(own)), own] = -np.inf
         best[start : start + block] = cosines.max(axis=1)
     return best

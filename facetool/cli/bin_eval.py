@@ -41,7 +41,7 @@ def command(
 
     Of a folder all .bin files are taken.
 
-    Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, with the figures
+    Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, with the results
     published of the network beside. 'facetool records pack-pairs' makes such a set.
     """
     from facetool.cli.tables.bin_eval import table

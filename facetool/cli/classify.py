@@ -82,7 +82,7 @@ def train(
 ) -> None:
     """Learn the people of a represent folder, each named as the folder of the photos.
 
-    Prints the cross-validated accuracy. A face that is not alike enough to the person it would
+    Prints the cross-validated accuracy. A face that is not similar enough to the person it would
     be taken for is unknown; from where on is calibrated on people held out of the training.
     """
     from facetool.pipeline import classify

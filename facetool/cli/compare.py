@@ -55,7 +55,7 @@ def command(
     exit_code: bool,
     as_json: bool,
 ) -> int:
-    """Say how alike the faces in photos are.
+    """Compare the faces in photos.
 
     Takes two or more photos as they are. For each pair prints squared L2 distance, cosine and,
     where a threshold is known, same or different.

@@ -37,7 +37,7 @@ _REPS = click.Path(exists=True, path_type=Path)
     show_default=True,
     help="Highest rank to report.",
 )
-@click.option("--output", type=options.NEW_FOLDER, help="Folder for JSON and pictures.")
+@click.option("--output", type=options.NEW_FOLDER, help="Folder for JSON and plots.")
 @options.device_option
 @options.json_option
 @options.quiet_option

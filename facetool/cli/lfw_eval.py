@@ -129,7 +129,7 @@ def _missing_line(pairs: PairCounts) -> str:
 
 
 def _table(result: dict[str, Any]) -> str:
-    """The figures as aligned text."""
+    """The metrics as aligned text."""
     accuracy, pairs, auc = result["accuracy"], result["pairs"], result["auc"]
     tested = sum(value is not None for value in accuracy["folds"])
     settings = [result["protocol"], result.get("metric")]

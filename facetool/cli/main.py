@@ -27,7 +27,7 @@ COMMANDS = {
     "bin-eval": "Accuracy on InsightFace's verification sets (lfw.bin ...).",
     "classify": "Name people: train a classifier, use it on photos, measure it.",
     "cluster": "Group the faces of unknown people.",
-    "compare": "Say how alike the faces in photos are.",
+    "compare": "Compare the faces in photos.",
     "embed-plot": "Draw embeddings as a map (t-SNE).",
     "identify": "Identification rates among distractors, as MegaFace measures.",
     "lfw-eval": "Verification accuracy and ROC on LFW-style pairs.",
@@ -47,7 +47,7 @@ _CONTINUE = {
     "sample": "what is finished is on disk, the same command continues",
     "train": "the same command continues from the last checkpoint",
 }
-"""What an interrupted command leaves. The others begin anew."""
+"""What an interrupted command leaves. The others start over."""
 
 
 class LazyGroup(click.Group):
@@ -101,7 +101,7 @@ class LazyGroup(click.Group):
 def cli(context: click.Context) -> None:
     """Face recognition from photos to embeddings, names and ROC curves.
 
-    A folder of photos becomes aligned crops (align), embeddings (represent) and figures
+    A folder of photos becomes aligned crops (align), embeddings (represent) and metrics
     (lfw-eval); compare takes photos as they are.
     """
     context.with_resource(follow(TerminalProgress()))

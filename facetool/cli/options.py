@@ -188,13 +188,13 @@ def device_option(command: Command) -> Command:
 
 
 def dtype_option(command: Command) -> Command:
-    """``--dtype``: the network's arithmetic."""
+    """``--dtype``: the network's precision."""
     return click.option(
         "--dtype",
         type=click.Choice([*DTYPES, "auto"]),
         default="float32",
         show_default=True,
-        help="Arithmetic of the network; embeddings are written as float32. auto is bfloat16 where "
+        help="Precision of the network; embeddings are written as float32. auto is bfloat16 where "
         "the device computes in it and the network is known to keep its accuracy.",
     )(command)
 

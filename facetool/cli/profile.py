@@ -57,7 +57,7 @@ def command() -> None:
     type=click.Choice(DTYPES),
     multiple=True,
     default=("float32",),
-    help="Arithmetic, may be given several times.  [default: float32]",
+    help="Precision; may be given several times.  [default: float32]",
 )
 @click.option(
     "--passes",
@@ -123,7 +123,7 @@ def network_command(
         click.echo(networks_text(profiles, published))
     if plot is not None:
         save(network_figure(profiles, published), plot)
-        click.echo(f"picture: {plot}", err=True)
+        click.echo(f"plot: {plot}", err=True)
     _warn_if_busy(profiles.machine)
     return profiles.report.exit_code
 
@@ -212,7 +212,7 @@ def pipeline_command(
         click.echo(pipeline_text(profile))
     if plot is not None:
         save(pipeline_figure(profile), plot)
-        click.echo(f"picture: {plot}", err=True)
+        click.echo(f"plot: {plot}", err=True)
     _warn_if_busy(profile.machine)
     return profile.report.exit_code
 

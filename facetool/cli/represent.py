@@ -35,7 +35,7 @@ from facetool.embedding.choices import FLIPS
 )
 @click.option("--any-crop", is_flag=True, help="Take crops that another recipe made.")
 @options.jobs_option
-@click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds embeddings already.")
+@click.option("--overwrite", is_flag=True, help="Start over where OUTPUT holds embeddings already.")
 @options.quiet_option
 def command(
     input: Path,

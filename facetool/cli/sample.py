@@ -15,7 +15,7 @@ from facetool.cli import options
 @click.option("--images", default=10, show_default=True, help="Photos of each.")
 @click.option("--seed", default=0, show_default=True, help="Another seed gives other people.")
 @options.jobs_option
-@click.option("--overwrite", is_flag=True, help="Draw anew; replaces an album that is there.")
+@click.option("--overwrite", is_flag=True, help="Draw again, replacing an album that is there.")
 @options.quiet_option
 def command(
     output: Path,

@@ -170,7 +170,7 @@ def _steps(
     type=click.Choice(DTYPES),
     default="float32",
     show_default=True,
-    help="Arithmetic of the passes; weights stay float32.",
+    help="Precision of the passes; weights stay float32.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
@@ -219,7 +219,7 @@ def _steps(
     is_flag=True,
     help="There must be a run in OUTPUT to continue; --steps may differ from its own.",
 )
-@click.option("--overwrite", is_flag=True, help="Start anew where OUTPUT holds a run already.")
+@click.option("--overwrite", is_flag=True, help="Start over where OUTPUT holds a run already.")
 @options.quiet_option
 def command(
     data: Path,

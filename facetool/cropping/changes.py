@@ -98,7 +98,7 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
     recorded = recorded_inputs(output)
     known = _below(recorded_photos(output), under, [name for name in recorded if name])
     before = recorded.get(under)
-    if before is None and known:  # written by 0.1, or by hand
+    if before is None and known:  # written by 0.1
         listed = {_named(name, under) for name in images.names}
         if others := [name for name in known if name not in listed]:
             raise UsageError(

@@ -76,7 +76,7 @@ class _Boxes(NamedTuple):
 
 
 class MtcnnDetector:
-    """Finds faces and five points: eyes, nose, mouth corners, left in the picture first.
+    """Finds faces and five points: eyes, nose, mouth corners, left in the image first.
 
     Args:
         options: thresholds, smallest face, steps of the image pyramid.

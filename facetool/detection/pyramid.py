@@ -11,7 +11,7 @@ _TABLE_PIXELS = 2**17
 """Pixels of one image a summed-area table covers: few enough for a processor's cache, and for 31
 bits as a sum of grey levels."""
 _KEPT_TABLES = 16
-"""Tables that wait for the next level; of larger images they are made anew for each."""
+"""Tables that wait for the next level; of larger images they are computed again for each."""
 
 
 class Pyramid:

@@ -223,7 +223,7 @@ def upright_view(image: RGBImage, face: Face) -> View:
 def _turning_back(
     turn: int, size: tuple[int, int], turned_size: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """From pixels of a picture turned clockwise, about the centre, to those of the picture."""
+    """From pixels of an image turned clockwise, about the centre, to those of the image."""
     cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
     linear = np.array([[cosine, sine], [-sine, cosine]]).round(12)
     centre, turned_centre = (np.array(size) - 1) / 2, (np.array(turned_size) - 1) / 2

@@ -54,7 +54,7 @@ def check_manifest(folder: Path, network: EmbeddingNetwork) -> bool:
         return False
     made = Crop.from_dict(described.crop or {})
     wanted = network.recipe.crop
-    if not made.same_picture(wanted):
+    if not made.same_crop(wanted):
         raise _error(
             f"{folder} holds crops made as '{made}', but {network.info.architecture} wants "
             f"'{wanted}'",
@@ -115,7 +115,7 @@ def _error(what: str, network: EmbeddingNetwork, photos: str = "the photos") -> 
         f"detector={wanted.detector!r}",
     ]
     for name in (network.info.weights_name, network.info.architecture):
-        if name in names() and crop_of(name).same_picture(wanted):
+        if name in names() and crop_of(name).same_crop(wanted):
             settings = [f"model={name!r}"]
             break
     return UsageError(

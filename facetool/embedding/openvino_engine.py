@@ -30,7 +30,7 @@ class OpenVinoNetwork:
         threads: in all.
 
     Raises:
-        UsageError: OpenVINO is not installed, or cannot compute in this arithmetic here.
+        UsageError: OpenVINO is not installed, or cannot compute in this precision here.
         WeightsError: the network does something that ONNX has no operator for.
     """
 

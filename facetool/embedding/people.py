@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.classifier import Source, prepare
+from facetool.classification.classifier import Provenance, prepare
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
 from facetool.files.represent_description import RepresentDescription
@@ -39,7 +39,7 @@ class People:
     labels: NDArray[np.int64]
     vectors: NDArray[np.float32]
     images: list[str]
-    source: Source
+    source: Provenance
     missed: int
     description: RepresentDescription
 
@@ -103,7 +103,7 @@ def read_people(reps: Path, *, unsorted: bool = False) -> People:
         labels.astype(np.int64),
         embeddings.vectors[kept],
         images,
-        Source.of(embeddings.description),
+        Provenance.of(embeddings.description),
         int((~kept).sum()),
         embeddings.description,
     )

@@ -1,1 +1,1 @@
-"""Verification figures: pairs, protocols, ROC curves and their pictures."""
+"""Verification metrics: pairs, protocols and ROC curves."""

@@ -21,7 +21,7 @@ FINE_SWEEP = np.arange(0, 4, 0.001)
 """The thresholds among which that of a false accept rate is interpolated."""
 
 
-def first_best(train: Counts) -> int:
+def first_argmax(train: Counts) -> int:
     """The smallest of the thresholds with the best accuracy."""
     return int(np.argmax(train.accuracy))
 
@@ -46,7 +46,7 @@ def evaluate_distances(distances: NDArray[np.float64], trials: Trials) -> Verifi
     Raises:
         FacetoolError: too few pairs to cross-validate.
     """
-    folds = cross_validate(distances, trials, first_best)
+    folds = cross_validate(distances, trials, first_argmax)
     counts = curve_counts(folds)
     if not counts:
         return _pooled(folds, distances, trials)

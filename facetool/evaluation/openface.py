@@ -19,7 +19,7 @@ GRID = np.linspace(0, 1, 1000)
 """The false positive rates at which the folds' curves are averaged."""
 
 
-def climb(train: Counts) -> int:
+def openface_threshold(train: Counts) -> int:
     """The threshold OpenFace's search ends at: the last one before accuracy first drops.
 
     It goes up from 0, takes every threshold at least as good as the one before (so the last of
@@ -40,7 +40,7 @@ def evaluate(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verificatio
     """
     trials.check()
     distances = squared_l2(first, second)
-    folds = cross_validate(distances, trials, climb)
+    folds = cross_validate(distances, trials, openface_threshold)
     curves = [Curve(counts.fpr, counts.tpr) for counts in curve_counts(folds)]
     mean = Curve(GRID, np.mean([curve.at(GRID) for curve in curves], axis=0))
     rates = [tar_at_far(distances, trials.same, target) for target in FAR_TARGETS]

@@ -1,4 +1,4 @@
-"""The images of a pairs file, and which of the images at hand they are."""
+"""The images of a pairs file, and which of the available images they are."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ImageIndex:
         """The row of an image, or None.
 
         Of LFW, ``<person>_NNNN`` in any folder counts, unless folders must decide between
-        several; of a path, as many of its folders as the name at hand has.
+        several; of a path, as many of its folders as the name given has.
 
         Raises:
             FormatError: two images fit.

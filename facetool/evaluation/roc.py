@@ -1,4 +1,4 @@
-"""Counts at thresholds, ROC curves and the figures read off them.
+"""Counts at thresholds, ROC curves and the metrics read off them.
 
 A pair is accepted (predicted to be one person) if its distance is below the threshold: d < t.
 """

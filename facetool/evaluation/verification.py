@@ -76,7 +76,7 @@ class Verification:
         return self.std / float(np.sqrt(len(self.accuracies) - 1))
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as plain JSON values, null for a fold without pairs."""
+        """The metrics as plain JSON values, null for a fold without pairs."""
         return {
             "accuracy": {
                 "mean": self.accuracy,

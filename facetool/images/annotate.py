@@ -27,9 +27,9 @@ def annotate(image: RGBImage, labels: Sequence[Label]) -> RGBImage:
     The text stands above its box, or below it where there is no room, and never leaves the
     photo if it fits in at all.
     """
-    picture = Image.fromarray(image)
-    draw = ImageDraw.Draw(picture)
-    width, height = picture.size
+    canvas = Image.fromarray(image)
+    draw = ImageDraw.Draw(canvas)
+    width, height = canvas.size
     line = max(1, round(min(width, height) / 250))
     font = ImageFont.load_default(max(11, min(width, height) / 28))
     for label in labels:
@@ -42,4 +42,4 @@ def annotate(image: RGBImage, labels: Sequence[Label]) -> RGBImage:
         y = top - high if top >= high else min(bottom, height - high)
         draw.rectangle((x, y, x + wide, y + high), fill=_COLOUR)
         draw.text((x + line - x0, y + line - y0), text, fill="black", font=font)
-    return np.asarray(picture)
+    return np.asarray(canvas)

@@ -22,7 +22,7 @@ class ImageFolder:
         names: paths relative to ``root`` with forward slashes, in sorted order.
         unreadable: subfolders that could not be listed, and what may be a photo but is no file,
             with the reason.
-        unsupported: by kind, the names of files that hold pictures or films but are not read.
+        unsupported: by kind, the names of files that hold images or videos but are not read.
     """
 
     root: Path

@@ -11,7 +11,7 @@ HEAD = 64
 IMAGE = "image"
 RAW = "raw photo"
 VIDEO = "video"
-OTHER_PICTURE = "rare picture"
+OTHER_IMAGE = "rare image"
 
 _IMAGE_SUFFIXES = """
     .apng .avif .bmp .dib .gif .heic .heif .hif .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg
@@ -35,7 +35,7 @@ _UNREADABLE = {
     RAW: ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf "
     ".pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f",
     VIDEO: ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .webm .wmv",
-    OTHER_PICTURE: ".bpg .exr .flif .jxl .xcf",
+    OTHER_IMAGE: ".bpg .exr .flif .jxl .xcf",
 }
 _UNREADABLE_SUFFIXES = {
     suffix: kind for kind, suffixes in _UNREADABLE.items() for suffix in suffixes.split()
@@ -44,7 +44,7 @@ _UNREADABLE_SUFFIXES = {
 ADVICE = {
     RAW: "convert them to JPEG or TIFF first",
     VIDEO: "save frames of them as images first",
-    OTHER_PICTURE: "convert them to PNG or JPEG first",
+    OTHER_IMAGE: "convert them to PNG or JPEG first",
 }
 """What to do about files of a kind that is not read."""
 
@@ -73,12 +73,12 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"#?RADIANCE", IMAGE),
     (b"#?RGBE", IMAGE),
     (b"\x59\xa6\x6a\x95", IMAGE),
-    (b"\xff\x0a", OTHER_PICTURE),  # JPEG XL, bare and in a container
-    (b"\0\0\0\x0cJXL \r\n\x87\n", OTHER_PICTURE),
-    (b"v/1\x01", OTHER_PICTURE),  # OpenEXR
-    (b"gimp xcf ", OTHER_PICTURE),
-    (b"BPG\xfb", OTHER_PICTURE),
-    (b"FLIF", OTHER_PICTURE),
+    (b"\xff\x0a", OTHER_IMAGE),  # JPEG XL, bare and in a container
+    (b"\0\0\0\x0cJXL \r\n\x87\n", OTHER_IMAGE),
+    (b"v/1\x01", OTHER_IMAGE),  # OpenEXR
+    (b"gimp xcf ", OTHER_IMAGE),
+    (b"BPG\xfb", OTHER_IMAGE),
+    (b"FLIF", OTHER_IMAGE),
     (b"\x1aE\xdf\xa3", VIDEO),  # Matroska, WebM
     (b"\0\0\x01\xba", VIDEO),  # MPEG
     (b"\0\0\x01\xb3", VIDEO),
@@ -97,7 +97,7 @@ _SHORT_STARTS: tuple[Callable[[bytes], object], ...] = (
 
 
 def sniff(head: bytes) -> str | None:
-    """What the first ``HEAD`` bytes of a file begin: a kind, or None for no picture and no film."""
+    """The kind that the first ``HEAD`` bytes of a file show; None: neither image nor video."""
     if head[4:8] == b"ftyp":
         brand = head[8:12]
         if brand in _HEIF_BRANDS or brand in _AVIF_BRANDS:
@@ -152,7 +152,7 @@ def _suffix(name: str) -> str:
 
 
 def kind_by_content(name: str, head: bytes) -> str | None:
-    """The kind of a file whose suffix does not settle it; None for what is no picture and no film.
+    """The kind of a file whose suffix does not settle it; None for what is neither image nor video.
 
     A raw photo may begin as TIFF does; then its suffix tells.
     """

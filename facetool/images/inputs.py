@@ -35,7 +35,7 @@ class Images(Protocol):
 
     @property
     def unsupported(self) -> Mapping[str, tuple[str, ...]]:
-        """By kind, the names of files that hold pictures or films but are not read."""
+        """By kind, the names of files that hold images or videos but are not read."""
 
     def read(self, name: str) -> RGBImage:
         """One image, RGB uint8 (H, W, 3).

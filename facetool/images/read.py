@@ -68,7 +68,7 @@ def read_image(path: Path) -> RGBImage:
     """Decode a whole image upright, whatever its format.
 
     EXIF orientation is applied; grayscale, palette, alpha, CMYK, 16- and 32-bit become 8-bit RGB.
-    Of animations and files of several pages the first picture is taken.
+    Of animations and files of several pages the first image is used.
 
     Returns:
         uint8 (H, W, 3), RGB, C-contiguous.
@@ -262,7 +262,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _check_tiff(image: Image.Image) -> None:
-    """Raw photos are TIFF files, too, whose first picture is a small preview."""
+    """Raw photos are TIFF files, too, whose first image is a small preview."""
     tags = getattr(image, "tag_v2", {})
     preview = tags.get(0xFE) == 1 and 0x14A in tags
     if preview or 0xC612 in tags:

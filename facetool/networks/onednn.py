@@ -35,7 +35,7 @@ _PACKED_SHAPES = 2
 
 
 def is_available(dtype: torch.dtype) -> bool:
-    """Whether this PyTorch and this processor have the operators in an arithmetic."""
+    """Whether this PyTorch and this processor have the operators in a precision."""
     if not (
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, _OPERATOR)
@@ -138,7 +138,7 @@ def fuse_convolutions(body: fx.GraphModule) -> None:
     """Replace the convolutions of a traced network by :class:`FusedConv`, in place.
 
     Args:
-        body: on the CPU, in an arithmetic that :func:`is_available` accepts.
+        body: on the CPU, in a precision that :func:`is_available` accepts.
     """
     graph = body.graph
     modules: dict[str, nn.Module] = dict(body.named_modules())

@@ -112,7 +112,7 @@ def align(
         output: where the crops go; may lie inside ``input``.
         settings: recipe and policies.
         jobs: worker processes; default: all available cores.
-        overwrite: start anew where ``output`` holds crops already.
+        overwrite: start over where ``output`` holds crops already.
         device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.
         null: the paths of a list end in NUL.
         into: name to keep these crops under, beside those of other inputs: a folder of

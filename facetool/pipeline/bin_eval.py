@@ -76,7 +76,7 @@ def bin_eval(
         files: ``.bin`` files, or folders of them.
         network: in eval mode.
         device: where it runs.
-        dtype: its arithmetic, one of :data:`facetool.networks.dtypes.DTYPES`.
+        dtype: its precision, one of :data:`facetool.networks.dtypes.DTYPES`.
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
 
@@ -95,17 +95,17 @@ def bin_eval(
     results = []
     for file, one in zip(files, sets, strict=True):
         vectors, good = _embed(one, embedder, batch_size, report)
-        figures = evaluate_set(vectors, one.same, good)
+        metrics = evaluate_set(vectors, one.same, good)
         published = published_figures(network.info.weights_name, one.name)
         results.append(
             {
                 "set": one.name,
                 "file": str(file),
-                **figures,
+                **metrics,
                 "published": [{"accuracy": p.value, "source": p.source} for p in published],
             }
         )
-        report.done("pairs", figures["pairs"]["scored"])
+        report.done("pairs", metrics["pairs"]["scored"])
     return BinEvalResult(
         network=network.info.architecture,
         weights=network.info.weights_name,
@@ -140,7 +140,7 @@ def _sets_in(path: Path) -> list[Path]:
 def evaluate_set(
     vectors: NDArray[np.float32], same: NDArray[np.bool_], good: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """The figures of one set.
+    """The metrics of one set.
 
     Args:
         vectors: float32 (2N, 2D): of each image the embedding, then that of its mirror image,
@@ -181,7 +181,7 @@ def evaluate_set(
 
 
 def _note(trials: Trials) -> str | None:
-    """What the figures of such pairs do not say."""
+    """What the metrics of such pairs do not say."""
     if not trials.same.any() or trials.same.all():
         kind, other = ("genuine", "accepted") if trials.same.any() else ("impostor", "refused")
         return (

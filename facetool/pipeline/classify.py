@@ -1,4 +1,4 @@
-"""``classify train`` and ``classify evaluate``: from represent folders to names and figures."""
+"""``classify train`` and ``classify evaluate``: from represent folders to names and metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.classification import classifier as classification
-from facetool.classification.classifier import UNKNOWN, Classifier, Source
+from facetool.classification.classifier import UNKNOWN, Classifier, Provenance
 from facetool.classification.classifier_file import load, save
 from facetool.classification.fit import FITTERS, split_folds
 from facetool.classification.metrics import FPIRS, dir_at_fpir
@@ -188,7 +188,7 @@ def _threshold_warnings(made: Classifier) -> list[str]:
     return []
 
 
-def check_source(wanted: Source, given: Source, what: str) -> None:
+def check_provenance(wanted: Provenance, given: Provenance, what: str) -> None:
     """Refuse embeddings of another network than the classifier was trained on.
 
     Raises:
@@ -213,12 +213,12 @@ def check_source(wanted: Source, given: Source, what: str) -> None:
         )
 
 
-def _scaling(source: Source) -> dict[str, Any]:
+def _scaling(source: Provenance) -> dict[str, Any]:
     """How the network's input was made of a crop's pixels."""
     return {name: value for name, value in source.recipe.items() if name != "crop"}
 
 
-def _name(source: Source) -> str:
+def _name(source: Provenance) -> str:
     if not source.network:
         return "a network that its represent folder does not name"
     return f"{source.weights or source.network} (sha256 {source.sha256[:8]}…)"
@@ -253,7 +253,7 @@ def evaluate(
     people = read_people(reps)
     made = load(classifier) if classifier else None
     if made is not None:
-        check_source(made.source, people.source, str(reps))
+        check_provenance(made.source, people.source, str(reps))
         _check_size(made, people, reps)
     strangers = np.zeros(len(people.labels), bool)
     if unknown is not None and unknown.is_file():
@@ -313,7 +313,7 @@ def _read_list(path: Path, people: People) -> set[str]:
 def _other_people(folder: Path, made: Classifier | None, people: People) -> People:
     """A folder of strangers, without those who are known after all."""
     others = read_people(folder)
-    check_source(made.source if made else people.source, others.source, str(folder))
+    check_provenance(made.source if made else people.source, others.source, str(folder))
     if others.vectors.shape[1] != people.vectors.shape[1]:
         raise UsageError(
             f"{folder} has embeddings of {others.vectors.shape[1]} numbers where the others "
@@ -338,7 +338,7 @@ class Outcome:
     how: str
     truth: list[str]
     closed: NDArray[np.bool_]
-    likeness: NDArray[np.float64]
+    similarity: NDArray[np.float64]
     answers: list[str]
     strangers: NDArray[np.float64]
     named: NDArray[np.bool_]
@@ -354,7 +354,8 @@ class Outcome:
                 "named": int(self.named.sum()),
                 "fpir": float(self.named.mean()),
                 "dir_at_fpir": [
-                    dir_at_fpir(self.likeness, self.closed, self.strangers, fpir) for fpir in FPIRS
+                    dir_at_fpir(self.similarity, self.closed, self.strangers, fpir)
+                    for fpir in FPIRS
                 ],
             }
         return {
@@ -412,9 +413,9 @@ def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) ->
         "classifier file",
         truth,
         closed,
-        answers.likeness,
+        answers.similarity,
         made.names(answers),
-        of_strangers.likeness,
+        of_strangers.similarity,
         of_strangers.known,
     )
 
@@ -439,7 +440,7 @@ def _cross_validate(
         f"{len(folds)}-fold cross-validation",
         [name for part in parts for name in part.truth],
         np.concatenate([part.closed for part in parts]),
-        np.concatenate([part.likeness for part in parts]),
+        np.concatenate([part.similarity for part in parts]),
         [name for part in parts for name in part.answers],
         np.concatenate([part.strangers for part in parts]),
         np.concatenate([part.named for part in parts]),

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Crop, Recipe, override
-from facetool.classification.classifier import Classifier, Source
+from facetool.classification.classifier import Classifier, Provenance
 from facetool.cropping.photos import PhotoCrops, crop_photos
 from facetool.detection.face import Box
 from facetool.detection.options import DetectionSettings
@@ -29,7 +29,7 @@ from facetool.images.read import TRUNCATED, read_photo
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.classify import check_source
+from facetool.pipeline.classify import check_provenance
 from facetool.weights.catalogue import CATALOGUE
 
 _PHOTOS_AT_ONCE = 16
@@ -43,13 +43,13 @@ class NamedFace:
     Attributes:
         name: of the person, or ``unknown``.
         confidence: of the name, 0…1.
-        likeness: cosine to the most likely person's mean.
+        similarity: cosine to the most likely person's mean.
         box: where it is, pixels of the upright photo.
     """
 
     name: str
     confidence: float
-    likeness: float
+    similarity: float
     box: Box
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class NamedFace:
             "name": self.name,
             "confidence": round(self.confidence, 6),
             "box": [round(edge, 2) for edge in self.box],
-            "likeness": round(self.likeness, 6),
+            "likeness": round(self.similarity, 6),
         }
 
 
@@ -115,14 +115,14 @@ def network_name(classifier: Classifier) -> str:
 def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
     source = classifier.source
     info = network.info
-    given = Source(
+    given = Provenance(
         info.architecture,
         info.weights_name,
         info.weights_sha256,
         network.recipe.as_dict(),
         flip=source.flip,
     )
-    check_source(source, given, "the network")
+    check_provenance(source, given, "the network")
 
 
 def infer(
@@ -154,7 +154,7 @@ def infer(
     report = Report()
     photos = _expand(images, report, settings.null)
     crop = Recipe.from_dict(classifier.source.recipe).crop
-    if not crop.same_picture(network.recipe.crop):
+    if not crop.same_crop(network.recipe.crop):
         raise FormatError(
             f"the classifier was trained on crops made as '{crop}', which is not "
             f"what {network.info.architecture} takes ('{network.recipe.crop}')"
@@ -224,8 +224,8 @@ def _name(
     names: Iterator[tuple[str, float, float]] = iter(())
     if len(embeddings):
         answers = classifier.answer(embeddings)
-        confidences, likenesses = answers.confidence.tolist(), answers.likeness.tolist()
-        names = zip(classifier.names(answers), confidences, likenesses, strict=True)
+        confidences, similarities = answers.confidence.tolist(), answers.similarity.tolist()
+        names = zip(classifier.names(answers), confidences, similarities, strict=True)
     for photo in photos:
         faces = [NamedFace(*next(names), found.face.box) for found in photo.faces]
         faces.sort(key=lambda face: face.box.center)

@@ -1,4 +1,4 @@
-"""The ``compare`` stage: how alike the faces in raw photos are."""
+"""The ``compare`` stage: compares the faces in raw photos."""
 
 from __future__ import annotations
 

@@ -108,17 +108,17 @@ def identify(
     same = gallery.resolve() == probes.resolve()
     noise = read_noise_lists(remove)
     sources = {path: read_features(path) for path in dict.fromkeys((gallery, probes))}
-    crowd = [read_features(path) for path in distractors]
-    _check_alike([*sources.items(), *zip(distractors, crowd, strict=True)])
+    distractor_sets = [read_features(path) for path in distractors]
+    _check_comparable([*sources.items(), *zip(distractors, distractor_sets, strict=True)])
     numbers: dict[str, int] = {}
-    searched, replaced = _people(gallery, sources[gallery], noise, numbers)
-    asked = searched
+    gallery_people, replaced = _people(gallery, sources[gallery], noise, numbers)
+    probe_people = gallery_people
     if not same:
-        asked, more = _people(probes, sources[probes], noise, numbers)
+        probe_people, more = _people(probes, sources[probes], noise, numbers)
         replaced += more
 
-    rows = _Rows(crowd, noise)
-    if crowd and not len(rows):
+    rows = _Rows(distractor_sets, noise)
+    if distractor_sets and not len(rows):
         raise UsageError("no distractor is left")
     if remove and not (replaced or rows.removed):
         listener().remark(
@@ -126,15 +126,15 @@ def identify(
             f"none of the {len(noise):,} images that are listed is here, so nothing was removed; "
             "an entry is the end of an image's path, such as person/image",
         )
-    sets = nested_sets(len(rows)) if crowd else [np.arange(len(searched.vectors))]
+    sets = nested_sets(len(rows)) if distractor_sets else [np.arange(len(gallery_people.vectors))]
     with progress_bar("identify", sum(map(len, sets))) as bar:
         try:
             outcome = identification.identify(
-                asked.vectors,
-                asked.labels,
-                searched.vectors,
-                searched.labels,
-                rows.take if crowd else None,
+                probe_people.vectors,
+                probe_people.labels,
+                gallery_people.vectors,
+                gallery_people.labels,
+                rows.take if distractor_sets else None,
                 sets,
                 device or torch.device("cpu"),
                 ranks,
@@ -147,11 +147,11 @@ def identify(
             ) from error
     result = IdentifyResult(
         gallery=gallery,
-        gallery_images=len(searched.names),
+        gallery_images=len(gallery_people.names),
         probes=probes,
-        probe_images=len(asked.names),
+        probe_images=len(probe_people.names),
         distractors=tuple(distractors),
-        distractor_images=len(rows) if crowd else None,
+        distractor_images=len(rows) if distractor_sets else None,
         outcome=outcome,
         noise={
             "listed": len(noise),
@@ -197,7 +197,7 @@ def _write(folder: Path, result: IdentifyResult) -> None:
     write_json(folder / "identify.json", result.as_dict())
 
 
-def _check_alike(sources: Sequence[tuple[Path, Embeddings]]) -> None:
+def _check_comparable(sources: Sequence[tuple[Path, Embeddings]]) -> None:
     path, first = sources[0]
     for other_path, other in sources[1:]:
         size, other_size = first.vectors.shape[1], other.vectors.shape[1]

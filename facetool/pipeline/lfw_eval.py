@@ -1,4 +1,4 @@
-"""From a represent folder to verification figures on LFW-style pairs."""
+"""From a represent folder to verification metrics on LFW-style pairs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def lfw_eval(
     subtract_mean: bool = False,
     save_threshold: Path | None = None,
 ) -> LfwResult:
-    """Verify the pairs whose images a represent folder holds, and write figures and pictures.
+    """Verify the pairs whose images a represent folder holds, and write metrics and plots.
 
     Pairs with an image that is not there are left out, counted and named. Folds are those of
     the pairs file. A fold of which no pair is left has the accuracy null, an ``l2-roc`` file
@@ -114,7 +114,7 @@ def lfw_eval(
         pairs: a file in the format of LFW's ``pairs.txt``.
         protocol: one of :data:`facetool.evaluation.protocols.PROTOCOLS`.
         output: where the files go; ``reps`` unless given.
-        tag: the name of the curve in the picture; that of the weights unless given.
+        tag: the name of the curve in the plot; that of the weights unless given.
         curves: label and file of other curves to draw.
         metric: for facenet, one of :data:`facetool.evaluation.protocols.METRICS`.
         subtract_mean: for facenet, subtract the training folds' mean.

@@ -37,7 +37,7 @@ from facetool.training.checkpoint import (
 )
 from facetool.training.config import TrainConfig
 from facetool.training.data import IdentitySampler, Loader, PlainSampler, Sampler, TrainingSet
-from facetool.training.distributed import Place, join
+from facetool.training.distributed import Process, init_distributed
 from facetool.training.log import LogRow, TrainLog
 from facetool.training.losses import LOSSES, create_loss
 from facetool.training.meter import Meter
@@ -68,7 +68,7 @@ class TrainSettings:
         compiled: run the network through ``torch.compile``.
         any_crop: take crops that were made by another recipe.
         resume: insist that there is a run to continue; its number of steps may then differ.
-        overwrite: start anew where there is one.
+        overwrite: start over where there is one.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -106,19 +106,29 @@ def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings
         OutputError: a file cannot be written.
     """
     with ExitStack() as stack:
-        place = stack.enter_context(join(settings.device))
-        if place.first:
+        process = stack.enter_context(init_distributed(settings.device))
+        if process.first:
             stack.enter_context(sole_writer(output))
-        return _Run(data, output, config, settings, place).run()
+        return _Run(data, output, config, settings, process).run()
 
 
 class _Run:
     """One process's part of a run, from the first step or a checkpoint to the last."""
 
     def __init__(
-        self, data: Path, output: Path, config: TrainConfig, settings: TrainSettings, place: Place
+        self,
+        data: Path,
+        output: Path,
+        config: TrainConfig,
+        settings: TrainSettings,
+        process: Process,
     ) -> None:
-        self._output, self._config, self._settings, self._place = output, config, settings, place
+        self._output, self._config, self._settings, self._process = (
+            output,
+            config,
+            settings,
+            process,
+        )
         self._checkpoint = output / CHECKPOINT
         state = self._find_checkpoint()
         torch.manual_seed(config.seed)
@@ -132,44 +142,44 @@ class _Run:
             self._loss = create_loss(
                 config.loss, self._network.info.embedding_size, self._data.classes, **options
             )
-        self._sampler = _create_sampler(config, self._data, place)
-        self._stepper = Stepper(self._network, self._loss, config, place, settings.compiled)
-        self._meter = Meter(place, scaled=config.dtype == "float16")
-        self._threads = max((settings.jobs or available_cores()) // place.size, 1)
+        self._sampler = _create_sampler(config, self._data, process)
+        self._stepper = Stepper(self._network, self._loss, config, process, settings.compiled)
+        self._meter = Meter(process, scaled=config.dtype == "float16")
+        self._threads = max((settings.jobs or available_cores()) // process.size, 1)
         self._step = 0
         self._best = 0.0
-        torch.manual_seed(config.seed + place.rank)
+        torch.manual_seed(config.seed + process.rank)
         if state is not None:
             self._restore(state)
 
     def run(self) -> Report:
         """Train to the end."""
-        config, place = self._config, self._place
+        config, process = self._config, self._process
         report = Report()
         if self._step >= config.steps and (self._output / MODEL).is_file():
             report.done("steps already there", self._step)
             return report
-        if place.first:
+        if process.first:
             for flaw in self._data.flaws:
                 report.failed(flaw.what, flaw.reason, flaw.number)
         begun = self._step
-        if place.first and not begun:
+        if process.first and not begun:
             for name in (CHECKPOINT, MODEL, BEST, PLOT):  # of a run that is overwritten
                 (self._output / name).unlink(missing_ok=True)
         with ExitStack() as stack:
-            log = stack.enter_context(self._open_log()) if place.first else None
+            log = stack.enter_context(self._open_log()) if process.first else None
             stop = stack.enter_context(_stop_requests())
             if log is not None and self._step == 0 and self._settings.pairs:
                 log.add(self._before_training())
             followed = progress_bar("train", config.steps, self._step, unit="step")
-            bar = stack.enter_context(followed if place.first else nullcontext(ProgressBar()))
+            bar = stack.enter_context(followed if process.first else nullcontext(ProgressBar()))
             batches = stack.enter_context(
                 Loader(
                     self._data,
                     self._sampler.stream(self._step * config.accumulate),
                     self._threads,
                     config.seed,
-                    pinned=place.device.type == "cuda",
+                    pinned=process.device.type == "cuda",
                 )
             )
             clock = time.perf_counter()
@@ -183,7 +193,7 @@ class _Run:
                 skipped = sum(b.skipped for b in passes)
                 self._meter.add(self._step, rate, result, images, skipped, now - clock)
                 clock = now
-                stopped = place.any(stop.is_set())
+                stopped = process.any(stop.is_set())
                 if self._pause(log, rate, stopped, bar):
                     clock = time.perf_counter()
                 bar.update()
@@ -223,16 +233,16 @@ class _Run:
                 "with overwrite=True",
                 "overwrite=True",
             )
-        if len(state["random"]) != self._place.size:
+        if len(state["random"]) != self._process.size:
             raise UsageError(
                 f"{self._checkpoint} is of a run in {len(state['random'])} processes, "
-                f"this one has {self._place.size}"
+                f"this one has {self._process.size}"
             )
         try:
             self._stepper.load_state(state)
             self._meter.load_state(progress["meter"])
             self._best = progress["best"]
-            set_random_state(state["random"][self._place.rank], self._place.device)
+            set_random_state(state["random"][self._process.rank], self._process.device)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise FormatError(f"{self._checkpoint} does not fit its own run: {reason}") from error
@@ -259,14 +269,14 @@ class _Run:
             return False
         self._meter.read()
         if reporting:
-            figures = self._meter.report()
+            metrics = self._meter.report()
             row = LogRow(
                 step,
                 step * self._config.accumulate / len(self._sampler),
                 learning_rate=rate,
                 skipped=self._meter.skipped,
-                verification=self._verify() if evaluating and self._place.first else {},
-                **figures,
+                verification=self._verify() if evaluating and self._process.first else {},
+                **metrics,
             )
             bar.describe(
                 f"loss={row.loss:.3f}, accuracy={row.accuracy:.3f}, rate={rate:.2g}, "
@@ -291,7 +301,7 @@ class _Run:
         settings = self._settings
         accuracies = {
             pairs.name: verify(
-                self._network, pairs, self._place.device, self._threads * self._place.size
+                self._network, pairs, self._process.device, self._threads * self._process.size
             ).accuracy
             for pairs in settings.pairs
         }
@@ -311,8 +321,8 @@ class _Run:
             "torch": torch.__version__,
             "config": self._config.as_dict(),
             "data": self._describe_data(),
-            "processes": self._place.size,
-            "device": self._place.device.type,
+            "processes": self._process.size,
+            "device": self._process.device.type,
             "step": self._step,
             "verification": verification,
         }
@@ -320,8 +330,8 @@ class _Run:
 
     def _write_checkpoint(self) -> None:
         """Write the state after this step. Every process must take part."""
-        random = self._place.gather(random_state(self._place.device))
-        if self._place.first:
+        random = self._process.gather(random_state(self._process.device))
+        if self._process.first:
             state = {
                 "config": self._config.as_dict(),
                 "step": self._step,
@@ -374,9 +384,9 @@ def _check_size(data: TrainingSet, crop: Crop) -> None:
         )
 
 
-def _create_sampler(config: TrainConfig, data: TrainingSet, place: Place) -> Sampler:
+def _create_sampler(config: TrainConfig, data: TrainingSet, process: Process) -> Sampler:
     """The sampler that the loss needs, for this process."""
-    share = (config.seed, place.rank, place.size)
+    share = (config.seed, process.rank, process.size)
     if LOSSES[config.loss].sampler_kind == "identity":
         return IdentitySampler(data.labels, config.people, config.images_per_person, *share)
     return PlainSampler(data.labels, config.batch_size, *share)

@@ -83,7 +83,7 @@ def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure
 
 
 def _style(number: int, first: str, later: str) -> tuple[str, str]:
-    """A colour, and how to tell it from the same colour when they begin anew."""
+    """A colour, and how to tell it from the same colour when they start over."""
     return PALETTE[number % len(PALETTE)], first if number < len(PALETTE) else later
 
 
@@ -119,7 +119,7 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, float, float | None, str, str]])
 
 
 def pipeline_figure(profile: PipelineProfile) -> Figure:
-    """Stacked bars of the time per photo by stage, as OpenFace's performance figure."""
+    """Stacked bars of the time per photo by stage, as OpenFace's performance plot."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -1,1 +1,1 @@
-"""Clocks, memory meters and pictures for measuring how fast and how large things are."""
+"""Clocks, memory meters and tables for measuring how fast and how large things are."""

@@ -22,7 +22,7 @@ def time_blocks(network: FoldedNetwork, inputs: Tensor, passes: int) -> dict[str
     two blocks (a sum, a pooling) counts with the block before it.
 
     Args:
-        network: on the device and in the arithmetic to measure.
+        network: on the device and in the precision to measure.
         inputs: (N, 3, H, W), likewise.
         passes: to average over, after one to warm up.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begin anew, so that the next peaks are those of what runs from now on.
+    """Start over, so that the next peaks are those of what runs from now on.
 
     On the host this works on Linux; elsewhere the peak stays that of the whole process.
     """

@@ -61,12 +61,12 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class NetworkRun:
-    """A network on one device in one arithmetic.
+    """A network on one device in one precision.
 
     Attributes:
         device: as PyTorch names it.
         hardware: behind the device.
-        dtype: the arithmetic.
+        dtype: the precision.
         single: forward pass of one image that lies on the device.
         throughput: images per second by batch size; None where memory did not suffice.
         host_memory: peak of the process, libraries and weights included, bytes.
@@ -97,7 +97,7 @@ class NetworkProfile:
         multiply_adds: of one image.
         flops: of one image, as OpenVINO counts.
         weights_bytes: of the weights file, or else of all the network's tensors.
-        runs: one per device and arithmetic that could be run.
+        runs: one per device and precision that could be run.
     """
 
     name: str
@@ -261,7 +261,7 @@ def _profile(
     for device, dtype in product(settings.devices, settings.dtypes):
         try:
             runs.append(_measure(network, device, dtype, settings, machine, progress))
-        except RuntimeError as error:  # PyTorch has not every operation in every arithmetic
+        except RuntimeError as error:  # PyTorch has not every operation in every precision
             reason = str(error).splitlines()[0]
             report.failed(f"{model} in {dtype} on {device}", f"cannot be run: {reason}")
     return NetworkProfile(

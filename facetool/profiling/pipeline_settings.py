@@ -18,7 +18,7 @@ class PipelineSettings:
         crop: the recipe, its detector included.
         detection: how that detector is used; default: as it is by itself.
         device: where the network runs, and a detector on PyTorch.
-        dtype: its arithmetic.
+        dtype: its precision.
         iterations: how often each photo is measured.
         batch_size: crops per pass through the network, in folders.
         jobs: worker processes, or threads that share a GPU, in folders; default: all available

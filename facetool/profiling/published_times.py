@@ -10,7 +10,7 @@ _INSIGHTFACE = "https://github.com/deepinsight/insightface (README of 2018, Depl
 
 @dataclass(frozen=True)
 class PublishedTime:
-    """One figure.
+    """One published time.
 
     Attributes:
         network: as its authors call it.

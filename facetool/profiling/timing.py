@@ -31,7 +31,7 @@ class Timing:
 
     @classmethod
     def of(cls, milliseconds: Sequence[float]) -> Timing:
-        """The figures of at least one measurement."""
+        """The statistics of at least one measurement."""
         times = list(milliseconds)
         return cls(fmean(times), pstdev(times), median(times), min(times), len(times))
 

@@ -27,7 +27,7 @@ PEOPLE, IMAGES = 60, 10
 RECORD = "album.json"
 PAIRS = "pairs.txt"
 _MOST_IMAGES = 9999  # four digits in the names of files
-# Number of the way of drawing: raise it when the same seed gives other pictures.
+# Number of the way of drawing: raise it when the same seed gives other images.
 _STYLE = 1
 
 
@@ -130,7 +130,7 @@ def draw_album(
         images: photos of each.
         seed: decides who they are.
         jobs: worker processes; None for all available cores.
-        overwrite: draw all images anew and replace another album.
+        overwrite: draw all images again and replace another album.
 
     Raises:
         UsageError: a number is out of range, or ``output`` holds something else.

@@ -40,7 +40,7 @@ class TrainConfig:
         power: of ``polynomial``.
         warmup: steps of linear rise.
         clip_norm: largest norm of the gradient, 0 for any.
-        dtype: one of ``DTYPES``, arithmetic of the forward and backward pass; the weights and
+        dtype: one of ``DTYPES``, precision of the forward and backward pass; the weights and
             their updates are float32.
         seed: of initialisation, sampling, flips and dropout.
 

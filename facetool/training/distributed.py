@@ -1,4 +1,4 @@
-"""This process's place among those that torchrun started, or alone."""
+"""Which process of a run this is: one of those that torchrun started, or the only one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which process this is.
+class Process:
+    """One process of a run.
 
     Attributes:
         device: where its part of the work runs.
@@ -63,20 +63,20 @@ class Place:
 
 
 @contextmanager
-def join(device: torch.device) -> Iterator[Place]:
-    """Take the place that torchrun's environment variables give, or be alone.
+def init_distributed(device: torch.device) -> Iterator[Process]:
+    """Join the processes that torchrun started, by its environment variables, or run alone.
 
     On CUDA each process takes the GPU of its local rank and speaks NCCL, on the CPU gloo.
 
     Args:
-        device: what the user asked for.
+        device: what the user chose.
 
     Raises:
         UsageError: there are more processes on this machine than GPUs, or one is named.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield Place(device)
+        yield Process(device)
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
@@ -93,6 +93,6 @@ def join(device: torch.device) -> Iterator[Place]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        yield Place(device, rank, size, dist.new_group(backend="gloo", timeout=_PATIENCE))
+        yield Process(device, rank, size, dist.new_group(backend="gloo", timeout=_PATIENCE))
     finally:
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Figures of the steps since the last report."""
+"""Metrics of the steps since the last report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from facetool.errors import FacetoolError
-from facetool.training.distributed import Place
+from facetool.training.distributed import Process
 from facetool.training.stepper import StepResult
 
 
@@ -18,12 +18,12 @@ class Meter:
     """Collects results without waiting for the device, and reads them all at once.
 
     Attributes:
-        place: this process's.
+        process: this one.
         scaled: whether the gradient may overflow: the scaler of float16 leaves that step out.
         skipped: damaged images so far, in all processes.
     """
 
-    place: Place
+    process: Process
     scaled: bool = False
     skipped: int = 0
     _results: list[tuple[int, float, StepResult]] = field(default_factory=list)
@@ -51,10 +51,10 @@ class Meter:
         if not self._results:
             return
         steps, rates, results = zip(*self._results, strict=True)
-        figures = torch.tensor([[float(v) for v in r] for r in results], dtype=torch.float64)
+        totals = torch.tensor([[float(v) for v in r] for r in results], dtype=torch.float64)
         self._results.clear()
-        figures[:, 0] = self.place.total(figures[:, 0].clone()) / self.place.size
-        for number, (loss, _, _, norm) in enumerate(figures.tolist()):
+        totals[:, 0] = self.process.total(totals[:, 0].clone()) / self.process.size
+        for number, (loss, _, _, norm) in enumerate(totals.tolist()):
             broken = "loss" if not math.isfinite(loss) else "gradient"
             if not math.isfinite(loss) or not (math.isfinite(norm) or self.scaled):
                 raise FacetoolError(
@@ -62,14 +62,16 @@ class Meter:
                     f"rate {rates[number]:.3g}; try a lower rate, warm-up or gradient clipping. "
                     "The last checkpoint is from before"
                 )
-        loss, correct, used, _ = figures.sum(0).tolist()
-        shared = self.place.total(torch.tensor([correct, used, self._skipped], dtype=torch.float64))
+        loss, correct, used, _ = totals.sum(0).tolist()
+        shared = self.process.total(
+            torch.tensor([correct, used, self._skipped], dtype=torch.float64)
+        )
         self._sums[1] += loss
         self._sums[2] += float(shared[0])
         self._sums[3] += float(shared[1])
         self.skipped += int(shared[2])
         self._skipped = 0
-        self._norm = float(figures[-1, 3])
+        self._norm = float(totals[-1, 3])
 
     def report(self) -> dict[str, float]:
         """Means since the last report, by the names of :class:`facetool.training.log.LogRow`."""
@@ -80,7 +82,7 @@ class Meter:
             "accuracy": correct / used if used else math.nan,
             "terms": used / steps,
             "gradient_norm": self._norm,
-            "images_per_second": images * self.place.size / seconds if seconds else math.nan,
+            "images_per_second": images * self.process.size / seconds if seconds else math.nan,
         }
 
     def state(self) -> dict[str, Any]:

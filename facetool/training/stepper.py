@@ -15,7 +15,7 @@ from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.inputs import to_input
 from facetool.training.config import TrainConfig
-from facetool.training.distributed import Place
+from facetool.training.distributed import Process
 from facetool.training.frozen import plain_scales, set_training
 from facetool.training.losses import LOSSES
 from facetool.training.losses.base import LossResult
@@ -83,7 +83,7 @@ class Stepper:
         network: moved to the device, in channels_last.
         loss: from :func:`facetool.training.losses.create_loss`; moved to the device.
         config: the run.
-        place: this process's.
+        process: this one.
         compiled: run the network through ``torch.compile``; the first step raises UsageError
             where that cannot be, without a C++ compiler for example.
     """
@@ -93,12 +93,12 @@ class Stepper:
         network: EmbeddingNetwork,
         loss: nn.Module,
         config: TrainConfig,
-        place: Place,
+        process: Process,
         compiled: bool = False,
     ) -> None:
-        self.network = network.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.loss = loss.to(place.device)
-        self._place = place
+        self.network = network.to(process.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss = loss.to(process.device)
+        self._process = process
         self._always = LOSSES[config.loss].sampler_kind == "plain"
         self._clip = config.clip_norm or math.inf
         self._dtype = _DTYPES.get(config.dtype)
@@ -110,12 +110,12 @@ class Stepper:
             config.weight_decay,
             config.decay_all,
         )
-        self.scaler = torch.amp.GradScaler(place.device.type, enabled=config.dtype == "float16")
+        self.scaler = torch.amp.GradScaler(process.device.type, enabled=config.dtype == "float16")
         self._frozen = plain_scales(self.network) if config.start else []
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self._pass: nn.Module = _Pass(self.network, self.loss, compiled)
-        if place.size > 1:
-            ids = [place.device.index] if place.device.type == "cuda" else None
+        if process.size > 1:
+            ids = [process.device.index] if process.device.type == "cuda" else None
             self._pass = DistributedDataParallel(self._pass, device_ids=ids)
 
     def step(self, batches: Sequence[tuple[Tensor, Tensor]], learning_rate: float) -> StepResult:
@@ -133,13 +133,13 @@ class Stepper:
         results = []
         for number, (pixels, labels) in enumerate(batches, 1):
             # Gradients are exchanged between processes once, with the last pass.
-            hold = self._place.size > 1 and number < len(batches)
+            hold = self._process.size > 1 and number < len(batches)
             with self._pass.no_sync() if hold else nullcontext():  # type: ignore[operator]
                 results.append(self._run_pass(pixels, labels, len(batches)))
         losses, correct, used = (torch.stack(v) for v in zip(*results, strict=True))
         norm = torch.zeros(())
         # Images always make terms, triplets may not; only where they may not is the device asked.
-        if self._always or self._place.any(bool(used.any())):
+        if self._always or self._process.any(bool(used.any())):
             self.scaler.unscale_(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
             self.scaler.step(self.optimizer)
@@ -147,7 +147,7 @@ class Stepper:
         return StepResult(losses.mean(), correct.sum(), used.sum(), norm)
 
     def _run_pass(self, pixels: Tensor, labels: Tensor, passes: int) -> LossResult:
-        device = self._place.device
+        device = self._process.device
         pixels = pixels.to(device, non_blocking=True)
         labels = labels.to(device, non_blocking=True)
         with torch.autocast(device.type, self._dtype, enabled=self._dtype is not None):

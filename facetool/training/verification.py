@@ -30,7 +30,7 @@ class PairSet:
     """Pairs of crops to verify.
 
     Attributes:
-        name: for logs and pictures.
+        name: for logs and plots.
         images: names of all images.
         read: an image by name, RGB uint8 (H, W, 3); it may raise ImageError.
         first: row of ``images`` of each pair's first image.

@@ -1,6 +1,6 @@
 """Published weights as data: where they are, under which licence, how good they are said to be.
 
-Checksums and figures are those their publishers state; where none is stated there is none here.
+Checksums and accuracies are those their publishers state; where none is stated there is none here.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _insightface(
     agedb: float,
     cfp_ff: float | None = None,
 ) -> Pretrained:
-    figures = {"LFW": lfw, "CFP-FF": cfp_ff, "CFP-FP": cfp_fp, "AgeDB-30": agedb}
+    accuracies = {"LFW": lfw, "CFP-FF": cfp_ff, "CFP-FP": cfp_fp, "AgeDB-30": agedb}
     return Pretrained(
         name=name,
         architecture=architecture,
@@ -141,7 +141,7 @@ def _insightface(
         threshold=_DEPLOY_TEST,
         accuracies=tuple(
             Accuracy(data_set, value / 100, source="InsightFace")
-            for data_set, value in figures.items()
+            for data_set, value in accuracies.items()
             if value is not None
         ),
     )

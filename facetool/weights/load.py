@@ -20,7 +20,7 @@ from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import available_locally, digest, find
 from facetool.weights.readers.foreign_formats import HEAD, refuse_foreign
-from facetool.weights.readers.recognize import alike, identify
+from facetool.weights.readers.recognize import candidates, recognize
 from facetool.weights.shapes import embedding_size
 
 _SUFFIXES = {
@@ -160,7 +160,7 @@ def read_network(
     known_sha256 = network.info.weights_sha256 or sha256  # of before a threshold was written in
     info = replace(network.info, weights_path=path, weights_sha256=known_sha256)
     own = reader == "safetensors"  # such a file says all of what follows itself
-    if not own and info.architecture == CUSTOM and (found := identify(network)):
+    if not own and info.architecture == CUSTOM and (found := recognize(network)):
         architecture, variant = found
         known = ARCHITECTURES[architecture]
         info = replace(
@@ -244,14 +244,14 @@ def _with_recipe(info: NetworkInfo, known: Architecture, network: EmbeddingNetwo
     inside = (info.recipe.mean, info.recipe.scale) == (0.0, 1.0)
     for recipe in (known.recipe, known.plain_recipe):
         if recipe is not None and ((recipe.mean, recipe.scale) == (0.0, 1.0)) == inside:
-            others = {ARCHITECTURES[name].recipe.channels for name in alike(network)}
+            others = {ARCHITECTURES[name].recipe.channels for name in candidates(network)}
             assumed = ("channels",) if len(others) > 1 else ()
             return replace(info, recipe=recipe, assumed=assumed)
     return _with_crop(info, known.recipe.crop)
 
 
 def _scales(network: EmbeddingNetwork) -> bool:
-    """Whether a network read as a graph begins with arithmetic on its input."""
+    """Whether a network read as a graph begins with operations on its input."""
     first = network.nodes[0].op if isinstance(network, GraphNetwork) else ""
     return first in ("add_scalar", "mul_scalar", "batch_norm", "identity")
 

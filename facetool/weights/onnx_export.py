@@ -1,7 +1,7 @@
 """Writes a network as ONNX, by listening to the functions it calls on one batch.
 
 Every call of a PyTorch function becomes one or two ONNX nodes, so that the file is as plain as
-the network: no shape arithmetic, any batch size, weights as initialisers. It takes the ``onnx``
+the network: no computed shapes, any batch size, weights as initialisers. It takes the ``onnx``
 package only.
 """
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as to_bytes
 
-from facetool.classification.classifier import Source, train
+from facetool.classification.classifier import Provenance, train
 from facetool.classification.classifier_file import KEY, load, save
 from facetool.classification.fit import FITTERS
 from facetool.errors import FormatError
 
-SOURCE = Source("dlib-resnet", "dlib-resnet.v1", "ab" * 32, {"mean": 0}, "none", False)
+SOURCE = Provenance("dlib-resnet", "dlib-resnet.v1", "ab" * 32, {"mean": 0}, "none", False)
 
 
 @pytest.fixture

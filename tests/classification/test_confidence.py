@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from facetool.classification.confidence import Confidence, fit_slope, fit_temperature
-from facetool.classification.open_set import Threshold
+from facetool.classification.open_set import OpenSetThreshold
 
-THRESHOLD = Threshold(0.5, "held-out identities", 0.01, 10, 100, 0.1)
+THRESHOLD = OpenSetThreshold(0.5, "held-out identities", 0.01, 10, 100, 0.1)
 
 
 def test_temperature_recovers_the_scale_of_probabilities():
@@ -28,13 +28,13 @@ def test_no_error_does_not_make_certain():
 
 def test_one_half_on_the_threshold():
     slope = fit_slope(np.linspace(0.6, 0.9, 40), np.linspace(0, 0.45, 40), THRESHOLD)
-    found = Confidence(1, slope).of_likeness(np.array([0.1, 0.499, 0.5, 0.501, 0.9]), THRESHOLD)
+    found = Confidence(1, slope).of_similarity(np.array([0.1, 0.499, 0.5, 0.501, 0.9]), THRESHOLD)
     assert found[2] == pytest.approx(0.5)
     assert (np.diff(found) > 0).all() and found[0] < 0.05 and found[-1] > 0.95
 
 
 def test_without_threshold_or_images_to_measure():
-    none = Threshold(-1.0, "none", 0.01, 2, 0, 0.0)
+    none = OpenSetThreshold(-1.0, "none", 0.01, 2, 0, 0.0)
     assert fit_slope(np.array([0.5]), np.array([0.1]), none) == 0
-    assert (Confidence(1, 0).of_likeness(np.array([-1.0, 0.3]), none) == 1).all()
+    assert (Confidence(1, 0).of_similarity(np.array([-1.0, 0.3]), none) == 1).all()
     assert fit_slope(np.empty(0), np.array([0.1]), THRESHOLD) > 0

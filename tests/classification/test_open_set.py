@@ -27,8 +27,8 @@ def test_strangers_are_named_at_no_more_than_the_chosen_rate(people, fpir, draw)
         known = labels < people
         threshold = openset.calibrate(vectors[known], labels[known], fpir)
         means = class_means(vectors[known], labels[known])
-        likeness = openset.likenesses(vectors[~known], means).max(axis=1)
-        rates.append((likeness >= threshold.cosine).mean())
+        similarity = openset.similarities(vectors[~known], means).max(axis=1)
+        rates.append((similarity >= threshold.cosine).mean())
     assert fpir / 20 < np.mean(rates) < 1.3 * fpir
 
 

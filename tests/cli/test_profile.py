@@ -32,7 +32,7 @@ def test_network(tmp_path: Path) -> None:
     result = run("network", "--passes", "2", "--batch-sizes", "1", "--plot", tmp_path / "a.png")
     assert result.exception is None and result.return_value == 0
     assert result.stdout.splitlines()[1].split()[:3] == ["dlib-resnet", "dlib-resnet.v1", "150x150"]
-    assert f"picture: {tmp_path / 'a.png'}" in result.stderr
+    assert f"plot: {tmp_path / 'a.png'}" in result.stderr
     assert (tmp_path / "a.png").read_bytes() == b"plot"
 
 

@@ -171,8 +171,8 @@ def test_tilted_faces_are_cut_upright(detector: str, tilt: int) -> None:
     tilted = turned(View(portrait), tilt).pixels
     cropper = FaceCropper(crop, DetectionSettings(rotate="if-missed"))
     ((_, found),) = cropper.crops(tilted)
-    likeness = cv2.matchTemplate(found, upright[15:-15, 15:-15], cv2.TM_CCOEFF_NORMED)
-    assert likeness.max() > 0.8
+    similarity = cv2.matchTemplate(found, upright[15:-15, 15:-15], cv2.TM_CCOEFF_NORMED)
+    assert similarity.max() > 0.8
 
 
 def test_a_large_photo_is_found_at_another_size() -> None:

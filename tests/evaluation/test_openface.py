@@ -26,7 +26,7 @@ def train_counts(accuracies: list[float]) -> Counts:
     ],
 )
 def test_climb(accuracies: list[float], best: int) -> None:
-    assert openface.climb(train_counts(accuracies)) == best
+    assert openface.openface_threshold(train_counts(accuracies)) == best
 
 
 def slow_protocol(first, second, trials):  # type: ignore[no-untyped-def]

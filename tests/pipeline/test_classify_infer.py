@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facetool.classification.classifier import Classifier, Source
+from facetool.classification.classifier import Classifier, Provenance
 from facetool.classification.classifier_file import load
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.images.read import read_photo
@@ -99,7 +99,7 @@ def test_another_network_is_refused(made, network, photos):
         with pytest.raises(UsageError, match="but the classifier was trained on"):
             infer(other, photos[:1], network, InferSettings())
     with pytest.raises(UsageError, match="does not know which network"):
-        network_name(replace(made, source=Source()))
+        network_name(replace(made, source=Provenance()))
     assert network_name(made) == "dlib-resnet.v1"
     custom = replace(made, source=replace(made.source, weights="mine.pt"))
     assert network_name(custom) == "dlib-resnet"

@@ -10,13 +10,13 @@ from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.errors import FacetoolError, UsageError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.training.config import TrainConfig
-from facetool.training.distributed import Place
+from facetool.training.distributed import Process
 from facetool.training.losses import create_loss
 from facetool.training.meter import Meter
 from facetool.training.stepper import Stepper
 from facetool.weights.load import load_network
 
-CPU = Place(torch.device("cpu"))
+CPU = Process(torch.device("cpu"))
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
 
 

@@ -28,8 +28,8 @@ def table(result: dict[str, Any]) -> str:
     )
 
 
-def _accuracy(figures: dict[str, Any]) -> str:
-    accuracy = figures["accuracy"]
+def _accuracy(metrics: dict[str, Any]) -> str:
+    accuracy = metrics["accuracy"]
     return f"{accuracy['mean']:.4f} ± {accuracy['std']:.4f}"
 
 

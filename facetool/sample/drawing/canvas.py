@@ -1,4 +1,4 @@
-"""A picture with a coordinate system: soft, anti-aliased shapes in face units."""
+"""An image with a coordinate system: soft, anti-aliased shapes in face units."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Mask(NamedTuple):
 
 
 class Canvas:
-    """A float32 RGB picture, sRGB 0…1, whose pixels have coordinates in face units.
+    """A float32 RGB image, sRGB 0…1, whose pixels have coordinates in face units.
 
     Attributes:
         image: (height, width, 3).
@@ -73,7 +73,7 @@ class Canvas:
     def blend(
         self, mask: Mask, colour: ArrayLike, strength: float = 1.0, within: Array | None = None
     ) -> None:
-        """Mix a colour, or a picture as large as the mask, into the covered pixels."""
+        """Mix a colour, or an image as large as the mask, into the covered pixels."""
         cover = mask.cover * np.float32(strength)
         if within is not None:
             cover = cover * within[mask.rows, mask.cols]
@@ -97,10 +97,10 @@ def face_canvas() -> Canvas:
     return Canvas(LEFT, TOP, WIDTH, HEIGHT, SCALE)
 
 
-def blurred(picture: Array, sigma: float) -> Array:
+def blurred(image: Array, sigma: float) -> Array:
     """A wide Gaussian blur (sigma in pixels), computed at a quarter of the size."""
-    height, width = picture.shape[:2]
-    small = cv2.resize(picture, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), sigma / 4)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 

@@ -103,11 +103,11 @@ def _head(person: Person, photo: Photo, turn: NDArray[np.float64]) -> NDArray[np
     canvas.image = np.sqrt(np.clip(linear, 0, 1.2), dtype=np.float32)
     if photo.cover != "sunglasses":
         paint_sparkle(canvas, person, photo, direction)
-    picture = np.empty((HEIGHT, WIDTH, 4), np.uint8)
+    image = np.empty((HEIGHT, WIDTH, 4), np.uint8)
     whole = np.float32(255) * alpha[..., None]
-    picture[..., :3] = np.minimum(canvas.image, 1) * whole
-    picture[..., 3:] = whole
-    return picture
+    image[..., :3] = np.minimum(canvas.image, 1) * whole
+    image[..., 3:] = whole
+    return image
 
 
 def _place(
@@ -148,11 +148,11 @@ def _depth(person: Person) -> Array:
     return np.asarray(cv2.GaussianBlur(np.maximum(z, -0.5), (0, 0), 1.0), np.float32)
 
 
-def _develop(picture: Array, photo: Photo) -> NDArray[np.uint8]:
+def _develop(image: Array, photo: Photo) -> NDArray[np.uint8]:
     """Exposure, blur and noise of the camera."""
     rng = np.random.default_rng(photo.texture + 1)
     if photo.blur > 0.3:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), photo.blur))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), photo.blur))
     noise = rng.standard_normal((SIZE, SIZE, 1), dtype=np.float32) * np.float32(photo.noise)
-    steps = picture * np.float32(255 * photo.exposure) + noise + np.float32(0.5)
+    steps = image * np.float32(255 * photo.exposure) + noise + np.float32(0.5)
     return np.asarray(np.clip(steps, 0, 255), np.uint8)

@@ -117,11 +117,11 @@ def paint_hair(canvas: Canvas, person: Person, photo: Photo, face: Array) -> Arr
     strands = _strands(person)
     shade = 1 - blurred(cover, 6)
     colour = np.array(person.hair, np.float32)
-    picture = (strands * (1 - 0.35 * shade))[..., None] * colour
+    image = (strands * (1 - 0.35 * shade))[..., None] * colour
     alpha = np.maximum(cover * np.float32(0.8 if buzz else 1.0), 1 - face)[..., None]
     # A soft shadow of the hair on the skin.
     canvas.image *= 1 - 0.35 * ((1 - shade) * (1 - cover))[..., None]
-    canvas.image += (picture - canvas.image) * alpha
+    canvas.image += (image - canvas.image) * alpha
     return cover
 
 

@@ -16,7 +16,7 @@ class Photo:
     """One photo; angles in degrees, lengths in face units unless said otherwise.
 
     Attributes:
-        yaw, pitch, roll: pose of the head; positive yaw turns it to the right of the picture,
+        yaw, pitch, roll: pose of the head; positive yaw turns it to the right of the image,
             positive pitch down, positive roll clockwise.
         zoom: pixels per face unit. centre: place of the face in pixels.
         light: direction towards the main light. key, ambient: strength of the light from

@@ -17,7 +17,7 @@ MIDDLE = np.array((0.0, 0.25))
 
 
 class Scene:
-    """The picture into which the head is set.
+    """The image into which the head is set.
 
     Attributes:
         canvas: of the size of the photo; its origin is the centre of the face.

@@ -776,7 +776,7 @@ _FOLDED: dict[str, Callable[..., Array]] = {
     "Mul": np.multiply,
     "Sub": np.subtract,
 }
-"""Arithmetic of what is known beforehand."""
+"""Operations on constants."""
 
 _OPERATORS: dict[str, _Operator] = {
     "Add": _add,

@@ -27,7 +27,7 @@ _FOLDED = 0.05
 POOLINGS = ("january2016", "june2016")
 
 
-def identify(network: EmbeddingNetwork) -> tuple[str, str] | None:
+def recognize(network: EmbeddingNetwork) -> tuple[str, str] | None:
     """Find the architecture of a network that was read from a foreign file.
 
     Args:
@@ -37,11 +37,11 @@ def identify(network: EmbeddingNetwork) -> tuple[str, str] | None:
         Registry name and variant (``january2016`` or ``june2016`` for OpenFace's networks, else
         empty), or None where it is none of the known networks.
     """
-    name = next(iter(alike(network)), None)
+    name = next(iter(candidates(network)), None)
     return None if name is None else (name, _variant(name, network))
 
 
-def alike(network: EmbeddingNetwork) -> Iterator[str]:
+def candidates(network: EmbeddingNetwork) -> Iterator[str]:
     """The architectures that a network read from a foreign file may be, the likeliest first.
 
     Where batch normalisation is gone into other layers, there can be several.

@@ -7,7 +7,7 @@ import torch
 
 from facetool.networks.registry import ARCHITECTURES, create
 from facetool.weights.load import read_network
-from facetool.weights.readers.recognize import POOLINGS, identify
+from facetool.weights.readers.recognize import POOLINGS, recognize
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ def test_numbers_of_parameters_are_those_of_the_networks() -> None:
 @pytest.mark.parametrize("name", ["dlib-resnet", "nn2", "lresnet50e-ir", "mobilefacenet"])
 def test_finds_its_own(name: str) -> None:
     with torch.device("meta"):
-        found = identify(create(name))
+        found = recognize(create(name))
     assert found is not None
     assert found[0] == name
 
@@ -30,7 +30,7 @@ def test_finds_its_own(name: str) -> None:
 @pytest.mark.parametrize("name", ["nn4.small2", "nn4.small1", "nn4", "nn2"])
 def test_openface_poolings(name: str, pooling: str) -> None:
     with torch.device("meta"):
-        assert identify(create(name, pooling=pooling)) == (name, pooling)
+        assert recognize(create(name, pooling=pooling)) == (name, pooling)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_openface_poolings(name: str, pooling: str) -> None:
 )
 def test_others_are_not_taken_for_it(change: dict[str, object]) -> None:
     with torch.device("meta"):
-        assert identify(create("lresnet18e-ir", **change)) is None
+        assert recognize(create("lresnet18e-ir", **change)) is None
 
 
 def test_stride_counts() -> None:
     with torch.device("meta"):
         network = create("mobilefacenet-112x96")
     network.body[0].conv.stride = (1, 1)
-    assert identify(network) is None
+    assert recognize(network) is None
 
 
 @pytest.mark.parametrize(
