@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
+from facetool.files.own_outputs import holds_crops, own_pictures
 from facetool.images.formats import HEAD, IMAGE, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage, decode_image, read_file
+from facetool.jobs.progress import listener
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class ImageFolder:
         return listing.hexdigest()
 
 
-def list_images(root: Path, exclude: Path | None = None) -> ImageFolder:
+def list_images(root: Path, exclude: Path | None = None, *, photos: bool = False) -> ImageFolder:
     """Find all images under ``root``, following links, in an order that never varies.
 
     Hidden files and folders are passed over. A suffix of an image is believed, so that a
@@ -90,13 +92,15 @@ def list_images(root: Path, exclude: Path | None = None) -> ImageFolder:
     Args:
         root: the folder.
         exclude: a subfolder to leave out, such as the output of an earlier run.
+        photos: pass over what facetool itself wrote, crops, annotated copies and plots, and
+            remark upon it.
 
     Raises:
-        UsageError: ``root`` is no readable folder.
+        UsageError: ``root`` is no readable folder, or where photos are wanted one of crops.
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder")
-    listing = _Listing(root, exclude)
+    listing = _Listing(root, exclude, photos)
     listing.walk(root, "", frozenset())
     found = listing.finish()
     if found.unreadable and found.unreadable[0][0] == ".":
@@ -111,7 +115,7 @@ def list_paths(root: Path, names: Iterable[str]) -> ImageFolder:
         root: what ``names`` are relative to.
         names: with forward slashes; of what is not there an image is expected.
     """
-    listing = _Listing(root, None)
+    listing = _Listing(root, None, photos=True)
     for name in dict.fromkeys(names):
         path = root / name
         if path.is_dir():
@@ -124,8 +128,9 @@ def list_paths(root: Path, names: Iterable[str]) -> ImageFolder:
 class _Listing:
     """What is found on the way, as :class:`ImageFolder` holds it."""
 
-    def __init__(self, root: Path, exclude: Path | None) -> None:
+    def __init__(self, root: Path, exclude: Path | None, photos: bool) -> None:
         self._root = root
+        self._photos = photos
         self._excluded = exclude.resolve() if exclude else None
         self._names: list[str] = []
         self._unreadable: list[tuple[str, str]] = []
@@ -140,13 +145,29 @@ class _Listing:
         except OSError as error:
             self._lack(prefix.rstrip("/") or ".", "cannot be listed", error)
             return
+        own: set[str] = set()
+        if self._photos:
+            names = {entry.name for entry in entries}
+            if holds_crops(names):
+                self._pass_over_crops(folder, prefix)
+                return
+            if own := own_pictures(folder, names):
+                what = f"{len(own):,} pictures that facetool wrote there are passed over"
+                listener().remark(str(folder), what)
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name in own:
                 continue
             if entry.is_dir():
                 self.walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
                 self.add(prefix + entry.name, entry.is_file())
+
+    def _pass_over_crops(self, folder: Path, prefix: str) -> None:
+        if not prefix:
+            raise UsageError(
+                f"{folder} holds crops of facetool align; give the photos they were cut from"
+            )
+        listener().remark(str(folder), "crops of facetool align are passed over")
 
     def add(self, name: str, is_file: bool) -> None:
         """Take note of what is no folder; ``is_file``: nor a pipe or a link to nowhere."""

@@ -109,7 +109,8 @@ def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
 
     Args:
         path: folder, photo, text file that lists photos, or ``-`` for such a list on stdin.
-        exclude: a subfolder to leave out, such as the output of an earlier run.
+        exclude: a subfolder to leave out, such as the output of an earlier run. Others of
+            facetool's own outputs are passed over.
         null: the paths of a list end in NUL, as those of ``find -print0``.
 
     Raises:
@@ -118,7 +119,7 @@ def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
     if path == STDIN:
         return _listed("stdin", sys.stdin.buffer.read(), Path(), null)
     if path.is_dir():
-        return list_images(path, exclude)
+        return list_images(path, exclude, photos=True)
     kind = kind_by_name(path.name)
     try:
         if kind is None and path.is_file():

@@ -22,6 +22,7 @@ from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
+from facetool.files.own_outputs import read_copies, write_copies
 from facetool.images.annotate import Label, annotate
 from facetool.images.inputs import is_list, list_photos, unsupported_files
 from facetool.images.png import encode_png
@@ -233,7 +234,9 @@ def _name(
 
 
 def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
-    """Where the annotated copies go; photos of one name are numbered.
+    """Where the annotated copies go; photos of one name are numbered, in later runs, too.
+
+    A file beside the copies notes which there are, and of which photos.
 
     Raises:
         UsageError: a copy would replace its photo.
@@ -241,21 +244,30 @@ def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]
     if folder is None:
         return {}
     copies: dict[Path, Path] = {}
-    taken: set[str] = set()
-    for photo in photos:
-        name, number = f"{photo.stem}.png", 2
-        while name in taken:
-            name, number = f"{photo.stem}-{number}.png", number + 1
-        taken.add(name)
-        copies[photo] = folder / name
     originals = {photo.resolve() for photo in photos}
+    known = read_copies(folder)
+    earlier = {photo: name for name, photo in known.items()}
+    for photo in photos:
+        original = str(photo.resolve())
+        name, number = f"{photo.stem}.png", 2
+        while original not in earlier and (name in known or _is_other(folder / name, originals)):
+            name, number = f"{photo.stem}-{number}.png", number + 1
+        name = earlier.get(original, name)
+        known[name] = original
+        copies[photo] = folder / name
     for copy in copies.values():
         if copy.resolve() in originals:
             raise UsageError(
                 f"annotate={str(folder)!r}: {copy.name} would replace the photo itself",
                 f"annotate={str(folder)!r}",
             )
+    write_copies(folder, known)
     return copies
+
+
+def _is_other(copy: Path, originals: set[Path]) -> bool:
+    """Whether a file of a copy's name is there that is neither a copy nor one of the photos."""
+    return copy.exists() and copy.resolve() not in originals
 
 
 def _write_copy(copy: Path, path: Path, photo: NamedPhoto) -> NamedPhoto:
