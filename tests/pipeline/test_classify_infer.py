@@ -82,7 +82,7 @@ def test_folders_and_copies_of_one_name(made, network, photos, album, tmp_path):
     settings = InferSettings(annotate=tmp_path / "drawn")
     named, _ = infer(made, [person, twin, photos[0]], network, settings)
     assert len(named) == 5
-    stems = {path.stem for path in (tmp_path / "drawn").iterdir()}
+    stems = {path.stem for path in (tmp_path / "drawn").glob("[!.]*")}
     assert stems == {path.stem for path in person.iterdir()} | {f"{twin.stem}-2"}
     png = tmp_path / "a.png"
     Image.open(photos[0]).save(png)
