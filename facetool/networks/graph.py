@@ -62,6 +62,31 @@ class BatchNorm(nn.BatchNorm2d):
             )
 
 
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation, which does not compare widths for a batch of no faces by itself."""
+
+    def __init__(self, normalized_shape: Sequence[int], eps: float) -> None:
+        super().__init__(tuple(normalized_shape), eps=eps)
+
+
+class Constant(nn.Module):
+    """Numbers that are the same for every face, such as where a patch lies. They do not learn.
+
+    Args:
+        shape: of them.
+    """
+
+    weight: Tensor
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.empty(tuple(shape)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The numbers, whatever the input."""
+        return self.weight
+
+
 def depth_concat(tensors: Sequence[Tensor]) -> Tensor:
     """Torch7's ``nn.DepthConcat``: smaller maps are centred in zeros; the odd one goes after."""
     height = max(tensor.shape[2] for tensor in tensors)
@@ -102,6 +127,8 @@ MODULES: dict[str, Callable[..., nn.Module]] = {
     "prelu": nn.PReLU,
     "linear": nn.Linear,
     "dropout": nn.Dropout,
+    "layer_norm": LayerNorm,
+    "constant": Constant,
 }
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "identity": lambda x: x,
@@ -132,6 +159,33 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     # By its name, so that a tracer can put itself in its place; so with depth_concat.
     "local_response_norm": lambda x, **options: local_response_norm(x, **options),
     "normalize": normalize,
+    "sub": lambda x, y: x - y,
+    "div": lambda x, y: x / y,
+    "maximum": lambda x, y: torch.maximum(x, y),
+    "reciprocal": torch.reciprocal,
+    "abs": torch.abs,
+    "exp": torch.exp,
+    "erf": torch.erf,
+    "tanh": torch.tanh,
+    "gelu": lambda x: F.gelu(x),
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "hard_swish": lambda x: F.hardswish(x),
+    "matmul": lambda x, y: torch.matmul(x, y),
+    "softmax": lambda x, dim: torch.softmax(x, dim=dim),
+    "reduce_mean": lambda x, dim, keepdim: x.mean(dim=dim, keepdim=keepdim),
+    "reduce_sum": lambda x, dim, keepdim: x.sum(dim=dim, keepdim=keepdim),
+    "reduce_l2": lambda x, dim, keepdim: x.square().sum(dim=dim, keepdim=keepdim).sqrt(),
+    "permute": lambda x, dims: x.permute(*dims),
+    "view": lambda x, shape: x.reshape(*shape),
+    "expand": lambda x, shape: x.expand(*shape),
+    "per_face": lambda x, faces, shape: x.expand(faces.shape[0], *shape),
+    "select": lambda x, dim, index: x.select(dim, index),
+    "slice": lambda x, dim, start, stop, step: x[
+        (slice(None),) * dim + (slice(start, stop, step),)
+    ],
+    "pick": lambda x, dim, places: torch.stack([x.select(dim, n) for n in places], dim=dim),
+    "flip": lambda x, dim: x.flip(dim),
+    "concat_along": lambda *xs, dim: torch.cat(xs, dim=dim),
 }
 
 
