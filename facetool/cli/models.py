@@ -10,6 +10,7 @@ import click
 from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.output import print_json
+from facetool.errors import UsageError
 
 
 @click.group("models")
@@ -112,12 +113,39 @@ def convert_command(source: Path, target: Path, weights: options.WeightsRequest)
 
 @command.command("export")
 @click.argument("model", shell_complete=complete_model)
-@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.onnx")
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT")
 @options.weights_option
 @click.option("--fold", is_flag=True, help="Put batch normalisation into the layers before it.")
-def export_command(model: str, target: Path, weights: options.WeightsRequest, fold: bool) -> None:
-    """Write MODEL as ONNX, for any batch size."""
-    from facetool.pipeline.models import export
+@click.option(
+    "--to",
+    "to",
+    type=click.Choice(["onnx", "openvino"]),
+    default="onnx",
+    show_default=True,
+    help="Format; openvino is an extra.",
+)
+@click.option("--bgr", is_flag=True, help="With openvino: the file takes blue first.")
+@click.option("--half", is_flag=True, help="With openvino: keep the weights as float16.")
+def export_command(
+    model: str,
+    target: Path,
+    weights: options.WeightsRequest,
+    fold: bool,
+    to: str,
+    bgr: bool,
+    half: bool,
+) -> None:
+    """Write MODEL as OUT.onnx, or OUT.xml and OUT.bin for OpenVINO, for any batch size."""
+    from facetool.pipeline.models import export, export_to_openvino
 
-    export(model, target, weights.file, fold, recipe=weights.recipe, output=weights.output)
-    print(f"{target}: input data, output embedding", file=sys.stderr)
+    file, recipe, output = weights.file, weights.recipe, weights.output
+    if to == "openvino":
+        export_to_openvino(
+            model, target, file, fold=fold, bgr=bgr, half=half, recipe=recipe, output=output
+        )
+    elif bgr or half:
+        raise UsageError("--bgr and --half are for --to openvino")
+    else:
+        export(model, target, file, fold, recipe=recipe, output=output)
+    result = "fc1" if to == "openvino" else "embedding"
+    print(f"{target}: input data, output {result}", file=sys.stderr)

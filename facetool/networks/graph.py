@@ -162,7 +162,6 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "sub": lambda x, y: x - y,
     "div": lambda x, y: x / y,
     "maximum": lambda x, y: torch.maximum(x, y),
-    "reciprocal": torch.reciprocal,
     "abs": torch.abs,
     "exp": torch.exp,
     "erf": torch.erf,

@@ -276,3 +276,39 @@ def export(
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target}: the new file is ONNX, so call it *.onnx")
     write(load_network(name, weights, recipe=recipe, output=output), target, fold=fold)
+
+
+def export_to_openvino(
+    name: str,
+    target: Path,
+    weights: Path | None = None,
+    *,
+    fold: bool = False,
+    bgr: bool = False,
+    half: bool = False,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+) -> None:
+    """Write a network as OpenVINO's IR.
+
+    Args:
+        name: catalogue or architecture name, or a weights file.
+        target: new file, ``.xml``; the weights go into the ``.bin`` beside it.
+        weights: file to take the weights from instead of the published ones.
+        fold: put batch normalisation into the layers before it.
+        bgr: the file takes blue first.
+        half: keep the weights as float16.
+        recipe: what is known of the input, in place of what the file states.
+        output: the layer whose values are the embedding, where that is not the last.
+
+    Raises:
+        UsageError: ``target`` is called something else, or OpenVINO is not installed.
+        FacetoolError: the network cannot be loaded or written.
+    """
+    from facetool.weights.load import load_network
+    from facetool.weights.openvino_export import export as write
+
+    if target.suffix.lower() != ".xml":
+        raise UsageError(f"{target}: the new file is OpenVINO's, so call it *.xml")
+    network = load_network(name, weights, recipe=recipe, output=output)
+    write(network, target, fold=fold, bgr=bgr, half=half)

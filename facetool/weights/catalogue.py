@@ -334,6 +334,10 @@ def names() -> list[str]:
     ]
 
 
+ALIASES = {"face-recognition-resnet100-arcface-onnx": "lresnet100e-ir.onnx-zoo"}
+"""Names that others give to published weights: Open Model Zoo's."""
+
+
 def resolve(name: str) -> Pretrained | Architecture:
     """What ``ARCH[.TAG]`` names, case ignored.
 
@@ -342,7 +346,7 @@ def resolve(name: str) -> Pretrained | Architecture:
     Raises:
         UsageError: there is nothing of that name; the message says what comes near.
     """
-    wanted = name.lower()
+    wanted = ALIASES.get(name.lower(), name.lower())
     if wanted in CATALOGUE:
         return CATALOGUE[wanted]
     if wanted in ARCHITECTURES:

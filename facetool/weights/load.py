@@ -33,6 +33,7 @@ _SUFFIXES = {
     ".bin": "pytorch",
     ".safetensors": "safetensors",
     ".dat": "dlib_dat",
+    ".xml": "openvino_ir",
 }
 """Reader modules in ``facetool.weights.readers``, and our own ``safetensors``, by file name."""
 
@@ -355,6 +356,8 @@ def _choose_reader(path: Path) -> str:
     size = path.stat().st_size
     if head.startswith(b"version https://git-lfs"):
         raise FormatError(f"{path} is a Git LFS pointer, not the weights; fetch it with git lfs")
+    if head.lstrip()[:1] == b"<" and b"<net" in head:
+        return "openvino_ir"
     if head.lstrip()[:1] == b"<":
         raise FormatError(f"{path} is a web page, not weights; download the file itself")
     if len(head) >= 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] <= size - 8:

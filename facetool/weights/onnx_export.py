@@ -27,6 +27,7 @@ from facetool.errors import WeightsError
 from facetool.files.atomic import atomic_write
 from facetool.networks import lrn
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.engine import check_has_weights
 from facetool.networks.fold import fold_batch_norm
 
 OPSET = 17
@@ -68,6 +69,7 @@ def to_onnx(network: EmbeddingNetwork, *, fold: bool = False, lrn_operator: bool
     Raises:
         WeightsError: the network does something that is not known here.
     """
+    check_has_weights(network)
     running = fold_batch_norm(network) if fold else network
     if running.training:
         running = deepcopy(running).eval()

@@ -31,6 +31,7 @@ from facetool.errors import FacetoolError, FormatError, OutputError, WeightsErro
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
 from facetool.networks.base import CUSTOM, EmbeddingNetwork
+from facetool.networks.engine import check_has_weights
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.networks.registry import ARCHITECTURES, architecture, create, stated_unit_length
@@ -67,7 +68,9 @@ def save(
     Raises:
         WeightsError: nobody states how the network's input is made.
         OutputError: the file cannot be written.
+        WeightsError: another engine runs the network, which has no weights here.
     """
+    check_has_weights(network)
     info = network.info
     _ = network.recipe  # without one the file could not be read again
     header: dict[str, Any] = {"format": VERSION, **info.as_dict()}

@@ -29,25 +29,28 @@ from facetool.alignment.stated_recipe import PARTS
 from facetool.errors import FormatError, WeightsError
 from facetool.files.json_file import parse_json
 from facetool.networks.base import CUSTOM
+from facetool.networks.engine import EngineNetwork
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork
+from facetool.networks.graph import Node as Step
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.networks.registry import ARCHITECTURES, stated_unit_length
 from facetool.weights.readers.lowering import Array, GraphBuilder, identifier, small_integer
+from facetool.weights.readers.onnx_engine import FLOAT_FILE, load_quantised, quantised_by
 from facetool.weights.readers.onnx_file import Tensor, read_onnx, small_array
+from facetool.weights.readers.onnx_general import channels_last, lower
 from facetool.weights.readers.recognize import POOLINGS
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 EMBEDDING = "fc1"
-FLOAT_FILE = "arcfaceresnet100-8.onnx"
 _LARGEST_INPUT = 4096  # pixels of an edge
 
 METADATA_KEY = "facetool"
 """Key in a model's metadata of what :mod:`facetool.weights.onnx_export` says about it."""
 
 
-def load(path: Path, output: str = "") -> GraphNetwork:
+def load(path: Path, output: str = "") -> GraphNetwork | EngineNetwork:
     """Read a network with its weights.
 
     A recipe in the model's metadata is the network's. Without one, and where the input is declared
@@ -70,7 +73,6 @@ def load(path: Path, output: str = "") -> GraphNetwork:
     model, tensors = read_onnx(path)
     try:
         last = _layer(model.graph, output) if output else _embedding(model.graph)
-        reader = _GraphReader(path, model.graph, tensors, [last])
         stated = _stated_info(model)
         declared = _declared_size(model.graph, tensors)
         crops: tuple[Crop, ...] = (ARCFACE_112, ARCFACE_112X96)
@@ -80,7 +82,7 @@ def load(path: Path, output: str = "") -> GraphNetwork:
             crops = tuple(crop for crop in crops if (crop.height, crop.width) == declared) or (
                 replace(ARCFACE_112, height=declared[0], width=declared[1]),
             )
-        network, crop = reader.network(crops)
+        network, crop = _network(path, model, tensors, last, crops)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
@@ -89,10 +91,9 @@ def load(path: Path, output: str = "") -> GraphNetwork:
     if stated is not None:
         info = replace(info, **stated._asdict())
     elif crop in (ARCFACE_112, ARCFACE_112X96):
-        scaled = _scales_input(network)
-        recipe = Recipe(crop) if scaled else Recipe(crop, mean=127.5, scale=1 / 127.5)
-        assumed = () if _as_insightface(network) else PARTS
-        info = replace(info, recipe=recipe, assumed=assumed)
+        info = replace(info, recipe=_assumed_recipe(network, crop), assumed=PARTS)
+        if _as_insightface(network):
+            info = replace(info, assumed=())
     network.info = info
     return network
 
@@ -102,9 +103,56 @@ def _declared_size(graph: GraphProto, tensors: dict[str, Tensor]) -> tuple[int, 
     for value in graph.input:
         if value.name not in tensors:
             sizes = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
+            if channels_last(sizes):
+                sizes = [sizes[0], sizes[3], sizes[1], sizes[2]]
             if len(sizes) == 4 and 0 < sizes[2] <= _LARGEST_INPUT >= sizes[3] > 0:
                 return sizes[2], sizes[3]
     return None
+
+
+def _network(
+    path: Path, model: ModelProto, tensors: dict[str, Tensor], last: str, crops: Sequence[Crop]
+) -> tuple[GraphNetwork | EngineNetwork, Crop]:
+    """The network as exporters of convolutional ones mean it, or else as the standard says."""
+    graph = model.graph
+    if operation := quantised_by(graph):
+        _refuse_external(tensors)
+        size = (crops[0].height, crops[0].width)
+        return load_quantised(path, operation, last, size), crops[0]
+    try:
+        return _GraphReader(path, graph, tensors, [last]).network(crops)
+    except (RecursionError, WeightsError) as error:
+        problem = error
+    opset = max((one.version for one in model.opset_import if not one.domain), default=1)
+    for crop in crops:
+        shape = (_channels(graph, tensors), crop.height, crop.width)
+        try:
+            return lower(path, graph, tensors, last, shape, opset), crop
+        except WeightsError as error:
+            general = error
+    # What is wrong with a network of the usual kind, the reader that knows the kind says better.
+    raise general if "unsupported kind" in str(problem) else problem
+
+
+def _refuse_external(tensors: dict[str, Tensor]) -> None:
+    if any(tensor.external for tensor in tensors.values()):
+        raise WeightsError("a quantised network with its weights in another file, which is not run")
+
+
+def _channels(graph: GraphProto, tensors: dict[str, Tensor]) -> int:
+    """1 where the input is declared to be gray, else 3."""
+    for value in graph.input:
+        if value.name not in tensors:
+            sizes = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
+            return 1 if sizes[3 if channels_last(sizes) else 1 :][:1] == [1] else 3
+    return 3
+
+
+def _assumed_recipe(network: GraphNetwork | EngineNetwork, crop: Crop) -> Recipe:
+    """Pixels 0…255 where the graph scales them itself, else arcface_torch's scaling."""
+    if isinstance(network, EngineNetwork) or _scales_input(network):
+        return Recipe(crop)
+    return Recipe(crop, mean=127.5, scale=1 / 127.5)
 
 
 def load_maps(path: Path) -> tuple[MapNetwork, list[str]]:
@@ -144,9 +192,19 @@ def _layer(graph: GraphProto, name: str) -> str:
 def _embedding(graph: GraphProto) -> str:
     """The name of the output that is the embedding."""
     outputs = [value.name for value in graph.output]
-    if len(outputs) != 1 and EMBEDDING not in outputs:
-        raise WeightsError(f"has {len(outputs)} outputs, none called {EMBEDDING}")
-    return outputs[0] if len(outputs) == 1 else EMBEDDING
+    if len(outputs) == 1 or EMBEDDING in outputs:
+        return outputs[0] if len(outputs) == 1 else EMBEDDING
+    vectors = [str(value.name) for value in graph.output if _is_vector(value)]
+    if len(vectors) != 1:
+        listed = ", ".join(outputs[:5])
+        raise WeightsError(f"has {len(outputs)} outputs ({listed}); say which is the embedding")
+    return vectors[0]
+
+
+def _is_vector(value: ValueInfoProto) -> bool:
+    """Whether an output is declared as several numbers a face; AdaFace's length is one."""
+    lengths = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
+    return len(lengths) == 2 and lengths[1] > 1
 
 
 class _Stated(NamedTuple):
@@ -190,8 +248,10 @@ def _stated_info(model: ModelProto) -> _Stated | None:
     return None
 
 
-def _as_insightface(network: GraphNetwork) -> bool:
+def _as_insightface(network: GraphNetwork | EngineNetwork) -> bool:
     """Whether the input is scaled as in InsightFace's MXNet networks, which all take RGB."""
+    if isinstance(network, EngineNetwork):
+        return False
     first, second = (*network.nodes, *network.nodes)[:2]
     return (
         (first.op, first.attributes.get("value")) == ("add_scalar", -127.5)
@@ -200,14 +260,27 @@ def _as_insightface(network: GraphNetwork) -> bool:
     )
 
 
+_SCALING = ("add_scalar", "mul_scalar", "batch_norm", "add", "sub", "mul", "div")
+_MOVING = ("identity", "permute", "flip", "slice", "pick", "constant")
+
+
+def _is_channel_wise(step: Step) -> bool:
+    """Whether a step is a factor and a summand for each channel."""
+    return (
+        step.op == "conv"
+        and step.attributes["groups"] == step.attributes["in_channels"]
+        and list(step.attributes["kernel_size"]) == [1, 1]
+    )
+
+
 def _scales_input(network: GraphNetwork) -> bool:
     """Whether the input meets a shift, a factor or a batch normalisation before anything else."""
     plain = {INPUT}
     for node in network.nodes:
         if not plain.isdisjoint(node.inputs):
-            if node.op in ("add_scalar", "mul_scalar", "batch_norm"):
+            if node.op in _SCALING or _is_channel_wise(node):
                 return True
-            if node.op == "identity":
+            if node.op in _MOVING:
                 plain.add(node.name)
     return False
 

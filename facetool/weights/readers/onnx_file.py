@@ -37,6 +37,13 @@ class Tensor:
         self.proto = proto
         self.parts = parts
 
+    @property
+    def external(self) -> bool:
+        """Whether the numbers are kept in a file of their own."""
+        from onnx import TensorProto
+
+        return bool(self.proto.data_location == TensorProto.EXTERNAL)
+
     def array(self) -> Array:
         """The numbers, as a view of the file where that can be.
 

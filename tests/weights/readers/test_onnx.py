@@ -1,5 +1,6 @@
 import json
 import random
+import sys
 import time
 import warnings
 
@@ -305,7 +306,8 @@ def test_a_short_file_beside(tmp_path):
 
 
 @pytest.mark.parametrize("op", ["QLinearConv", "QuantizeLinear", "MatMulInteger"])
-def test_quantised_networks_name_the_file_to_take(tmp_path, op):
+def test_quantised_networks_name_the_file_to_take(tmp_path, op, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # not installed
     nodes, tensors = small()
     nodes.insert(0, (op, ["data", "w"], ["q"], {}))
     with pytest.raises(WeightsError, match=r"quantised.*arcfaceresnet100-8\.onnx"):

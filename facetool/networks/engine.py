@@ -1,0 +1,84 @@
+"""Networks that another engine runs as they are: quantised ONNX files, OpenVINO's IR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from facetool.errors import WeightsError
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
+
+Run = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""From inputs (N, C, H, W) to (N, D); may be called from several threads at once."""
+
+
+class _Engine(nn.Module):
+    """One step, whatever is traced; copies of it share the engine.
+
+    Args:
+        run: the engine's call.
+        shape: (C, H, W) of the input.
+
+    Raises:
+        WeightsError: it does not give one vector a face.
+    """
+
+    def __init__(self, run: Run, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self._run = run
+        found = run(np.zeros((1, *shape), np.float32)).shape
+        if len(found) != 2 or found[0] != 1:
+            raise WeightsError(f"the output has the shape {found}, not one vector a face")
+        self.size = int(found[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (N, D) on the input's device, of its type."""
+        if not len(x):
+            return x.new_empty(0, self.size)
+        pixels = np.ascontiguousarray(x.detach().float().cpu().numpy())
+        return torch.from_numpy(np.array(self._run(pixels), np.float32)).to(x.device, x.dtype)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Engine:
+        return self
+
+
+class EngineNetwork(EmbeddingNetwork):
+    """A network whose layers are another engine's affair; it has no weights to convert or train.
+
+    Args:
+        run: the engine's call.
+        shape: (C, H, W) of the input.
+        engine: its name, for messages.
+
+    Raises:
+        WeightsError: it does not give one vector a face.
+    """
+
+    def __init__(self, run: Run, shape: tuple[int, int, int], engine: str) -> None:
+        super().__init__()
+        self.engine = _Engine(run, shape)
+        self.engine_name = engine
+        self.info = NetworkInfo(embedding_size=self.engine.size, input_size=shape[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (N, D) of inputs (N, C, H, W)."""
+        y: Tensor = self.engine(x)
+        return y
+
+
+def check_has_weights(network: EmbeddingNetwork) -> None:
+    """Refuse to convert or train what another engine runs.
+
+    Raises:
+        WeightsError: it is such a network.
+    """
+    if isinstance(network, EngineNetwork):
+        raise WeightsError(
+            f"{network.info.weights_name or 'this network'} is run by {network.engine_name} as it "
+            "is; take the file it was made from to convert or train it"
+        )

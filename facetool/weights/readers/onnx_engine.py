@@ -1,0 +1,75 @@
+"""Quantised ONNX files, which ONNX Runtime runs where it is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import WeightsError
+from facetool.networks.engine import EngineNetwork
+from facetool.weights.readers.onnx_general import channels_last
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
+FLOAT_FILE = "arcfaceresnet100-8.onnx"
+_PREFIXES = ("QLinear", "QGemm", "DynamicQuantize", "Quantize", "Dequantize")
+
+
+def quantised_by(graph: GraphProto) -> str:
+    """The operation that shows that a network is quantised, or nothing."""
+    for node in graph.node:
+        operation = str(node.op_type)  # bytes where the name is damaged
+        if operation.startswith(_PREFIXES) or operation.endswith("Integer"):
+            return operation
+    return ""
+
+
+def load_quantised(path: Path, operation: str, output: str, size: tuple[int, int]) -> EngineNetwork:
+    """A network that ONNX Runtime runs.
+
+    Args:
+        path: the ``.onnx`` file, with its weights inside.
+        operation: what shows that it is quantised, for messages.
+        output: name of the output that is the embedding.
+        size: height and width of the input, where the file fixes none.
+
+    Raises:
+        WeightsError: ONNX Runtime is not installed, or cannot run the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise WeightsError(
+            f"a quantised network ({operation}), which only ONNX Runtime runs: pip install "
+            f"'facetool[onnxruntime]', or take the float32 file instead, such as {FLOAT_FILE}"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # batches run side by side, each in a thread of its own
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+        (given,) = session.get_inputs()
+        lengths = [length if isinstance(length, int) else 0 for length in given.shape]
+        turned = channels_last(lengths)
+        one = lengths[:1] == [1]
+
+        def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
+            fed = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if turned else pixels
+            parts = np.split(fed, len(fed)) if one else [fed]
+            return np.concatenate([session.run([output], {given.name: part})[0] for part in parts])
+
+        places = (1, 2) if turned else (2, 3)
+        height, width = (lengths[axis] or n for axis, n in zip(places, size, strict=True))
+        channels = lengths[3 if turned else 1] or 3
+        return EngineNetwork(run, (channels, height, width), "ONNX Runtime").eval()
+    except WeightsError:
+        raise
+    except Exception as error:  # the library has many classes of its own
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"ONNX Runtime cannot run it: {reason}") from None
