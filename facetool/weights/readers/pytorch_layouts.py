@@ -329,10 +329,16 @@ def _own(state: State) -> Recognised:
     if all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     names = _weights_of(state)
-    for architecture in ARCHITECTURES:
-        if _own_names(architecture) == names:
-            last = _last_vector(architecture)
-            return build(architecture, _length(state, last)), state
+    built = [
+        build(architecture, _length(state, _last_vector(architecture)))
+        for architecture in ARCHITECTURES
+        if _own_names(architecture) == names
+    ]
+    for network in built:  # several MobileFaceNets differ in their shapes only
+        if all(state[name].shape == network.state_dict()[name].shape for name in names):
+            return network, state
+    if built:
+        return built[0], state
     first = ", ".join(repr(name)[:60] for name in list(state)[:3])
     raise WeightsError(
         f"{len(state)} tensors ({first}, …) that belong to no known network; facetool models list "

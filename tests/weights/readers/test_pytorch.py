@@ -268,7 +268,7 @@ def test_iresnet_of_another_depth_is_refused(tmp_path):
 # State dicts of our own networks.
 
 
-@pytest.mark.parametrize("name", ["nn4.small2", "nn2", "mobilefacenet", "dlib-resnet"])
+@pytest.mark.parametrize("name", ["nn4.small2", "nn2", "mobilefacenet", "mbf", "dlib-resnet"])
 @pytest.mark.parametrize("embedding_size", [128, 24])
 def test_own_state_dicts(name, embedding_size, tmp_path):
     network = create(name, embedding_size=embedding_size)
