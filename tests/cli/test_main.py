@@ -81,6 +81,7 @@ def test_align_represent_compare(photos: Path, tmp_path: Path) -> None:
     done = facetool("represent", tmp_path / "crops", tmp_path / "reps", "--quiet")
     assert (done.returncode, done.stdout) == (0, "")
     assert {p.name for p in (tmp_path / "reps").iterdir()} == {
+        "inputs.csv",
         "reps.csv",
         "labels.csv",
         "reps.npy",

@@ -73,8 +73,8 @@ def test_strangers_in_a_folder_called_unknown_are_no_person(tmp_path: Path) -> N
     reps = write(tmp_path / "reps", {"Ann": 4, "Bob": 4, "unknown": 4})
     result = train(reps, tmp_path / "classifier", TrainSettings())
     assert load(tmp_path / "classifier").people == ("Ann", "Bob")
-    assert any("4 images of the folder unknown show strangers" in w for w in result["warnings"])
-    assert evaluate(reps, tmp_path / "classifier", output=tmp_path)["strangers"]["images"] == 4
+    assert any("4 images of the folder unknown show strangers" in w for w in result.warnings)
+    assert evaluate(reps, tmp_path / "classifier", output=tmp_path).as_dict()["strangers"]["images"] == 4
     with pytest.raises(UsageError, match="no person but"):
         train(write(tmp_path / "none", {"Unknown": 4}), tmp_path / "other", TrainSettings())
 
@@ -82,8 +82,8 @@ def test_strangers_in_a_folder_called_unknown_are_no_person(tmp_path: Path) -> N
 def test_one_person_is_found_by_the_networks_threshold(tmp_path: Path) -> None:
     reps = write(tmp_path / "reps", {"Ann": 4})
     result = train(reps, tmp_path / "classifier", TrainSettings())
-    assert (result["classifier"], result["threshold"]["source"]) == ("nearest-mean", "network")
-    assert any("cannot be measured" in warning for warning in result["warnings"])
+    assert (result.classifier.kind, result.classifier.threshold.source) == ("nearest-mean", "network")
+    assert any("cannot be measured" in warning for warning in result.warnings)
     made = load(tmp_path / "classifier")
     ann = np.load(reps / "reps.npy")
     assert made.names(made.answer(np.concatenate([ann, -ann]))) == ["Ann"] * 4 + ["unknown"] * 4
