@@ -74,7 +74,8 @@ def test_strangers_in_a_folder_called_unknown_are_no_person(tmp_path: Path) -> N
     result = train(reps, tmp_path / "classifier", TrainSettings())
     assert load(tmp_path / "classifier").people == ("Ann", "Bob")
     assert any("4 images of the folder unknown show strangers" in w for w in result.warnings)
-    assert evaluate(reps, tmp_path / "classifier", output=tmp_path).as_dict()["strangers"]["images"] == 4
+    measured = evaluate(reps, tmp_path / "classifier", output=tmp_path).as_dict()
+    assert measured["strangers"]["images"] == 4
     with pytest.raises(UsageError, match="no person but"):
         train(write(tmp_path / "none", {"Unknown": 4}), tmp_path / "other", TrainSettings())
 
@@ -82,7 +83,8 @@ def test_strangers_in_a_folder_called_unknown_are_no_person(tmp_path: Path) -> N
 def test_one_person_is_found_by_the_networks_threshold(tmp_path: Path) -> None:
     reps = write(tmp_path / "reps", {"Ann": 4})
     result = train(reps, tmp_path / "classifier", TrainSettings())
-    assert (result.classifier.kind, result.classifier.threshold.source) == ("nearest-mean", "network")
+    assert result.classifier.kind == "nearest-mean"
+    assert result.classifier.threshold.source == "network"
     assert any("cannot be measured" in warning for warning in result.warnings)
     made = load(tmp_path / "classifier")
     ann = np.load(reps / "reps.npy")
