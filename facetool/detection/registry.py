@@ -43,7 +43,7 @@ class DetectorEntry:
         detect_at: pixels of the longer side that photos are scaled down to for detection as its
             authors do; None searches them as they are.
         most_pixels: larger photos are scaled down to so many in any case, upsampling included:
-            what it searches in 0.75 GB.
+            it then stays within some 1.5 GB, the photo included.
         sure: score from which a face is surely upright; see
             :class:`facetool.detection.search.PhotoSearch`.
     """

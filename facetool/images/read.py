@@ -216,7 +216,7 @@ def _decode_whole(data: bytes) -> RGBImage:
 
 
 def _decode_large_jpeg(data: bytes) -> RGBImage | None:
-    """By OpenCV in 3 bytes a pixel, where Pillow takes 10; None where Pillow is to judge.
+    """By OpenCV, which needs less memory than Pillow; None where Pillow is to judge.
 
     Both decode with libjpeg-turbo, to the same pixels.
     """
