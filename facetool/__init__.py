@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from facetool.jobs.report import Report
     from facetool.networks.base import EmbeddingNetwork
     from facetool.pipeline.align import AlignSettings, align
+    from facetool.pipeline.classify import EvaluationResult, TrainingResult
     from facetool.pipeline.classify import TrainSettings as ClassifierSettings
     from facetool.pipeline.classify import evaluate as evaluate_classifier
     from facetool.pipeline.classify import train as train_classifier
@@ -67,6 +68,7 @@ _PLACES = {
     "Embedder": "embedding.embedder",
     "EmbeddingNetwork": "networks.base",
     "Embeddings": "files.embeddings",
+    "EvaluationResult": "pipeline.classify",
     "Face": "detection.face",
     "FaceCrop": "cropping.face_cropper",
     "FaceCropper": "cropping.face_cropper",
@@ -85,6 +87,7 @@ _PLACES = {
     "RepresentSettings": "pipeline.represent",
     "TrainConfig": "training.config",
     "TrainSettings": "pipeline.train",
+    "TrainingResult": "pipeline.classify",
     "align": "pipeline.align",
     "cluster": "pipeline.cluster",
     "compare": "pipeline.compare",
@@ -120,6 +123,7 @@ __all__ = [
     "Embedder",
     "EmbeddingNetwork",
     "Embeddings",
+    "EvaluationResult",
     "Face",
     "FaceCrop",
     "FaceCropper",
@@ -142,6 +146,7 @@ __all__ = [
     "RepresentSettings",
     "TrainConfig",
     "TrainSettings",
+    "TrainingResult",
     "UsageError",
     "WeightsError",
     "__version__",

@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import BaseContext
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from facetool.errors import FacetoolError
 from facetool.jobs.ordered_map import ordered_map
 
 Context = TypeVar("Context")
@@ -25,6 +27,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 WORKER_DIED = "the worker process died on it (out of memory?)"
+
+_NO_WORKER = (
+    "the worker processes cannot start, as each imports the script: put its calls of facetool "
+    "under 'if __name__ == \"__main__\":', or give jobs=1"
+)
 
 _IN_FLIGHT_PER_WORKER = 3
 """Chunks handed out per worker: one at work, one waiting, one being collected."""
@@ -35,6 +42,16 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def refuse_in_import() -> None:
+    """Refuse to work in a worker process that is only importing the main module.
+
+    Raises:
+        FacetoolError: the script calls facetool without ``if __name__ == "__main__"``.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise FacetoolError(_NO_WORKER, "jobs=1")
 
 
 @dataclass(eq=False)
@@ -59,6 +76,9 @@ class OrderedPool(Generic[Context, Item, Result]):
         create: makes the context of ``work``, once in each worker.
         arguments: of ``create``; pickled.
         jobs: worker processes.
+
+    Raises:
+        FacetoolError: no worker came to work; also from ``map``.
     """
 
     def __init__(
@@ -69,6 +89,7 @@ class OrderedPool(Generic[Context, Item, Result]):
         arguments: tuple[Any, ...] = (),
         jobs: int = 1,
     ) -> None:
+        refuse_in_import()
         self._work = work
         self._on_death = on_death
         self._create = create
@@ -86,7 +107,8 @@ class OrderedPool(Generic[Context, Item, Result]):
             context.set_forkserver_preload([self._work.__module__])
         else:
             context = multiprocessing.get_context("spawn")
-        arguments = (self._work, self._create, self._arguments)
+        self._at_work = context.Event()
+        arguments = (self._at_work, self._work, self._create, self._arguments)
         return ProcessPoolExecutor(self._jobs, context, _start_worker, arguments)
 
     def map(self, chunks: Sequence[Sequence[Item]]) -> Iterator[list[Result]]:
@@ -132,6 +154,8 @@ class OrderedPool(Generic[Context, Item, Result]):
 
     def _restart(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
+        if not self._at_work.is_set():
+            raise FacetoolError(_NO_WORKER, "jobs=1") from None
         self._executor = self._start()
 
     def close(self) -> None:
@@ -202,9 +226,13 @@ def _work_on(chunk: Sequence[Any]) -> list[Any]:
 
 
 def _start_worker(
-    work: Callable[..., list[Any]], create: Callable[..., Any], arguments: tuple[Any, ...]
+    at_work: Event,
+    work: Callable[..., list[Any]],
+    create: Callable[..., Any],
+    arguments: tuple[Any, ...],
 ) -> None:
     global _work_on_chunk
+    at_work.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # see _uninterruptible_children; on Windows, too
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import cv2

@@ -23,7 +23,7 @@ from facetool.files.lock import sole_writer
 from facetool.images.inputs import Images, open_photos, unsupported_files
 from facetool.images.read import TRUNCATED
 from facetool.jobs.device_pool import open_pool
-from facetool.jobs.pool import WORKER_DIED, available_cores
+from facetool.jobs.pool import WORKER_DIED, available_cores, refuse_in_import
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
@@ -124,7 +124,9 @@ def align(
         UsageError: the folders cannot be used as asked.
         OutputError: a result cannot be written.
         WeightsError: the detector's weights are not there.
+        FacetoolError: no worker can start.
     """
+    refuse_in_import()
     if input.resolve() == output.resolve():
         raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
     if into.startswith(".") or Path(into).name != into:

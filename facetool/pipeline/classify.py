@@ -328,7 +328,7 @@ def _other_people(folder: Path, made: Classifier | None, people: People) -> Peop
     return others.only(strangers)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Answers for known people and strangers, each by one classifier or by several folds."""
 
@@ -407,16 +407,16 @@ def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) ->
     truth = [known.names[label] for label in known.labels]
     closed = np.array([made.people[b] == t for b, t in zip(answers.best, truth, strict=True)], bool)
     return Outcome(
-        made.kind,
-        made.threshold.fpir,
-        len(made.people),
-        "classifier file",
-        truth,
-        closed,
-        answers.similarity,
-        made.names(answers),
-        of_strangers.similarity,
-        of_strangers.known,
+        kind=made.kind,
+        fpir=made.threshold.fpir,
+        people=len(made.people),
+        how="classifier file",
+        truth=truth,
+        closed=closed,
+        similarity=answers.similarity,
+        answers=made.names(answers),
+        strangers=of_strangers.similarity,
+        named=of_strangers.known,
     )
 
 
@@ -434,16 +434,16 @@ def _cross_validate(
         training, test = (_chosen(known, chosen) for chosen in (rows, held_out))
         parts.append(_measure(_train(training, settings), test, strangers))
     return Outcome(
-        settings.kind,
-        settings.fpir,
-        len(known.names),
-        f"{len(folds)}-fold cross-validation",
-        [name for part in parts for name in part.truth],
-        np.concatenate([part.closed for part in parts]),
-        np.concatenate([part.similarity for part in parts]),
-        [name for part in parts for name in part.answers],
-        np.concatenate([part.strangers for part in parts]),
-        np.concatenate([part.named for part in parts]),
+        kind=settings.kind,
+        fpir=settings.fpir,
+        people=len(known.names),
+        how=f"{len(folds)}-fold cross-validation",
+        truth=[name for part in parts for name in part.truth],
+        closed=np.concatenate([part.closed for part in parts]),
+        similarity=np.concatenate([part.similarity for part in parts]),
+        answers=[name for part in parts for name in part.answers],
+        strangers=np.concatenate([part.strangers for part in parts]),
+        named=np.concatenate([part.named for part in parts]),
     )
 
 

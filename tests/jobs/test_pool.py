@@ -1,8 +1,11 @@
 """The pool keeps order, bounds its queue and survives a dying worker."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +47,25 @@ def test_a_death_costs_one_item(pool: OrderedPool[int, int, int]) -> None:
 def test_an_error_comes_through(pool: OrderedPool[int, int, int]) -> None:
     with pytest.raises(ZeroDivisionError):
         list(pool.map([[1], [99]]))
+
+
+def test_a_script_that_its_workers_would_run_again_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "from operator import add\n"
+        "from facetool.jobs.pool import OrderedPool\n"
+        "with OrderedPool(add, abs, int, ('1',), jobs=1) as pool:\n"
+        "    print(list(pool.map([[1], [2]])))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("facetool.errors.FacetoolError: the worker processes cannot start")
+    assert "__main__" in last
