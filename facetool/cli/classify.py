@@ -173,11 +173,14 @@ def infer(
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, network_name
     from facetool.pipeline.classify_infer import infer as name_people
+    from facetool.weights.catalogue import resolve
 
     made = load(classifier)
     where = resolve_device(device)
+    name = network_name(made)
+    resolve(name)  # an unknown network is said before its recipe is looked at
     recipe = Recipe.from_dict(made.source.recipe)
-    network = weights.load(network_name(made), recipe)
+    network = weights.load(name, recipe)
     detector = detection.detector or recipe.crop.detector
     settings = InferSettings(
         multi=multi,

@@ -1,4 +1,4 @@
-"""Which pictures in a folder facetool itself wrote: they are no photos to look for faces in."""
+"""Which images of a folder facetool itself wrote: they are no photos to look for faces in."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def holds_crops(names: set[str]) -> bool:
     return ALIGN_JSON in names or _JOURNAL in names
 
 
-def own_pictures(folder: Path, names: set[str]) -> set[str]:
+def own_images(folder: Path, names: set[str]) -> set[str]:
     """Those of a folder's files that are annotated copies, or plots beside their results."""
     own = {plot for results, plots in _PLOTS.items() if results in names for plot in plots}
     if _COPIES in names:

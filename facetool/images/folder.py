@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
-from facetool.files.own_outputs import holds_crops, own_pictures
+from facetool.files.own_outputs import holds_crops, own_images
 from facetool.images.formats import HEAD, IMAGE, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.jobs.progress import listener
@@ -151,8 +151,8 @@ class _Listing:
             if holds_crops(names):
                 self._pass_over_crops(folder, prefix)
                 return
-            if own := own_pictures(folder, names):
-                what = f"{len(own):,} pictures that facetool wrote there are passed over"
+            if own := own_images(folder, names):
+                what = f"{len(own):,} images that facetool wrote there are passed over"
                 listener().remark(str(folder), what)
         for entry in entries:
             if entry.name.startswith(".") or entry.name in own:

@@ -127,7 +127,7 @@ def test_raw_photos_and_films_are_counted_by_kind(tmp_path: Path, picture: Image
     (photos / "b.exr").write_bytes(b"v/1\x01" + bytes(50))
     found = list_images(photos)
     assert {kind: len(names) for kind, names in found.unsupported.items()} == {
-        "raw photo": 4, "video": 1, "rare picture": 2,
+        "raw photo": 4, "video": 1, "rare image": 2,
     }  # fmt: skip
     report = align(photos, tmp_path / "out", SETTINGS, jobs=1)
     assert report.exit_code == 1
@@ -147,7 +147,7 @@ def test_a_jpeg_named_as_a_raw_photo_is_a_jpeg(tmp_path: Path, picture: Image.Im
     ("data", "reason"),
     [
         (b"\0\0\0\x18ftypmp42" + bytes(50), "a video, which is not read"),
-        (b"\xff\x0a" + bytes(50), "a rare picture, which is not read"),
+        (b"\xff\x0a" + bytes(50), "a rare image, which is not read"),
         (b"<!DOCTYPE html><html>not found</html>", "not an image, but a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (bytes(5000), "not an image, but zeros"),
