@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from facetool.jobs.report import Report
     from facetool.networks.base import EmbeddingNetwork
     from facetool.pipeline.align import AlignSettings, align
-    from facetool.pipeline.classify import EvaluationResult, TrainingResult
-    from facetool.pipeline.classify import TrainSettings as ClassifierSettings
+    from facetool.pipeline.classify import ClassifierSettings, EvaluationResult, TrainingResult
     from facetool.pipeline.classify import evaluate as evaluate_classifier
     from facetool.pipeline.classify import train as train_classifier
     from facetool.pipeline.classify_infer import InferSettings, NamedFace, NamedPhoto
@@ -60,7 +59,7 @@ _PLACES = {
     "AlignSettings": "pipeline.align",
     "Box": "detection.face",
     "Classifier": "classification.classifier",
-    "ClassifierSettings": "pipeline.classify:TrainSettings",
+    "ClassifierSettings": "pipeline.classify",
     "Clustering": "pipeline.cluster",
     "Comparison": "pipeline.compare",
     "ComparisonResult": "pipeline.compare",

@@ -27,10 +27,10 @@ def cluster(vectors: Floats, squared_l2: float) -> Labels:
 
     if len(vectors) < 2:
         return np.zeros(len(vectors), np.int64)
-    machine = AgglomerativeClustering(
+    linkage = AgglomerativeClustering(
         n_clusters=None, distance_threshold=float(np.sqrt(squared_l2)), linkage="average"
     )
-    found = machine.fit_predict(vectors)
+    found = linkage.fit_predict(vectors)
     first = np.unique(found, return_index=True)[1]
     order = np.lexsort((first, -np.bincount(found)))
     number = np.empty(len(order), np.int64)

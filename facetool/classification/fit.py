@@ -62,7 +62,7 @@ def fit_lda(vectors: Floats, labels: Labels, dimensions: int) -> Lda:
 def fit_linear_svm(vectors: Floats, labels: Labels) -> Linear:
     """One hyperplane per person against all others, ``C = 1`` as OpenFace's.
 
-    OpenFace's own ``SVC(kernel="linear", probability=True)`` trains a machine per pair of
+    OpenFace's own ``SVC(kernel="linear", probability=True)`` trains an SVM per pair of
     people, six times over; for thousands of people this one stays linear in their number and
     names no worse. Everybody weighs the same, however many images there are. The primal problem
     is solved: with more images than dimensions that takes half the time, and no random numbers.
@@ -73,26 +73,26 @@ def fit_linear_svm(vectors: Floats, labels: Labels) -> Linear:
 
 
 def fit_radial_svm(vectors: Floats, labels: Labels) -> KernelMachines:
-    """RBF machines, one per pair of people, with OpenFace's ``C = 1`` and ``γ = 2``."""
+    """RBF SVMs, one per pair of people, with OpenFace's ``C = 1`` and ``γ = 2``."""
     from sklearn.svm import SVC
 
     return _kernel_machines(SVC(C=1, gamma=2).fit(vectors, labels))
 
 
 def fit_grid_search_svm(vectors: Floats, labels: Labels) -> Linear | KernelMachines:
-    """The better of linear and RBF machines by cross-validation over OpenFace's grid."""
+    """The better of linear and RBF SVMs by cross-validation over OpenFace's grid."""
     from sklearn.model_selection import GridSearchCV
     from sklearn.svm import SVC, LinearSVC
 
     folds = split_folds(labels)
     best: list[tuple[float, Any]] = []
-    for machine, grid in (
+    for svm, grid in (
         (LinearSVC(class_weight="balanced", dual=False), {"C": _SVM_GRID}),
         (SVC(), {"C": _SVM_GRID, "gamma": _GAMMA_GRID}),
     ):
         if not folds:
             return fit_linear_svm(vectors, labels)  # nobody has two images: nothing to compare by
-        search = _quietly(GridSearchCV(machine, grid, cv=folds), vectors, labels)
+        search = _quietly(GridSearchCV(svm, grid, cv=folds), vectors, labels)
         best.append((search.best_score_, search.best_estimator_))
     (linear_score, linear), (radial_score, radial) = best
     return _linear(linear) if linear_score >= radial_score else _kernel_machines(radial)
@@ -131,9 +131,9 @@ def fit_gmm(vectors: Floats, labels: Labels) -> Gaussians:
 
 
 def fit_gaussian_nb(vectors: Floats, labels: Labels) -> Gaussians:
-    """Gaussian naive Bayes, everybody as likely as everybody else beforehand.
+    """Gaussian naive Bayes with equal priors for everybody.
 
-    The largest variance is added to each, for people with one image have none of their own.
+    The largest variance is added to each, because people with one image have none of their own.
     """
     from sklearn.naive_bayes import GaussianNB
 
@@ -173,7 +173,7 @@ def fit_nearest_mean(vectors: Floats, labels: Labels) -> Linear:
 
 
 def fit_nearest_neighbours(vectors: Floats, labels: Labels) -> Neighbours:
-    """The three nearest images by cosine; fewer where nobody has as many."""
+    """The three nearest images by cosine; fewer where nobody has that many."""
     neighbours = min(3, int(np.bincount(labels).max()))
     classes = int(labels.max()) + 1
     return Neighbours(normalize(vectors), labels, np.array(classes), np.array(neighbours))
@@ -203,8 +203,8 @@ def class_means(vectors: Floats, labels: Labels) -> Floats:
 def split_folds(labels: Labels, folds: int = 5, seed: int = 0) -> list[tuple[Labels, Labels]]:
     """Training and test rows of each fold; every person stays in every training part.
 
-    The images of each person are dealt out to the folds in turn, in random order. Who has one
-    image is trained on and never tested. Without anybody who has two there are no folds.
+    The images of each person are dealt out to the folds in turn, in random order. People with
+    one image are trained on and never tested. Where nobody has two images there are no folds.
     """
     counts = np.bincount(labels)
     folds = min(folds, int(counts.max()))
@@ -235,26 +235,26 @@ def _spread(vectors: Floats, labels: Labels) -> float:
 
 
 def _quietly(estimator: Any, *data: Any) -> Any:
-    """Fit; that an optimiser stops early or somebody has one image is no news for a user."""
+    """Fit; users need not know that an optimiser stopped early or somebody has one image."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return estimator.fit(*data)
 
 
-def _linear(machine: Any) -> Linear:
-    weights, bias = machine.coef_, machine.intercept_
+def _linear(svm: Any) -> Linear:
+    weights, bias = svm.coef_, svm.intercept_
     if len(weights) == 1:  # two people share one hyperplane
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
     return Linear(weights, bias)
 
 
-def _kernel_machines(machine: Any) -> KernelMachines:
+def _kernel_machines(svm: Any) -> KernelMachines:
     # For two classes scikit-learn turns the sign, so that positive means the second.
-    sign = -1.0 if len(machine.classes_) == 2 else 1.0
+    sign = -1.0 if len(svm.classes_) == 2 else 1.0
     return KernelMachines(
-        machine.support_vectors_,
-        machine.n_support_.astype(np.int64),
-        sign * machine.dual_coef_,
-        sign * machine.intercept_,
-        np.array(float(machine.gamma)),
+        svm.support_vectors_,
+        svm.n_support_.astype(np.int64),
+        sign * svm.dual_coef_,
+        sign * svm.intercept_,
+        np.array(float(svm.gamma)),
     )

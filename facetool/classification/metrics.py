@@ -15,7 +15,7 @@ FPIRS = (0.001, 0.01, 0.1)
 def dir_at_fpir(
     similarity: Floats, right: NDArray[np.bool_], strangers: Floats, fpir: float
 ) -> Any:
-    """Detection and identification rate of rank 1 where a share of the strangers is named.
+    """Detection and identification rate of rank 1 where at most a share of the strangers is named.
 
     The threshold is the lowest at which no more than ``fpir`` of the strangers' similarities reach
     it (ISO/IEC 19795-1's terms).
@@ -27,8 +27,8 @@ def dir_at_fpir(
         fpir: 0…1.
 
     Returns:
-        JSON values ``fpir`` (asked for), ``threshold``, ``strangers_named`` (a count), ``dir``
-        and ``measurable``: whether there are strangers enough for one of them to matter.
+        JSON values ``fpir`` (the target), ``threshold``, ``strangers_named`` (a count), ``dir``
+        and ``measurable``: whether there are enough strangers to measure that rate.
     """
     allowed = int(np.floor(fpir * len(strangers) + 1e-9))
     ordered = np.sort(strangers)[::-1]

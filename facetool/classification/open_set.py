@@ -1,18 +1,18 @@
-"""The open set: how similar a face and a person are, and from where on that is enough.
+"""The open set: how similar a face and a person are, and the threshold for a match.
 
 The similarity of a face to a person is the cosine between its embedding and the mean of the
 person's embeddings. It does not depend on the classifier, so that a name is kept only if the face
 is like the person, whichever way the name was found.
 
-The threshold is calibrated on held-out identities: everybody in the training data plays the
-stranger once, before all others. Naming the stranger takes one similarity above the threshold among
-C people, so a false positive identification rate F asks for a rate ``1 - (1 - F)^(1/C)`` per
+The threshold is calibrated on held-out identities: everybody in the training data is compared
+as a stranger with all others once. Naming the stranger takes one similarity above the threshold
+among C people, so a false positive identification rate F asks for a rate ``1 - (1 - F)^(1/C)`` per
 person. Few training sets have enough people to count so rare an event, but the angle between
 different people is close to normally distributed (between uniform directions in D dimensions its
 density is ``sin(angle)^(D-2)``, with tails lighter still); so its mean and deviation over all
 pairs of people are taken, and the threshold is the prediction bound of a next pair: a quantile of
 Student's t with as many degrees of freedom as there are pairs, less one. With few people it is
-therefore the more careful. People count the same, however many images they have.
+therefore more careful. People count the same, however many images they have.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from facetool.classification.fit import Labels, class_means
 from facetool.evaluation.distances import normalize
 
 FEWEST_PEOPLE = 5
-"""Below it there are fewer than ten pairs of people, and no bound worth the name."""
+"""With fewer there are less than ten pairs of people, too few for a bound."""
 
 _BLOCK = 1 << 23
 
@@ -41,7 +41,7 @@ class OpenSetThreshold:
         cosine: -1…1.
         source: ``held-out identities``, ``network`` (published with the network's weights, its
             false positive identification rate unknown), or ``none``: everybody gets a name.
-        fpir: the false positive identification rate asked for.
+        fpir: the target false positive identification rate.
         people: held-out identities.
         pairs: similarities of a face and somebody else that were measured.
         deviation: of the angles between different people; 0 where they were not measured.
@@ -60,7 +60,7 @@ class OpenSetThreshold:
 
 
 def angle(cosine: Floats | float) -> Any:
-    """0…π; what rounding puts outside of -1…1 counts as on the edge."""
+    """Radians, 0…π; cosines that rounding put outside -1…1 are clipped."""
     return np.arccos(np.clip(cosine, -1, 1))
 
 

@@ -17,7 +17,7 @@ def project(vectors: Floats) -> NDArray[np.float32]:
     """
     from sklearn.manifold import TSNE
 
-    # Its tree of points that all lie in one place ends the process.
+    # scikit-learn crashes the process when all points are the same.
     if np.ptp(vectors.astype(np.float32), axis=0).max() == 0:
         raise FacetoolError("the embeddings are all the same: there is nothing to draw")
     if vectors.shape[1] == 1:

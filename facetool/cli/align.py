@@ -99,7 +99,7 @@ def command(
     """Cut the faces out of the photos under INPUT.
 
     INPUT is a folder, a .rec file, a photo, a text file with a path per line, or - for such a
-    list on stdin. What a file holds counts, not its suffix; raw photos and films are not read.
+    list on stdin. What a file holds counts, not its suffix; raw photos and videos are not read.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
     Each network has its own crop recipe, so give the --model that will represent the crops.

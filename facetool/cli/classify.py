@@ -87,7 +87,9 @@ def train(
     """
     from facetool.pipeline import classify
 
-    settings = classify.TrainSettings(kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir)
+    settings = classify.ClassifierSettings(
+        kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
+    )
     result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings)
     _warn(result.warnings)
     if as_json:
@@ -279,7 +281,9 @@ def evaluate(
             "--classifier, --lda-dim and --fpir belong to the training, and the classifier is "
             "trained already; leave them out, or the file"
         )
-    settings = classify.TrainSettings(kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir)
+    settings = classify.ClassifierSettings(
+        kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
+    )
     result = classify.evaluate(reps, files[0] if files else None, unknown, settings, output)
     if as_json:
         print_json(result.as_dict())

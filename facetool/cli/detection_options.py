@@ -30,7 +30,7 @@ _OF_ONE_DETECTOR = (
         type=float,
         nargs=3,
         metavar="P R O",
-        help="Least scores of mtcnn's three networks.  [default: 0.6 0.7 0.8]",
+        help="Minimum scores of mtcnn's three networks.  [default: 0.6 0.7 0.8]",
     ),
     click.option(
         "--min-face-size",
@@ -48,7 +48,7 @@ _OF_ONE_DETECTOR = (
         "--min-score",
         type=float,
         metavar="SCORE",
-        help="Least score of scrfd, retinaface and yunet.  [default: 0.5; yunet 0.6]",
+        help="Minimum score of scrfd, retinaface and yunet.  [default: 0.5; yunet 0.6]",
     ),
     click.option(
         "--max-overlap",
@@ -74,7 +74,7 @@ _IGNORED_BY_OTHERS = ("upsample",)
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionRequest:
-    """What a user asked of face detection.
+    """What a user chose for face detection.
 
     Attributes:
         detector: by name; None: the one of the network's recipe.
@@ -91,10 +91,10 @@ class DetectionRequest:
     rotate: str
 
     def settings(self, detector: str) -> DetectionSettings:
-        """What was asked, as settings of the detector that is used.
+        """The choices, as settings of the detector that is used.
 
         Args:
-            detector: the one asked for, or the recipe's.
+            detector: the one chosen, or the recipe's.
 
         Raises:
             UsageError: an option belongs to another detector, or is out of range.
@@ -127,8 +127,8 @@ def detection_options(command: Command) -> Command:
 
     @wraps(command)
     def packed(**values: Any) -> Any:
-        asked = {name: values.pop(name) for name in _NAMES}
-        given = {name: value for name, value in asked.items() if value is not None}
+        chosen = {name: values.pop(name) for name in _NAMES}
+        given = {name: value for name, value in chosen.items() if value is not None}
         request = DetectionRequest(
             detector=values.pop("detector"),
             weights=values.pop("detector_weights"),

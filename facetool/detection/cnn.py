@@ -56,7 +56,7 @@ class Level(NamedTuple):
     height: int
 
 
-class Layout(NamedTuple):
+class CanvasLayout(NamedTuple):
     """The canvas of a photo: its levels, from the photo itself to the smallest, and its size."""
 
     levels: list[Level]
@@ -115,7 +115,7 @@ class CnnDetector:
                     faces[number] = its_faces
         return faces
 
-    def _search(self, stack: RGBImage, layout: Layout) -> list[list[Face]]:
+    def _search(self, stack: RGBImage, layout: CanvasLayout) -> list[list[Face]]:
         """The faces of photos of one size."""
         pyramid = self._pyramid(stack, layout.levels)
         strips = [
@@ -154,7 +154,9 @@ class CnnDetector:
             return pixels.float().sub_(self._mean).div_(256)
         return pixels.float()
 
-    def _places(self, pyramid: Sequence[Tensor], layout: Layout, first: int, last: int) -> _Places:
+    def _places(
+        self, pyramid: Sequence[Tensor], layout: CanvasLayout, first: int, last: int
+    ) -> _Places:
         """Faces centred in some rows of places."""
         rows = places_along(layout.height)
         start, stop = max(0, first - REACH), min(rows, last + REACH)
@@ -204,14 +206,14 @@ def upsampled_size(height: int, width: int, times: int) -> tuple[int, int]:
     return height, width
 
 
-def lay_out(height: int, width: int) -> Layout:
+def lay_out(height: int, width: int) -> CanvasLayout:
     """Where dlib puts the levels of a photo's pyramid: one column down, a second one up again."""
     sizes: list[tuple[int, int]] = []
     while height * width > 0 and (height >= _SMALLEST or not sizes):
         sizes.append((height, width))
         height, width = math.floor(_RATE * height), math.floor(_RATE * width)
     if not sizes:
-        return Layout([], 0, 0)
+        return CanvasLayout([], 0, 0)
     whole_height, whole_width = sizes[0]
     column = _first_column(sizes)
     levels, bottom = [], _MARGIN
@@ -226,7 +228,7 @@ def lay_out(height: int, width: int) -> Layout:
             break
         levels.append(level)
         bottom -= height + _GAP
-    return Layout(levels, whole_width + 2 * _MARGIN, total)
+    return CanvasLayout(levels, whole_width + 2 * _MARGIN, total)
 
 
 def _first_column(sizes: Sequence[tuple[int, int]]) -> int:
@@ -283,7 +285,7 @@ def places_along(length: int) -> int:
     return max(0, length)
 
 
-def _strips(layout: Layout, pixels: int) -> Iterator[tuple[int, int]]:
+def _strips(layout: CanvasLayout, pixels: int) -> Iterator[tuple[int, int]]:
     """Rows of places that are computed together, without those they depend on."""
     rows = places_along(layout.height)
     if not rows or not places_along(layout.width):

@@ -95,7 +95,7 @@ class MapDetector:
     Args:
         network: with weights; it is copied.
         head: what its outputs mean.
-        options: least score and largest overlap.
+        options: minimum score and largest overlap.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
 

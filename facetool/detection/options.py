@@ -1,4 +1,4 @@
-"""What can be asked of each detector. Light: the detectors themselves need torch or dlib."""
+"""The settings of each detector. Light: the detectors themselves need torch or dlib."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MtcnnOptions(DetectorOptions):
     """MTCNN's own settings; the defaults are those of the package ``mtcnn``.
 
     Attributes:
-        thresholds: least scores after P-Net, R-Net and O-Net, 0…1.
+        thresholds: minimum scores after P-Net, R-Net and O-Net, 0…1.
         min_face_size: pixels of the smallest face looked for.
         scale_factor: from one level of the image pyramid to the next.
 
@@ -75,7 +75,7 @@ class MapOptions(DetectorOptions):
     """What the detectors of one network take; the defaults are those of InsightFace.
 
     Attributes:
-        min_score: least score of a face, 0…1.
+        min_score: minimum score of a face, 0…1.
         max_overlap: share of two boxes' union above which the worse of them goes, 0…1.
 
     Raises:

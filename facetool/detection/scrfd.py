@@ -62,7 +62,7 @@ class ScrfdDetector(MapDetector):
     """Finds faces and, with the files of that kind, five points.
 
     Args:
-        options: least score and largest overlap.
+        options: minimum score and largest overlap.
         weights: one of InsightFace's files, such as ``det_10g.onnx``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 

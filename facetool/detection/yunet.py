@@ -63,7 +63,7 @@ class YunetDetector(MapDetector):
     """Finds faces and five points.
 
     Args:
-        options: least score and largest overlap.
+        options: minimum score and largest overlap.
         weights: one of OpenCV's files, such as ``face_detection_yunet_2023mar.onnx``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 

@@ -20,7 +20,7 @@ from facetool.networks.dtypes import DTYPES
 from facetool.networks.fold import for_inference
 from facetool.networks.inputs import to_input
 
-Batch = TypeVar("Batch")
+BatchItem = TypeVar("BatchItem")
 
 _MOST_STREAMS = 8
 """Batches in the network at once on a CPU; their activations are what takes memory."""
@@ -121,10 +121,10 @@ class Embedder:
 
     def embed_batches(
         self,
-        batches: Iterable[Batch],
-        crops: Callable[[Batch], NDArray[np.uint8]],
+        batches: Iterable[BatchItem],
+        crops: Callable[[BatchItem], NDArray[np.uint8]],
         rows: int | None = None,
-    ) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
+    ) -> Iterator[tuple[BatchItem, NDArray[np.float32]]]:
         """Each batch with its embeddings, in order; several are in the network at a time.
 
         On a CPU one thread per batch beats several threads per layer: layers are small, so

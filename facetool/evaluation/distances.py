@@ -14,7 +14,7 @@ def squared_l2(first: ArrayLike, second: ArrayLike) -> Floats:
     return np.asarray(np.square(difference).sum(axis=1))
 
 
-def angle(first: ArrayLike, second: ArrayLike) -> Floats:
+def arccos_distance(first: ArrayLike, second: ArrayLike) -> Floats:
     """Angle of each pair of rows as a share of a half turn: arccos(cosine) / π, 0 … 1.
 
     (N, D) and (N, D) to (N,). A zero vector is at a right angle to everything.

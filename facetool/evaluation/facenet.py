@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facetool.evaluation.distances import angle, squared_l2
+from facetool.evaluation.distances import arccos_distance, squared_l2
 from facetool.evaluation.insightface import evaluate_distances
 from facetool.evaluation.pairs import Trials
 from facetool.evaluation.verification import Verification
 
-_METRICS = {"squared-l2": squared_l2, "arccos": angle}
+_METRICS = {"squared-l2": squared_l2, "arccos": arccos_distance}
 
 
 def evaluate(

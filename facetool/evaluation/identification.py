@@ -274,7 +274,7 @@ class Identification:
     impostors: int
 
     def tar_at_far(self) -> list[TarAtFar]:
-        """True accept rate at those of ``FAR_TARGETS`` that can be told.
+        """True accept rate at those of ``FAR_TARGETS`` that can be measured.
 
         The highest at a false accept rate of at most the target, at the squared L2 distance
         2 - 2 cosine.
@@ -317,7 +317,7 @@ def _count_above(falling: NDArray[np.float32], threshold: float) -> int:
     return int(np.searchsorted(-falling, -threshold, side="left"))
 
 
-def identify(
+def rank_mates(
     probes: NDArray[np.float32],
     identities: NDArray[np.int64],
     gallery: NDArray[np.float32],
@@ -339,7 +339,7 @@ def identify(
         gallery: (G, D).
         gallery_identities: (G,).
         distractors: gives new arrays with the vectors (B, D) of any rows, in any thread; None
-            where the gallery itself is searched, the images of the probe's own identity left out.
+            where the gallery itself serves, the images of the probe's own identity left out.
         sets: what :func:`nested_sets` returns.
         device: where the products are computed.
         ranks: k of the highest rank to report.

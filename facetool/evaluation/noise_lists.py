@@ -1,6 +1,6 @@
 """Lists of mislabelled images, and how InsightFace's ``remove_noises.py`` takes them out.
 
-A noisy distractor is out of the search. A noisy image of a person in question is replaced by the
+A noisy distractor is left out. A noisy image of a probe's person is replaced by the
 centre of that person's other embeddings, so that the number of trials stays the same.
 """
 

@@ -41,7 +41,7 @@ class Counts:
 
     @property
     def accuracy(self) -> Floats:
-        """Share of pairs judged rightly, (T,)."""
+        """Share of pairs judged correctly, (T,)."""
         right = self.true_positives + (self.impostors - self.false_positives)
         return np.asarray(right / (self.genuine + self.impostors))
 
@@ -111,13 +111,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class TarAtFar:
-    """True accept rate where a false accept rate is wanted.
+    """True accept rate at a target false accept rate.
 
     Attributes:
-        target: the false accept rate wanted.
+        target: the false accept rate to stay within.
         tar: true accept rate (mean over folds, where thresholds are trained per fold).
         tar_std: population standard deviation over folds, None without folds.
-        far: the false accept rate that came out.
+        far: the false accept rate reached.
         threshold: of the distance (mean over folds).
         genuine_accepted: out of ``genuine``.
         impostors_accepted: out of ``impostors``.
@@ -135,7 +135,7 @@ class TarAtFar:
 
     @property
     def measurable(self) -> bool:
-        """Whether there are impostor pairs enough for one of them to be the rate wanted."""
+        """Whether there are enough impostor pairs to measure the target rate."""
         return self.target * self.impostors >= 1 - 1e-9
 
 

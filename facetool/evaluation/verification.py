@@ -126,7 +126,7 @@ def curve_counts(folds: list[Fold | None]) -> list[Counts]:
 
 
 def misfit(folds: list[Fold | None]) -> str | None:
-    """Why ``SWEEP`` cannot do these embeddings justice, or None where it can.
+    """Why ``SWEEP`` does not suit these embeddings, or None where it does.
 
     Past its end more than 1 % of the genuine pairs are out of reach; or half of the impostor
     pairs fall within its first ten steps, so that it is too coarse.
@@ -135,15 +135,15 @@ def misfit(folds: list[Fold | None]) -> str | None:
     genuine = sum(counts.genuine for counts in filled)
     impostors = sum(counts.impostors for counts in filled)
     reached = sum(int(counts.true_positives[-1]) for counts in filled)
-    crowded = sum(int(counts.false_positives[10]) for counts in filled)
+    too_close = sum(int(counts.false_positives[10]) for counts in filled)
     if genuine - reached > 0.01 * genuine:
         return (
             f"{genuine - reached:,} of {genuine:,} genuine pairs are farther apart than the "
             f"largest threshold, {SWEEP[-1]:.2f}"
         )
-    if crowded > 0.5 * impostors:
+    if too_close > 0.5 * impostors:
         return (
-            f"{crowded:,} of {impostors:,} impostor pairs are closer than {SWEEP[10]:.1f}, "
+            f"{too_close:,} of {impostors:,} impostor pairs are closer than {SWEEP[10]:.1f}, "
             f"too close for thresholds in steps of {SWEEP[1]:.2f}"
         )
     return None

@@ -29,7 +29,7 @@ MOST_CONFUSED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings:
+class ClassifierSettings:
     """How a classifier is made.
 
     Attributes:
@@ -90,7 +90,7 @@ class TrainingResult:
         }
 
 
-def train(reps: Path, output: Path, settings: TrainSettings) -> TrainingResult:
+def train(reps: Path, output: Path, settings: ClassifierSettings) -> TrainingResult:
     """Train a classifier on a represent folder and write it to a file.
 
     Raises:
@@ -143,7 +143,7 @@ def _strangers(people: People) -> list[str]:
     return [name for name in people.names if name.casefold() == UNKNOWN]
 
 
-def _one_person(people: People, settings: TrainSettings) -> TrainSettings:
+def _one_person(people: People, settings: ClassifierSettings) -> ClassifierSettings:
     """A classifier of one person has nothing to tell apart: its threshold decides.
 
     Raises:
@@ -157,7 +157,7 @@ def _one_person(people: People, settings: TrainSettings) -> TrainSettings:
     return replace(settings, kind="nearest-mean", lda_dim=None)
 
 
-def _train(people: People, settings: TrainSettings) -> Classifier:
+def _train(people: People, settings: ClassifierSettings) -> Classifier:
     published = pair_threshold(people.description)
     cosine = None
     if published is not None:
@@ -228,7 +228,7 @@ def evaluate(
     reps: Path,
     classifier: Path | None = None,
     unknown: Path | None = None,
-    settings: TrainSettings | None = None,
+    settings: ClassifierSettings | None = None,
     output: Path | None = None,
 ) -> EvaluationResult:
     """Measure a classifier file on a represent folder, or cross-validate on the folder itself.
@@ -275,7 +275,7 @@ def evaluate(
     if made is not None:
         outcome = _measure(made, known, stranger_vectors)
     else:
-        outcome = _cross_validate(known, stranger_vectors, settings or TrainSettings())
+        outcome = _cross_validate(known, stranger_vectors, settings or ClassifierSettings())
     result = EvaluationResult(outcome=outcome, provenance=people.description.provenance())
     folder = output or reps
     write_json(folder / FIGURES_FILE, result.as_dict())
@@ -421,7 +421,7 @@ def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) ->
 
 
 def _cross_validate(
-    known: People, strangers: NDArray[np.float32], settings: TrainSettings
+    known: People, strangers: NDArray[np.float32], settings: ClassifierSettings
 ) -> Outcome:
     folds = split_folds(known.labels)
     if not folds:

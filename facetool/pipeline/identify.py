@@ -129,7 +129,7 @@ def identify(
     sets = nested_sets(len(rows)) if distractor_sets else [np.arange(len(gallery_people.vectors))]
     with progress_bar("identify", sum(map(len, sets))) as bar:
         try:
-            outcome = identification.identify(
+            outcome = identification.rank_mates(
                 probe_people.vectors,
                 probe_people.labels,
                 gallery_people.vectors,

@@ -12,7 +12,7 @@ FOLDS = 10
 MOST_PER_FOLD = 300  # of either kind, as in LFW's View 2
 
 
-class Fold(NamedTuple):
+class DrawnFold(NamedTuple):
     """One fold; people and photos are counted from 0.
 
     Attributes:
@@ -24,7 +24,7 @@ class Fold(NamedTuple):
     different: list[tuple[int, int, int, int]]
 
 
-def choose_pairs(people: int, images: int, seed: int) -> list[Fold]:
+def choose_pairs(people: int, images: int, seed: int) -> list[DrawnFold]:
     """Choose as many pairs as the album allows, at most 300 of either kind per fold.
 
     No pair occurs twice, and all folds are equally large. With 20 people or more there are
@@ -51,7 +51,8 @@ def choose_pairs(people: int, images: int, seed: int) -> list[Fold]:
     each = min(total // folds, MOST_PER_FOLD)
     drawn = _draw(list(range(people)), images, folds * each, rng)
     return [
-        Fold(sorted(drawn.same[k::folds]), sorted(drawn.different[k::folds])) for k in range(folds)
+        DrawnFold(sorted(drawn.same[k::folds]), sorted(drawn.different[k::folds]))
+        for k in range(folds)
     ]
 
 
@@ -63,7 +64,7 @@ def _count_different(people: int, images: int) -> int:
     return people * (people - 1) // 2 * images**2
 
 
-def _draw(people: Sequence[int], images: int, each: int, rng: np.random.Generator) -> Fold:
+def _draw(people: Sequence[int], images: int, each: int, rng: np.random.Generator) -> DrawnFold:
     """Draw ``each`` pairs of both kinds among ``people``; pairs are numbered, not listed."""
     same = []
     for number in _numbers(_count_same(len(people), images), each, rng):
@@ -74,7 +75,7 @@ def _draw(people: Sequence[int], images: int, each: int, rng: np.random.Generato
         couple, photos = divmod(number, images**2)
         one, other = _unordered(couple)
         different.append((people[one], photos // images, people[other], photos % images))
-    return Fold(same, different)
+    return DrawnFold(same, different)
 
 
 def _numbers(total: int, count: int, rng: np.random.Generator) -> list[int]:
@@ -88,7 +89,7 @@ def _unordered(number: int) -> tuple[int, int]:
     return number - high * (high - 1) // 2, high
 
 
-def pairs_text(folds: Sequence[Fold], names: Sequence[str]) -> str:
+def pairs_text(folds: Sequence[DrawnFold], names: Sequence[str]) -> str:
     """The contents of ``pairs.txt``: LFW's View 2 format, photos counted from 1."""
     lines = [f"{len(folds)}\t{len(folds[0].same) if folds else 0}"]
     for fold in folds:

@@ -1,4 +1,4 @@
-"""What a training can be asked for. Light: torch is not imported."""
+"""The choices of a training run. Light: torch is not imported."""
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine", "polynomial")

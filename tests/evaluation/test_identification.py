@@ -11,8 +11,8 @@ from facetool.evaluation.identification import (
     NoMateError,
     RankCounter,
     find_mates,
-    identify,
     nested_sets,
+    rank_mates,
 )
 from facetool.evaluation.roc import tar_at_far
 
@@ -64,7 +64,7 @@ def test_against_brute_force(
     gallery = probes if same_images else draw(gallery_people, seed=1)
     distractors = rng.standard_normal((2003, 16)).astype(np.float32)
     sets = nested_sets(len(distractors))
-    result = identify(
+    result = rank_mates(
         probes, people, gallery, gallery_people, distractors.__getitem__, sets, CPU, 20, same_images
     )
     assert result.sizes == [10, 100, 1000, 2003]
@@ -83,7 +83,7 @@ def test_against_brute_force(
 def test_gallery_alone_leaves_out_the_probes_own_person() -> None:
     people = np.random.default_rng(0).integers(0, 6, 40)
     vectors = draw(people)
-    result = identify(vectors, people, vectors, people, None, [np.arange(40)], CPU, 39, True)
+    result = rank_mates(vectors, people, vectors, people, None, [np.arange(40)], CPU, 39, True)
     cosine = unit(vectors.astype(float)) @ unit(vectors.astype(float)).T
     ranks = [
         1 + int((cosine[p][people != people[p]] > cosine[p, g]).sum())
@@ -107,7 +107,7 @@ def test_known_ranks() -> None:
     one = np.zeros(1, np.int64)
     distractors = at([-10.0 * step for step in range(1, 10)])
     for mate, rank in ((5, 1), (15, 2), (45, 5), (95, 10)):
-        result = identify(
+        result = rank_mates(
             at([0]), one, at([mate]), one, distractors.__getitem__, nested_sets(9), CPU, 10
         )
         assert result.cmc[0].tolist() == [0.0] * (rank - 1) + [1.0] * (11 - rank)
@@ -116,7 +116,9 @@ def test_known_ranks() -> None:
 def test_ties_do_not_count_against_the_mate() -> None:
     one, vector = np.zeros(1, np.int64), np.eye(4, dtype=np.float32)
     crowd = np.repeat(vector[1:2], 16, axis=0)
-    result = identify(vector[:1], one, vector[2:3], one, crowd.__getitem__, nested_sets(16), CPU, 1)
+    result = rank_mates(
+        vector[:1], one, vector[2:3], one, crowd.__getitem__, nested_sets(16), CPU, 1
+    )
     assert result.cmc[-1].tolist() == [1.0]
 
 
@@ -202,4 +204,4 @@ def test_nobody_has_a_mate() -> None:
     vectors = np.eye(3, dtype=np.float32)
     people = np.arange(3)
     with pytest.raises(NoMateError):
-        identify(vectors, people, vectors, people, None, [np.arange(3)], CPU, 1, True)
+        rank_mates(vectors, people, vectors, people, None, [np.arange(3)], CPU, 1, True)

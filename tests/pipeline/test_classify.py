@@ -7,7 +7,7 @@ import pytest
 from facetool.classification.classifier_file import load
 from facetool.errors import FacetoolError, UsageError
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.classify import TrainSettings, evaluate, find_kind, train
+from facetool.pipeline.classify import ClassifierSettings, evaluate, find_kind, train
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
 
@@ -34,7 +34,7 @@ def write(folder: Path, people: range, images: range, provenance: object = PROVE
 @pytest.fixture
 def trained(tmp_path):
     reps = write(tmp_path / "train", range(12), range(5))
-    return train(reps, tmp_path / "classifier", TrainSettings()).as_dict()
+    return train(reps, tmp_path / "classifier", ClassifierSettings()).as_dict()
 
 
 def test_train(trained, tmp_path):
@@ -48,12 +48,14 @@ def test_train(trained, tmp_path):
 
 def test_train_says_what_is_missing(tmp_path):
     reps = write(tmp_path / "few", range(3), range(1), None)
-    warnings = " ".join(train(reps, tmp_path / "c", TrainSettings(kind="nearest-mean")).warnings)
+    warnings = " ".join(
+        train(reps, tmp_path / "c", ClassifierSettings(kind="nearest-mean")).warnings
+    )
     assert "no represent.json" in warnings and "nobody has two images" in warnings
     assert "with 3 people no rejection threshold" in warnings
     dlib = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1", "sha256": "00"}}
     reps = write(tmp_path / "dlib", range(3), range(2), {**dlib, "unit_length": True})
-    result = train(reps, tmp_path / "c", TrainSettings()).as_dict()
+    result = train(reps, tmp_path / "c", ClassifierSettings()).as_dict()
     assert result["threshold"]["source"] == "network"
     assert result["threshold"]["cosine"] == pytest.approx(1 - 0.36 / 2)
     assert "published one is used" in result["warnings"][0]
@@ -86,7 +88,9 @@ def test_strangers_of_another_folder(tmp_path):
 def test_cross_validation_with_a_list_of_strangers(tmp_path):
     reps = write(tmp_path / "reps", range(20), range(5))
     (tmp_path / "list").write_text("P003\n\nP007/\n")
-    result = evaluate(reps, None, tmp_path / "list", TrainSettings(kind="nearest-mean")).as_dict()
+    result = evaluate(
+        reps, None, tmp_path / "list", ClassifierSettings(kind="nearest-mean")
+    ).as_dict()
     assert result["how"] == "5-fold cross-validation"
     assert result["people"] == 18 and result["images"] == 90
     assert result["strangers"]["images"] == 5 * 10  # all of them, in each of five folds
@@ -160,7 +164,7 @@ def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> Non
         represent(
             tmp_path / f"{part}-crops", tmp_path / f"{part}-reps", network, RepresentSettings()
         )
-    train(tmp_path / "train-reps", tmp_path / "c", TrainSettings())
+    train(tmp_path / "train-reps", tmp_path / "c", ClassifierSettings())
     result = evaluate(tmp_path / "test-reps", tmp_path / "c", tmp_path / "strangers-reps").as_dict()
     assert result["images"] == 50 and result["accuracy"] >= 0.99
     assert result["at_threshold"]["dir"] >= 0.95

@@ -10,7 +10,7 @@ from facetool.classification.classifier_file import load
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.images.read import read_photo
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.classify import TrainSettings, train
+from facetool.pipeline.classify import ClassifierSettings, train
 from facetool.pipeline.classify_infer import InferSettings, infer, network_name
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
@@ -27,7 +27,7 @@ def made(
 ) -> Classifier:
     folder = tmp_path_factory.mktemp("named")
     represent(crops, folder / "reps", network, RepresentSettings())
-    train(folder / "reps", folder / "classifier", TrainSettings(kind="nearest-mean", fpir=0.5))
+    train(folder / "reps", folder / "classifier", ClassifierSettings(kind="nearest-mean", fpir=0.5))
     return load(folder / "classifier")
 
 

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from facetool.sample.drawing.canvas import Array, Canvas, ellipse, mirrored, ribbon, spline
 from facetool.sample.drawing.person import Person
-from facetool.sample.drawing.photo import Photo
+from facetool.sample.drawing.photo import PhotoSettings
 
 
-def paint_glasses(canvas: Canvas, person: Person, photo: Photo) -> None:
+def paint_glasses(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
     """The person's own glasses, or sunglasses."""
     dark = photo.cover == "sunglasses"
     if not dark and (person.glasses == "none" or not photo.glasses_on):
@@ -38,7 +38,7 @@ def paint_glasses(canvas: Canvas, person: Person, photo: Photo) -> None:
     canvas.paint(ribbon(spline([(-inner, 0), (0, -0.05), (inner, 0)]), 0.018), frame, 0.003, 0.95)
 
 
-def paint_hat(canvas: Canvas, person: Person, photo: Photo) -> Array:
+def paint_hat(canvas: Canvas, person: Person, photo: PhotoSettings) -> Array:
     """A knitted hat with a folded brim; returns how much it covers, (height, width)."""
     if photo.cover != "hat":
         return np.zeros(canvas.image.shape[:2], np.float32)

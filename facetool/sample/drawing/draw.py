@@ -31,7 +31,7 @@ from facetool.sample.drawing.facial_features import (
 )
 from facetool.sample.drawing.hair import paint_hair
 from facetool.sample.drawing.person import Person
-from facetool.sample.drawing.photo import Photo
+from facetool.sample.drawing.photo import PhotoSettings
 from facetool.sample.drawing.relief import light, relief
 from facetool.sample.drawing.scene import MIDDLE, SIZE, Scene
 
@@ -39,7 +39,7 @@ from facetool.sample.drawing.scene import MIDDLE, SIZE, Scene
 _COARSE = 4
 
 
-def draw_photo(person: Person, photo: Photo) -> NDArray[np.uint8]:
+def draw_photo(person: Person, photo: PhotoSettings) -> NDArray[np.uint8]:
     """Draw a photo.
 
     The head is painted from the front, lit by the normals of its height field, turned by
@@ -58,7 +58,7 @@ def draw_photo(person: Person, photo: Photo) -> NDArray[np.uint8]:
     return _develop(scene.canvas.image, photo)
 
 
-def _rotation(photo: Photo) -> NDArray[np.float64]:
+def _rotation(photo: PhotoSettings) -> NDArray[np.float64]:
     """Matrix from the face's coordinates to the camera's."""
     yaw, pitch, roll = np.radians((photo.yaw, photo.pitch, photo.roll))
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
@@ -71,7 +71,7 @@ def _rotation(photo: Photo) -> NDArray[np.float64]:
     return np.asarray(about_z @ about_x @ about_y)
 
 
-def _head(person: Person, photo: Photo, turn: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _head(person: Person, photo: PhotoSettings, turn: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The lit head from the front, RGB times alpha and alpha, (height, width, 4)."""
     canvas = face_canvas()
     paint_skin(canvas, person, photo)
@@ -111,7 +111,7 @@ def _head(person: Person, photo: Photo, turn: NDArray[np.float64]) -> NDArray[np
 
 
 def _place(
-    head: NDArray[np.uint8], person: Person, photo: Photo, turn: NDArray[np.float64]
+    head: NDArray[np.uint8], person: Person, photo: PhotoSettings, turn: NDArray[np.float64]
 ) -> Array:
     """Turn the head and set it where it appears, 0…1, (250, 250, 4)."""
     depth = _depth(person)
@@ -148,7 +148,7 @@ def _depth(person: Person) -> Array:
     return np.asarray(cv2.GaussianBlur(np.maximum(z, -0.5), (0, 0), 1.0), np.float32)
 
 
-def _develop(image: Array, photo: Photo) -> NDArray[np.uint8]:
+def _develop(image: Array, photo: PhotoSettings) -> NDArray[np.uint8]:
     """Exposure, blur and noise of the camera."""
     rng = np.random.default_rng(photo.texture + 1)
     if photo.blur > 0.3:

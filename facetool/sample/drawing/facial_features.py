@@ -21,7 +21,7 @@ from facetool.sample.drawing.canvas import (
     spline,
 )
 from facetool.sample.drawing.person import Person
-from facetool.sample.drawing.photo import Photo
+from facetool.sample.drawing.photo import PhotoSettings
 from facetool.sample.drawing.relief import CROWN, chin_height, half_width
 
 SIDES = (-1, 1)
@@ -29,7 +29,7 @@ _WHITE = (0.93, 0.91, 0.89)
 _DARK = (0.10, 0.06, 0.05)
 
 
-def face_outline(person: Person, photo: Photo) -> NDArray[np.float64]:
+def face_outline(person: Person, photo: PhotoSettings) -> NDArray[np.float64]:
     """The closed outline of head and ears without hair."""
     chin = chin_height(person, photo)
     # Denser towards crown and chin, where the outline runs sideways.
@@ -37,7 +37,7 @@ def face_outline(person: Person, photo: Photo) -> NDArray[np.float64]:
     return mirrored(np.stack([half_width(person, chin, y), y], 1))
 
 
-def paint_skin(canvas: Canvas, person: Person, photo: Photo) -> None:
+def paint_skin(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
     """Cover the whole canvas with skin: colour, blush, freckles, moles, lines."""
     canvas.image[:] = _skin(person)
     for side in SIDES:
@@ -76,7 +76,7 @@ def _skin(person: Person) -> Array:
     return canvas.image
 
 
-def _paint_lines(canvas: Canvas, person: Person, photo: Photo, side: int) -> None:
+def _paint_lines(canvas: Canvas, person: Person, photo: PhotoSettings, side: int) -> None:
     """Folds from nose to mouth, crow's feet and the lines of the forehead."""
     fold = np.array(person.skin) * (0.68, 0.54, 0.50)
     smile = max(photo.smile, 0.0)
@@ -98,7 +98,7 @@ def _paint_lines(canvas: Canvas, person: Person, photo: Photo, side: int) -> Non
             canvas.paint(ribbon(foot, 0.007), fold, 0.008, 0.7 * depth)
 
 
-def _eyelids(person: Person, photo: Photo, side: int) -> tuple[NDArray[np.float64], ...]:
+def _eyelids(person: Person, photo: PhotoSettings, side: int) -> tuple[NDArray[np.float64], ...]:
     """Curves of the upper and lower lid, both from the inner to the outer corner, (17, 2)."""
     t = np.linspace(0, 1, 17)
     x = person.eye_x + person.eye_width * (2 * t - 1)
@@ -109,7 +109,7 @@ def _eyelids(person: Person, photo: Photo, side: int) -> tuple[NDArray[np.float6
     return np.stack([side * x, upper], 1), np.stack([side * x, lower], 1)
 
 
-def paint_eyes(canvas: Canvas, person: Person, photo: Photo) -> None:
+def paint_eyes(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
     """Both eyes with lids and lashes."""
     skin = np.array(person.skin)
     crease = skin * (0.55, 0.42, 0.40)
@@ -143,12 +143,12 @@ def paint_eyes(canvas: Canvas, person: Person, photo: Photo) -> None:
         canvas.paint(ribbon(lower + 0.006 * DOWN, 0.008), crease * 0.7, 0.006, 0.8)
 
 
-def _iris(person: Person, photo: Photo, side: int) -> tuple[float, float]:
+def _iris(person: Person, photo: PhotoSettings, side: int) -> tuple[float, float]:
     x = side * person.eye_x + 0.07 * photo.gaze[0]
     return x, person.eye_y + side * person.asymmetry - 0.012 + 0.05 * photo.gaze[1]
 
 
-def paint_sparkle(canvas: Canvas, person: Person, photo: Photo, direction: Array) -> None:
+def paint_sparkle(canvas: Canvas, person: Person, photo: PhotoSettings, direction: Array) -> None:
     """The light mirrored in the eyes; drawn after everything else is lit."""
     for side in SIDES:
         upper, lower = _eyelids(person, photo, side)
@@ -158,7 +158,7 @@ def paint_sparkle(canvas: Canvas, person: Person, photo: Photo, direction: Array
         canvas.paint(spot, (1, 1, 1), 0.003, 0.9, inside)
 
 
-def paint_brows(canvas: Canvas, person: Person, photo: Photo) -> None:
+def paint_brows(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
     """Both brows: a soft shape with hairs on it."""
     rng = np.random.default_rng(person.texture + 1)
     colour = np.array(person.hair) * 0.6 + np.array(_DARK) * 0.25
@@ -194,7 +194,7 @@ def paint_nose(canvas: Canvas, person: Person) -> None:
         canvas.paint(ribbon(spline(wing), 0.012), skin * (0.62, 0.46, 0.43), 0.012, 0.6)
 
 
-def paint_mouth(canvas: Canvas, person: Person, photo: Photo) -> None:
+def paint_mouth(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
     """Lips, and teeth where the mouth is open."""
     smile, gap = photo.smile, 0.15 * photo.mouth_open
     y0 = person.mouth_y
@@ -233,7 +233,7 @@ def paint_mouth(canvas: Canvas, person: Person, photo: Photo) -> None:
     canvas.paint(under, np.array(person.skin) * (0.72, 0.60, 0.58), 0.02, 0.6)
 
 
-def paint_beard(canvas: Canvas, person: Person, photo: Photo) -> None:
+def paint_beard(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
     """Beard, moustache or stubble, around the mouth."""
     if person.beard == "none":
         return

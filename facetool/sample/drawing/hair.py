@@ -18,7 +18,7 @@ from facetool.sample.drawing.canvas import (
     spline,
 )
 from facetool.sample.drawing.person import Person
-from facetool.sample.drawing.photo import Photo
+from facetool.sample.drawing.photo import PhotoSettings
 from facetool.sample.drawing.relief import CROWN, chin_height, half_width
 
 # How far down the sides the hair goes, in face units below the eyes.
@@ -26,7 +26,7 @@ _LENGTH = {"buzz": 0.05, "short": 0.12, "quiff": 0.10, "fringe": 0.25, "bob": 1.
            "tied": 0.05, "afro": 0.45}  # fmt: skip
 
 
-def _volume(person: Person, photo: Photo) -> float:
+def _volume(person: Person, photo: PhotoSettings) -> float:
     """Thickness of the hair outside the skull."""
     if photo.cover == "hat":
         return 0.05
@@ -34,7 +34,7 @@ def _volume(person: Person, photo: Photo) -> float:
     return max(person.volume, 0.05) * factor.get(person.hair_style, 1.0)
 
 
-def _cap(person: Person, photo: Photo) -> NDArray[np.float64]:
+def _cap(person: Person, photo: PhotoSettings) -> NDArray[np.float64]:
     """The outline of all hair seen from the front, as if the face were covered."""
     volume = _volume(person, photo)
     chin = chin_height(person, photo)
@@ -53,7 +53,7 @@ def _cap(person: Person, photo: Photo) -> NDArray[np.float64]:
     return mirrored(side)
 
 
-def _opening(person: Person, photo: Photo) -> NDArray[np.float64]:
+def _opening(person: Person, photo: PhotoSettings) -> NDArray[np.float64]:
     """The outline of the face between the hair."""
     style, top = person.hair_style, person.hairline
     long = _LENGTH[style] > 0.3
@@ -100,7 +100,7 @@ def _strands(person: Person) -> Array:
     return np.asarray(1 + np.float32(0.22) * strands + np.float32(0.16 * person.curl) * wobble)
 
 
-def paint_hair(canvas: Canvas, person: Person, photo: Photo, face: Array) -> Array:
+def paint_hair(canvas: Canvas, person: Person, photo: PhotoSettings, face: Array) -> Array:
     """Paint the hair in front and return how much it covers, (height, width).
 
     Outside ``face``, the cover of head and ears, all is hair: its soft edge shows no skin.
@@ -125,7 +125,7 @@ def paint_hair(canvas: Canvas, person: Person, photo: Photo, face: Array) -> Arr
     return cover
 
 
-def back_hair(person: Person, photo: Photo) -> NDArray[np.float64] | None:
+def back_hair(person: Person, photo: PhotoSettings) -> NDArray[np.float64] | None:
     """The outline of the hair behind neck and shoulders, or None if it is short."""
     if person.hair_style not in ("bob", "long"):
         return None

@@ -12,7 +12,7 @@ COVERS = ("none", "sunglasses", "scarf", "hat")
 
 
 @dataclass(frozen=True)
-class Photo:
+class PhotoSettings:
     """One photo; angles in degrees, lengths in face units unless said otherwise.
 
     Attributes:
@@ -64,7 +64,7 @@ def _colour(rng: np.random.Generator, low: float, high: float, vivid: float) -> 
     return red, green, blue
 
 
-def imagine_photo(rng: np.random.Generator) -> Photo:
+def imagine_photo(rng: np.random.Generator) -> PhotoSettings:
     """Make up the circumstances of a photo."""
 
     def normal(deviation: float, limit: float) -> float:
@@ -78,7 +78,7 @@ def imagine_photo(rng: np.random.Generator) -> Photo:
     )
     smile = float(rng.uniform(-0.3, 1.1))
     talks = rng.random() < 0.35
-    return Photo(
+    return PhotoSettings(
         yaw=normal(13, 27),
         pitch=normal(6, 13),
         roll=normal(6, 15),

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from facetool.sample.drawing.canvas import Array, Canvas, blurred
 from facetool.sample.drawing.person import Person
-from facetool.sample.drawing.photo import Photo
+from facetool.sample.drawing.photo import PhotoSettings
 
 CROWN = -1.42
 WIDEST = 0.15
 DEPTH = 0.85
 
 
-def chin_height(person: Person, photo: Photo) -> float:
+def chin_height(person: Person, photo: PhotoSettings) -> float:
     """y of the chin: an open mouth lowers the jaw."""
     return person.chin_y + 0.14 * photo.mouth_open
 
@@ -32,7 +32,7 @@ def half_width(person: Person, chin: float, y: NDArray[Any]) -> NDArray[Any]:
     return np.where(y > WIDEST, lower, upper)
 
 
-def relief(canvas: Canvas, person: Person, photo: Photo) -> Array:
+def relief(canvas: Canvas, person: Person, photo: PhotoSettings) -> Array:
     """Height of the face towards the camera in face units, (height, width)."""
     x, y = canvas.x, canvas.y
     chin = chin_height(person, photo)
@@ -50,7 +50,7 @@ def relief(canvas: Canvas, person: Person, photo: Photo) -> Array:
     return np.asarray(cv2.GaussianBlur(z, (0, 0), 1.4))
 
 
-def _bumps(person: Person, photo: Photo) -> list[tuple[float, float, float, float, float]]:
+def _bumps(person: Person, photo: PhotoSettings) -> list[tuple[float, float, float, float, float]]:
     """Gaussian bumps as (x, y, width, height, rise); those off the middle are on both sides."""
     smile = max(photo.smile, 0.0)
     mouth, upper, lower = person.mouth_y, person.upper_lip, person.lower_lip
@@ -97,7 +97,7 @@ def _add_nose(z: Array, canvas: Canvas, person: Person) -> None:
 
 
 def light(
-    canvas: Canvas, z: Array, hair: Array, photo: Photo, direction: Array
+    canvas: Canvas, z: Array, hair: Array, photo: PhotoSettings, direction: Array
 ) -> tuple[Array, Array]:
     """Light that reaches each pixel, and its mirror reflection.
 

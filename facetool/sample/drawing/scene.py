@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from facetool.sample.drawing.canvas import DOWN, Canvas, ellipse, mirrored, ribbon, spline
 from facetool.sample.drawing.hair import back_hair
 from facetool.sample.drawing.person import Person
-from facetool.sample.drawing.photo import Photo
+from facetool.sample.drawing.photo import PhotoSettings
 
 SIZE = 250
-# The head turns about this point of the face plane; Photo.centre says where it appears.
+# The head turns about this point of the face plane; PhotoSettings.centre says where it appears.
 MIDDLE = np.array((0.0, 0.25))
 
 
@@ -23,7 +23,7 @@ class Scene:
         canvas: of the size of the photo; its origin is the centre of the face.
     """
 
-    def __init__(self, person: Person, photo: Photo, turn: NDArray[np.float64]) -> None:
+    def __init__(self, person: Person, photo: PhotoSettings, turn: NDArray[np.float64]) -> None:
         corner = -np.array(photo.centre) / photo.zoom
         self.canvas = Canvas(corner[0], corner[1], SIZE, SIZE, photo.zoom)
         self._person, self._photo, self._turn = person, photo, turn

@@ -10,7 +10,7 @@ import pytest
 
 from facetool.sample.drawing.draw import draw_photo
 from facetool.sample.drawing.person import BEARDS, GLASSES, HAIR_STYLES, Person, imagine_person
-from facetool.sample.drawing.photo import COVERS, Photo, imagine_photo
+from facetool.sample.drawing.photo import COVERS, PhotoSettings, imagine_photo
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def person() -> Person:
 
 
 @pytest.fixture(scope="module")
-def photo() -> Photo:
+def photo() -> PhotoSettings:
     """A frontal, evenly lit photo."""
     photo = imagine_photo(np.random.default_rng(4))
     return dataclasses.replace(
@@ -39,20 +39,24 @@ def photo() -> Photo:
     )
 
 
-def test_same_parameters_same_picture(person: Person, photo: Photo) -> None:
+def test_same_parameters_same_picture(person: Person, photo: PhotoSettings) -> None:
     first, second = draw_photo(person, photo), draw_photo(person, photo)
     assert first.shape == (250, 250, 3)
     assert first.dtype == np.uint8
     assert np.array_equal(first, second)
 
 
-def test_the_picture_does_not_depend_on_what_was_drawn_before(person: Person, photo: Photo) -> None:
+def test_the_picture_does_not_depend_on_what_was_drawn_before(
+    person: Person, photo: PhotoSettings
+) -> None:
     alone = draw_photo(person, photo)
     draw_photo(imagine_person(np.random.default_rng(99)), photo)
     assert np.array_equal(draw_photo(person, photo), alone)
 
 
-def test_the_picture_does_not_depend_on_the_number_of_threads(person: Person, photo: Photo) -> None:
+def test_the_picture_does_not_depend_on_the_number_of_threads(
+    person: Person, photo: PhotoSettings
+) -> None:
     threads = cv2.getNumThreads()
     try:
         cv2.setNumThreads(1)
@@ -69,7 +73,7 @@ def _change(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("style", HAIR_STYLES)
-def test_every_hair_style_is_another(style: str, person: Person, photo: Photo) -> None:
+def test_every_hair_style_is_another(style: str, person: Person, photo: PhotoSettings) -> None:
     if style != "bald":
         bald = draw_photo(dataclasses.replace(person, hair_style="bald"), photo)
         assert (
@@ -81,7 +85,9 @@ def test_every_hair_style_is_another(style: str, person: Person, photo: Photo) -
     ("field", "value"),
     [("beard", b) for b in BEARDS[1:]] + [("glasses", g) for g in GLASSES[1:]],
 )
-def test_beards_and_glasses_show(field: str, value: str, person: Person, photo: Photo) -> None:
+def test_beards_and_glasses_show(
+    field: str, value: str, person: Person, photo: PhotoSettings
+) -> None:
     photo = dataclasses.replace(photo, glasses_on=True)
     person = dataclasses.replace(person, hair=(0.1, 0.1, 0.1), skin=(0.95, 0.8, 0.7))
     changed = dataclasses.replace(person, **{field: value})  # type: ignore[arg-type]
@@ -89,12 +95,12 @@ def test_beards_and_glasses_show(field: str, value: str, person: Person, photo: 
 
 
 @pytest.mark.parametrize("cover", COVERS[1:])
-def test_covers_hide_a_part(cover: str, person: Person, photo: Photo) -> None:
+def test_covers_hide_a_part(cover: str, person: Person, photo: PhotoSettings) -> None:
     covered = draw_photo(person, dataclasses.replace(photo, cover=cover))
     assert _change(covered, draw_photo(person, photo)) > 0.015
 
 
-def test_light_comes_from_where_it_should(person: Person, photo: Photo) -> None:
+def test_light_comes_from_where_it_should(person: Person, photo: PhotoSettings) -> None:
     def cheeks(x: float) -> float:
         """Brightness of the right half of the face over that of the left."""
         lit = dataclasses.replace(photo, light=(x, -0.3, 0.7), centre=(125.0, 125.0))
@@ -121,13 +127,13 @@ def _five_points(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("roll", [-12.0, 0.0, 12.0])
-def test_roll_turns_the_eyes(roll: float, person: Person, photo: Photo) -> None:
+def test_roll_turns_the_eyes(roll: float, person: Person, photo: PhotoSettings) -> None:
     points = _five_points(draw_photo(person, dataclasses.replace(photo, roll=roll)))
     across = points[0] - points[2]
     assert np.degrees(np.arctan2(across[1], across[0])) == pytest.approx(roll, abs=5)
 
 
-def test_yaw_moves_the_nose_between_the_eyes(person: Person, photo: Photo) -> None:
+def test_yaw_moves_the_nose_between_the_eyes(person: Person, photo: PhotoSettings) -> None:
     def nose(yaw: float) -> float:
         """Place of the nose between the outer corners of the eyes, 0…1 from left to right."""
         points = _five_points(draw_photo(person, dataclasses.replace(photo, yaw=yaw)))
