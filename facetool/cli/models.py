@@ -30,7 +30,8 @@ def list_command(detectors: bool, as_json: bool) -> None:
     from facetool.pipeline.detectors import list_detectors
     from facetool.pipeline.models import list_models
 
-    rows = list_detectors() if detectors else list_models()
+    listed = list_detectors() if detectors else list_models()
+    rows = [row.as_dict() for row in listed]
     text = detectors_text if detectors else list_text
     if as_json:
         print_json(rows)
@@ -47,7 +48,8 @@ def info_command(model: str, weights: options.WeightsRequest, as_json: bool) -> 
     from facetool.cli.tables.models import info_text
     from facetool.pipeline.models import info
 
-    values = info(model, weights.file, recipe=weights.recipe, output=weights.output)
+    found = info(model, weights.file, recipe=weights.recipe, output=weights.output)
+    values = found.as_dict()
     if as_json:
         print_json(values)
     else:
@@ -88,7 +90,7 @@ def verify_command(models: tuple[str, ...], as_json: bool) -> int:
     from facetool.cli.tables.models import verify_text
     from facetool.pipeline.models import verify
 
-    rows = verify(models)
+    rows = [row.as_dict() for row in verify(models)]
     if as_json:
         print_json(rows)
     else:

@@ -61,7 +61,7 @@ def info(file: Path, as_json: bool) -> int:
     from facetool.cli.tables.records import table
     from facetool.pipeline import records
 
-    found = records.describe(file)
+    found = records.describe(file).as_dict()
     if as_json:
         print_json(found)
     else:

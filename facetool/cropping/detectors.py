@@ -113,10 +113,10 @@ def _first_at_hand(entry: DetectorEntry) -> PublishedFile:
             f"no weights are published for {entry.name}; give a file with detector_weights=FILE",
             "detector_weights=FILE",
         )
-    return next((file for file in entry.weights if is_at_hand(file)), entry.weights[0])
+    return next((file for file in entry.weights if is_available(file)), entry.weights[0])
 
 
-def is_at_hand(file: PublishedFile) -> bool:
+def is_available(file: PublishedFile) -> bool:
     """Whether a detector's file is on this machine."""
     return find(file) is not None
 

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from facetool.cropping.detectors import find_weights, is_at_hand
+from facetool.cropping.detectors import find_weights, is_available
 from facetool.detection.registry import DETECTORS, DetectorEntry
 from facetool.files.published_file import PublishedFile
 
 
-def list_detectors() -> list[dict[str, Any]]:
-    """Every detector with its options and published weights, as JSON values; loads none."""
-    return [_describe(entry) for entry in DETECTORS.values()]
+@dataclass(frozen=True, kw_only=True)
+class ListedDetector:
+    """A detector of the registry, and whether it can be used.
+
+    Attributes:
+        entry: what the registry says of it.
+        status: ``available locally`` or ``fetch``.
+    """
+
+    entry: DetectorEntry
+    status: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        entry = self.entry
+        return {
+            "name": entry.name,
+            "status": self.status,
+            "points": 5 if entry.points else 0,
+            "devices": ["cpu", "cuda"] if entry.torch else ["cpu"],
+            "detect_at": entry.detect_at,
+            "options": entry.options().as_dict(),
+            "score": entry.score,
+            "source": entry.source,
+            "licence": entry.licence,
+            "weights": [_describe_file(file) for file in entry.weights],
+        }
 
 
-def _describe(entry: DetectorEntry) -> dict[str, Any]:
-    at_hand = [is_at_hand(file) for file in entry.weights]
-    usable = any(at_hand) if entry.choice else all(at_hand)
-    return {
-        "name": entry.name,
-        "status": "available locally" if usable else "fetch",
-        "points": 5 if entry.points else 0,
-        "devices": ["cpu", "cuda"] if entry.torch else ["cpu"],
-        "detect_at": entry.detect_at,
-        "options": entry.options().as_dict(),
-        "score": entry.score,
-        "source": entry.source,
-        "licence": entry.licence,
-        "weights": [_describe_file(file) for file in entry.weights],
-    }
+def list_detectors() -> list[ListedDetector]:
+    """Every detector; loads none."""
+    return [ListedDetector(entry=entry, status=_status(entry)) for entry in DETECTORS.values()]
+
+
+def _status(entry: DetectorEntry) -> str:
+    available = [is_available(file) for file in entry.weights]
+    usable = any(available) if entry.choice else all(available)
+    return "available locally" if usable else "fetch"
 
 
 def _describe_file(file: PublishedFile) -> dict[str, Any]:
-    path = str(find_weights(file)) if is_at_hand(file) else None
+    path = str(find_weights(file)) if is_available(file) else None
     return {"path": path, **asdict(file)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,27 +17,48 @@ from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, r
 
 if TYPE_CHECKING:
     from facetool.alignment.stated_recipe import StatedRecipe
-    from facetool.networks.base import EmbeddingNetwork
+    from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 AVAILABLE, FETCHABLE, BY_HAND = "available locally", "fetch", "download by hand"
 
 
-def list_models() -> list[dict[str, Any]]:
-    """Every architecture with its published weights, as JSON values; loads no network.
+@dataclass(frozen=True, kw_only=True)
+class ListedModel:
+    """Published weights, or an architecture that has none.
 
-    ``status`` is ``available locally``, ``fetch``, ``download by hand`` or ``not runnable`` for
-    weights, and ``no published weights`` for an architecture that has none.
+    Attributes:
+        name: of the weights, or of the architecture.
+        status: ``available locally``, ``fetch``, ``download by hand``, ``not runnable`` or ``no
+            published weights``.
+        path: where the weights lie, where they do.
+        published: what the catalogue says of the weights.
     """
-    rows: list[dict[str, Any]] = []
+
+    name: str
+    status: str
+    path: Path | None = None
+    published: Pretrained | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        if self.published is None:
+            return {"name": self.name, "status": self.status}
+        path = None if self.path is None else str(self.path)
+        return {"status": self.status, "path": path, **asdict(self.published)}
+
+
+def list_models() -> list[ListedModel]:
+    """Every architecture with its published weights; loads no network."""
+    rows: list[ListedModel] = []
     for architecture in ARCHITECTURES.values():
         published = of_architecture(architecture.name)
         rows += [_describe(entry) for entry in published]
         if not published:
-            rows.append({"name": architecture.name, "status": "no published weights"})
+            rows.append(ListedModel(name=architecture.name, status="no published weights"))
     return rows
 
 
-def _describe(entry: Pretrained) -> dict[str, Any]:
+def _describe(entry: Pretrained) -> ListedModel:
     path = download.find(entry)
     if path is not None:
         status = AVAILABLE
@@ -45,7 +66,62 @@ def _describe(entry: Pretrained) -> dict[str, Any]:
         status = "not runnable"
     else:
         status = FETCHABLE if entry.package or download.fetchable(entry) else BY_HAND
-    return {"status": status, "path": None if path is None else str(path), **asdict(entry)}
+    return ListedModel(name=entry.name, status=status, path=path, published=entry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What is known of a network.
+
+    Attributes:
+        name: of the weights, or as it was given.
+        info: the network's own description.
+        paper: where the architecture was published; may be empty.
+        parameters: learned numbers.
+        parameters_folded: the same with batch normalisation folded.
+        multiply_adds: of one pass of one image.
+        flops: of one pass of one image, as OpenVINO counts them.
+        layers: layers with weights, by kind.
+        input: channels, height and width.
+        graph: name, kind and shape of every layer, of a network that is none of the known ones.
+        weights: its published weights.
+    """
+
+    name: str
+    info: NetworkInfo
+    paper: str
+    parameters: int
+    parameters_folded: int
+    multiply_adds: int
+    flops: int
+    layers: Mapping[str, int]
+    input: tuple[int, int, int]
+    graph: Sequence[Mapping[str, Any]] | None
+    weights: Sequence[ListedModel]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; ``recipe`` is null where nobody states one."""
+        info = self.info
+        return {
+            "name": self.name,
+            "architecture": info.architecture,
+            "variant": info.variant,
+            "paper": self.paper,
+            "parameters": self.parameters,
+            "parameters_folded": self.parameters_folded,
+            "multiply_adds": self.multiply_adds,
+            "flops": self.flops,
+            "layers": dict(self.layers),
+            "embedding_size": info.embedding_size,
+            "input": list(self.input),
+            "recipe": None if info.recipe is None else info.recipe.as_dict(),
+            "assumed": list(info.assumed),
+            "threshold": None if info.threshold is None else info.threshold.as_dict(),
+            "graph": self.graph,
+            "file": None if info.weights_path is None else str(info.weights_path),
+            "sha256": info.weights_sha256,
+            "weights": [entry.as_dict() for entry in self.weights],
+        }
 
 
 def info(
@@ -54,8 +130,8 @@ def info(
     *,
     recipe: StatedRecipe | None = None,
     output: str = "",
-) -> dict[str, Any]:
-    """What is known of a network, as JSON values.
+) -> ModelInfo:
+    """What is known of a network.
 
     Parameters, operations and layers are counted on the network itself; by name it is built
     without memory, so that its weights need not be there.
@@ -65,10 +141,6 @@ def info(
         weights: file to look into instead of the published weights.
         recipe: what is known of the input, in place of what the file states.
         output: the layer whose values are the embedding, where that is not the last.
-
-    Returns:
-        ``recipe`` is null where nobody states one. A network that is none of the known ones is
-        described by its ``graph`` as well: ``name``, ``kind`` and ``shape`` of every layer.
 
     Raises:
         UsageError: there is no such name, file or layer.
@@ -82,26 +154,19 @@ def info(
     shape = input_shape(network.info)
     flops = count_flops(network, shape)
     known = ARCHITECTURES.get(network.info.architecture)
-    return {
-        "name": network.info.weights_name or name.lower(),
-        "architecture": network.info.architecture,
-        "variant": network.info.variant,
-        "paper": known.paper if known else "",
-        "parameters": count_parameters(network),
-        "parameters_folded": count_parameters(fold_batch_norm(network)),
-        "multiply_adds": flops.multiply_adds,
-        "flops": flops.openvino,
-        "layers": _count_layers(network),
-        "embedding_size": network.info.embedding_size,
-        "input": list(shape),
-        "recipe": None if network.info.recipe is None else network.info.recipe.as_dict(),
-        "assumed": list(network.info.assumed),
-        "threshold": None if network.info.threshold is None else network.info.threshold.as_dict(),
-        "graph": _graph(network, shape) if known is None else None,
-        "file": None if network.info.weights_path is None else str(network.info.weights_path),
-        "sha256": network.info.weights_sha256,
-        "weights": [_describe(entry) for entry in published],
-    }
+    return ModelInfo(
+        name=network.info.weights_name or name.lower(),
+        info=network.info,
+        paper=known.paper if known else "",
+        parameters=count_parameters(network),
+        parameters_folded=count_parameters(fold_batch_norm(network)),
+        multiply_adds=flops.multiply_adds,
+        flops=flops.openvino,
+        layers=_count_layers(network),
+        input=shape,
+        graph=_graph(network, shape) if known is None else None,
+        weights=[_describe(entry) for entry in published],
+    )
 
 
 def _graph(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> list[dict[str, Any]] | None:
@@ -185,15 +250,39 @@ def published_files(name: str) -> list[PublishedFile]:
     return [download.choose(resolve(name))]
 
 
-def verify(names: Sequence[str]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class VerifiedFile:
+    """Weights compared with what their publishers state.
+
+    Attributes:
+        name: of the weights.
+        path: the file; None where it is not available locally.
+        check: what was compared; empty where nothing is published to compare with.
+        problem: what is wrong; None where nothing is.
+    """
+
+    name: str
+    path: Path | None
+    check: str = ""
+    problem: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.problem is None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        path = str(self.path or "")
+        row: dict[str, Any] = {"name": self.name, "path": path, "ok": self.ok, "check": self.check}
+        return row if self.ok else {**row, "problem": self.problem}
+
+
+def verify(names: Sequence[str]) -> list[VerifiedFile]:
     """Compare weights with what their publishers state.
 
     Args:
         names: of networks, detectors or weights; none means all weights available locally.
-
-    Returns:
-        For each, as JSON values, ``name``, ``path``, ``ok`` and what was compared (``check``);
-        where nothing is published to compare with, ``check`` is empty.
 
     Raises:
         UsageError: there is no such name.
@@ -205,17 +294,17 @@ def verify(names: Sequence[str]) -> list[dict[str, Any]]:
             *CATALOGUE.values(),
             *(file for one in DETECTORS.values() for file in one.weights),
         ]
-    rows: list[dict[str, Any]] = []
+    rows = []
     for entry in entries:
         path = download.find(entry)
-        row: dict[str, Any] = {"name": entry.name, "path": str(path or ""), "ok": True, "check": ""}
         if path is not None:
             try:
-                row["check"] = download.check(entry, path)
+                row = VerifiedFile(name=entry.name, path=path, check=download.check(entry, path))
             except FacetoolError as error:
-                row |= {"ok": False, "problem": str(error)}
+                row = VerifiedFile(name=entry.name, path=path, problem=str(error))
         elif names:
-            row |= {"ok": False, "problem": f"not available locally; {download.how_to_get(entry)}"}
+            problem = f"not available locally; {download.how_to_get(entry)}"
+            row = VerifiedFile(name=entry.name, path=None, problem=problem)
         else:
             continue
         rows.append(row)

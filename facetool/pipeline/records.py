@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -168,8 +169,39 @@ def unpack(input: Path, output: Path) -> Report:
     return report
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """What a ``.rec`` file holds, as plain JSON values.
+@dataclass(frozen=True, kw_only=True)
+class RecordsInfo:
+    """What a ``.rec`` file holds.
+
+    Attributes:
+        file: its path.
+        images: records that hold an image.
+        identities: different labels.
+        images_per_identity: ``least``, ``mean`` and ``most``.
+        index: whether an ``.idx`` lies beside it.
+        header_record: whether its first record says which keys are whose.
+        property: what ``property`` beside it says; None without one.
+        without_label: images that nobody's identity is known of.
+        damaged: what is wrong, a sentence each.
+    """
+
+    file: Path
+    images: int
+    identities: int
+    images_per_identity: Mapping[str, float]
+    index: bool
+    header_record: bool
+    property: Mapping[str, Any] | None
+    without_label: int
+    damaged: Sequence[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "file": str(self.file)}
+
+
+def describe(path: Path) -> RecordsInfo:
+    """Look at every record of a ``.rec`` file.
 
     Raises:
         FormatError: the file is damaged as a whole.
@@ -178,21 +210,21 @@ def describe(path: Path) -> dict[str, Any]:
     labels = records.labels[records.labels >= 0]
     per_identity = np.unique(labels, return_counts=True)[1]
     properties = read_properties(path)
-    return {
-        "file": str(path),
-        "images": len(records),
-        "identities": len(per_identity),
-        "images_per_identity": {
+    return RecordsInfo(
+        file=path,
+        images=len(records),
+        identities=len(per_identity),
+        images_per_identity={
             "least": int(per_identity.min(initial=len(records))),
             "mean": float(per_identity.mean()) if len(per_identity) else 0.0,
             "most": int(per_identity.max(initial=0)),
         },
-        "index": records.indexed,
-        "header_record": len(records.ranges) > 0,
-        "property": properties._asdict() if properties else None,
-        "without_label": len(records) - len(labels),
-        "damaged": [f"{flaw.what}: {flaw.reason}" for flaw in records.flaws(thorough=True)],
-    }
+        index=records.indexed,
+        header_record=len(records.ranges) > 0,
+        property=properties._asdict() if properties else None,
+        without_label=len(records) - len(labels),
+        damaged=[f"{flaw.what}: {flaw.reason}" for flaw in records.flaws(thorough=True)],
+    )
 
 
 def pack_pairs(

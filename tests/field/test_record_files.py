@@ -74,7 +74,7 @@ def test_a_cut_set_is_not_trained_on(tmp_path: Path, header: bool, indexed: bool
 def test_info_counts_what_unpack_misses(tmp_path: Path) -> None:
     path = write(tmp_path, header=True)
     cut(path, 0.9)
-    damaged = describe(path)["damaged"]
+    damaged = describe(path).damaged
     report = unpack(path, tmp_path / "out")
     lost = report.counts["failed"]
     assert lost == 10
@@ -88,7 +88,7 @@ def test_damage_between_is_found_by_info_though_a_header_spares_it(tmp_path: Pat
     data[int(offsets[keys == 40][0])] ^= 1
     path.write_bytes(data)
     assert ImageRecords(path).flaws() == []
-    (damaged,) = describe(path)["damaged"]
+    (damaged,) = describe(path).damaged
     assert damaged.startswith("1 of 120 records, key 40 the first: not in the file")
 
 
@@ -126,9 +126,9 @@ def test_two_lines_of_property(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "property").write_text(f"10,12,12\n{PEOPLE * EACH}\n")
     assert read_properties(path) == Properties(10, 12, 12, 120)
-    assert describe(path)["damaged"] == []
+    assert describe(path).damaged == []
     (tmp_path / "property").write_text("10,12,12\n240\n")
-    assert describe(path)["damaged"][0].startswith("120 records where property says 240")
+    assert describe(path).damaged[0].startswith("120 records where property says 240")
     (tmp_path / "property").write_text("10,12,12\n1\n2\n")
     with pytest.raises(FormatError, match="property"):
         read_properties(path)
@@ -168,6 +168,6 @@ def test_the_samples(shared: Path) -> None:
     folder = shared / "cases" / "records"
     whole = folder / "two-line-property" / "train.rec"
     assert read_properties(whole) == Properties(10, 112, 112, 40)
-    assert describe(whole)["damaged"] == []
+    assert describe(whole).damaged == []
     with pytest.raises(FormatError, match="28 of 51 records"):
         TrainingSet(folder / "cut" / "train.rec")

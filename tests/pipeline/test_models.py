@@ -21,7 +21,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_list_has_everything_once(home: Path) -> None:
-    rows = {row["name"]: row for row in models.list_models()}
+    rows = {row.name: row.as_dict() for row in models.list_models()}
     without = [name for name in rows if name not in CATALOGUE]
     assert set(rows) - set(without) == set(CATALOGUE)
     published = {entry.architecture for entry in CATALOGUE.values()}
@@ -31,7 +31,7 @@ def test_list_has_everything_once(home: Path) -> None:
     assert rows["lresnet34e-ir.ms1m-v1"]["status"] == "download by hand"
     assert rows["lresnet100e-ir.onnx-zoo-int8"]["status"] == "not runnable"
     home.joinpath("nn4.small2.v1.t7").touch()
-    rows = {row["name"]: row for row in models.list_models()}
+    rows = {row.name: row.as_dict() for row in models.list_models()}
     assert rows["nn4.small2.v1"]["status"] == "available locally"
     json.dumps(list(rows.values()))
 
@@ -47,11 +47,11 @@ def test_list_has_everything_once(home: Path) -> None:
     ],
 )
 def test_published_numbers_of_parameters(name: str, parameters: int, home: Path) -> None:
-    assert models.info(name.upper())["parameters"] == parameters
+    assert models.info(name.upper()).parameters == parameters
 
 
 def test_arcface_as_openvino_counts_it(home: Path) -> None:
-    values = models.info("lresnet100e-ir")
+    values = models.info("lresnet100e-ir").as_dict()
     assert values["parameters"] == 65_156_160
     assert values["parameters_folded"] == 65_131_968
     assert f"{values['flops'] / 1e9:.4f}" == "24.2115"
@@ -64,7 +64,7 @@ def test_arcface_as_openvino_counts_it(home: Path) -> None:
 
 
 def test_weights_have_their_own_recipe(home: Path) -> None:
-    values = models.info("nn4.v1")
+    values = models.info("nn4.v1").as_dict()
     assert values["recipe"]["crop"]["landmarks"] == "innerEyesAndBottomLip"
     assert values["variant"] == "january2016"
     assert [entry["name"] for entry in values["weights"]] == ["nn4.v1"]
@@ -72,11 +72,11 @@ def test_weights_have_their_own_recipe(home: Path) -> None:
 
 def test_info_of_a_file(shared: Path) -> None:
     path = shared / "golden/torch7/nn4.small2.old2016.t7"
-    values = models.info(str(path))
+    values = models.info(str(path)).as_dict()
     assert (values["architecture"], values["variant"]) == ("nn4.small2", "january2016")
     assert values["file"] == str(path)
     assert len(values["sha256"]) == 64
-    assert models.info("nn4.small2", path)["parameters"] == values["parameters"] == 3_733_968
+    assert models.info("nn4.small2", path).parameters == values["parameters"] == 3_733_968
 
 
 def test_info_of_nothing() -> None:
@@ -85,7 +85,7 @@ def test_info_of_nothing() -> None:
 
 
 def test_verify(home: Path) -> None:
-    row, *detectors = models.verify([])
+    row, *detectors = [one.as_dict() for one in models.verify([])]
     assert row["name"] == "dlib-resnet.v1"
     assert row["ok"]
     assert {one["name"] for one in detectors} >= {"cnn.v1", "mtcnn.pnet"}
@@ -93,7 +93,7 @@ def test_verify(home: Path) -> None:
     assert row["check"] == "md5"
     home.joinpath("nn4.small2.v1.t7").write_bytes(b"not it")
     home.joinpath("nn4.v2.t7").write_bytes(b"who knows")
-    rows = {row["name"]: row for row in models.verify([])}
+    rows = {row.name: row.as_dict() for row in models.verify([])}
     assert not rows["nn4.small2.v1"]["ok"]
     assert rows["nn4.v2"] == {
         "name": "nn4.v2",
@@ -101,7 +101,7 @@ def test_verify(home: Path) -> None:
         "ok": True,
         "check": "",
     }
-    (missing,) = models.verify(["nn4.v1"])
+    (missing,) = [one.as_dict() for one in models.verify(["nn4.v1"])]
     assert not missing["ok"]
     assert "models fetch nn4.v1" in missing["problem"]
 

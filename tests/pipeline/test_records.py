@@ -109,13 +109,13 @@ def test_failed_pack_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_description(golden: Path) -> None:
-    found = describe(golden / "face2rec2" / "train.rec")
+    found = describe(golden / "face2rec2" / "train.rec").as_dict()
     assert found["images"] == 40
     assert found["identities"] == 10
     assert found["images_per_identity"] == {"least": 4, "mean": 4.0, "most": 4}
     assert found["property"] == {"classes": 10, "height": 112, "width": 112, "records": None}
     assert found["index"] and found["header_record"] and not found["damaged"]
-    assert not describe(golden / "seqrecbuilder" / "train.rec")["header_record"]
+    assert not describe(golden / "seqrecbuilder" / "train.rec").header_record
 
 
 def test_align_takes_a_record_file(album: Path, tmp_path: Path) -> None:
