@@ -145,8 +145,8 @@ class EmbeddingsWriter:
             return {}
         lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is half a line
         try:
-            entries = [json.loads(line) for line in lines]
-        except ValueError:
+            entries = [parse_json(line, str(path)) for line in lines]
+        except FormatError:
             return {}
         if len(entries) < 2 or entries[0] != self._settings or _RENAMING in entries[-1]:
             return {}
