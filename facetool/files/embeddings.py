@@ -183,6 +183,11 @@ def _read_labels(path: Path) -> tuple[NDArray[np.int64], list[str]]:
         except (ValueError, OverflowError):
             comma = ""
         if not comma or not name:
+            if names and names[-1].startswith('"'):
+                raise FormatError(
+                    f"{path} line {row}: the image's name goes on in the next line; rename the "
+                    "image and run facetool represent again"
+                )
             raise FormatError(
                 f"{path} line {row + 1}: expected <label number>,<image path>, found {line[:60]!r}"
             )

@@ -202,7 +202,7 @@ def _npy_header(rows: int, size: int) -> bytes:
 
 
 def _csv_text(path: str) -> str:
-    """A path as the last column of a CSV line; quoted only where it must be."""
-    if any(character in path for character in ',"\n\r'):
+    """A path without ends of lines as the last column of a CSV line; quoted where it must be."""
+    if "," in path:
         return '"' + path.replace('"', '""') + '"'
     return path

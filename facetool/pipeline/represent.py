@@ -15,7 +15,7 @@ from facetool._version import __version__
 from facetool.embedding.crop_check import check_crops
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
-from facetool.errors import UsageError
+from facetool.errors import ImageError, UsageError
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import largest_of_several, missed_faces
 from facetool.files.embeddings import map_embeddings
@@ -199,6 +199,8 @@ def _embed(
     states: dict[str, ImageState] = {}
 
     def read(name: str) -> RGBImage:
+        if "\n" in name or "\r" in name:  # labels.csv is read line by line
+            raise ImageError("its name holds an end of line; rename it")
         data, states[name] = read_with_state(folder, name)
         return decode_image(data)
 
