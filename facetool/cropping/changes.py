@@ -45,9 +45,9 @@ class PhotoChanges:
 
     def keep(self, photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
         """What an earlier run made of a photo, where it still holds; None where it does not."""
-        if not self._is_ours(photo.name):
+        if not _belongs(photo.name, self.under, self.others):
             return photo
-        name = photo.name.removeprefix(f"{self.under}/") if self.under else photo.name
+        name = _in_input(photo.name, self.under)
         if photo.name not in self.crops:
             return self._keep_unlisted(photo, name)
         first = photo.rows[0]
@@ -63,11 +63,6 @@ class PhotoChanges:
             self.replaced.append(photo.name)
             return None
         return photo._replace(state=state)
-
-    def _is_ours(self, name: str) -> bool:
-        if self.under:
-            return name.startswith(f"{self.under}/")
-        return not any(name.startswith(f"{other}/") for other in self.others)
 
     def _keep_unlisted(self, photo: AlignedPhoto, name: str) -> AlignedPhoto | None:
         """A photo that is not listed: kept where it may still be there, or where asked."""
@@ -96,14 +91,16 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
     """
     place = str(images.place.resolve())
     recorded = recorded_inputs(output)
-    known = _below(recorded_photos(output), under, [name for name in recorded if name])
+    photos = recorded_photos(output)
+    others = [name for name in recorded if name]
+    known = [name for name in photos if _belongs(name, under, others)]
     before = recorded.get(under)
     if before is None and known:  # written by 0.1
         listed = {_named(name, under) for name in images.names}
-        if others := [name for name in known if name not in listed]:
+        if missing := [name for name in known if name not in listed]:
             raise UsageError(
-                f"{output} holds crops of {len(others):,} photos that are not in {images.place} "
-                f"({others[0]}); choose another OUTPUT or start over with overwrite=True",
+                f"{output} holds crops of {len(missing):,} photos that are not in {images.place} "
+                f"({missing[0]}); choose another OUTPUT or start over with overwrite=True",
                 "overwrite=True",
             )
     elif before not in (None, place) and not _is_moved(images, output, known, under):
@@ -113,23 +110,28 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
             "into=NAME",
             "overwrite=True",
         )
-    _refuse_shared_names(images.names, recorded, recorded_photos(output), under)
+    _refuse_shared_names(images.names, recorded, photos, under)
     return {**recorded, under: place}
 
 
 def with_earlier(images: Images, output: Path, under: str) -> list[str]:
     """The names of ``images`` and of those listed earlier that are still there."""
     others = [name for name in recorded_inputs(output) if name]
-    known = _below(recorded_photos(output), under, others)
-    earlier = {name.removeprefix(f"{under}/") if under else name for name in known}
+    photos = recorded_photos(output)
+    earlier = {_in_input(name, under) for name in photos if _belongs(name, under, others)}
     return sorted({*images.names, *(name for name in earlier if _is_there(images, name))})
 
 
-def _below(names: Sequence[str], under: str, others: Collection[str]) -> list[str]:
-    """Those of the names that belong to the input kept under ``under``."""
+def _belongs(name: str, under: str, others: Collection[str]) -> bool:
+    """Whether a photo is of the input kept under ``under``; ``others``: names of further inputs."""
     if under:
-        return [name for name in names if name.startswith(f"{under}/")]
-    return [name for name in names if not any(name.startswith(f"{other}/") for other in others)]
+        return name.startswith(f"{under}/")
+    return not any(name.startswith(f"{other}/") for other in others)
+
+
+def _in_input(name: str, under: str) -> str:
+    """The name in its input of a photo that is called ``name`` in ``align.csv``."""
+    return name.removeprefix(f"{under}/") if under else name
 
 
 def _named(name: str, under: str) -> str:
@@ -140,13 +142,7 @@ def _is_moved(images: Images, output: Path, known: Sequence[str], under: str) ->
     """Whether all photos known are in the new place, as they were."""
     states = read_states(output)
     return bool(known) and all(
-        name in states
-        and unchanged(
-            images,
-            name.removeprefix(f"{under}/") if under else name,
-            states[name],
-            by_content=False,
-        )
+        name in states and unchanged(images, _in_input(name, under), states[name], by_content=False)
         for name in known
     )
 
