@@ -25,37 +25,41 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     show_default=True,
     metavar="NAME",
     shell_complete=complete_model,
-    help="Network the crops are for, as ARCH or ARCH.TAG; 'facetool models list' shows them.",
+    help="Network the crops are for, as ARCH or ARCH.TAG; see 'facetool models list'.",
 )
-@click.option("--landmarks", type=click.Choice(LANDMARK_SETS), help="Points the crop is made from.")
-@click.option("--size", type=click.IntRange(16, 4096), help="Edge of the crop in pixels.")
+@click.option(
+    "--landmarks", type=click.Choice(LANDMARK_SETS), help="Landmarks that the crop is aligned by."
+)
+@click.option(
+    "--size", type=click.IntRange(16, 4096), help="Width and height of the crop in pixels."
+)
 @detection_options
 @click.option(
     "--predictor",
     type=click.Choice(["5", "68"]),
-    help="dlib's landmarks, instead of those the recipe or the detector comes with.",
+    help="dlib's landmark model, instead of the recipe's or the detector's landmarks.",
 )
 @click.option(
     "--select",
     type=click.Choice(SELECTIONS),
     default="largest",
     show_default=True,
-    help="Which faces of a photo to cut out.",
+    help="Which faces of a photo to crop.",
 )
 @click.option(
     "--on-no-face",
     type=click.Choice(ON_NO_FACE),
     default="skip",
     show_default=True,
-    help="Photos without a face: no crop, a crop of the centre, or count as failed.",
+    help="What to do with a photo without a face: no crop, crop its centre, or count it as failed.",
 )
 @click.option(
     "--fallback",
     type=options.FOLDER,
-    help="Folder whose same-named image stands in for a photo without a face.",
+    help="Folder whose image of the same name replaces a photo without a face.",
 )
 @click.option(
-    "--strict", is_flag=True, help="Photos that lack their last bytes fail; else they are read."
+    "--strict", is_flag=True, help="Count truncated photos as failed instead of reading them."
 )
 @options.null_option
 @options.device_option
@@ -64,17 +68,17 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     "--into",
     default="",
     metavar="NAME",
-    help="Keep these crops under NAME, beside those of another INPUT.",
+    help="Put these crops under OUTPUT/NAME, beside those of another INPUT.",
 )
 @click.option(
     "--check",
     type=click.Choice(["time", "hash"]),
     default="time",
     show_default=True,
-    help="How photos that changed are found: by size and time, or by their content.",
+    help="How to tell which photos changed: by size and modification time, or by content.",
 )
-@click.option("--keep-gone", is_flag=True, help="Keep the crops of photos that are gone.")
-@click.option("--overwrite", is_flag=True, help="Start over where OUTPUT holds crops already.")
+@click.option("--keep-gone", is_flag=True, help="Keep the crops of photos that no longer exist.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUTPUT already holds crops.")
 @options.quiet_option
 def command(
     input: Path,
@@ -99,14 +103,15 @@ def command(
     """Cut the faces out of the photos under INPUT.
 
     INPUT is a folder, a .rec file, a photo, a text file with a path per line, or - for such a
-    list on stdin. What a file holds counts, not its suffix; raw photos and videos are not read.
+    list on stdin. Files are recognised by content, not by suffix; raw photos and videos are not
+    read.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
     Each network has its own crop recipe, so give the --model that will represent the crops.
 
-    Run again, it brings OUTPUT up to date: new and changed photos are done, those that failed
-    are tried again, crops of photos that are gone are removed. A run that was stopped continues
-    where it stopped.
+    Running it again brings OUTPUT up to date: new and changed photos are processed, failed ones
+    are retried, and crops of photos that no longer exist are removed. An interrupted run
+    continues where it stopped.
     """
     from facetool.alignment.recipes import override
     from facetool.pipeline.align import AlignSettings, align

@@ -20,9 +20,9 @@ from facetool.cli.output import print_json
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Images per pass through the network.",
+    help="Images per forward pass.",
 )
-@click.option("--any-crop", is_flag=True, help="Scale images that are not of the network's size.")
+@click.option("--any-crop", is_flag=True, help="Resize images that are not of the network's size.")
 @options.device_option
 @options.dtype_option
 @options.json_option
@@ -39,10 +39,10 @@ def command(
 ) -> int:
     """Verification accuracy on InsightFace's sets (lfw.bin, cfp_fp.bin, agedb_30.bin ...).
 
-    Of a folder all .bin files are taken.
+    A folder stands for all .bin files in it.
 
-    Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, with the results
-    published of the network beside. 'facetool records pack-pairs' makes such a set.
+    Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, beside the
+    published results of the network. 'facetool records pack-pairs' makes such a set.
     """
     from facetool.cli.tables.bin_eval import table
     from facetool.embedding.embedder import resolve_device, resolve_dtype

@@ -61,8 +61,8 @@ def _training_options(command: Command) -> Command:
 def command() -> None:
     """Name the people in photos.
 
-    train learns them from a represent folder, infer names them in photos, evaluate measures how
-    well that goes, strangers included.
+    train learns people from a represent folder, infer names them in photos, and evaluate
+    measures how well that works, for strangers too.
     """
 
 
@@ -73,17 +73,17 @@ def command() -> None:
     "--output",
     type=_FILE,
     metavar="FILE",
-    help="The classifier's file; default: REPS/classifier.safetensors.",
+    help="File to write; default: REPS/classifier.safetensors.",
 )
 @_training_options
 @options.json_option
 def train(
     reps: Path, output: Path | None, kind: str, lda_dim: int | None, fpir: float, as_json: bool
 ) -> None:
-    """Learn the people of a represent folder, each named as the folder of the photos.
+    """Train a classifier on the people of a represent folder, named after their folders.
 
-    Prints the cross-validated accuracy. A face that is not similar enough to the person it would
-    be taken for is unknown; from where on is calibrated on people held out of the training.
+    Prints the cross-validated accuracy. A face that is not similar enough to any person is
+    unknown; that threshold is calibrated on people held out of the training.
     """
     from facetool.pipeline import classify
 
@@ -167,7 +167,7 @@ def infer(
     IMAGE is a photo, a folder of photos, a text file with a path per line, or - for such a list
     on stdin.
 
-    Prints each face with its name, or unknown, how sure that is and where it is, from left to
+    Prints each face with its name or "unknown", the confidence and the box, from left to
     right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
     """
     from facetool.alignment.recipes import Recipe

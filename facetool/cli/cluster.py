@@ -24,7 +24,7 @@ from facetool.cli.output import print_json
     "--links",
     type=options.NEW_FOLDER,
     metavar="DIR",
-    help="Fill a folder with one folder per group, of links to the crops.",
+    help="Create a folder per group here, with links to its crops.",
 )
 @options.json_option
 def command(

@@ -33,15 +33,15 @@ _FAILED = 2
     type=click.Choice(SELECTIONS),
     default="largest",
     show_default=True,
-    help="Which faces of a photo take part.",
+    help="Which faces of a photo to compare.",
 )
 @detection_options
 @options.device_option
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="Exit with 0 for the same person, 1 for different people, 2 if a photo failed; of more "
-    "than two photos, 0 if all pairs show one person.",
+    help="Exit with 0 for the same person, 1 for different people, 2 if a photo failed; with more "
+    "than two photos, 0 if every pair is the same person.",
 )
 @options.json_option
 def command(
@@ -57,8 +57,8 @@ def command(
 ) -> int:
     """Compare the faces in photos.
 
-    Takes two or more photos as they are. For each pair prints squared L2 distance, cosine and,
-    where a threshold is known, same or different.
+    Takes two or more photos, which need not be aligned. For each pair it prints the squared L2
+    distance, the cosine similarity and, if a threshold is known, "same" or "different".
     """
     if len(images) < 2:
         raise click.UsageError("give two photos or more")

@@ -22,8 +22,8 @@ _OF_ONE_DETECTOR = (
         "--upsample",
         type=click.IntRange(0, 3),
         metavar="N",
-        help="How often hog and cnn double the photo first; more finds smaller faces.  "
-        "[default: 1]",
+        help="How many times hog and cnn double the size of the photo first; more finds smaller "
+        "faces.  [default: 1]",
     ),
     click.option(
         "--thresholds",
@@ -36,13 +36,13 @@ _OF_ONE_DETECTOR = (
         "--min-face-size",
         type=int,
         metavar="PIXELS",
-        help="Smallest face mtcnn looks for.  [default: 20]",
+        help="Smallest face that mtcnn searches for.  [default: 20]",
     ),
     click.option(
         "--scale-factor",
         type=float,
         metavar="FACTOR",
-        help="Between the levels of mtcnn's image pyramid.  [default: 0.709]",
+        help="Scale between the levels of mtcnn's image pyramid.  [default: 0.709]",
     ),
     click.option(
         "--min-score",
@@ -54,8 +54,8 @@ _OF_ONE_DETECTOR = (
         "--max-overlap",
         type=float,
         metavar="SHARE",
-        help="Of two boxes of scrfd, retinaface or yunet that share more, the worse goes.  "
-        "[default: 0.4; yunet 0.3]",
+        help="Intersection over union above which scrfd, retinaface and yunet drop the box with "
+        "the lower score.  [default: 0.4; yunet 0.3]",
     ),
 )
 _NAMES = (
@@ -144,14 +144,14 @@ def detection_options(command: Command) -> Command:
             click.option(
                 "--detector-weights",
                 type=FILE,
-                help="Weights file of the detector instead of the published.",
+                help="Detector weights to use instead of the published ones.",
             ),
             click.option(
                 "--detect-at",
                 type=click.IntRange(0),
                 metavar="PIXELS",
-                help="Scale photos down to this longer side to find faces, and search those "
-                "without a face at two more sizes; 0: search photos as they are.  "
+                help="Scale photos down to this longer side for detection, and search those "
+                "without a face at two more sizes; 0: search photos at full size.  "
                 "[default: 0 for hog, cnn and mtcnn]",
             ),
             click.option(
@@ -159,8 +159,8 @@ def detection_options(command: Command) -> Command:
                 type=click.Choice(ROTATIONS),
                 default="never",
                 show_default=True,
-                help="Turn photos that show no face for sure, or all of them, for faces that lie "
-                "on their side or stand on their head.",
+                help="Search photos turned by 90, 180 and 270 degrees as well: those without a "
+                "confident detection, or all of them.",
             ),
             *_OF_ONE_DETECTOR,
         )

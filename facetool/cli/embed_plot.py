@@ -21,7 +21,7 @@ from facetool.cli import options
 def command(reps: Path, output: Path | None) -> None:
     """Draw the embeddings of a represent folder as a map in which similar faces lie together.
 
-    The map is made by t-SNE; each person has a colour, and up to 20 people a legend.
+    The map is made by t-SNE. Each person has a colour; up to 20 people get a legend.
     """
     from facetool.pipeline.embed_plot import embed_plot
 

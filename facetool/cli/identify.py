@@ -21,7 +21,7 @@ _REPS = click.Path(exists=True, path_type=Path)
     type=_REPS,
     multiple=True,
     metavar="REPS",
-    help="Embeddings of people who are not looked for; may be repeated.",
+    help="Embeddings of people who are in neither gallery nor probes; may be repeated.",
 )
 @click.option(
     "--remove",
@@ -37,7 +37,7 @@ _REPS = click.Path(exists=True, path_type=Path)
     show_default=True,
     help="Highest rank to report.",
 )
-@click.option("--output", type=options.NEW_FOLDER, help="Folder for JSON and plots.")
+@click.option("--output", type=options.NEW_FOLDER, help="Folder for the JSON file and the plots.")
 @options.device_option
 @options.json_option
 @options.quiet_option

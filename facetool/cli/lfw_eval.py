@@ -42,10 +42,10 @@ def _curve(
     type=click.Choice(PROTOCOLS),
     default="openface",
     show_default=True,
-    help="Whose evaluation to follow.",
+    help="Evaluation protocol.",
 )
 @click.option("--output", type=options.NEW_FOLDER, help="Folder for the results; default: REPS.")
-@click.option("--tag", metavar="NAME", help="Name of the curve; default: that of the weights.")
+@click.option("--tag", metavar="NAME", help="Label of the curve; default: the name of the weights.")
 @click.option(
     "--curve",
     "curves",
@@ -59,7 +59,7 @@ def _curve(
     type=click.Choice(METRICS),
     default="squared-l2",
     show_default=True,
-    help="Distance of the facenet protocol.",
+    help="Distance used by the facenet protocol.",
 )
 @click.option(
     "--subtract-mean",
@@ -70,8 +70,8 @@ def _curve(
     "--save-threshold",
     type=options.FILE,
     metavar="FILE",
-    help="Write the threshold between two photos into FILE, the safetensors that REPS was made "
-    "with, and into REPS: compare and classify then use it.",
+    help="Store the threshold found in FILE, the safetensors file that REPS was made with, and in "
+    "REPS, so that compare and classify use it.",
 )
 @options.json_option
 def command(

@@ -22,10 +22,10 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--detectors", is_flag=True, help="The face detectors instead of the networks.")
+@click.option("--detectors", is_flag=True, help="List the face detectors instead.")
 @options.json_option
 def list_command(detectors: bool, as_json: bool) -> None:
-    """Networks and their published weights."""
+    """List networks and their published weights."""
     from facetool.cli.tables.models import detectors_text, list_text
     from facetool.pipeline.detectors import list_detectors
     from facetool.pipeline.models import list_models
@@ -44,7 +44,7 @@ def list_command(detectors: bool, as_json: bool) -> None:
 @options.weights_option
 @options.json_option
 def info_command(model: str, weights: options.WeightsRequest, as_json: bool) -> None:
-    """Parameters, layers, crop recipe, accuracy and licence of MODEL."""
+    """Show parameters, layers, crop recipe, accuracy and licence of MODEL."""
     from facetool.cli.tables.models import info_text
     from facetool.pipeline.models import info
 
@@ -62,7 +62,7 @@ def info_command(model: str, weights: options.WeightsRequest, as_json: bool) -> 
 def fetch_command(models: tuple[str, ...]) -> None:
     """Download the weights of MODELS, networks or detectors, and print where they lie.
 
-    An interrupted download goes on where it stopped.
+    An interrupted download continues where it stopped.
     """
     from facetool.pipeline.models import published_files
     from facetool.weights.download import fetch
@@ -75,7 +75,7 @@ def fetch_command(models: tuple[str, ...]) -> None:
 @command.command("where")
 @click.argument("model", required=False, shell_complete=complete_model)
 def where_command(model: str | None) -> None:
-    """Print where the weights of MODEL lie, or the folder of all downloaded weights."""
+    """Print the path of the weights of MODEL, or the folder of all downloaded weights."""
     from facetool.weights.catalogue import resolve
     from facetool.weights.download import available_locally, weights_folder
 
@@ -86,7 +86,7 @@ def where_command(model: str | None) -> None:
 @click.argument("models", nargs=-1, shell_complete=complete_model)
 @options.json_option
 def verify_command(models: tuple[str, ...], as_json: bool) -> int:
-    """Compare weights on this machine, or those of MODELS, with their published checksums."""
+    """Check weights on this machine, or those of MODELS, against their published checksums."""
     from facetool.cli.tables.models import verify_text
     from facetool.pipeline.models import verify
 
@@ -103,9 +103,9 @@ def verify_command(models: tuple[str, ...], as_json: bool) -> int:
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="DST")
 @options.recipe_options
 def convert_command(source: Path, target: Path, weights: options.WeightsRequest) -> None:
-    """Turn any weights file SRC into DST, a safetensors file that needs no other.
+    """Convert any weights file SRC into DST, a self-contained safetensors file.
 
-    What is stated of the input is kept in DST.
+    What the options state about the input is stored in DST.
     """
     from facetool.pipeline.models import convert
 
@@ -117,17 +117,17 @@ def convert_command(source: Path, target: Path, weights: options.WeightsRequest)
 @click.argument("model", shell_complete=complete_model)
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT")
 @options.weights_option
-@click.option("--fold", is_flag=True, help="Put batch normalisation into the layers before it.")
+@click.option("--fold", is_flag=True, help="Fold batch normalisation into the layers before it.")
 @click.option(
     "--to",
     "to",
     type=click.Choice(["onnx", "openvino"]),
     default="onnx",
     show_default=True,
-    help="Format; openvino is an extra.",
+    help="File format; openvino is an extra.",
 )
-@click.option("--bgr", is_flag=True, help="With openvino: the file takes blue first.")
-@click.option("--half", is_flag=True, help="With openvino: keep the weights as float16.")
+@click.option("--bgr", is_flag=True, help="With openvino: the network takes BGR input.")
+@click.option("--half", is_flag=True, help="With openvino: store the weights as float16.")
 def export_command(
     model: str,
     target: Path,

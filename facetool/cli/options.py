@@ -45,8 +45,8 @@ def model_option(command: Command) -> Command:
         "--model",
         metavar="NAME",
         shell_complete=complete_model,
-        help="Network, as ARCH or ARCH.TAG; 'facetool models list' shows them. "
-        "Default: what --weights holds, or else dlib-resnet.",
+        help="Network, as ARCH or ARCH.TAG; see 'facetool models list'. "
+        "Default: the one in --weights, or else dlib-resnet.",
     )(command)
 
 
@@ -96,23 +96,25 @@ _RECIPE_OPTIONS = (
         "--recipe",
         type=click.Choice(list(RECIPES)),
         metavar="NAME",
-        help="How a photo becomes the network's input, where the file does not say it: "
+        help="How a photo becomes the network's input, if the weights file does not say: "
         f"{', '.join(RECIPES)}.",
     ),
     click.option(
         "--mean",
         metavar="M[,M,M]",
         callback=_usage(parse_numbers),
-        help="Subtracted from the pixels, 0…255; one for all channels or one each.",
+        help="Value subtracted from the pixels (0 to 255): one for all channels, or one for each.",
     ),
     click.option(
         "--scale",
         metavar="S[,S,S]",
         callback=_usage(parse_numbers),
-        help="Multiplied with afterwards, such as 1/255.",
+        help="Factor applied after that, such as 1/255: one for all channels, or one for each.",
     ),
     click.option(
-        "--channels", type=click.Choice(list(CHANNELS)), help="Colours, in the network's order."
+        "--channels",
+        type=click.Choice(list(CHANNELS)),
+        help="Channel order of the network's input.",
     ),
     click.option(
         "--crop",
@@ -126,7 +128,7 @@ _RECIPE_OPTIONS = (
         "output_layer",
         default="",
         metavar="NAME",
-        help="Layer whose values are the embedding; 'facetool models info FILE' names them.  "
+        help="Layer whose output is the embedding; 'facetool models info FILE' lists the layers.  "
         "[default: the last]",
     ),
 )
@@ -140,7 +142,8 @@ def weights_option(command: Command) -> Command:
     file = click.option(
         "--weights",
         type=FILE,
-        help="Weights file (.t7, .params, .onnx, .pt, .safetensors …) instead of the published.",
+        help="Weights file (.t7, .params, .onnx, .pt, .safetensors …) to use instead of the "
+        "published weights.",
     )
     return file(recipe_options(command))
 
@@ -172,7 +175,10 @@ def recipe_options(command: Command) -> Command:
 def null_option(command: Command) -> Command:
     """``--null``: how a list of photos is written."""
     return click.option(
-        "-0", "--null", is_flag=True, help="The paths of a list end in NUL, as of find -print0."
+        "-0",
+        "--null",
+        is_flag=True,
+        help="Paths in a list are separated by NUL, as find -print0 writes them.",
     )(command)
 
 
@@ -183,7 +189,7 @@ def device_option(command: Command) -> Command:
         default="auto",
         show_default=True,
         metavar="auto|cpu|cuda|cuda:N",
-        help="Where the network runs; auto takes a GPU if there is one.",
+        help="Where the network runs; auto uses a GPU if there is one.",
     )(command)
 
 
@@ -194,8 +200,8 @@ def dtype_option(command: Command) -> Command:
         type=click.Choice([*DTYPES, "auto"]),
         default="float32",
         show_default=True,
-        help="Precision of the network; embeddings are written as float32. auto is bfloat16 where "
-        "the device computes in it and the network is known to keep its accuracy.",
+        help="Precision of the network; embeddings are always written as float32. auto uses "
+        "bfloat16 where the hardware supports it and the network is known to keep its accuracy.",
     )(command)
 
 
@@ -206,7 +212,7 @@ def engine_option(command: Command) -> Command:
         type=click.Choice(ENGINES),
         default="torch",
         show_default=True,
-        help="What runs the network; openvino is an extra, for many crops on a CPU.",
+        help="Inference engine; openvino (an extra) suits many crops on a CPU.",
     )(command)
 
 
@@ -228,7 +234,9 @@ def _show_progress(context: click.Context, parameter: click.Parameter, quiet: bo
 def jobs_option(command: Command) -> Command:
     """``--jobs``: worker processes."""
     return click.option(
-        "--jobs", type=click.IntRange(1), help="Workers; default: all available cores."
+        "--jobs",
+        type=click.IntRange(1),
+        help="Number of worker processes.  [default: all available cores]",
     )(command)
 
 
@@ -245,5 +253,6 @@ def pair_threshold_option(command: Command) -> Command:
         "--threshold",
         type=click.FloatRange(0, min_open=True),
         metavar="X",
-        help="Squared L2 below which two faces are one person's, instead of the network's own.",
+        help="Squared L2 distance below which two faces are the same person, instead of the "
+        "network's own threshold.",
     )(command)

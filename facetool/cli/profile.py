@@ -20,7 +20,7 @@ _plot_option = click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Draw the times to FILE, .png or .pdf.",
+    help="Plot the times to FILE, a .png or .pdf.",
 )
 
 
@@ -37,7 +37,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 @click.group("profile")
 def command() -> None:
-    """Measure the time and memory that networks and the stages take."""
+    """Measure time and memory of networks and of the whole pipeline."""
 
 
 @command.command("network")
@@ -49,7 +49,7 @@ def command() -> None:
     multiple=True,
     default=("auto",),
     metavar="auto|cpu|cuda|cuda:N",
-    help="Where to run, may be given several times; auto takes a GPU if there is one.",
+    help="Device to measure on, may be repeated; auto uses a GPU if there is one.",
 )
 @click.option(
     "--dtype",
@@ -57,14 +57,14 @@ def command() -> None:
     type=click.Choice(DTYPES),
     multiple=True,
     default=("float32",),
-    help="Precision; may be given several times.  [default: float32]",
+    help="Precision to measure, may be repeated.  [default: float32]",
 )
 @click.option(
     "--passes",
     type=click.IntRange(1),
     default=500,
     show_default=True,
-    help="Single-image forward passes, after some to warm up.",
+    help="Forward passes of a single image, after a warm-up.",
 )
 @click.option(
     "--batch-sizes",
@@ -72,10 +72,10 @@ def command() -> None:
     default="1,8,32",
     show_default=True,
     metavar="N,N...",
-    help="Images per pass, for the throughput.",
+    help="Batch sizes at which throughput is measured.",
 )
 @click.option("--layers", is_flag=True, help="Show the time of each top-level block.")
-@click.option("--published", is_flag=True, help="Show the times that the authors published.")
+@click.option("--published", is_flag=True, help="Show the times published by the authors as well.")
 @_plot_option
 @options.quiet_option
 @options.json_option
@@ -147,14 +147,14 @@ def network_command(
     default=100,
     show_default=True,
     metavar="N",
-    help="How often each photo is measured.",
+    help="Number of measurements of each photo.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Faces per pass through the network, in folders.",
+    help="Faces per forward pass, for folders.",
 )
 @options.jobs_option
 @_plot_option
@@ -173,12 +173,12 @@ def pipeline_command(
     plot: Path | None,
     as_json: bool,
 ) -> int:
-    """Time for detection, alignment and representation.
+    """Time taken by detection, alignment and representation.
 
-    A photo is measured again and again, its largest face from the decoded photo to the
-    embedding. A folder of photos goes once from files to embeddings, as align and represent do
-    it but with nothing written: images per second, and how long each stage was busy. Weights
-    that are not on this machine are replaced with random ones, which take the same time.
+    A photo is measured repeatedly, from the decoded photo to the embedding of its largest face.
+    A folder is processed once from files to embeddings, by the code of align and represent but
+    without writing anything: images per second, and how long each stage was busy. Weights that
+    are not on this machine are replaced with random ones, which take the same time.
     """
     from facetool.alignment.recipes import override
     from facetool.cli.tables.profile import pipeline_text

@@ -11,7 +11,7 @@ from facetool.cli import options
 from facetool.cli.output import print_json
 
 _new_file = click.Path(dir_okay=False, path_type=Path)
-_overwrite = click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+_overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 
 
 @click.group("records")
@@ -30,7 +30,7 @@ def command() -> None:
 def pack(folder: Path, output: Path, overwrite: bool) -> int:
     """Pack the crops FOLDER/<person>/<image> for training.
 
-    Writes OUT.rec, OUT.idx, OUT.lst and the file 'property' beside, as InsightFace's
+    Writes OUT.rec, OUT.idx, OUT.lst and the file 'property' beside them, as InsightFace's
     face2rec2.py does.
     """
     from facetool.pipeline import records
@@ -57,7 +57,7 @@ def unpack(file: Path, output: Path) -> int:
 @click.argument("file", type=options.FILE, metavar="FILE.rec")
 @options.json_option
 def info(file: Path, as_json: bool) -> int:
-    """Say what a record file holds."""
+    """Describe a record file and check it for damage."""
     from facetool.cli.tables.records import table
     from facetool.pipeline import records
 
@@ -78,7 +78,7 @@ def info(file: Path, as_json: bool) -> int:
     required=True,
     help="LFW's pairs.txt, or pairs as CSV or as paths with a label.",
 )
-@click.option("--any-crop", is_flag=True, help="Take images that nothing shows to be crops.")
+@click.option("--any-crop", is_flag=True, help="Accept images that are not known to be crops.")
 @_overwrite
 def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrite: bool) -> int:
     """Make a verification set for bin-eval from crops and a pairs file.
@@ -99,7 +99,7 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrit
     "--algorithm",
     default="facetool",
     show_default=True,
-    help="Ends the files' names, as MegaFace's tools ask for.",
+    help="Last part of the file names, which MegaFace's tools expect.",
 )
 def features(reps: Path, output: Path, algorithm: str) -> int:
     """Write a represent folder as MegaFace's feature files, <image>_<algorithm>.bin."""

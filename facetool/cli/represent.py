@@ -31,11 +31,12 @@ from facetool.embedding.choices import FLIPS
     type=click.Choice(FLIPS),
     default="none",
     show_default=True,
-    help="Use the mirrored crop too: sum (InsightFace) or concat (facenet).",
+    help="Embed the mirrored crop as well and add the two (sum, as InsightFace) or join them "
+    "(concat, as facenet).",
 )
-@click.option("--any-crop", is_flag=True, help="Take crops that another recipe made.")
+@click.option("--any-crop", is_flag=True, help="Accept crops made by another recipe.")
 @options.jobs_option
-@click.option("--overwrite", is_flag=True, help="Start over where OUTPUT holds embeddings already.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUTPUT already holds embeddings.")
 @options.quiet_option
 def command(
     input: Path,
@@ -53,8 +54,8 @@ def command(
 ) -> int:
     """Turn the aligned faces under INPUT into embeddings.
 
-    Writes reps.csv (one row per image), labels.csv, reps.npy and represent.json to OUTPUT. A
-    run that was stopped continues where it stopped.
+    Writes reps.csv (one row per image), labels.csv, reps.npy and represent.json to OUTPUT. An
+    interrupted run continues where it stopped.
     """
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory

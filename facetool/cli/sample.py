@@ -28,7 +28,7 @@ def command(
     """Draw an album of imaginary people, to try everything without photos.
 
     Writes OUTPUT/<First_Last>/<First_Last>_0001.jpg and so on, as in LFW, and OUTPUT/pairs.txt
-    for lfw-eval. The same numbers give the same files; a run that was stopped continues.
+    for lfw-eval. The same options give the same files; an interrupted run continues.
     """
     import sys
 

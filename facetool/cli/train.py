@@ -49,14 +49,14 @@ def _steps(
     multiple=True,
     callback=_assignments,
     metavar="KEY=VALUE",
-    help="Change its definition, e.g. embedding_size=256; may be repeated.",
+    help="Set an argument of the architecture, e.g. embedding_size=256; may be repeated.",
 )
 @click.option(
     "--from",
     "start",
     default="",
     metavar="NAME|FILE",
-    help="Fine-tune these weights instead: a catalogue name or any readable file.",
+    help="Weights to fine-tune instead: a catalogue name or a weights file.",
 )
 @options.recipe_options
 @click.option(
@@ -64,7 +64,7 @@ def _steps(
     type=click.Choice([*LOSSES, *FORMER_NAMES]),
     metavar=f"[{'|'.join(LOSSES)}]",
     required=True,
-    help="What to minimise.",
+    help="Loss function.",
 )
 @click.option(
     "--loss-option",
@@ -72,68 +72,84 @@ def _steps(
     multiple=True,
     callback=_assignments,
     metavar="KEY=VALUE",
-    help="Set one of its parameters, e.g. margin=0.35 or scale=64; may be repeated.",
+    help="Set a parameter of the loss, e.g. margin=0.35 or scale=64; may be repeated.",
 )
-@click.option("--steps", type=click.IntRange(1), required=True, help="Updates of the weights.")
+@click.option("--steps", type=click.IntRange(1), required=True, help="Number of weight updates.")
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
     default=128,
     show_default=True,
-    help="Images per pass (and per process under torchrun).",
+    help="Images per forward pass (and per process under torchrun).",
 )
 @click.option(
     "--people",
     type=click.IntRange(2),
     default=15,
     show_default=True,
-    help="With a triplet loss: people per pass.",
+    help="With a triplet loss: people per batch.",
 )
 @click.option(
     "--images-per-person",
     type=click.IntRange(2),
     default=20,
     show_default=True,
-    help="With a triplet loss: images of each of them.",
+    help="With a triplet loss: images of each person in a batch.",
 )
 @click.option(
     "--accumulate",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Passes per update.",
+    help="Forward passes per weight update (gradient accumulation).",
 )
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="sgd", show_default=True)
+@click.option(
+    "--optimizer",
+    type=click.Choice(OPTIMIZERS),
+    default="sgd",
+    show_default=True,
+    help="Optimiser.",
+)
 @click.option(
     "--lr",
     "learning_rate",
     type=click.FloatRange(0, min_open=True),
     default=0.1,
     show_default=True,
-    help="Highest learning rate.",
+    help="Peak learning rate.",
 )
-@click.option("--momentum", type=click.FloatRange(0, 1), default=0.9, show_default=True)
+@click.option(
+    "--momentum",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="Momentum of SGD.",
+)
 @click.option(
     "--weight-decay",
     type=click.FloatRange(0),
     default=5e-4,
     show_default=True,
-    help="Of kernels and matrices; not of biases, batch normalisation and PReLU.",
+    help="Weight decay of kernels and matrices; biases, batch normalisation and PReLU are exempt.",
 )
-@click.option("--decay-all", is_flag=True, help="Decay those too, as InsightFace did in 2018.")
+@click.option(
+    "--decay-all",
+    is_flag=True,
+    help="Exempt nothing from weight decay, as InsightFace did in 2018.",
+)
 @click.option(
     "--schedule",
     type=click.Choice(SCHEDULES),
     default="constant",
     show_default=True,
-    help="How the learning rate falls.",
+    help="Learning rate schedule.",
 )
 @click.option(
     "--lr-steps",
     "milestones",
     callback=_steps,
     metavar="N,N...",
-    help="With 'step': after how many steps it falls.",
+    help="With 'step': the steps after which the learning rate falls.",
 )
 @click.option(
     "--lr-factor",
@@ -141,7 +157,7 @@ def _steps(
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="With 'step': by which factor.",
+    help="With 'step': what the learning rate is multiplied by each time.",
 )
 @click.option(
     "--lr-power",
@@ -149,45 +165,47 @@ def _steps(
     type=click.FloatRange(0, min_open=True),
     default=2.0,
     show_default=True,
-    help="With 'polynomial': (1 - progress) to this power.",
+    help="With 'polynomial': exponent of (1 - progress).",
 )
 @click.option(
     "--warmup",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Steps over which the learning rate first rises.",
+    help="Steps of linear warm-up of the learning rate.",
 )
 @click.option(
     "--clip-norm",
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
-    help="Largest norm of the gradient; 0 for any.",
+    help="Clip the gradient to this norm; 0 turns clipping off.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(DTYPES),
     default="float32",
     show_default=True,
-    help="Precision of the passes; weights stay float32.",
+    help="Precision of the forward and backward passes; weights stay float32.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option(
     "--eval",
     "bins",
     multiple=True,
     type=options.FILE,
     metavar="FILE.bin",
-    help="Verify on InsightFace's set; may be repeated.",
+    help="Verification set of InsightFace to evaluate on; may be repeated.",
 )
 @click.option(
     "--eval-pairs",
     type=options.FILE,
     metavar="FILE",
-    help="Verify on pairs in LFW's format, crops in --eval-crops.",
+    help="Pairs to evaluate on, in LFW's format, with their crops in --eval-crops.",
 )
-@click.option("--eval-crops", type=options.FOLDER, help="Aligned crops of those pairs.")
+@click.option(
+    "--eval-crops", type=options.FOLDER, help="Aligned crops of the pairs in --eval-pairs."
+)
 @click.option(
     "--eval-every",
     "evaluate_every",
@@ -211,15 +229,15 @@ def _steps(
     help="Steps between rows of the log.",
 )
 @options.device_option
-@click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network with torch.compile.")
 @options.jobs_option
-@click.option("--any-crop", is_flag=True, help="Take crops that another recipe made.")
+@click.option("--any-crop", is_flag=True, help="Accept crops made by another recipe.")
 @click.option(
     "--resume",
     is_flag=True,
-    help="There must be a run in OUTPUT to continue; --steps may differ from its own.",
+    help="Continue the run in OUTPUT, which must exist; --steps may be changed.",
 )
-@click.option("--overwrite", is_flag=True, help="Start over where OUTPUT holds a run already.")
+@click.option("--overwrite", is_flag=True, help="Start over if OUTPUT already holds a run.")
 @options.quiet_option
 def command(
     data: Path,
@@ -242,8 +260,8 @@ def command(
     """Train a network on the identities under DATA: a folder of crops or a .rec file.
 
     Writes model.safetensors, which 'represent --weights' takes, best.safetensors (of the best
-    evaluation), log.csv, training.png and checkpoint.pt to OUTPUT. A run that was stopped, by
-    Ctrl-C or SIGTERM too, continues with the same command. On several GPUs:
+    evaluation), log.csv, training.png and checkpoint.pt to OUTPUT. The same command continues a
+    run that was interrupted, by Ctrl-C or SIGTERM too. On several GPUs:
     torchrun --nproc-per-node N -m facetool train ...
     """
     from facetool.embedding.embedder import resolve_device
