@@ -1,7 +1,7 @@
 """facetool: face recognition with the original networks, as a library and a command line.
 
 What stands in ``__all__`` is the library; docs/python.md shows it. Everything else is private and
-may move without notice. Names are imported when they are first asked for, so that
+may move without notice. Names are imported on first use, so that
 ``import facetool`` takes no time and loads neither torch nor dlib.
 """
 
@@ -173,7 +173,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for the first time."""
+    """Import a name on first use."""
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

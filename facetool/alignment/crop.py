@@ -1,4 +1,4 @@
-"""One entrance to all crops: a recipe chooses the method."""
+"""Cuts out a face by the method that its crop recipe names."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Recipe:
     Attributes:
         crop: how the face is cut out.
         mean: subtracted.
-        scale: multiplied with afterwards.
+        scale: factor applied after the mean.
         channels: one of ``CHANNELS``; ``gray`` is the luminance 0.299 R + 0.587 G + 0.114 B,
             rounded, as OpenCV and Pillow make it.
     """

@@ -79,7 +79,7 @@ class StatedRecipe:
         name: key of ``RECIPES``, which states everything.
         crop: how the face is cut out.
         mean: subtracted from the pixels, 0…255.
-        scale: multiplied with afterwards.
+        scale: factor applied after the mean.
         channels: key of ``CHANNELS``.
 
     Raises:

@@ -309,7 +309,7 @@ def _evaluate_table(result: dict[str, Any]) -> str:
             (
                 "strangers",
                 f"{strangers['named']:,} of {strangers['images']:,} named "
-                f"(FPIR {strangers['fpir']:.4f}, asked for {at['fpir_asked']:g})",
+                f"(FPIR {strangers['fpir']:.4f}, target {at['fpir_asked']:g})",
             )
         )
         rows += [

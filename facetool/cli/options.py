@@ -52,7 +52,7 @@ def model_option(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class WeightsRequest:
-    """The weights that a user asked for, and what the user states of their input.
+    """The weights that a user chose, and what the user states about their input.
 
     Attributes:
         file: instead of the published weights.

@@ -65,7 +65,7 @@ class PhotoChanges:
         return photo._replace(state=state)
 
     def _keep_unlisted(self, photo: AlignedPhoto, name: str) -> AlignedPhoto | None:
-        """A photo that is not listed: kept where it may still be there, or where asked."""
+        """A photo that is not listed: kept if it may still exist, or on request."""
         if photo.rows[0].status == "failed":
             return None
         hidden = any(

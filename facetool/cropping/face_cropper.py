@@ -68,7 +68,7 @@ class FaceCrop(NamedTuple):
 
 
 def gives_points(crop: Crop) -> bool:
-    """Whether the recipe's detector gives the very points that the recipe needs."""
+    """Whether the recipe's detector gives the landmarks that the recipe needs."""
     if crop.landmarks == "box":
         return True
     return crop.landmarks in ("arcface", "eyesAndMouth") and detector_entry(crop.detector).points
@@ -79,7 +79,7 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
 
     Args:
         crop: the recipe.
-        predictor: 5 or 68 where dlib's landmark predictor is asked for; default: the detector's
+        predictor: 5 or 68 for dlib's landmark predictor; default: the detector's
             own points where they fit the recipe, else the predictor the originals use.
 
     Raises:
@@ -124,7 +124,7 @@ class FaceCropper:
 
     Args:
         crop: the recipe, its detector included.
-        detection: how that detector is used; default: as it is by itself.
+        detection: how that detector is used; default: its default settings.
         select: policy of :func:`facetool.detection.face.select_faces`.
         assume_center: cut around the centre of a photo where no face is found.
         predictor: see :func:`points_of`.
@@ -147,7 +147,7 @@ class FaceCropper:
         from facetool.detection.dlib import LandmarkPredictor
 
         check_choice("select", self.select, SELECTIONS)
-        points_of(self.crop, self.predictor)  # the recipe can be made from what is asked for
+        points_of(self.crop, self.predictor)  # raises where these landmarks do not fit the recipe
         self._own_points = self.predictor is None and gives_points(self.crop)
         self._detector = create_detector(self.crop.detector, self.detection, device=self.device)
         if not self._own_points:

@@ -63,7 +63,7 @@ class PhotoCropper:
     Args:
         images: where the photos lie.
         cropper: finds the faces and cuts them out.
-        strict: photos that lack their last bytes cannot be used.
+        strict: truncated photos cannot be used.
     """
 
     images: Images

@@ -33,7 +33,7 @@ class PhotoCrops(NamedTuple):
         path: the photo.
         faces: the chosen ones.
         error: why there are none.
-        truncated: the file lacks its last bytes.
+        truncated: the end of the file is missing.
     """
 
     path: Path
@@ -51,7 +51,7 @@ def crop_photos(
         photos: image files.
         crop: the recipe, its detector included.
         select: policy of :func:`facetool.detection.face.select_faces`.
-        detection: how the detector is used; default: as it is by itself.
+        detection: how the detector is used; default: its default settings.
 
     Raises:
         FacetoolError: the detector or its models cannot be had.

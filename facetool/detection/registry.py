@@ -30,7 +30,7 @@ class DetectorEntry:
         name: as users write it.
         factory: class in ``facetool.detection``, as ``module:class``, called with its options, the
             paths of its weights and a device.
-        options: what it can be asked for, with defaults.
+        options: its settings, with defaults.
         score: what its score means.
         source: where it was described.
         licence: of the detector and its weights.

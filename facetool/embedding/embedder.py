@@ -93,7 +93,7 @@ class Embedder:
         engine: what runs the network, one of :data:`facetool.embedding.choices.ENGINES`.
 
     Raises:
-        UsageError: there is no such choice; the engine is not installed, or does not run on this
+        UsageError: no such choice; the engine is not installed, or does not run on this
             device or in this dtype.
     """
 

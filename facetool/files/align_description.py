@@ -48,7 +48,7 @@ class AlignDescription:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AlignDescription:
-        """The inverse of :meth:`as_dict`; what other versions wrote besides is passed over.
+        """The inverse of :meth:`as_dict`; unknown keys of other versions are ignored.
 
         Raises:
             FormatError: a value is of another kind than it should be.

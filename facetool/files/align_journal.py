@@ -72,7 +72,7 @@ class AlignJournal:
         overwrite: start over where ``output`` holds crops already. What a stopped run with the
             same settings did is kept: it was itself told to overwrite, or had nothing finished
             to protect.
-        keep: asked of each photo that an earlier run did, finished or stopped; the crops of those
+        keep: called for each photo that an earlier run did, finished or stopped; the crops of those
             that it does not keep are removed.
 
     Raises:

@@ -22,7 +22,7 @@ class ByteReader:
         path: the file, which is memory-mapped.
 
     Raises:
-        FormatError: the file is empty; later, whatever is asked for is not there.
+        FormatError: the file is empty; later, the file ends too early.
     """
 
     def __init__(self, path: Path) -> None:

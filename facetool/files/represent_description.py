@@ -42,7 +42,7 @@ class RepresentDescription:
         counts: ``images`` with an embedding and ``failed`` ones.
         missed_faces: images whose face was not found, which a stand-in crop represents.
         largest_of_several: images of photos with other faces, taken because they are larger.
-        more: what another version of facetool wrote besides.
+        more: unknown keys that another version of facetool wrote.
     """
 
     network: str | None = None

@@ -111,7 +111,7 @@ def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
         path: folder, photo, text file that lists photos, or ``-`` for such a list on stdin.
         exclude: a subfolder to leave out, such as the output of an earlier run. Others of
             facetool's own outputs are passed over.
-        null: the paths of a list end in NUL, as those of ``find -print0``.
+        null: paths in a list are separated by NUL, as by ``find -print0``.
 
     Raises:
         UsageError: it is none of these, or nothing of what a list names is there.
@@ -154,7 +154,7 @@ def _listed(source: str, data: bytes, beside: Path, null: bool) -> ImageFolder:
     if not null and "\0" in text:
         raise UsageError(
             f"{source} is neither a photo, a folder, a {SUFFIX} file nor a text with a path per "
-            "line; paths that end in NUL need null=True",
+            "line; paths separated by NUL need null=True",
             "null=True",
         )
     paths = [path for path in text.split("\0" if null else "\n") if path.strip()]

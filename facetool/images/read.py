@@ -33,7 +33,7 @@ _LARGE = 32_000_000
 MAX_BYTES = 2**31
 """Larger files are refused before they are read: no image of ``MAX_PIXELS`` takes as many."""
 
-TRUNCATED = "truncated: the file lacks its last bytes"
+TRUNCATED = "truncated: the end of the file is missing"
 
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -57,7 +57,7 @@ class Photo(NamedTuple):
 
     Attributes:
         pixels: uint8 (H, W, 3), RGB, upright.
-        truncated: the file lacks its last bytes; what they held is grey or coarse.
+        truncated: the end of the file is missing; that part of the image is grey or coarse.
     """
 
     pixels: RGBImage
@@ -81,7 +81,7 @@ def read_image(path: Path) -> RGBImage:
 
 
 def read_photo(path: Path) -> Photo:
-    """The same for photos, of which a JPEG may lack its last bytes, but not half of its rows."""
+    """Decode a photo; a truncated JPEG is accepted if no more than half of its rows are missing."""
     return decode_photo(read_file(path))
 
 

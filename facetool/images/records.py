@@ -170,7 +170,7 @@ class ImageRecords:
         return self.path
 
     def without_names(self) -> ImageRecords:
-        """Itself; the names are made only where they are asked for."""
+        """Itself; the names are made only when needed."""
         return self
 
     def read(self, name: str) -> RGBImage:

@@ -1,4 +1,4 @@
-"""Following long work. By default nothing is shown; whoever wants to see it passes a listener."""
+"""Following long work. By default nothing is shown; pass a listener to see it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ProgressBar:
     """One task of known length. This one shows nothing."""
 
     def update(self, count: int = 1) -> None:
-        """So much more is done."""
+        """Advance by ``count``."""
 
     def describe(self, text: str) -> None:
         """What stands beside the bar, such as the loss of a training."""
@@ -57,7 +57,7 @@ def follow(progress: Progress) -> Iterator[None]:
 
 
 def listener() -> Progress:
-    """Whoever follows the work of this thread."""
+    """The listener of this thread."""
     return _listener.get()
 
 

@@ -32,7 +32,7 @@ class PairThreshold:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PairThreshold:
-        """The inverse of :meth:`as_dict`; what other versions wrote besides is passed over.
+        """The inverse of :meth:`as_dict`; unknown keys of other versions are ignored.
 
         Raises:
             FormatError: a value is missing or of another kind than it should be.

@@ -35,17 +35,17 @@ class AlignSettings:
 
     Attributes:
         crop: the recipe.
-        detection: how the recipe's detector is used; default: as it is by itself.
+        detection: how the recipe's detector is used; default: its default settings.
         select: ``largest``, ``center``, ``all`` or ``only``.
         on_no_face: ``skip`` (no crop), ``center`` (cut around the centre) or ``fail`` (no crop,
             and the input counts as failed).
         fallback: folder whose same-named image, scaled to the crop's size, stands in for a
             photo without a face, as OpenFace's ``--fallbackLfw``.
         predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
-        strict: photos that lack their last bytes fail.
+        strict: truncated photos count as failed.
 
     Raises:
-        UsageError: there is no such choice.
+        UsageError: a setting has no such choice.
     """
 
     crop: Crop
@@ -114,14 +114,14 @@ def align(
         jobs: worker processes; default: all available cores.
         overwrite: start over where ``output`` holds crops already.
         device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.
-        null: the paths of a list end in NUL.
+        null: paths in a list are separated by NUL.
         into: name to keep these crops under, beside those of other inputs: a folder of
             ``output``, and the beginning of their names in ``align.csv``.
         by_content: find photos that changed by their content instead of size and time.
         keep_gone: keep the crops of photos that are gone.
 
     Raises:
-        UsageError: the folders cannot be used as asked.
+        UsageError: input and output do not go together.
         OutputError: a result cannot be written.
         WeightsError: the detector's weights are not there.
         FacetoolError: no worker can start.

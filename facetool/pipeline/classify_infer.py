@@ -84,10 +84,10 @@ class InferSettings:
     Attributes:
         multi: name every face, not only the largest.
         detector: instead of the one that the training's crops were made with.
-        detection: how the detector is used; default: as it is by itself.
+        detection: how the detector is used; default: its default settings.
         annotate: folder for copies of the photos with boxes and names.
         device: where the network runs.
-        null: the paths of lists end in NUL.
+        null: paths in lists are separated by NUL.
     """
 
     multi: bool = False

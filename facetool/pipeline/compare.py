@@ -126,7 +126,7 @@ def compare(
         select: which faces of a photo take part: ``largest``, ``center``, ``all``, ``only``.
         detector: instead of the one of the network's recipe.
         device: where the network runs; default: the CPU.
-        detection: how the detector is used; default: as it is by itself.
+        detection: how the detector is used; default: its default settings.
 
     Returns:
         No comparisons where fewer than two photos can be used; the report says why.

@@ -184,7 +184,7 @@ def _graph(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> list[dict[
 def _inspect(
     name: str, weights: Path | None, recipe: StatedRecipe | None, output: str
 ) -> tuple[EmbeddingNetwork, list[Pretrained]]:
-    """The network, on the meta device where no file is asked for, and its published weights."""
+    """The network, on the meta device unless a file is given, and its published weights."""
     import torch
 
     from facetool.networks.registry import create

@@ -78,7 +78,7 @@ def represent(
         overwrite: start over where ``output`` holds embeddings of something else.
 
     Raises:
-        UsageError: the folders cannot be used as asked, or nothing shows the images to be the
+        UsageError: input and output do not go together, or nothing shows the images to be the
             network's crops.
         OutputError: a result cannot be written.
     """

@@ -71,7 +71,7 @@ class NetworkRun:
         throughput: images per second by batch size; None where memory did not suffice.
         host_memory: peak of the process, libraries and weights included, bytes.
         gpu_memory: peak of the tensors on the GPU, bytes.
-        blocks: mean milliseconds of each top-level block, where asked for.
+        blocks: mean milliseconds of each top-level block, if requested.
     """
 
     device: str
@@ -89,7 +89,7 @@ class NetworkProfile:
     """Everything known of one network.
 
     Attributes:
-        name: as it was asked for.
+        name: as it was given.
         architecture: registry name.
         weights: name of the weights or of their file, or ``random``.
         input_size: height and width, pixels.
@@ -118,7 +118,7 @@ class NetworkProfiles:
     Attributes:
         machine: they were measured on.
         settings: with which.
-        networks: in the order they were asked for.
+        networks: in the order they were given.
         report: what could not be run.
     """
 

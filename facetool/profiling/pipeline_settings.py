@@ -16,7 +16,7 @@ class PipelineSettings:
 
     Attributes:
         crop: the recipe, its detector included.
-        detection: how that detector is used; default: as it is by itself.
+        detection: how that detector is used; default: its default settings.
         device: where the network runs, and a detector on PyTorch.
         dtype: its precision.
         iterations: how often each photo is measured.

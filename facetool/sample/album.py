@@ -72,7 +72,7 @@ class AlbumSummary:
     """What :func:`draw_album` did.
 
     Attributes:
-        album: what was asked for.
+        album: what to draw.
         drawn: images drawn in this run; the others were there already.
         folds: folds in ``pairs.txt``.
         pairs: pairs in ``pairs.txt``, half of them of one person.

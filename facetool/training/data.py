@@ -256,7 +256,7 @@ class IdentitySampler(Sampler):
         world_size: number of processes.
 
     Raises:
-        UsageError: fewer than two people have two images, or are asked for.
+        UsageError: fewer than two people have two images, or ``people`` is below 2.
     """
 
     def __init__(
@@ -308,7 +308,7 @@ class Batch(NamedTuple):
     """What the loader yields.
 
     Attributes:
-        pixels: uint8 (N, H, W, 3), RGB; in pinned memory where asked for.
+        pixels: uint8 (N, H, W, 3), RGB; in pinned memory on request.
         labels: int64 (N,).
         skipped: how many images could not be read and have others in their place.
     """

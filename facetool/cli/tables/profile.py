@@ -137,7 +137,7 @@ def pipeline_text(profile: PipelineProfile) -> str:
 
 
 def _detector_text(settings: PipelineSettings) -> str:
-    """``hog, upsample 1``: the detector and what was asked of it."""
+    """``hog, upsample 1``: the detector and its settings."""
     options = describe_detector(settings.crop.detector, settings.detection)["options"]
     values = (f"{name.replace('_', '-')} {value}" for name, value in options.items())
     return ", ".join([settings.crop.detector, *values])

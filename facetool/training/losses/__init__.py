@@ -97,7 +97,7 @@ FORMER_NAMES = {entry.former_name: entry.name for entry in _ALL if entry.former_
 
 
 def find_loss(name: str) -> LossEntry:
-    """Look a loss up by its name or its former one, ignoring case.
+    """Look up a loss by its name or former name, ignoring case.
 
     Raises:
         UsageError: there is no such loss.

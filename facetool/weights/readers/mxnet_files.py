@@ -132,7 +132,7 @@ class SymbolNode:
         attributes: text, as in the file.
 
     Raises:
-        WeightsError: from the methods, where an attribute is not of the kind asked for.
+        WeightsError: from the methods, where an attribute is of another kind.
     """
 
     name: str

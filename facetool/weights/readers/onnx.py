@@ -289,7 +289,7 @@ class _Node:
     """A node with its attributes as Python values.
 
     Raises:
-        WeightsError: from the methods, where an attribute is not of the kind asked for.
+        WeightsError: from the methods, where an attribute is of another kind.
     """
 
     def __init__(self, proto: NodeProto) -> None:
