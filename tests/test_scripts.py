@@ -27,3 +27,22 @@ def test_the_command_line_reference_is_current() -> None:
     script = [sys.executable, str(ROOT / "scripts" / "cli-reference"), "--check"]
     done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_gpu_benchmark_runs_without_a_gpu() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "bench-gpu"), "--device", "cpu"]
+    short = "--networks mobilefacenet --dtypes float32 --batches 2 --rounds 1 --seconds 0.01"
+    done = subprocess.run(
+        [*script, *short.split(), "--detector", "hog"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (network,) = [line for line in done.stdout.splitlines() if "mobilefacenet" in line]
+    rates = [cell.strip() for cell in network.split("|")[4:-2]]
+    assert rates[1] == ""  # torch.compile was not asked for
+    assert all(float(rate.replace(",", "")) > 0 for rate in (rates[0], rates[2]))
+    assert done.stdout.count("| hog |") == 2
