@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import dlib
 import numpy as np
@@ -11,6 +13,9 @@ import numpy as np
 from facetool.alignment.landmarks import Points
 from facetool.detection.face import Box, Face
 from facetool.detection.options import DlibOptions
+from facetool.errors import FacetoolError
+from facetool.files.atomic import atomic_write
+from facetool.files.cache import cache_folder
 from facetool.files.dlib_files import dlib_model_path
 from facetool.images.read import RGBImage
 
@@ -56,7 +61,7 @@ class HogDetector:
         device: str = "cpu",
     ) -> None:
         self.upsample = (options or DlibOptions()).upsample
-        self._detector = dlib.get_frontal_face_detector()
+        self._detector = _frontal_face_detector()
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
         """The faces of each image, best score first."""
@@ -65,6 +70,20 @@ class HogDetector:
     def _detect(self, image: RGBImage) -> list[Face]:
         boxes, scores, _ = self._detector.run(image, self.upsample, 0.0)
         return [Face(_box(box), score) for box, score in zip(boxes, scores, strict=True)]
+
+
+def _frontal_face_detector() -> Any:
+    """dlib's detector, kept in the cache folder: unpacking dlib's own takes a quarter second."""
+    try:
+        path = cache_folder() / f"hog-dlib-{dlib.__version__}.svm"
+    except FacetoolError:
+        return dlib.get_frontal_face_detector()
+    with suppress(RuntimeError):  # not there yet, or damaged
+        return dlib.fhog_object_detector(str(path))
+    detector = dlib.get_frontal_face_detector()
+    with suppress(FacetoolError, RuntimeError), atomic_write(path) as file:
+        detector.save(file.name)
+    return detector
 
 
 class LandmarkPredictor:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from facetool.errors import UsageError
+from facetool.files.cache import cache_folder
 from facetool.networks.base import EmbeddingNetwork
-from facetool.weights.download import weights_folder
 from facetool.weights.onnx_export import to_onnx
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -50,7 +50,7 @@ class OpenVinoNetwork:
         self._core = openvino.Core()
         if dtype == "bfloat16" and not self._has_bfloat16():
             raise UsageError("this processor has no bfloat16; leave dtype out", "dtype")
-        self._core.set_property({"CACHE_DIR": str(weights_folder().parent / "openvino")})
+        self._core.set_property({"CACHE_DIR": str(cache_folder() / "openvino")})
         self._onnx = to_onnx(network, fold=True, lrn_operator=True)
         self._properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[dtype],

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 from facetool._version import __version__
 from facetool.errors import FacetoolError, WeightsError
 from facetool.files.atomic import output_errors, part_path
+from facetool.files.cache import cache_folder
 from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
 from facetool.jobs.progress import progress_bar
@@ -28,34 +27,12 @@ _AGAIN = "run it again to go on"
 
 
 def weights_folder() -> Path:
-    """``$FACETOOL_HOME/weights``, or ``facetool/weights`` in the user's cache folder.
-
-    The cache folder is ``$XDG_CACHE_HOME``, or else what the platform uses (``~/.cache``,
-    ``~/Library/Caches``, ``%LOCALAPPDATA%``).
+    """``weights`` in the folder of :func:`facetool.files.cache.cache_folder`.
 
     Raises:
         WeightsError: the user has no home.
     """
-    if home := os.environ.get("FACETOOL_HOME"):
-        return Path(home).expanduser() / "weights"
-    if cache := os.environ.get("XDG_CACHE_HOME"):
-        base = Path(cache)
-    elif sys.platform == "darwin":
-        base = _home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
-    else:
-        base = _home() / ".cache"
-    return base / "facetool" / "weights"
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError as error:  # neither HOME nor an entry in passwd, as in some containers
-        raise WeightsError(
-            "this user has no home folder; name a folder for weights in FACETOOL_HOME"
-        ) from error
+    return cache_folder() / "weights"
 
 
 def find(pretrained: PublishedFile) -> Path | None:
