@@ -8,34 +8,39 @@ import numpy as np
 
 from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels
+from facetool.classification.linkage import average_linkage
+from facetool.classification.neighbours import neighbour_graph
 
 
-def cluster(vectors: Floats, squared_l2: float) -> Labels:
+def cluster(vectors: Floats, squared_l2: float, given: Labels | None = None) -> Labels:
     """Group faces so that those of a group are, on average, less than a distance apart.
 
-    Average linkage (scikit-learn's ``AgglomerativeClustering``); it holds all pairs of N faces
-    in memory, 4 N² bytes.
+    Average linkage of the Euclidean distances, exact as scikit-learn's
+    ``AgglomerativeClustering``, but only the pairs below the distance are held in memory.
 
     Args:
         vectors: (N, D).
         squared_l2: where "same person" ends.
+        given: (N,) numbers of groups that are known, -1 for none: their faces stay together, and
+            never come together with those of another.
 
     Returns:
         (N,) group numbers from 0, the largest group first.
-    """
-    from sklearn.cluster import AgglomerativeClustering
 
-    if len(vectors) < 2:
-        return np.zeros(len(vectors), np.int64)
-    linkage = AgglomerativeClustering(
-        n_clusters=None, distance_threshold=float(np.sqrt(squared_l2)), linkage="average"
+    Raises:
+        UsageError: the pairs below the distance do not fit into memory.
+    """
+    limit = float(np.sqrt(squared_l2))
+    if given is None:
+        given = np.full(len(vectors), -1)
+    found = average_linkage(vectors, neighbour_graph(vectors, limit), limit, given)
+    _, first, numbers, sizes = np.unique(
+        found, return_index=True, return_inverse=True, return_counts=True
     )
-    found = linkage.fit_predict(vectors)
-    first = np.unique(found, return_index=True)[1]
-    order = np.lexsort((first, -np.bincount(found)))
+    order = np.lexsort((first, -sizes))
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
-    return np.asarray(number[found])
+    return np.asarray(number[numbers])
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,15 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from facetool.evaluation.products import BLOCK, above, product_blocks, split_rows, workers
 from facetool.evaluation.roc import TarAtFar
 
 FAR_TARGETS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 KEPT_SCORES = 1 << 22
 """How many of the highest impostor scores are kept: the ROC curve is exact as far as they go."""
-
-_BLOCK = {"cpu": (1024, 1024), "cuda": (4096, 32768)}
-"""Probes and distractors whose scores are in memory at once; on a CPU, in its cache."""
 
 _SAMPLE = 1 << 18
 """Scores that tell where the highest ones will begin."""
@@ -128,7 +124,7 @@ class RankCounter:
     ) -> None:
         self.distractors = 0
         self.impostors = 0
-        self._probes = _blocks_for_products(probes)
+        self._probes = product_blocks(probes)
         self._identities = identities
         self._expected = expected
         self._kept = kept
@@ -169,7 +165,7 @@ class RankCounter:
     def _count(self, scores: Tensor, start: int, pairs: int) -> None:
         lowest = self._lowest[start : start + len(scores)]
         floor = self._top_floor
-        places = _above(scores, lowest.clamp(max=floor))
+        places = above(scores, lowest.clamp(max=floor))
         values = scores.view(-1)[places]
         rows = places // scores.shape[1]
         highest = values[values > floor]
@@ -211,31 +207,9 @@ class RankCounter:
         return _falling(torch.cat(self._top))[: self._kept]
 
 
-def _blocks_for_products(probes: Tensor) -> Sequence[Tensor]:
-    """Blocks of the probes (P, D), on a CPU in the layout of oneDNN.
-
-    On AMD's processors that library alone uses AVX-512: PyTorch's own products, by MKL, and
-    NumPy's, by OpenBLAS, take twice the time.
-    """
-    step = _BLOCK[probes.device.type][0]
-    blocks = [probes[start : start + step] for start in range(0, len(probes), step)]
-    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if probes.device.type == "cpu" and onednn:
-        return [block.to_mkldnn() for block in blocks]
-    return blocks
-
-
 def _falling(scores: Tensor) -> NDArray[np.float32]:
     """Sorted by NumPy, which takes a tenth of PyTorch's time."""
     return np.ascontiguousarray(np.sort(scores.cpu().numpy())[::-1])
-
-
-def _above(scores: Tensor, floor: Tensor) -> Tensor:
-    """Flat places of the scores (R, C) above their row's floor (R,)."""
-    if scores.device.type == "cpu":  # NumPy takes half the time of one thread of PyTorch
-        mask = np.greater(scores.numpy(), floor.numpy()[:, None])
-        return torch.from_numpy(np.flatnonzero(mask))
-    return (scores > floor[:, None]).view(-1).nonzero().squeeze(1)
 
 
 def nested_sets(count: int, seed: int = 0) -> list[NDArray[np.int64]]:
@@ -370,8 +344,8 @@ def rank_mates(
         return len(rows)
 
     for added in sets:
-        with _workers(device) as pool:
-            for counted in pool.map(count, _split(added, _BLOCK[device.type][1])):
+        with workers(device) as pool:
+            for counted in pool.map(count, split_rows(added, BLOCK[device.type][1])):
                 advance(counted)
         sizes.append(counter.distractors)
         found = torch.bincount(counter.ranks().clamp(max=ranks + 1), minlength=ranks + 2)
@@ -384,26 +358,3 @@ def rank_mates(
         counter.top_impostors(),
         counter.impostors,
     )
-
-
-@contextmanager
-def _workers(device: torch.device) -> Iterator[ThreadPoolExecutor]:
-    """A thread per core with a block of its own: no core waits for another, as within a product.
-
-    A GPU is kept busy by one.
-    """
-    if device.type != "cpu":
-        with ThreadPoolExecutor(1) as pool:
-            yield pool
-        return
-    cores = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(cores)
-
-
-def _split(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from facetool.evaluation import identification
+from facetool.evaluation import identification, products
 from facetool.evaluation.identification import (
     Identification,
     Mates,
@@ -56,7 +56,7 @@ def test_against_brute_force(
     same_images: bool, small_blocks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if small_blocks:
-        monkeypatch.setitem(identification._BLOCK, "cpu", (7, 33))
+        monkeypatch.setitem(products.BLOCK, "cpu", (7, 33))
     rng = np.random.default_rng(3)
     people = rng.integers(0, 9, 37)
     probes = draw(people)
