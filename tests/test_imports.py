@@ -14,6 +14,7 @@ ROOT = Path(facetool.__file__).parent
 
 LEVELS = (
     ("cli",),
+    ("reports",),
     ("pipeline", "sample"),
     ("plots",),
     ("training", "profiling"),

@@ -79,6 +79,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 )
 @click.option("--keep-gone", is_flag=True, help="Keep the crops of photos that no longer exist.")
 @click.option("--overwrite", is_flag=True, help="Start over if OUTPUT already holds crops.")
+@options.html_option("photos that failed, have no face or several")
 @options.quiet_option
 def command(
     input: Path,
@@ -99,6 +100,7 @@ def command(
     check: str,
     keep_gone: bool,
     overwrite: bool,
+    html: Path | None,
 ) -> int:
     """Cut the faces out of the photos under INPUT.
 
@@ -139,4 +141,8 @@ def command(
         keep_gone=keep_gone,
     )
     print(f"{output}: {report}", file=sys.stderr)
+    if html is not None:
+        from facetool.reports.align import align_report
+
+        align_report(output, html)
     return report.exit_code

@@ -140,6 +140,7 @@ def _train_table(result: dict[str, Any]) -> str:
     metavar="DIR",
     help="Write copies of the photos with boxes, names and confidences.",
 )
+@options.html_option("the faces under their names")
 @options.null_option
 @options.weights_option
 @options.device_option
@@ -156,6 +157,7 @@ def infer(
     multi: bool,
     detection: DetectionRequest,
     annotate: Path | None,
+    html: Path | None,
     null: bool,
     weights: options.WeightsRequest,
     device: str,
@@ -202,6 +204,10 @@ def infer(
         click.echo(_infer_table(photos))
     if made.threshold.source == "none":
         _warn(["this classifier has no rejection threshold, so strangers get a name as well"])
+    if html is not None:
+        from facetool.reports.classify_infer import classify_infer_report
+
+        classify_infer_report(photos, html)
     if annotate is not None:
         click.echo(f"annotated copies: {annotate}", err=True)
     return report.exit_code

@@ -26,9 +26,15 @@ from facetool.cli.output import print_json
     metavar="DIR",
     help="Create a folder per group here, with links to its crops.",
 )
+@options.html_option("the faces of each group")
 @options.json_option
 def command(
-    reps: Path, threshold: float | None, output: Path | None, links: Path | None, as_json: bool
+    reps: Path,
+    threshold: float | None,
+    output: Path | None,
+    links: Path | None,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
     """Group the faces of unknown people.
 
@@ -38,7 +44,12 @@ def command(
     from facetool.pipeline.cluster import cluster
 
     table = output or reps / "groups.csv"
-    result = cluster(reps, threshold, table, links).as_dict()
+    clustering = cluster(reps, threshold, table, links)
+    if html is not None:
+        from facetool.reports.cluster import cluster_report
+
+        cluster_report(clustering, reps, html)
+    result = clustering.as_dict()
     if as_json:
         print_json(result)
         return

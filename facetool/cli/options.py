@@ -247,6 +247,16 @@ def json_option(command: Command) -> Command:
     )(command)
 
 
+def html_option(shows: str) -> Callable[[Command], Command]:
+    """``--html``: a page to look at, of what ``shows`` says."""
+    return click.option(
+        "--html",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help=f"Write a web page that shows {shows}; it needs no other file.",
+    )
+
+
 def pair_threshold_option(command: Command) -> Command:
     """``--threshold``: where "same person" ends."""
     return click.option(

@@ -14,8 +14,9 @@ from facetool.files.text import printable
 @click.command("outliers")
 @click.argument("reps", type=options.FOLDER)
 @options.pair_threshold_option
+@options.html_option("each of them beside faces of the same person and of the nearest")
 @options.json_option
-def command(reps: Path, threshold: float | None, as_json: bool) -> None:
+def command(reps: Path, threshold: float | None, html: Path | None, as_json: bool) -> None:
     """Find faces unlike the rest of their folder: wrong people, wrong crops.
 
     Lists the images of a represent folder whose mean squared L2 distance to the other images of
@@ -24,6 +25,10 @@ def command(reps: Path, threshold: float | None, as_json: bool) -> None:
     from facetool.pipeline.outliers import outliers
 
     result = outliers(reps, threshold)
+    if html is not None:
+        from facetool.reports.outliers import outliers_report
+
+        outliers_report(result, reps, html)
     found = result.outliers
     if as_json:
         print_json(result.as_dict()["outliers"])

@@ -88,6 +88,20 @@ def open_images(path: Path, exclude: Path | None = None) -> Images:
     raise UsageError(f"{path} is neither an image folder nor a {SUFFIX} file")
 
 
+def images_at(place: Path) -> Images:
+    """Images to be read by the names that a manifest gives them; none is listed.
+
+    Args:
+        place: folder or ``.rec`` file, as the manifest has it.
+
+    Raises:
+        FormatError: a ``.rec`` file is damaged as a whole.
+    """
+    if place.suffix.lower() == SUFFIX and place.is_file():
+        return ImageRecords(place)
+    return ImageFolder(place, ())
+
+
 def open_photos(path: Path, exclude: Path | None = None, null: bool = False) -> Images:
     """Photos, wherever they come from: a ``.rec`` file, or what :func:`list_photos` takes.
 

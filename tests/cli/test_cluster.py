@@ -17,3 +17,9 @@ def test_groups_are_written_and_counted(run: Run, eight_people: Path) -> None:
         "pairwise precision 1.0000",
         "pairwise recall 1.0000",
     ]
+
+
+def test_html_shows_the_groups(run: Run, eight_people: Path, tmp_path: Path) -> None:
+    page = tmp_path / "groups.html"
+    assert run("cluster", eight_people, "--threshold", 0.5, "--html", page).returncode == 0
+    assert page.read_text("utf-8").count("<h3>Group") == 8

@@ -17,3 +17,10 @@ def test_outliers_are_listed_farthest_first(run: Run, eight_people: Path) -> Non
     assert lines[0].split() == ["squared", "L2", "nearest", "to", "image"]
     distances = [float(line.split()[0]) for line in lines[1:]]
     assert distances and distances == sorted(distances, reverse=True)
+
+
+def test_html_shows_the_outliers(run: Run, eight_people: Path, tmp_path: Path) -> None:
+    page = tmp_path / "outliers.html"
+    done = run("outliers", eight_people, "--threshold", 0.1, "--html", page)
+    assert done.returncode == 0, done.stderr
+    assert page.read_text("utf-8").count('class="bad"') == len(done.stdout.splitlines()) - 1

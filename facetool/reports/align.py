@@ -1,0 +1,130 @@
+"""What ``align`` did not find, or had to choose, as a page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from facetool.errors import ImageError, UsageError
+from facetool.files.align_description import read_description
+from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
+from facetool.images.annotate import Label, annotate
+from facetool.images.inputs import Images, images_at
+from facetool.images.read import RGBImage
+from facetool.reports.page import Card, Page, shrink, write_page
+
+_EDGE = 160
+
+_SECTIONS = {
+    "failed": ("Failed", "Photos that could not be used."),
+    "no-face": ("No face found", "Photos in which the detector found nothing."),
+    "center": ("Centre instead of a face", "Cut around the centre, because no face was found."),
+    "fallback": ("Fallback images", "Another folder's image stands in for the photo."),
+}
+
+
+def align_report(crops: Path, path: Path) -> None:
+    """Write a page of the photos of an aligned folder that need a look.
+
+    Photos that failed, those without a face, and those with several faces, each with its reason.
+
+    Args:
+        crops: a folder that ``align`` has filled.
+        path: the HTML file.
+
+    Raises:
+        UsageError: ``crops`` is no such folder.
+        FormatError: its manifest is damaged.
+        OutputError: the page cannot be written.
+    """
+    description = read_description(crops)
+    if description is None:
+        raise UsageError(f"{crops}: not a folder of crops that facetool align has finished")
+    rows = read_manifest(crops / ALIGN_CSV)
+    photos = _Photos(description.inputs or {})
+    by_status: dict[str, list[AlignRow]] = defaultdict(list)
+    by_photo: dict[str, list[AlignRow]] = defaultdict(list)
+    for row in rows:
+        by_status[row.status].append(row)
+        by_photo[row.input].append(row)
+    several = [of_photo for of_photo in by_photo.values() if len(of_photo) > 1]
+    several += [
+        [row] for row in by_status["aligned"] if row.reason and len(by_photo[row.input]) == 1
+    ]
+    titles = [title for status, (title, _) in _SECTIONS.items() if by_status[status]]
+    with write_page(path, f"align: {crops.name}", f"{len(by_photo):,} photos") as page:
+        page.table(
+            (status, f"{len(found):,}") for status, found in sorted(by_status.items()) if found
+        )
+        page.contents([*titles, *(["Several faces"] if several else [])])
+        for status, (title, note) in _SECTIONS.items():
+            _missed(page, title, note, by_status[status], photos)
+        if several:
+            page.section("Several faces", "The boxes are those of the faces that were cut out.")
+            page.cards(
+                Card(
+                    image=partial(_boxed, photos.reader(of_photo[0].input), of_photo),
+                    title=of_photo[0].input,
+                    lines=_reasons(of_photo),
+                    edge=_EDGE,
+                )
+                for of_photo in several
+            )
+
+
+class _Photos:
+    """The photos of an aligned folder, by their names in ``align.csv``.
+
+    Args:
+        inputs: folders of the photos, by the name that their crops are kept under.
+    """
+
+    def __init__(self, inputs: Mapping[str, str]) -> None:
+        self._inputs = {under: images_at(Path(place)) for under, place in inputs.items()}
+
+    def reader(self, name: str) -> Callable[[], RGBImage]:
+        """What reads a photo."""
+        for under, images in self._inputs.items():
+            if under and name.startswith(f"{under}/"):
+                return partial(_read, images, name.removeprefix(f"{under}/"))
+        return partial(_read, self._inputs.get(""), name)
+
+
+def _read(images: Images | None, name: str) -> RGBImage:
+    if images is None:
+        raise ImageError("where the photos are is not known")
+    return images.read(name)
+
+
+def _missed(page: Page, title: str, note: str, rows: Sequence[AlignRow], photos: _Photos) -> None:
+    if rows:
+        page.section(title, note)
+        page.cards(
+            Card(
+                image=photos.reader(row.input),
+                title=row.input,
+                lines=[row.reason] * bool(row.reason),
+                mood="bad",
+                edge=_EDGE,
+            )
+            for row in rows
+        )
+
+
+def _reasons(rows: Iterable[AlignRow]) -> list[str]:
+    rows = list(rows)
+    reasons = list(dict.fromkeys(row.reason for row in rows if row.reason))
+    return reasons or [f"{len(rows)} faces"]
+
+
+def _boxed(read: Callable[[], RGBImage], rows: Sequence[AlignRow]) -> RGBImage:
+    """The photo, small, with the boxes of its faces."""
+    image, scale = shrink(read(), _EDGE)
+    labels = []
+    for row in rows:
+        edges = (row.left, row.top, row.right, row.bottom)
+        if all(edges) and not row.turn.strip("0"):
+            labels.append(Label(tuple(float(edge) * scale for edge in edges), ""))
+    return annotate(image, labels)

@@ -1,0 +1,80 @@
+"""The faces of photos under the names they were given."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from facetool.classification.classifier import UNKNOWN
+from facetool.images.read import RGBImage, read_photo
+from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
+from facetool.reports.page import Card, write_page
+
+_MARGIN = 0.25
+"""Of a box's edge, shown around it."""
+
+
+def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
+    """Write a page of the faces by name, the least certain first, ``unknown`` last.
+
+    Args:
+        photos: what :func:`facetool.pipeline.classify_infer.infer` returned; they are read again.
+        path: the HTML file.
+
+    Raises:
+        OutputError: the page cannot be written.
+    """
+    faces: dict[str, list[tuple[NamedPhoto, NamedFace]]] = defaultdict(list)
+    for photo in photos:
+        for face in photo.faces:
+            faces[face.name].append((photo, face))
+    names = sorted(faces, key=lambda name: (name == UNKNOWN, name))
+    failed = [photo for photo in photos if photo.error]
+    note = f"{sum(map(len, faces.values())):,} faces in {len(photos):,} photos"
+    with write_page(path, "classify infer", note) as page:
+        page.contents([*names, *(["No name"] if failed else [])])
+        for name in names:
+            found = sorted(faces[name], key=lambda one: one[1].confidence)
+            page.section(name, f"{len(found):,} faces")
+            page.cards(
+                Card(
+                    image=partial(_face, photo.image, face),
+                    title=Path(photo.image).name,
+                    lines=[f"confidence {face.confidence:.3f}"],
+                )
+                for photo, face in found
+            )
+        if failed:
+            page.section("No name", "Photos that could not be used.")
+            page.cards(
+                Card(
+                    image=partial(_photo, photo.image),
+                    title=photo.image,
+                    lines=[photo.error],
+                    mood="bad",
+                    edge=160,
+                )
+                for photo in failed
+            )
+
+
+def _photo(image: str) -> RGBImage:
+    return read_photo(Path(image)).pixels
+
+
+def _face(image: str, face: NamedFace) -> RGBImage:
+    """A face with some of what is around it."""
+    pixels = _photo(image)
+    height, width = pixels.shape[:2]
+    box = face.box
+    margin = _MARGIN * max(box.right - box.left, box.bottom - box.top)
+    left, right = (
+        round(min(max(edge, 0), width)) for edge in (box.left - margin, box.right + margin)
+    )
+    top, bottom = (
+        round(min(max(edge, 0), height)) for edge in (box.top - margin, box.bottom + margin)
+    )
+    cut = pixels[top:bottom, left:right]
+    return cut if cut.size else pixels

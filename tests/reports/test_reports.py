@@ -1,0 +1,124 @@
+"""What the pages of each command show."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facetool.alignment.recipes import DLIB_CHIP
+from facetool.classification.classifier import UNKNOWN
+from facetool.detection.face import Box
+from facetool.errors import UsageError
+from facetool.pipeline.align import AlignSettings, align
+from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
+from facetool.pipeline.cluster import cluster
+from facetool.pipeline.outliers import outliers
+from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.reports.align import align_report
+from facetool.reports.classify_infer import classify_infer_report
+from facetool.reports.cluster import cluster_report
+from facetool.reports.outliers import outliers_report
+from facetool.weights.load import load_network
+
+
+@pytest.fixture(scope="module")
+def photos(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo with one face, one with two, one with none, and a damaged one."""
+    folder = tmp_path_factory.mktemp("photos")
+    first, second = sorted(album.glob("*/*_0001.jpg"))[:2]
+    shutil.copy(first, folder / "one.jpg")
+    pair = np.hstack([np.asarray(Image.open(path)) for path in (first, second)])
+    Image.fromarray(pair).save(folder / "two.jpg")
+    Image.new("RGB", (200, 150), "navy").save(folder / "none.jpg")
+    (folder / "damaged.jpg").write_bytes(first.read_bytes()[:300])
+    return folder
+
+
+def cards(page: str) -> dict[str, str]:
+    """The HTML of each card by its title."""
+    found = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
+    return {match[1]: card for card in found if (match := re.search(r"<b>(.*?)</b>", card))}
+
+
+def test_align_shows_what_needs_a_look(photos: Path, tmp_path: Path) -> None:
+    align(photos, tmp_path / "crops", AlignSettings(crop=DLIB_CHIP))
+    align_report(tmp_path / "crops", tmp_path / "align.html")
+    page = (tmp_path / "align.html").read_text("utf-8")
+    shown = cards(page)
+    assert set(shown) == {"two.jpg", "none.jpg", "damaged.jpg"}
+    assert "no image" in shown["damaged.jpg"]
+    assert "data:image/jpeg" in shown["none.jpg"]
+    assert "2 faces" in shown["two.jpg"]
+    sections = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert sections == ["Failed", "No face found", "Several faces"]
+
+
+def test_align_shows_photos_of_several_inputs(photos: Path, tmp_path: Path) -> None:
+    crops = tmp_path / "crops"
+    align(photos, crops, AlignSettings(crop=DLIB_CHIP), into="first")
+    align_report(crops, tmp_path / "align.html")
+    shown = cards((tmp_path / "align.html").read_text("utf-8"))
+    assert "data:image/jpeg" in shown["first/none.jpg"]
+
+
+def test_a_folder_of_photos_is_no_aligned_folder(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a folder of crops"):
+        align_report(photos, tmp_path / "align.html")
+
+
+def test_infer_shows_faces_by_name(photos: Path, tmp_path: Path) -> None:
+    box = Box(50, 50, 150, 150)
+    named = [
+        NamedPhoto(str(photos / "one.jpg"), [NamedFace("Ann", 0.9, 0.9, box)]),
+        NamedPhoto(str(photos / "two.jpg"), [NamedFace("Ann", 0.5, 0.9, box)]),
+        NamedPhoto(str(photos / "two.jpg"), [NamedFace(UNKNOWN, 0.7, 0.1, box)]),
+        NamedPhoto(str(photos / "none.jpg"), error="no face found"),
+    ]
+    classify_infer_report(named, tmp_path / "infer.html")
+    page = (tmp_path / "infer.html").read_text("utf-8")
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["Ann", "unknown", "No name"]
+    assert page.index("0.500") < page.index("0.900")  # the least certain first
+    assert page.count("data:image/jpeg") == 4
+    assert "no face found" in page
+
+
+@pytest.fixture(scope="module")
+def reps(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reps")
+    represent(crops, folder, load_network("dlib-resnet"), RepresentSettings())
+    return folder
+
+
+def test_cluster_shows_every_face_in_its_group(reps: Path, tmp_path: Path) -> None:
+    result = cluster(reps)
+    cluster_report(result, reps, tmp_path / "groups.html")
+    text = (tmp_path / "groups.html").read_text("utf-8")
+    sizes = np.bincount(result.groups)
+    several = [str(number + 1) for number in np.flatnonzero(sizes > 1)]
+    assert several
+    assert re.findall(r"<h3>Group (\d+)</h3>", text) == several
+    assert text.count("<figure") == text.count("data:image/jpeg") == len(result.images)
+
+
+def test_outliers_stand_beside_their_people(reps: Path, tmp_path: Path) -> None:
+    result = outliers(reps, 0.05)
+    outliers_report(result, reps, tmp_path / "outliers.html")
+    text = (tmp_path / "outliers.html").read_text("utf-8")
+    assert result.outliers
+    assert text.count('class="bad"') == len(result.outliers)
+    assert all(one.image in text for one in result.outliers)
+
+
+def test_crops_that_are_gone_leave_their_places_empty(reps: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "reps"
+    shutil.copytree(reps, copy)
+    description = (copy / "represent.json").read_text()
+    crops = json.loads(description)["input"]
+    (copy / "represent.json").write_text(description.replace(crops, str(tmp_path / "gone")))
+    cluster_report(cluster(copy), copy, tmp_path / "groups.html")
+    text = (tmp_path / "groups.html").read_text("utf-8")
+    assert text.count("no image") == text.count("<figure")
