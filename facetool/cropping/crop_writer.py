@@ -99,7 +99,7 @@ class CropWriter:
 
     def _write_crop(self, stem: str, image: RGBImage) -> str:
         name = f"{stem}.png"
-        with atomic_write(self.output / name) as file:
+        with atomic_write(self.output / name, durable=False) as file:  # see AlignJournal.finish
             file.write(encode_png(image))
         return name
 

@@ -29,10 +29,14 @@ from facetool.files.align_manifest import (
     write_manifest,
 )
 from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.durable import ends_with, sync_file_system
 from facetool.files.image_states import ImageState, read_states, write_states
 from facetool.files.json_file import parse_json
 
 JOURNAL = part_path(Path("align.journal")).name
+
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+"""The last bytes of a PNG file."""
 
 _CELLS_OF_0_1 = 10
 """A line of a journal written by 0.1, which knew no states."""
@@ -105,7 +109,8 @@ class AlignJournal:
             # A stopped run began with what it kept of the finished one.
             for run in runs[-1:]:
                 for photo in run.photos(output):
-                    kept = keep(photo, run.settings) if self._has_crops(photo) else None
+                    there = self._has_crops(photo, look_inside=run.stopped)
+                    kept = keep(photo, run.settings) if there else None
                     if kept is None:
                         self._places.pop(photo.name, None)
                         _remove_crops(output, photo.rows)
@@ -133,6 +138,8 @@ class AlignJournal:
 
     def finish(self) -> None:
         """Write ``align.json``, ``inputs.csv`` and ``align.csv``; the journal is gone then."""
+        with output_errors(self._output):
+            sync_file_system(self._output)  # the crops, which the manifest will say are there
         counts = Counter(row.status for photo in self._photos() for row in photo.rows)
         write_states(
             self._output,
@@ -164,11 +171,10 @@ class AlignJournal:
             text = self._file.read(end - start).decode("utf-8", "surrogateescape")
             yield from _parse(io.StringIO(text, newline=""))
 
-    def _has_crops(self, photo: AlignedPhoto) -> bool:
-        return all(
-            row.status not in MADE_CROP or (self._output / row.output).is_file()
-            for row in photo.rows
-        )
+    def _has_crops(self, photo: AlignedPhoto, look_inside: bool) -> bool:
+        """Whether a photo's crops are there; a stopped run's may not have come onto the disk."""
+        crops = [self._output / row.output for row in photo.rows if row.status in MADE_CROP]
+        return all(ends_with(crop, _PNG_END) if look_inside else crop.is_file() for crop in crops)
 
 
 class _Run(NamedTuple):

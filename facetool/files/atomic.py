@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from facetool.errors import OutputError
+from facetool.files.durable import sync_file, sync_folder
 from facetool.files.lock import is_same_file, try_to_lock
 
 
@@ -34,12 +35,22 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "wb", **open_options: Any) -> Iterator[IO[Any]]:
+def atomic_write(
+    path: Path, mode: str = "wb", *, durable: bool = True, **open_options: Any
+) -> Iterator[IO[Any]]:
     """Open a file for writing that takes its name only when the block ends without error.
 
     Parents are made. On an error the unfinished file is removed and ``path`` stays as it was.
     Of several that write one file at the same time, each has a file of its own to grow, and the
     last to end wins. What is there and no file, such as ``/dev/stdout``, is written to as it is.
+
+    Args:
+        path: of the file.
+        mode: of :func:`open`.
+        durable: have it on the disk before it takes its name, so that a power cut leaves it whole
+            or absent, too. Of many small files that takes longer than writing them: whoever
+            writes those calls :func:`facetool.files.durable.sync_file_system` once at the end.
+        open_options: of :func:`open`.
 
     Raises:
         OutputError: the file cannot be written (disk full, no permission, …).
@@ -52,16 +63,21 @@ def atomic_write(path: Path, mode: str = "wb", **open_options: Any) -> Iterator[
         part, held = _open_part(path)
         try:
             # The file is closed before it is renamed, since a network's disk may only then say
-            # that it is full; the lock stays until after that.
+            # that it is full; the lock stays until after that. Libraries may have put another
+            # file under its name, so it is that name's content which goes to the disk.
             # By this opener the file has its path for a name, as libraries that write it want.
             with open(part, mode, opener=lambda *_: os.dup(held), **open_options) as file:
                 yield file
+            if durable:
+                sync_file(part)
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
         finally:
             os.close(held)
+        if durable:
+            sync_folder(path.parent)
 
 
 def _open_part(path: Path) -> tuple[Path, int]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
 from facetool.files.atomic import output_errors, part_path
+from facetool.files.durable import sync_file, sync_folder
 from facetool.files.image_states import INPUTS_CSV, STATES_HEADER, ImageState, format_state
 from facetool.files.json_file import parse_json
 from facetool.files.lock import sole_writer
@@ -32,8 +34,8 @@ class EmbeddingsWriter:
 
     The files grow under part names and take their own in :meth:`finish`, all or none: what a
     kill leaves undone there, :func:`complete_renames` does. After each batch a journal notes
-    their lengths; a later writer with the same settings cuts them back to the last complete
-    batch and goes on from there.
+    their lengths and checksums; a later writer with the same settings cuts them back to the last
+    batch that is whole, after a power cut, too, and goes on from there.
 
     Args:
         folder: where the files go.
@@ -54,6 +56,8 @@ class EmbeddingsWriter:
         self.failures: list[tuple[str, str]] = []
         self._settings = json.loads(json.dumps(settings.as_dict()))
         self._files: dict[str, IO[bytes]] = {}
+        self._checksums = dict.fromkeys(_FILES, 0)
+        """CRC-32 of each file's batches."""
 
     def __enter__(self) -> EmbeddingsWriter:
         with ExitStack() as opened:  # an error gives the folder free again
@@ -101,23 +105,34 @@ class EmbeddingsWriter:
         Raises:
             OutputError: the disk is full or the like.
         """
+        layout = ",".join(["%.9g"] * self.size) + "\n"  # nine digits bring a float32 back
+        text = "".join(layout % tuple(row) for row in vectors.tolist())
+        lines = "".join(f"{number},{_csv_text(path)}\n" for number, path in labels)
+        inputs = "".join(
+            format_state(path, state) for (_, path), state in zip(labels, states, strict=True)
+        )
+        batch = {
+            REPS_CSV: text.encode("ascii"),
+            LABELS_CSV: lines.encode("utf-8", "surrogateescape"),
+            INPUTS_CSV: inputs.encode("utf-8", "surrogateescape"),
+            REPS_NPY: np.ascontiguousarray(vectors, "<f4").tobytes(),
+        }
         with output_errors(self.folder / REPS_CSV):
-            layout = ",".join(["%.9g"] * self.size) + "\n"  # nine digits bring a float32 back
-            text = "".join(layout % tuple(row) for row in vectors.tolist())
-            self._files[REPS_CSV].write(text.encode("ascii"))
-            lines = "".join(f"{number},{_csv_text(path)}\n" for number, path in labels)
-            self._files[LABELS_CSV].write(lines.encode("utf-8", "surrogateescape"))
-            lines = "".join(
-                format_state(path, state) for (_, path), state in zip(labels, states, strict=True)
-            )
-            self._files[INPUTS_CSV].write(lines.encode("utf-8", "surrogateescape"))
-            self._files[REPS_NPY].write(np.ascontiguousarray(vectors, "<f4").tobytes())
+            for name, data in batch.items():
+                self._files[name].write(data)
+                self._files[name].flush()
+                self._checksums[name] = zlib.crc32(data, self._checksums[name])
             self.rows += len(vectors)
             self.batches += 1
-            for file in self._files.values():
-                file.flush()
             lengths = {name: file.tell() for name, file in self._files.items()}
-            self._note({"rows": self.rows, "lengths": lengths, "failures": list(failures)})
+            self._note(
+                {
+                    "rows": self.rows,
+                    "lengths": lengths,
+                    "checksums": self._checksums,
+                    "failures": list(failures),
+                }
+            )
         self.failures.extend(failures)
 
     def finish(self, description: RepresentDescription) -> None:
@@ -126,10 +141,13 @@ class EmbeddingsWriter:
             npy = self._files[REPS_NPY]
             npy.seek(0)
             npy.write(_npy_header(self.rows, self.size))
-            for file in self._files.values():
+            for name, file in self._files.items():
                 file.close()
+                sync_file(self._part(name))
             self._note({_RENAMING: description.as_dict()})
             self._journal.close()
+            sync_file(self._part("journal"))
+            sync_folder(self.folder)
             complete_renames(self.folder)
 
     def _part(self, name: str) -> Path:
@@ -140,23 +158,79 @@ class EmbeddingsWriter:
         self._journal.flush()
 
     def _read_journal(self, path: Path) -> dict[str, int]:
-        """Lengths of the files after the last complete batch of a stopped run like this one."""
+        """Lengths of the files after the last whole batch of a stopped run like this one."""
         if not path.is_file():
             return {}
         lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is half a line
         try:
-            entries = [parse_json(line, str(path)) for line in lines]
-        except FormatError:
+            first, *entries = [parse_json(line, str(path)) for line in lines]
+            if first != self._settings or (entries and _RENAMING in entries[-1]):
+                return {}
+            notes = [_Note.of(entry) for entry in entries]
+        except (FormatError, ValueError):  # damaged, empty, or of another version
             return {}
-        if len(entries) < 2 or entries[0] != self._settings or _RENAMING in entries[-1]:
+        whole = self._count_whole(notes)
+        if not whole:
             return {}
-        lengths: dict[str, int] = entries[-1]["lengths"]
-        if any(self._part(name).stat().st_size < length for name, length in lengths.items()):
-            return {}
-        self.batches = len(entries) - 1
-        self.rows = entries[-1]["rows"]
-        self.failures = [(name, why) for entry in entries[1:] for name, why in entry["failures"]]
-        return lengths
+        last = notes[whole - 1]
+        self.batches, self.rows, self._checksums = whole, last.rows, dict(last.checksums)
+        self.failures = [failure for note in notes[:whole] for failure in note.failures]
+        with path.open("r+b") as journal:
+            journal.truncate(sum(len(line) + 1 for line in lines[: whole + 1]))
+        return last.lengths
+
+    def _count_whole(self, notes: Sequence[_Note]) -> int:
+        """How many batches are in all files as they were written."""
+        whole = len(notes)
+        for name in _FILES:
+            start, checksum = self._start(name), 0
+            with self._part(name).open("rb") as file:
+                file.seek(start)
+                for number, note in enumerate(notes[:whole]):
+                    data = file.read(note.lengths[name] - start)
+                    start += len(data)
+                    checksum = zlib.crc32(data, checksum)
+                    if (start, checksum) != (note.lengths[name], note.checksums[name]):
+                        whole = number
+                        break
+        return whole
+
+    def _start(self, name: str) -> int:
+        """Where the batches of a file begin."""
+        heads = {REPS_NPY: len(_npy_header(0, self.size)), INPUTS_CSV: len(STATES_HEADER)}
+        return heads.get(name, 0)
+
+
+class _Note(NamedTuple):
+    """What the journal says after a batch.
+
+    Attributes:
+        rows: in all batches so far.
+        lengths: of the files.
+        checksums: CRC-32 of each file's batches so far.
+        failures: (name, reason) of the batch's images that have no row.
+    """
+
+    rows: int
+    lengths: dict[str, int]
+    checksums: dict[str, int]
+    failures: list[tuple[str, str]]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> _Note:
+        """A line of the journal.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            lengths, checksums = (
+                {name: int(entry[key][name]) for name in _FILES} for key in ("lengths", "checksums")
+            )
+            failures = [(str(name), str(why)) for name, why in entry["failures"]]
+            return cls(int(entry["rows"]), lengths, checksums, failures)
+        except (KeyError, TypeError) as error:
+            raise ValueError(str(error)) from None
 
 
 def complete_renames(folder: Path) -> None:

@@ -277,6 +277,6 @@ def _write_copy(copy: Path, path: Path, photo: NamedPhoto) -> NamedPhoto:
     except ImageError as error:
         return replace(photo, error=str(error))
     labels = [Label(tuple(face.box), f"{face.name} {face.confidence:.0%}") for face in photo.faces]
-    with atomic_write(copy) as file:
+    with atomic_write(copy, durable=False) as file:
         file.write(encode_png(annotate(image, labels)))
     return photo

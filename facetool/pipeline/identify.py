@@ -16,7 +16,8 @@ from facetool.errors import FacetoolError, UsageError
 from facetool.evaluation import identification
 from facetool.evaluation.identification import Identification, nested_sets
 from facetool.evaluation.noise_lists import NoiseList, read_noise_lists, replace_noisy
-from facetool.files.atomic import atomic_write
+from facetool.files.atomic import atomic_write, output_errors
+from facetool.files.durable import sync_file_system
 from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features, write_feature
@@ -271,7 +272,10 @@ def write_features(input: Path, output: Path, algorithm: str) -> Report:
     for name, vector in zip(source.names, source.vectors, strict=True):
         if name.startswith("/") or ".." in name.split("/"):
             raise UsageError(f"{input}: the image name {name} is not relative to a folder")
-        with atomic_write(output / f"{name}_{algorithm}.bin") as file:
+        with atomic_write(output / f"{name}_{algorithm}.bin", durable=False) as file:
             write_feature(file, vector)
         report.done("feature files written")
+    if output.is_dir():
+        with output_errors(output):
+            sync_file_system(output)
     return report

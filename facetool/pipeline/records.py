@@ -16,7 +16,8 @@ from facetool.embedding.crop_check import check_complete
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import read_pairs
-from facetool.files.atomic import atomic_write
+from facetool.files.atomic import atomic_write, output_errors
+from facetool.files.durable import sync_file_system
 from facetool.files.recordio import RecordWriter, index_path
 from facetool.images.folder import ImageFolder, list_images
 from facetool.images.inputs import unsupported_files
@@ -76,11 +77,18 @@ def pack(input: Path, output: Path, *, overwrite: bool = False) -> Report:
     for skipped in unsupported_files(folder):
         report.failed(*skipped)
     with ExitStack() as files:
-        text = {"mode": "w", "encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+        # The files take their names in reverse order: the records, whose name says that all is
+        # done, after the others.
+        records = files.enter_context(atomic_write(output))
+        text: dict[str, Any] = {
+            "mode": "w",
+            "encoding": "utf-8",
+            "errors": "surrogateescape",
+            "newline": "",
+        }
         properties = files.enter_context(atomic_write(output.with_name("property"), **text))
         listing = files.enter_context(atomic_write(output.with_suffix(".lst"), **text))
         index = files.enter_context(atomic_write(index_path(output), **text))
-        records = files.enter_context(atomic_write(output))
         writer = RecordWriter(records, index)
         starts: dict[str, int] = {}
         key, size = 1, (0, 0)
@@ -163,9 +171,12 @@ def unpack(input: Path, output: Path) -> Report:
                 report.failed(name, str(error))
                 continue
             suffix = next((s for start, s in _IMAGE_TYPES.items() if image.startswith(start)), "")
-            with atomic_write(output / f"{name}{suffix or '.img'}") as file:
+            with atomic_write(output / f"{name}{suffix or '.img'}", durable=False) as file:
                 file.write(image)
             report.done("images unpacked")
+    if output.is_dir():
+        with output_errors(output):
+            sync_file_system(output)
     return report
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.atomic import atomic_write
+from facetool.files.durable import ends_with, sync_file_system
 from facetool.files.json_file import read_json, write_json
 from facetool.files.lock import sole_writer
 from facetool.jobs.pool import OrderedPool, available_cores
@@ -26,6 +27,9 @@ from facetool.sample.pairs import choose_pairs, pairs_text
 PEOPLE, IMAGES = 60, 10
 RECORD = "album.json"
 PAIRS = "pairs.txt"
+_END = b"\xff\xd9"
+"""The last bytes of a JPEG file."""
+
 _MOST_IMAGES = 9999  # four digits in the names of files
 # Number of the way of drawing: raise it when the same seed gives other images.
 _STYLE = 1
@@ -148,12 +152,13 @@ def _draw_album(output: Path, album: Album, jobs: int | None, overwrite: bool) -
     tasks = []
     for person, files in enumerate(album.files()):
         paths = {k: output / file for k, file in enumerate(files)}
-        missing = {k: path for k, path in paths.items() if overwrite or not path.exists()}
+        missing = {k: path for k, path in paths.items() if overwrite or not ends_with(path, _END)}
         if missing:
             tasks.append(_Task(person, missing))
     drawn = _draw_all(album, tasks, jobs or available_cores())
     folds = choose_pairs(album.people, album.images, album.seed)
     names = draw_names(album.people, album.seed)
+    sync_file_system(output)
     with atomic_write(output / PAIRS, "w", encoding="utf-8", newline="\n") as file:
         file.write(pairs_text(folds, names))
     pairs = sum(len(fold.same) + len(fold.different) for fold in folds)
@@ -227,6 +232,6 @@ def _draw_person(album: Album, task: _Task) -> int:
         rgb, quality = draw_image(album.seed, task.person, image)
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        with atomic_write(path) as file:
+        with atomic_write(path, durable=False) as file:
             file.write(encoded.tobytes())
     return len(task.images)

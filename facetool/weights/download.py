@@ -14,6 +14,7 @@ from facetool._version import __version__
 from facetool.errors import FacetoolError, WeightsError
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.cache import cache_folder
+from facetool.files.durable import sync_file, sync_folder
 from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
 from facetool.jobs.progress import progress_bar
@@ -202,7 +203,9 @@ def fetch(pretrained: PublishedFile) -> Path:
             problem = error
             continue
         with output_errors(path):
+            sync_file(part)
             part.replace(path)
+            sync_folder(path.parent)
         return path
     if pretrained.archive_urls:
         return _fetch_from_archive(pretrained)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from facetool.alignment.recipes import PerChannel, Recipe
 from facetool.errors import UsageError
-from facetool.files.atomic import output_errors
+from facetool.files.atomic import output_errors, part_path
+from facetool.files.durable import sync_file, sync_folder
+from facetool.files.lock import sole_writer
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.onnx_export import to_onnx
 from facetool.weights.readers.openvino_ir import RECIPE_KEY
@@ -58,12 +59,16 @@ def export(
     model.set_rt_info(json.dumps(description), [RECIPE_KEY])
     weights = path.with_suffix(".bin")
     with output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
-            made = Path(folder) / path.name
+        folder = part_path(path)
+        with sole_writer(folder):  # what a killed run left there is written over
+            made = folder / path.name
             openvino.save_model(model, str(made), compress_to_fp16=half)
+            for suffix in (".bin", path.suffix):
+                sync_file(made.with_suffix(suffix))
             made.with_suffix(".bin").replace(weights)
             made.replace(path)
+        folder.rmdir()
+        sync_folder(path.parent)
 
 
 def _swapped(recipe: Recipe) -> Recipe:

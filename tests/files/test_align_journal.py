@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from facetool.errors import FormatError, UsageError
@@ -13,8 +14,10 @@ from facetool.files.align_description import AlignDescription
 from facetool.files.align_journal import JOURNAL, AlignedPhoto, AlignJournal
 from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.files.image_states import ImageState, read_states
+from facetool.images.png import encode_png
 
 SETTINGS = AlignDescription(crop={"width": 150}, select="all")
+PNG = encode_png(np.zeros((2, 2, 3), np.uint8))
 STATE = ImageState(7, 1_700_000_000_000_000_001, "ab" * 32)
 
 
@@ -31,7 +34,7 @@ def photo(output: Path, name: str, faces: int = 1) -> list[AlignRow]:
     rows = []
     for number in range(1, faces + 1):
         crop = output / f"{name}.face{number}.png"
-        crop.write_bytes(b"")
+        crop.write_bytes(PNG)
         output_name = str(crop.relative_to(output))
         rows.append(AlignRow(name, "aligned", landmarks="1 2 3 4", output=output_name))
     return rows
@@ -191,3 +194,15 @@ def test_a_strange_journal_is_named(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_bytes(b"\xff\n")
     with pytest.raises(FormatError, match="journal"):
         start(tmp_path)
+
+
+@pytest.mark.parametrize("length", [0, len(PNG) // 2])
+def test_crops_that_a_power_cut_left_empty_are_made_again(tmp_path: Path, length: int) -> None:
+    """The journal may have come onto the disk before the crops of which it speaks."""
+    journal = start(tmp_path)
+    add(journal, [photo(tmp_path, name) for name in ("a", "b", "c")])
+    journal.close()
+    (tmp_path / "b.face1.png").write_bytes(PNG[:length])
+    with start(tmp_path) as again:
+        assert [name in again for name in ("a", "b")] == [True, False]
+    assert not (tmp_path / "b.face1.png").exists()

@@ -109,13 +109,23 @@ def test_refuses_another_album(small: Path, tmp_path: Path) -> None:
     assert contents(output) == contents(small)
 
 
+@pytest.mark.parametrize("length", [0, 1000])
+def test_an_image_that_a_power_cut_left_empty_is_drawn_again(tmp_path: Path, length: int) -> None:
+    draw_album(tmp_path, people=2, images=1)
+    image = next(tmp_path.rglob("*.jpg"))
+    before = image.read_bytes()
+    image.write_bytes(before[:length])
+    assert draw_album(tmp_path, people=2, images=1).drawn == 1
+    assert image.read_bytes() == before
+
+
 def test_overwrite_draws_all_anew(tmp_path: Path) -> None:
     draw_album(tmp_path, people=2, images=1)
     image = next(tmp_path.rglob("*.jpg"))
     before = image.read_bytes()
-    image.write_bytes(b"spoilt")
+    image.write_bytes(b"another photo\xff\xd9")
     assert draw_album(tmp_path, people=2, images=1).drawn == 0
-    assert image.read_bytes() == b"spoilt"
+    assert image.read_bytes() == b"another photo\xff\xd9"
     assert draw_album(tmp_path, people=2, images=1, overwrite=True).drawn == 2
     assert image.read_bytes() == before
 
