@@ -75,10 +75,22 @@ def command() -> None:
     metavar="FILE",
     help="File to write; default: REPS/classifier.safetensors.",
 )
+@click.option(
+    "--xmp",
+    is_flag=True,
+    help="Take the names from face regions in the photos' XMP, sidecars or inside, instead of "
+    "from their folders.",
+)
 @_training_options
 @options.json_option
 def train(
-    reps: Path, output: Path | None, kind: str, lda_dim: int | None, fpir: float, as_json: bool
+    reps: Path,
+    output: Path | None,
+    xmp: bool,
+    kind: str,
+    lda_dim: int | None,
+    fpir: float,
+    as_json: bool,
 ) -> None:
     """Train a classifier on the people of a represent folder, named after their folders.
 
@@ -90,7 +102,7 @@ def train(
     settings = classify.ClassifierSettings(
         kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
     )
-    result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings)
+    result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings, xmp=xmp)
     _warn(result.warnings)
     if as_json:
         print_json(result.as_dict())
@@ -140,6 +152,12 @@ def _train_table(result: dict[str, Any]) -> str:
     metavar="DIR",
     help="Write copies of the photos with boxes, names and confidences.",
 )
+@click.option(
+    "--xmp",
+    is_flag=True,
+    help="Write the names as face regions into an XMP sidecar beside each photo, for digiKam, "
+    "Lightroom or Immich.",
+)
 @options.html_option("the faces under their names")
 @options.null_option
 @options.weights_option
@@ -157,6 +175,7 @@ def infer(
     multi: bool,
     detection: DetectionRequest,
     annotate: Path | None,
+    xmp: bool,
     html: Path | None,
     null: bool,
     weights: options.WeightsRequest,
@@ -193,6 +212,7 @@ def infer(
         annotate=annotate,
         device=where,
         null=null,
+        xmp=xmp,
     )
     each = _print_line if json_lines else None
     photos, report = name_people(made, images, network, settings, each=each)

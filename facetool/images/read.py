@@ -85,6 +85,49 @@ def read_photo(path: Path) -> Photo:
     return decode_photo(read_file(path))
 
 
+class StoredImage(NamedTuple):
+    """What a file says of its image before it is decoded.
+
+    Attributes:
+        width: as it is stored, pixels.
+        height: as it is stored, pixels.
+        orientation: EXIF's, 1…8, by which it is turned upright.
+        xmp: the XMP inside; empty where there is none.
+    """
+
+    width: int
+    height: int
+    orientation: int
+    xmp: str
+
+
+def read_stored(path: Path) -> StoredImage:
+    """Size, orientation and XMP of a photo. HEIF, which libheif turns, counts as stored upright.
+
+    Raises:
+        ImageError: the file cannot be read, or is no image.
+    """
+    data = read_file(path)
+    if not is_heif(data[:HEAD]):
+        try:
+            with (
+                _PILLOW_LIMIT.set_aside(),
+                Image.open(io.BytesIO(data), formats=_formats()) as image,
+            ):
+                xmp = image.info.get("xmp", b"")
+                orientation = _orientation(image)
+                return StoredImage(
+                    width=image.width,
+                    height=image.height,
+                    orientation=orientation if orientation in _TURNS else 1,
+                    xmp=xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp),
+                )
+        except Exception:  # as many types as the decoders have
+            pass
+    height, width = decode_photo(data).pixels.shape[:2]
+    return StoredImage(width, height, 1, "")
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of an image file or of a pipe at whose other end there is a writer.
 

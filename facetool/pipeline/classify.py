@@ -15,6 +15,7 @@ from facetool.classification.classifier import UNKNOWN, Classifier, Provenance
 from facetool.classification.classifier_file import load, save
 from facetool.classification.fit import FITTERS, split_folds
 from facetool.classification.metrics import FPIRS, dir_at_fpir
+from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.json_file import write_json
@@ -90,15 +91,23 @@ class TrainingResult:
         }
 
 
-def train(reps: Path, output: Path, settings: ClassifierSettings) -> TrainingResult:
+def train(
+    reps: Path, output: Path, settings: ClassifierSettings, *, xmp: bool = False
+) -> TrainingResult:
     """Train a classifier on a represent folder and write it to a file.
+
+    Args:
+        reps: the represent folder.
+        output: the file.
+        settings: how the classifier is made.
+        xmp: take people's names from the XMP of the photos instead of the folders.
 
     Raises:
         FormatError: the folder is damaged.
         UsageError: there are too few people, or an option does not fit.
         OutputError: the file cannot be written.
     """
-    people = read_people(reps)
+    people = read_named_people(reps) if xmp else read_people(reps)
     strangers = people.having(_strangers(people))
     warnings = []
     if strangers.any():

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Crop, Recipe, override
-from facetool.classification.classifier import Classifier, Provenance
+from facetool.classification.classifier import UNKNOWN, Classifier, Provenance
 from facetool.cropping.photos import PhotoCrops, crop_photos
 from facetool.detection.face import Box
 from facetool.detection.options import DetectionSettings
@@ -23,8 +23,10 @@ from facetool.embedding.embedder import Embedder
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
+from facetool.files.xmp import sidecar_of
 from facetool.images.annotate import Label, annotate
 from facetool.images.inputs import is_list, list_photos, unsupported_files
+from facetool.images.named_faces import BoxedName, write_names
 from facetool.images.png import encode_png
 from facetool.images.read import TRUNCATED, read_photo
 from facetool.jobs.progress import progress_bar
@@ -88,6 +90,7 @@ class InferSettings:
         annotate: folder for copies of the photos with boxes and names.
         device: where the network runs.
         null: paths in lists are separated by NUL.
+        xmp: note the names in a sidecar beside each photo.
     """
 
     multi: bool = False
@@ -96,6 +99,7 @@ class InferSettings:
     annotate: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     null: bool = False
+    xmp: bool = False
 
 
 def network_name(classifier: Classifier) -> str:
@@ -183,6 +187,8 @@ def infer(
             for path, photo in _name(some, embeddings, classifier):
                 if path in copies and not photo.error:
                     photo = _write_copy(copies[path], path, photo)
+                if settings.xmp and not photo.error:
+                    photo = _write_sidecar(path, photo)
                 if photo.error:
                     report.failed(photo.image, photo.error)
                 else:
@@ -231,6 +237,22 @@ def _name(
         faces = [NamedFace(*next(names), found.face.box) for found in photo.faces]
         faces.sort(key=lambda face: face.box.center)
         yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
+
+
+def _write_sidecar(path: Path, photo: NamedPhoto) -> NamedPhoto:
+    """The named photo, with an error where its sidecar stays as it is."""
+    faces = [
+        BoxedName(face.name, face.box, f"confidence {face.confidence:.3f}")
+        for face in photo.faces
+        if face.name != UNKNOWN
+    ]
+    if not faces and not sidecar_of(path).exists():
+        return photo
+    try:
+        write_names(path, faces)
+    except (ImageError, FormatError) as error:
+        return replace(photo, error=str(error))
+    return photo
 
 
 def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from facetool.errors import ImageError, UsageError
+from facetool.errors import UsageError
 from facetool.files.align_description import read_description
 from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
+from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.annotate import Label, annotate
-from facetool.images.inputs import Images, images_at
 from facetool.images.read import RGBImage
 from facetool.reports.page import Card, Page, shrink, write_page
 
@@ -43,7 +43,7 @@ def align_report(crops: Path, path: Path) -> None:
     if description is None:
         raise UsageError(f"{crops}: not a folder of crops that facetool align has finished")
     rows = read_manifest(crops / ALIGN_CSV)
-    photos = _Photos(description.inputs or {})
+    photos = AlignedPhotos(description.inputs or {})
     by_status: dict[str, list[AlignRow]] = defaultdict(list)
     by_photo: dict[str, list[AlignRow]] = defaultdict(list)
     for row in rows:
@@ -65,7 +65,7 @@ def align_report(crops: Path, path: Path) -> None:
             page.section("Several faces", "The boxes are those of the faces that were cut out.")
             page.cards(
                 Card(
-                    image=partial(_boxed, photos.reader(of_photo[0].input), of_photo),
+                    image=partial(_boxed, photos, of_photo),
                     title=of_photo[0].input,
                     lines=_reasons(of_photo),
                     edge=_EDGE,
@@ -74,36 +74,14 @@ def align_report(crops: Path, path: Path) -> None:
             )
 
 
-class _Photos:
-    """The photos of an aligned folder, by their names in ``align.csv``.
-
-    Args:
-        inputs: folders of the photos, by the name that their crops are kept under.
-    """
-
-    def __init__(self, inputs: Mapping[str, str]) -> None:
-        self._inputs = {under: images_at(Path(place)) for under, place in inputs.items()}
-
-    def reader(self, name: str) -> Callable[[], RGBImage]:
-        """What reads a photo."""
-        for under, images in self._inputs.items():
-            if under and name.startswith(f"{under}/"):
-                return partial(_read, images, name.removeprefix(f"{under}/"))
-        return partial(_read, self._inputs.get(""), name)
-
-
-def _read(images: Images | None, name: str) -> RGBImage:
-    if images is None:
-        raise ImageError("where the photos are is not known")
-    return images.read(name)
-
-
-def _missed(page: Page, title: str, note: str, rows: Sequence[AlignRow], photos: _Photos) -> None:
+def _missed(
+    page: Page, title: str, note: str, rows: Sequence[AlignRow], photos: AlignedPhotos
+) -> None:
     if rows:
         page.section(title, note)
         page.cards(
             Card(
-                image=photos.reader(row.input),
+                image=partial(photos.read, row.input),
                 title=row.input,
                 lines=[row.reason] * bool(row.reason),
                 mood="bad",
@@ -119,9 +97,9 @@ def _reasons(rows: Iterable[AlignRow]) -> list[str]:
     return reasons or [f"{len(rows)} faces"]
 
 
-def _boxed(read: Callable[[], RGBImage], rows: Sequence[AlignRow]) -> RGBImage:
+def _boxed(photos: AlignedPhotos, rows: Sequence[AlignRow]) -> RGBImage:
     """The photo, small, with the boxes of its faces."""
-    image, scale = shrink(read(), _EDGE)
+    image, scale = shrink(photos.read(rows[0].input), _EDGE)
     labels = []
     for row in rows:
         edges = (row.left, row.top, row.right, row.bottom)

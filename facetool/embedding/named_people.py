@@ -1,0 +1,102 @@
+"""People by the names that a photo manager has given to their faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from facetool.embedding.people import People, read_people
+from facetool.errors import FormatError, ImageError, UsageError
+from facetool.files.align_description import read_description
+from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
+from facetool.images.aligned_photos import AlignedPhotos
+from facetool.images.named_faces import BoxedName, read_names
+from facetool.jobs.progress import listener
+
+_LEAST_OVERLAP = 0.25
+"""Intersection over union from which two boxes are those of one face: programs draw them in
+different sizes around it."""
+
+
+def read_named_people(reps: Path) -> People:
+    """Read a represent folder; a person is named as their face is in the photo's XMP.
+
+    Faces without a name are left out.
+
+    Args:
+        reps: the folder; the aligned folder it was made of and the photos must still be there.
+
+    Raises:
+        UsageError: the aligned folder is gone, or no face has a name.
+        FormatError: a folder is damaged.
+    """
+    people = read_people(reps, unsorted=True)
+    crops = Path(people.description.input or "")
+    description = read_description(crops)
+    if description is None:
+        raise UsageError(
+            f"{reps}: the aligned folder {crops} is not there, which says where each face is; "
+            "call this where facetool represent was called"
+        )
+    rows = {row.output: row for row in read_manifest(crops / ALIGN_CSV) if row.output}
+    photos = AlignedPhotos(description.inputs or {})
+    known: dict[str, list[BoxedName]] = {}
+    names = []
+    for image in people.images:
+        row = rows.get(image)
+        if row is None:
+            names.append("")
+            continue
+        if row.input not in known:
+            known[row.input] = _names_of(photos, row.input)
+        names.append(_match(row, known[row.input]))
+    named = np.array([bool(name) for name in names], bool)
+    if not named.any():
+        raise UsageError(
+            f"{reps}: none of its {len(names):,} faces has a name in the XMP of its photo"
+        )
+    found, labels = np.unique([name for name in names if name], return_inverse=True)
+    return replace(
+        people,
+        names=found.tolist(),
+        labels=labels.astype(np.int64),
+        vectors=people.vectors[named],
+        images=[image for image, name in zip(people.images, names, strict=True) if name],
+    )
+
+
+def _names_of(photos: AlignedPhotos, name: str) -> list[BoxedName]:
+    try:
+        return read_names(photos.path(name))
+    except (ImageError, FormatError) as error:
+        listener().remark(name, str(error))
+        return []
+
+
+def _match(row: AlignRow, faces: Sequence[BoxedName]) -> str:
+    """The name of the face that a crop shows; empty where none is near."""
+    edges = (row.left, row.top, row.right, row.bottom)
+    if not all(edges):
+        return ""
+    left, top, right, bottom = map(float, edges)
+    best, name = _LEAST_OVERLAP, ""
+    for face in faces:
+        overlap = _overlap((left, top, right, bottom), face.box)
+        if overlap >= best:
+            best, name = overlap, face.name
+    return name
+
+
+def _overlap(
+    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)

@@ -1,0 +1,112 @@
+"""Who is where in a photo, as photo managers have noted it, and noting it for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from facetool.errors import FormatError
+from facetool.files.xmp import (
+    FaceRegion,
+    find_sidecar,
+    parse_regions,
+    read_regions,
+    sidecar_of,
+    write_regions,
+)
+from facetool.images.read import StoredImage, read_stored
+
+_OURS = "facetool"
+"""How the description of a region begins that facetool wrote."""
+
+
+class BoxedName(NamedTuple):
+    """A face of a photo.
+
+    Attributes:
+        name: of the person.
+        box: left, top, right, bottom; pixels of the upright photo.
+        note: what to say of it.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    note: str = ""
+
+
+def read_names(photo: Path) -> list[BoxedName]:
+    """The faces that have a name in a photo's sidecar, or else in the XMP inside the photo.
+
+    Raises:
+        ImageError: the photo cannot be read.
+        FormatError: the XMP is damaged.
+    """
+    stored = read_stored(photo)
+    sidecar = find_sidecar(photo)
+    if sidecar is not None:
+        regions = read_regions(sidecar)
+    else:
+        regions = parse_regions(stored.xmp, str(photo)) if stored.xmp else []
+    return [_upright(region, stored) for region in regions]
+
+
+def write_names(photo: Path, faces: Sequence[BoxedName]) -> None:
+    """Note faces in a photo's sidecar; the photo itself stays as it is.
+
+    Raises:
+        ImageError: the photo cannot be read.
+        FormatError: the sidecar is damaged, or has faces that another program or a person named.
+        OutputError: the sidecar cannot be written.
+    """
+    path = sidecar_of(photo)
+    if path.is_file():
+        others = [one.name for one in read_regions(path) if not one.description.startswith(_OURS)]
+        if others:
+            raise FormatError(
+                f"{path} has faces that were named elsewhere ({others[0]}); it stays as it is"
+            )
+    stored = read_stored(photo)
+    regions = [_as_stored(face, stored) for face in faces]
+    write_regions(path, regions, stored.width, stored.height)
+
+
+def _upright(region: FaceRegion, stored: StoredImage) -> BoxedName:
+    turned = stored.orientation > 4
+    x, y = _turned(region.x, region.y, stored.orientation)
+    half_width, half_height = region.width / 2, region.height / 2
+    if turned:
+        half_width, half_height = half_height, half_width
+    width, height = (stored.width, stored.height)[:: -1 if turned else 1]
+    box = (
+        (x - half_width) * width,
+        (y - half_height) * height,
+        (x + half_width) * width,
+        (y + half_height) * height,
+    )
+    return BoxedName(region.name, box, region.description)
+
+
+def _as_stored(face: BoxedName, stored: StoredImage) -> FaceRegion:
+    turned = stored.orientation > 4
+    width, height = (stored.width, stored.height)[:: -1 if turned else 1]
+    left, top, right, bottom = face.box
+    # All orientations but the quarter turns are their own inverse.
+    inverse = {6: 8, 8: 6}.get(stored.orientation, stored.orientation)
+    x, y = _turned((left + right) / 2 / width, (top + bottom) / 2 / height, inverse)
+    size = (right - left) / width, (bottom - top) / height
+    return FaceRegion(face.name, x, y, *(size[::-1] if turned else size), f"{_OURS}: {face.note}")
+
+
+def _turned(x: float, y: float, orientation: int) -> tuple[float, float]:
+    """Where a point of an image, 0…1, lies when the image is turned as EXIF says."""
+    return {
+        1: (x, y),
+        2: (1 - x, y),
+        3: (1 - x, 1 - y),
+        4: (x, 1 - y),
+        5: (y, x),
+        6: (1 - y, x),
+        7: (1 - y, 1 - x),
+        8: (y, 1 - x),
+    }[orientation]

@@ -1,0 +1,100 @@
+"""Face regions in XMP: written for photo managers, read as they write them."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from facetool.errors import FormatError
+from facetool.files.xmp import FaceRegion, find_sidecar, parse_regions, read_regions, write_regions
+
+FACES = [
+    FaceRegion("Ann Lee", 0.25, 0.5, 0.125, 0.25, "facetool: confidence 0.9"),
+    FaceRegion('Bob "B" <&>', 0.75, 0.5, 0.1, 0.2),
+]
+
+NAMESPACES = """xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
+    xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" """
+
+AS_ELEMENTS = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {NAMESPACES}>
+<rdf:Description rdf:about=""><mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>
+<rdf:li rdf:parseType="Resource">
+ <mwg-rs:Area rdf:parseType="Resource"><stArea:x>0.25</stArea:x><stArea:y>0.5</stArea:y>
+ <stArea:w>0.125</stArea:w><stArea:h>0.25</stArea:h></mwg-rs:Area>
+ <mwg-rs:Name>Ann Lee</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type></rdf:li>
+<rdf:li rdf:parseType="Resource"><mwg-rs:Name>Rex</mwg-rs:Name><mwg-rs:Type>Pet</mwg-rs:Type>
+</rdf:li>
+</rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    write_regions(path, FACES, 4000, 3000)
+    assert read_regions(path) == FACES
+    write_regions(path, FACES[:1], 4000, 3000)  # takes the place of those
+    assert read_regions(path) == FACES[:1]
+
+
+def test_properties_may_be_elements() -> None:
+    assert parse_regions(AS_ELEMENTS, "x") == [FACES[0]._replace(description="")]
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="no exiftool")
+def test_exiftool_reads_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    write_regions(path, FACES, 4000, 3000)
+    command = ["exiftool", "-struct", "-json", "-RegionInfo", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    info = json.loads(done.stdout)[0]["RegionInfo"]
+    assert info["AppliedToDimensions"] == {"W": 4000, "H": 3000, "Unit": "pixel"}
+    assert [one["Name"] for one in info["RegionList"]] == [face.name for face in FACES]
+    area = info["RegionList"][0]["Area"]
+    assert [area[key] for key in "XYWH"] == [0.25, 0.5, 0.125, 0.25]
+    assert info["RegionList"][0]["Type"] == "Face"
+
+
+def test_what_else_a_sidecar_holds_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    rating = f"""<?xml version="1.0" encoding="UTF-8"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {NAMESPACES}><rdf:Description rdf:about=""
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>"""
+    path.write_text(rating)
+    write_regions(path, FACES, 4000, 3000)
+    assert 'xmp:Rating="4"' in path.read_text("utf-8")
+    assert read_regions(path) == FACES
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not xml", "no XMP"),
+        ("<a/>", "rdf:RDF"),
+        ('<!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>', "document type"),
+        (AS_ELEMENTS.replace("0.125", "wide"), "'Ann Lee' is damaged"),
+    ],
+)
+def test_what_is_no_sidecar(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=message):
+        read_regions(path)
+        write_regions(path, FACES, 10, 10)
+    assert path.read_text() == text
+
+
+def test_names_of_any_letters(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    write_regions(path, [FACES[0]._replace(name="Zoë 李\x07\udcff")], 10, 10)
+    assert read_regions(path)[0].name == r"Zoë 李\x07\xff"
+
+
+def test_sidecars_of_both_spellings_are_found(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    assert find_sidecar(photo) is None
+    (tmp_path / "a.xmp").touch()
+    assert find_sidecar(photo) == tmp_path / "a.xmp"
+    (tmp_path / "a.jpg.xmp").touch()
+    assert find_sidecar(photo) == tmp_path / "a.jpg.xmp"

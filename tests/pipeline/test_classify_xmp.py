@@ -1,0 +1,93 @@
+"""Names from a photo manager to a classifier, and from a classifier to the photo manager."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from facetool.alignment.recipes import DLIB_CHIP
+from facetool.classification.classifier_file import load
+from facetool.errors import UsageError
+from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.files.xmp import FaceRegion, sidecar_of, write_regions
+from facetool.images.named_faces import BoxedName, read_names, write_names
+from facetool.pipeline.align import AlignSettings, align
+from facetool.pipeline.classify import ClassifierSettings, find_kind, train
+from facetool.pipeline.classify_infer import InferSettings, infer
+from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.weights.load import load_network
+
+SETTINGS = ClassifierSettings(kind=find_kind("nearest-mean"))
+
+
+@pytest.fixture(scope="module")
+def unsorted(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The album's photos in one folder, crops and embeddings beside it."""
+    place = tmp_path_factory.mktemp("unsorted")
+    (place / "photos").mkdir()
+    for photo in album.glob("*/*.jpg"):
+        shutil.copy(photo, place / "photos")
+    align(place / "photos", place / "crops", AlignSettings(crop=DLIB_CHIP))
+    represent(place / "crops", place / "reps", load_network("dlib-resnet"), RepresentSettings())
+    return place
+
+
+def found(place: Path) -> list[AlignRow]:
+    """Where hog finds the face of each photo."""
+    return [row for row in read_manifest(place / "crops" / "align.csv") if row.output]
+
+
+def person(photo: str) -> str:
+    return photo.rpartition("_")[0].replace("_", " ")
+
+
+@pytest.fixture
+def named(unsorted: Path, tmp_path: Path) -> Path:
+    """Sidecars beside all photos but one."""
+    place = tmp_path / "place"
+    shutil.copytree(unsorted, place)
+    for path in (place / "crops" / "align.json", place / "reps" / "represent.json"):
+        path.write_text(path.read_text().replace(str(unsorted), str(place)))
+    for row in found(place)[1:]:
+        box = (float(row.left), float(row.top), float(row.right), float(row.bottom))
+        write_names(place / "photos" / row.input, [BoxedName(person(row.input), box)])
+    return place
+
+
+def test_people_are_named_as_their_regions(named: Path) -> None:
+    result = train(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    photos = [row.input for row in found(named)[1:]]
+    assert result.images == len(photos)
+    assert list(result.classifier.people) == sorted({person(photo) for photo in photos})
+    assert result.classifier.cross_validation.accuracy == 1
+
+
+def test_a_region_elsewhere_in_the_photo_names_nobody(named: Path) -> None:
+    photo = named / "photos" / found(named)[1].input
+    write_regions(sidecar_of(photo), [FaceRegion("Elsewhere", 0.05, 0.05, 0.05, 0.05)], 1, 1)
+    result = train(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    assert "Elsewhere" not in result.classifier.people
+
+
+def test_without_any_name_the_reason_is_said(unsorted: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none of its .* faces has a name"):
+        train(unsorted / "reps", tmp_path / "x", SETTINGS, xmp=True)
+
+
+def test_names_go_into_sidecars_and_photos_stay(named: Path) -> None:
+    train(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    photos = [named / "photos" / row.input for row in found(named)]
+    bare, kept = photos[:2]
+    write_regions(sidecar_of(kept), [FaceRegion("By hand", 0.5, 0.5, 0.3, 0.3)], 250, 250)
+    before = [photo.read_bytes() for photo in photos]
+    answers, report = infer(
+        load(named / "xmp.classifier"),
+        [bare, kept],
+        load_network("dlib-resnet"),
+        InferSettings(xmp=True),
+    )
+    assert [face.name for face in read_names(bare)] == [person(bare.name)]
+    assert [face.name for face in read_names(kept)] == ["By hand"]
+    assert report.exit_code == 1
+    assert "named elsewhere" in answers[1].error
+    assert [photo.read_bytes() for photo in photos] == before
