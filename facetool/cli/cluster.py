@@ -27,24 +27,34 @@ from facetool.cli.output import print_json
     help="Create a folder per group here, with links to its crops.",
 )
 @options.html_option("the faces of each group")
+@click.option(
+    "--names",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV file of name and image. Created with an image of every group: fill in names and "
+    "run again. Named faces keep their names, and new ones join them.",
+)
 @options.json_option
+@options.quiet_option
 def command(
     reps: Path,
     threshold: float | None,
     output: Path | None,
     links: Path | None,
     html: Path | None,
+    names: Path | None,
     as_json: bool,
 ) -> None:
     """Group the faces of unknown people.
 
     Faces are joined while the mean distance between two groups is below the threshold. Where the
     images lie in people's folders, the agreement with those is reported over all pairs of images.
+    Memory is taken for the pairs of faces below the threshold.
     """
     from facetool.pipeline.cluster import cluster
 
     table = output or reps / "groups.csv"
-    clustering = cluster(reps, threshold, table, links)
+    clustering = cluster(reps, threshold, table, links, names)
     if html is not None:
         from facetool.reports.cluster import cluster_report
 
@@ -58,7 +68,10 @@ def command(
         f"({result['single_images']:,} of one face, the largest of {result['largest']:,}), "
         f"squared L2 below {result['threshold']:g}"
     )
+    if result["named_groups"]:
+        click.echo(f"{result['named_images']:,} faces of {result['named_groups']:,} named people")
     for name in ("precision", "recall"):
         if result[f"pair_{name}"] is not None:
             click.echo(f"pairwise {name} {result[f'pair_{name}']:.4f}")
-    click.echo(f"written to {table}" + (f" and {links}" if links else ""), err=True)
+    written = ", ".join(str(path) for path in (table, names, links) if path)
+    click.echo(f"written to {written}", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from facetool.classification import clustering
 from facetool.classification.clustering import PairMetrics
+from facetool.classification.fit import class_means
 from facetool.embedding.people import UNSORTED, read_people, same_person_threshold
 from facetool.errors import UsageError
 from facetool.files.atomic import atomic_write, output_errors
+from facetool.files.given_names import read_given_names, write_given_names
+from facetool.jobs.progress import listener
 
 
 @dataclass(frozen=True)
@@ -28,21 +32,26 @@ class Clustering:
         threshold: squared L2 they were made with.
         metrics: agreement with the folders' names; None where there is one folder only, or images
             lie in none.
+        names: of each group; empty where it has none.
     """
 
     images: list[str]
     groups: NDArray[np.int64]
     threshold: float
     metrics: PairMetrics | None
+    names: Sequence[str]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         sizes = np.bincount(self.groups)
+        named = np.array([bool(name) for name in self.names])
         return {
             "images": len(self.images),
             "groups": len(sizes),
             "single_images": int((sizes == 1).sum()),
             "largest": int(sizes.max()),
+            "named_groups": int(named.sum()),
+            "named_images": int(sizes[named].sum()),
             "threshold": self.threshold,
             "pair_precision": self.metrics.precision if self.metrics else None,
             "pair_recall": self.metrics.recall if self.metrics else None,
@@ -50,7 +59,11 @@ class Clustering:
 
 
 def cluster(
-    reps: Path, threshold: float | None = None, table: Path | None = None, links: Path | None = None
+    reps: Path,
+    threshold: float | None = None,
+    table: Path | None = None,
+    links: Path | None = None,
+    names: Path | None = None,
 ) -> Clustering:
     """Group the faces of a represent folder and write the groups.
 
@@ -58,31 +71,83 @@ def cluster(
         reps: a represent folder; that its images lie in people's folders is used for the
             metrics only.
         threshold: squared L2; the network's own unless given.
-        table: CSV file ``group,image`` to write.
+        table: CSV file ``group,image`` to write, with ``names`` also ``name``.
         links: folder to fill with one folder per group, of links to the crops.
+        names: CSV file ``name,image``. Images that have a name there keep it: those of one name
+            are one group, those of two never are, and others join them as they would join any
+            group. Rewritten with every image of the named groups, and below them an image of
+            each other group, to be named.
 
     Raises:
-        UsageError: no threshold is given or known, or the crops are not where they were.
+        UsageError: no threshold is given or known, the crops are not where they were, or there are
+            too many pairs below the threshold for this machine's memory.
+        FormatError: an input is damaged.
         OutputError: a result cannot be written.
     """
     people = read_people(reps, unsorted=True)
     limit = same_person_threshold(people, threshold, reps)
-    groups = clustering.cluster(people.prepared(), limit)
+    given = read_given_names(names) if names is not None and names.exists() else {}
+    known = sorted({given[image] for image in people.images if image in given})
+    numbers = {name: number for number, name in enumerate(known)}
+    labels = np.array([numbers.get(given.get(image, ""), -1) for image in people.images], np.int64)
+    vectors = people.prepared()
+    groups = clustering.cluster(vectors, limit, labels)
     metrics = None
     if len(people.names) > 1 and UNSORTED not in people.names:
         metrics = clustering.pair_metrics(groups, people.labels)
-    result = Clustering(people.images, groups, limit, metrics)
+    named = dict(zip(groups[labels >= 0].tolist(), labels[labels >= 0].tolist(), strict=True))
+    group_names = [
+        known[named[group]] if group in named else "" for group in range(int(groups.max()) + 1)
+    ]
+    result = Clustering(people.images, groups, limit, metrics, group_names)
     if table is not None:
-        with atomic_write(
-            table, "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("group", "image"))
-            order = np.argsort(groups, kind="stable")
-            writer.writerows((int(groups[row]) + 1, people.images[row]) for row in order)
+        _write_table(table, result, with_names=names is not None)
+    if names is not None:
+        _write_names(names, result, given, vectors)
     if links is not None:
         _link(result, Path(people.description.input or ""), links)
     return result
+
+
+def _write_table(path: Path, result: Clustering, *, with_names: bool) -> None:
+    columns = 3 if with_names else 2
+    with atomic_write(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("group", "image", "name")[:columns])
+        for row in np.argsort(result.groups, kind="stable"):
+            group = int(result.groups[row])
+            writer.writerow((group + 1, result.images[row], result.names[group])[:columns])
+
+
+def _write_names(
+    path: Path, result: Clustering, given: Mapping[str, str], vectors: NDArray[np.float64]
+) -> None:
+    """Named groups with all their images, then one image of each group without a name."""
+    rows = list(_named_images(result))
+    images = set(result.images)
+    gone = [(name, image) for image, name in given.items() if image not in images]
+    if gone:
+        listener().remark(
+            str(path), f"{len(gone):,} images with a name are not here; their names are kept"
+        )
+    write_given_names(path, [*rows, *gone, *_proposals(result, vectors)])
+
+
+def _named_images(result: Clustering) -> Iterator[tuple[str, str]]:
+    for row in np.argsort(result.groups, kind="stable"):
+        if name := result.names[int(result.groups[row])]:
+            yield name, result.images[row]
+
+
+def _proposals(result: Clustering, vectors: NDArray[np.float64]) -> Iterator[tuple[str, str]]:
+    """The most typical image of each group of two or more that has no name."""
+    groups = result.groups
+    apart = np.square(vectors - class_means(vectors, groups)[groups]).sum(axis=1)
+    order = np.lexsort((apart, groups))
+    first = order[np.flatnonzero(np.diff(groups[order], prepend=-1))]
+    for group, size in enumerate(np.bincount(groups).tolist()):
+        if size > 1 and not result.names[group]:
+            yield "", result.images[first[group]]
 
 
 def _link(result: Clustering, crops: Path, links: Path) -> None:
@@ -97,9 +162,9 @@ def _link(result: Clustering, crops: Path, links: Path) -> None:
         raise UsageError(
             f"links={str(links)!r}: not empty; choose another folder", f"links={str(links)!r}"
         )
-    digits = len(str(int(result.groups.max()) + 1))
+    folders = _folder_names(result.names)
     for image, group in zip(result.images, result.groups, strict=True):
-        folder = links / f"{int(group) + 1:0{digits}d}"
+        folder = links / folders[group]
         name = PurePosixPath(image)
         link = folder / name.name
         with output_errors(link):
@@ -107,3 +172,19 @@ def _link(result: Clustering, crops: Path, links: Path) -> None:
             if link.is_symlink():  # another person's photo has the same name
                 link = folder / "-".join(name.parts)
             link.symlink_to(os.path.relpath((crops / image).resolve(), folder.resolve()))
+
+
+def _folder_names(names: Sequence[str]) -> list[str]:
+    """A group's name, made one of a file, or else its number; no two are equal."""
+    digits = len(str(len(names)))
+    folders = [f"{group + 1:0{digits}d}" for group in range(len(names))]
+    taken = {folder for folder, name in zip(folders, names, strict=True) if not name}
+    for group, name in enumerate(names):
+        if name:
+            folder = name.replace("/", "-").replace("\0", "-")
+            folder = f"_{folder}" if folder.startswith(".") else folder
+            while folder in taken:
+                folder += "_"
+            folders[group] = folder
+            taken.add(folder)
+    return folders

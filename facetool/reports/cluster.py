@@ -45,7 +45,8 @@ def cluster_report(result: Clustering, reps: Path, path: Path) -> None:
         page.section("Groups")
         for number, rows in enumerate(groups):
             if len(rows) > 1:
-                page.group(f"Group {number + 1}", f"{len(rows):,} faces")
+                title = result.names[number] or f"Group {number + 1}"
+                page.group(title, f"{len(rows):,} faces")
                 page.cards(cards(rows))
         if alone:
             page.section("Single faces", "Faces that are near no other.")

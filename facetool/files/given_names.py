@@ -1,0 +1,51 @@
+"""``names.csv``: the names that a user gives to groups of faces, and what came of them.
+
+Its columns are ``name`` and ``image``, in any order; a spreadsheet may have written it, with
+semicolons or in UTF-16. A row with a name says whom an image shows. Rows without one are proposals.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from facetool.errors import FormatError
+from facetool.files.atomic import atomic_write
+from facetool.files.text import read_text
+
+_COLUMNS = ("name", "image")
+
+
+def read_given_names(path: Path) -> dict[str, str]:
+    """The name of each image that has one.
+
+    Raises:
+        FormatError: the file is no such table, or gives an image two names.
+    """
+    lines = read_text(path, errors="surrogateescape").splitlines(keepends=True)
+    first = lines[0] if lines else ""
+    rows = csv.reader(lines, delimiter=";" if ";" in first and "," not in first else ",")
+    header = [column.strip().lower() for column in next(rows, [])]
+    if not set(header) >= set(_COLUMNS):
+        raise FormatError(f"{path} line 1: expected the columns {','.join(_COLUMNS)}")
+    name_at, image_at = (header.index(column) for column in _COLUMNS)
+    names: dict[str, str] = {}
+    for row in rows:
+        if len(row) <= max(name_at, image_at) or not row[name_at].strip():
+            continue
+        name, image = row[name_at].strip(), row[image_at]
+        if names.setdefault(image, name) != name:
+            raise FormatError(
+                f"{path} line {rows.line_num}: {image} is named {name} here and {names[image]} "
+                "above; remove one of the two rows"
+            )
+    return names
+
+
+def write_given_names(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Write (name, image) rows, whole or not at all."""
+    with atomic_write(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows(rows)
