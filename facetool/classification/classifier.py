@@ -112,7 +112,7 @@ class Classifier:
         means: (C, D) of each person's embeddings.
         threshold: of the similarity.
         confidence: turns scores into probabilities.
-        source: which embeddings it understands.
+        provenance: which embeddings it understands.
         cross_validation: metrics of the training.
     """
 
@@ -123,12 +123,12 @@ class Classifier:
     means: Floats
     threshold: OpenSetThreshold
     confidence: Confidence
-    source: Provenance
+    provenance: Provenance
     cross_validation: CrossValidation
 
     def prepare(self, vectors: NDArray[Any]) -> Floats:
         """Embeddings as the network compares them: float64, of unit length if it says so."""
-        return prepare(vectors, self.source)
+        return prepare(vectors, self.provenance)
 
     def scores(self, vectors: Floats) -> Floats:
         """The model's scores of prepared embeddings, (N, D) to (N, C)."""
@@ -156,17 +156,17 @@ class Classifier:
         ]
 
 
-def prepare(vectors: NDArray[Any], source: Provenance) -> Floats:
+def prepare(vectors: NDArray[Any], provenance: Provenance) -> Floats:
     """See :meth:`Classifier.prepare`."""
     exact = np.asarray(vectors, np.float64)
-    return normalize(exact) if source.unit_length else exact
+    return normalize(exact) if provenance.unit_length else exact
 
 
 def train(
     vectors: NDArray[Any],
     labels: Labels,
     people: Sequence[str],
-    source: Provenance,
+    provenance: Provenance,
     kind: str = "linear-svm",
     lda_dim: int | None = None,
     fpir: float = 0.01,
@@ -178,7 +178,7 @@ def train(
         vectors: (N, D) embeddings as the network gives them.
         labels: (N,) numbers of the people, 0…C-1, each at least once.
         people: C names.
-        source: of the embeddings.
+        provenance: of the embeddings.
         kind: key of ``FITTERS``.
         lda_dim: dimensions to keep by LDA; None for no LDA.
         fpir: false positive identification rate of the threshold.
@@ -187,7 +187,7 @@ def train(
     Raises:
         UsageError: too few people, or more LDA dimensions than there can be.
     """
-    prepared = prepare(vectors, source)
+    prepared = prepare(vectors, provenance)
     _check(prepared, labels, people, kind, lda_dim, published)
     cross_validation, temperature = _cross_validate(prepared, labels, kind, lda_dim)
     threshold = calibrate(prepared, labels, fpir, published)
@@ -203,7 +203,7 @@ def train(
         class_means(prepared, labels),
         threshold,
         Confidence(temperature, slope),
-        source,
+        provenance,
         cross_validation,
     )
 

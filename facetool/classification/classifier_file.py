@@ -49,7 +49,7 @@ def save(classifier: Classifier, path: Path) -> None:
         "classifier": classifier.kind,
         "model": classifier.model.name,
         "people": classifier.people,
-        "source": asdict(classifier.source),
+        "source": asdict(classifier.provenance),
         "threshold": asdict(classifier.threshold),
         "confidence": asdict(classifier.confidence),
         "cross_validation": asdict(classifier.cross_validation),

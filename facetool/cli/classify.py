@@ -202,7 +202,7 @@ def infer(
     where = resolve_device(device)
     name = network_name(made)
     resolve(name)  # an unknown network is said before its recipe is looked at
-    recipe = Recipe.from_dict(made.source.recipe)
+    recipe = Recipe.from_dict(made.provenance.recipe)
     network = weights.load(name, recipe)
     detector = detection.detector or recipe.crop.detector
     settings = InferSettings(
@@ -310,7 +310,13 @@ def evaluate(
     settings = classify.ClassifierSettings(
         kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
     )
-    result = classify.evaluate(reps, files[0] if files else None, unknown, settings, output)
+    result = classify.evaluate(
+        reps,
+        classifier=files[0] if files else None,
+        unknown=unknown,
+        settings=settings,
+        output=output,
+    )
     if as_json:
         print_json(result.as_dict())
         return

@@ -106,4 +106,12 @@ def _compare(
     network = weights.load(model)
     settings = detection.settings(detection.detector or network.recipe.crop.detector)
     known = known_threshold(network, threshold)
-    return compare(images, network, known, select, detection.detector, where, settings)
+    return compare(
+        images,
+        network,
+        threshold=known,
+        select=select,
+        detector=detection.detector,
+        device=where,
+        detection=settings,
+    )

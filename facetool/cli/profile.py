@@ -115,7 +115,7 @@ def network_command(
         layers=layers,
     )
     profiles = profile_networks(
-        models, settings, weights.file, recipe=weights.recipe, output=weights.output
+        models, settings, weights=weights.file, recipe=weights.recipe, output=weights.output
     )
     if as_json:
         print_json(profiles.as_dict())

@@ -87,7 +87,7 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrit
     """
     from facetool.pipeline import records
 
-    report = records.pack_pairs(folder, output, pairs, overwrite, any_crop)
+    report = records.pack_pairs(folder, output, pairs, overwrite=overwrite, any_crop=any_crop)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code
 

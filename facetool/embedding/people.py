@@ -30,7 +30,7 @@ class People:
         labels: int64 (N,), the number of each image's person.
         vectors: float32 (N, D) as the network gives them.
         images: N image paths as in ``labels.csv``.
-        source: the network.
+        provenance: where the embeddings come from.
         missed: images left out because their face was not found.
         description: ``represent.json``.
     """
@@ -39,13 +39,13 @@ class People:
     labels: NDArray[np.int64]
     vectors: NDArray[np.float32]
     images: list[str]
-    source: Provenance
+    provenance: Provenance
     missed: int
     description: RepresentDescription
 
     def prepared(self) -> NDArray[np.float64]:
         """The embeddings as the network compares them."""
-        return prepare(self.vectors, self.source)
+        return prepare(self.vectors, self.provenance)
 
     def only(self, rows: NDArray[np.bool_]) -> People:
         """Some of the images, and the people they show."""
@@ -56,7 +56,7 @@ class People:
             labels.astype(np.int64),
             self.vectors[rows],
             images,
-            self.source,
+            self.provenance,
             self.missed,
             self.description,
         )
@@ -133,7 +133,7 @@ def same_person_threshold(people: People, given: float | None, reps: Path) -> fl
         return given
     published = pair_threshold(people.description)
     if published is None:
-        name = people.source.weights or "the network of this folder"
+        name = people.provenance.weights or "the network of this folder"
         raise UsageError(
             f"no threshold is known for {name}; give one with threshold=X, the squared L2 below "
             f"which two faces are one person's (facetool lfw-eval {reps} finds it on your pairs)",

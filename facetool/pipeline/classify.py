@@ -86,7 +86,7 @@ class TrainingResult:
             "lda_dim": self.lda_dim,
             "accuracy": asdict(made.cross_validation),
             "threshold": made.threshold.as_dict(),
-            "network": asdict(made.source),
+            "network": asdict(made.provenance),
             "warnings": self.warnings,
         }
 
@@ -130,7 +130,7 @@ def train(
         warnings.append(
             f"{people.missed:,} images whose face was not found are left out of the training"
         )
-    if not made.source.network:
+    if not made.provenance.network:
         warnings.append(
             f"{reps} does not say which network made it (no represent.json), so this classifier "
             "can be evaluated on such folders but cannot name faces in photos"
@@ -177,7 +177,7 @@ def _train(people: People, settings: ClassifierSettings) -> Classifier:
         people.vectors,
         people.labels,
         people.names,
-        people.source,
+        people.provenance,
         settings.kind,
         settings.lda_dim,
         settings.fpir,
@@ -222,19 +222,20 @@ def check_provenance(wanted: Provenance, given: Provenance, what: str) -> None:
         )
 
 
-def _scaling(source: Provenance) -> dict[str, Any]:
+def _scaling(provenance: Provenance) -> dict[str, Any]:
     """How the network's input was made of a crop's pixels."""
-    return {name: value for name, value in source.recipe.items() if name != "crop"}
+    return {name: value for name, value in provenance.recipe.items() if name != "crop"}
 
 
-def _name(source: Provenance) -> str:
-    if not source.network:
+def _name(provenance: Provenance) -> str:
+    if not provenance.network:
         return "a network that its represent folder does not name"
-    return f"{source.weights or source.network} (sha256 {source.sha256[:8]}…)"
+    return f"{provenance.weights or provenance.network} (sha256 {provenance.sha256[:8]}…)"
 
 
 def evaluate(
     reps: Path,
+    *,
     classifier: Path | None = None,
     unknown: Path | None = None,
     settings: ClassifierSettings | None = None,
@@ -262,7 +263,7 @@ def evaluate(
     people = read_people(reps)
     made = load(classifier) if classifier else None
     if made is not None:
-        check_provenance(made.source, people.source, str(reps))
+        check_provenance(made.provenance, people.provenance, str(reps))
         _check_size(made, people, reps)
     strangers = np.zeros(len(people.labels), bool)
     if unknown is not None and unknown.is_file():
@@ -322,7 +323,7 @@ def _read_list(path: Path, people: People) -> set[str]:
 def _other_people(folder: Path, made: Classifier | None, people: People) -> People:
     """A folder of strangers, without those who are known after all."""
     others = read_people(folder)
-    check_provenance(made.source if made else people.source, others.source, str(folder))
+    check_provenance(made.provenance if made else people.provenance, others.provenance, str(folder))
     if others.vectors.shape[1] != people.vectors.shape[1]:
         raise UsageError(
             f"{folder} has embeddings of {others.vectors.shape[1]} numbers where the others "

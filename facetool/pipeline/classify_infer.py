@@ -108,26 +108,26 @@ def network_name(classifier: Classifier) -> str:
     Raises:
         UsageError: it does not say.
     """
-    source = classifier.source
-    if not source.network:
+    provenance = classifier.provenance
+    if not provenance.network:
         raise UsageError(
             "this classifier does not know which network it belongs to; train it on a folder "
             "that facetool represent made"
         )
-    return source.weights if source.weights in CATALOGUE else source.network
+    return provenance.weights if provenance.weights in CATALOGUE else provenance.network
 
 
 def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
-    source = classifier.source
+    provenance = classifier.provenance
     info = network.info
     given = Provenance(
         info.architecture,
         info.weights_name,
         info.weights_sha256,
         network.recipe.as_dict(),
-        flip=source.flip,
+        flip=provenance.flip,
     )
-    check_provenance(source, given, "the network")
+    check_provenance(provenance, given, "the network")
 
 
 def infer(
@@ -158,13 +158,13 @@ def infer(
     _check_network(classifier, network)
     report = Report()
     photos = _expand(images, report, settings.null)
-    crop = Recipe.from_dict(classifier.source.recipe).crop
+    crop = Recipe.from_dict(classifier.provenance.recipe).crop
     if not crop.same_crop(network.recipe.crop):
         raise FormatError(
             f"the classifier was trained on crops made as '{crop}', which is not "
             f"what {network.info.architecture} takes ('{network.recipe.crop}')"
         )
-    embedder = Embedder(network, settings.device, flip=classifier.source.flip)
+    embedder = Embedder(network, settings.device, flip=classifier.provenance.flip)
     if embedder.size != classifier.means.shape[1]:
         raise FormatError(
             f"the classifier takes embeddings of {classifier.means.shape[1]} "

@@ -111,6 +111,7 @@ def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> Pa
 def compare(
     images: Sequence[Path],
     network: EmbeddingNetwork,
+    *,
     threshold: PairThreshold | None,
     select: str = "largest",
     detector: str | None = None,

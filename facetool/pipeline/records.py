@@ -239,7 +239,7 @@ def describe(path: Path) -> RecordsInfo:
 
 
 def pack_pairs(
-    input: Path, output: Path, pairs: Path, overwrite: bool = False, any_crop: bool = False
+    input: Path, output: Path, pairs: Path, *, overwrite: bool = False, any_crop: bool = False
 ) -> Report:
     """Make a ``.bin`` verification set, as InsightFace's ``build_eval_pack.py`` does.
 

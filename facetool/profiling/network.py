@@ -146,8 +146,8 @@ class NetworkProfiles:
 def profile_networks(
     models: Sequence[str],
     settings: NetworkSettings,
-    weights: Path | None = None,
     *,
+    weights: Path | None = None,
     recipe: StatedRecipe | None = None,
     output: str = "",
 ) -> NetworkProfiles:

@@ -34,7 +34,7 @@ def test_what_is_loaded_answers_as_what_was_saved(kind, lda_dim, draw, tmp_path)
         vars(made.answer(test)).values(), vars(loaded.answer(test)).values(), strict=True
     ):
         np.testing.assert_array_equal(one, other)
-    for name in ("kind", "people", "threshold", "confidence", "source", "cross_validation"):
+    for name in ("kind", "people", "threshold", "confidence", "provenance", "cross_validation"):
         assert getattr(loaded, name) == getattr(made, name)
     first = (tmp_path / "c").read_bytes()
     save(made, tmp_path / "c")

@@ -22,7 +22,7 @@ def write(folder: Path, images: list[str], provenance: object = None) -> Path:
 def test_people_are_named_by_their_folders(tmp_path):
     people = read_people(write(tmp_path, ["x/B/1.png", "./A/1.png", "x/B/2.png"]))
     assert people.names == ["A", "B"] and people.labels.tolist() == [1, 0, 1]
-    assert people.source.network == "" and people.source.unit_length
+    assert people.provenance.network == "" and people.provenance.unit_length
     some = people.only(people.having({"B"}))
     assert some.names == ["B"] and some.labels.tolist() == [0, 0]
     assert some.images == ["x/B/1.png", "x/B/2.png"]

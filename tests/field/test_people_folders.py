@@ -74,7 +74,7 @@ def test_strangers_in_a_folder_called_unknown_are_no_person(tmp_path: Path) -> N
     result = train(reps, tmp_path / "classifier", ClassifierSettings())
     assert load(tmp_path / "classifier").people == ("Ann", "Bob")
     assert any("4 images of the folder unknown show strangers" in w for w in result.warnings)
-    measured = evaluate(reps, tmp_path / "classifier", output=tmp_path).as_dict()
+    measured = evaluate(reps, classifier=tmp_path / "classifier", output=tmp_path).as_dict()
     assert measured["strangers"]["images"] == 4
     with pytest.raises(UsageError, match="no person but"):
         train(write(tmp_path / "none", {"Unknown": 4}), tmp_path / "other", ClassifierSettings())

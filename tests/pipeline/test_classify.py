@@ -42,7 +42,7 @@ def test_train(trained, tmp_path):
     assert trained["accuracy"]["accuracy"] == 1.0 and trained["warnings"] == []
     made = load(tmp_path / "classifier")
     assert made.people == tuple(f"P{k:03d}" for k in range(12))
-    assert made.source.sha256 == "ab" * 32
+    assert made.provenance.sha256 == "ab" * 32
     json.dumps(trained, allow_nan=False)
 
 
@@ -64,7 +64,7 @@ def test_train_says_what_is_missing(tmp_path):
 @pytest.mark.usefixtures("trained")
 def test_evaluate_a_file(tmp_path):
     reps = write(tmp_path / "test", range(5, 200), range(5, 9))
-    result = evaluate(reps, tmp_path / "classifier", output=tmp_path / "out").as_dict()
+    result = evaluate(reps, classifier=tmp_path / "classifier", output=tmp_path / "out").as_dict()
     assert result == json.loads((tmp_path / "out" / "classification.json").read_text())
     assert (tmp_path / "out" / "confusion.png").read_bytes()[:4] == b"\x89PNG"
     assert result["people"] == 12 and result["images"] == 7 * 4
@@ -78,25 +78,29 @@ def test_evaluate_a_file(tmp_path):
 def test_strangers_of_another_folder(tmp_path):
     reps = write(tmp_path / "test", range(6), range(5, 9))
     others = write(tmp_path / "others", range(10, 40), range(3))
-    result = evaluate(reps, tmp_path / "classifier", others).as_dict()
+    result = evaluate(reps, classifier=tmp_path / "classifier", unknown=others).as_dict()
     assert result["strangers"]["images"] == 28 * 3  # two of them are known
-    assert evaluate(reps, tmp_path / "classifier").as_dict()["strangers"] is None
+    assert evaluate(reps, classifier=tmp_path / "classifier").as_dict()["strangers"] is None
     with pytest.raises(UsageError, match="everybody in it is known"):
-        evaluate(reps, tmp_path / "classifier", write(tmp_path / "same", range(3), range(2)))
+        evaluate(
+            reps,
+            classifier=tmp_path / "classifier",
+            unknown=write(tmp_path / "same", range(3), range(2)),
+        )
 
 
 def test_cross_validation_with_a_list_of_strangers(tmp_path):
     reps = write(tmp_path / "reps", range(20), range(5))
     (tmp_path / "list").write_text("P003\n\nP007/\n")
     result = evaluate(
-        reps, None, tmp_path / "list", ClassifierSettings(kind="nearest-mean")
+        reps, unknown=tmp_path / "list", settings=ClassifierSettings(kind="nearest-mean")
     ).as_dict()
     assert result["how"] == "5-fold cross-validation"
     assert result["people"] == 18 and result["images"] == 90
     assert result["strangers"]["images"] == 5 * 10  # all of them, in each of five folds
     (tmp_path / "list").write_text("P003\nNobody\n")
     with pytest.raises(UsageError, match="'Nobody' is nobody in this folder"):
-        evaluate(reps, None, tmp_path / "list")
+        evaluate(reps, unknown=tmp_path / "list")
     with pytest.raises(FacetoolError, match="nobody has two images"):
         evaluate(write(tmp_path / "single", range(6), range(1)))
 
@@ -115,13 +119,15 @@ def test_another_network_is_refused(change, message, tmp_path):
     provenance = {**PROVENANCE, **change} if change is not None else None
     reps = write(tmp_path / "test", range(5), range(2), provenance)
     with pytest.raises(UsageError, match=message):
-        evaluate(reps, tmp_path / "classifier")
+        evaluate(reps, classifier=tmp_path / "classifier")
 
 
 @pytest.mark.usefixtures("trained")
 def test_nobody_known(tmp_path):
     with pytest.raises(FacetoolError, match="none of the people"):
-        evaluate(write(tmp_path / "test", range(50, 60), range(2)), tmp_path / "classifier")
+        evaluate(
+            write(tmp_path / "test", range(50, 60), range(2)), classifier=tmp_path / "classifier"
+        )
 
 
 def test_openfaces_names_are_known():
@@ -165,7 +171,9 @@ def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> Non
             tmp_path / f"{part}-crops", tmp_path / f"{part}-reps", network, RepresentSettings()
         )
     train(tmp_path / "train-reps", tmp_path / "c", ClassifierSettings())
-    result = evaluate(tmp_path / "test-reps", tmp_path / "c", tmp_path / "strangers-reps").as_dict()
+    result = evaluate(
+        tmp_path / "test-reps", classifier=tmp_path / "c", unknown=tmp_path / "strangers-reps"
+    ).as_dict()
     assert result["images"] == 50 and result["accuracy"] >= 0.99
     assert result["at_threshold"]["dir"] >= 0.95
     assert result["strangers"]["images"] > 190

@@ -95,23 +95,23 @@ def test_folders_and_copies_of_one_name(made, network, photos, album, tmp_path):
 
 def test_another_network_is_refused(made, network, photos):
     for change in ({"sha256": "00" * 32}, {"network": "nn4.small2"}):
-        other = replace(made, source=replace(made.source, **change))
+        other = replace(made, provenance=replace(made.provenance, **change))
         with pytest.raises(UsageError, match="but the classifier was trained on"):
             infer(other, photos[:1], network, InferSettings())
     with pytest.raises(UsageError, match="does not know which network"):
-        network_name(replace(made, source=Provenance()))
+        network_name(replace(made, provenance=Provenance()))
     assert network_name(made) == "dlib-resnet.v1"
-    custom = replace(made, source=replace(made.source, weights="mine.pt"))
+    custom = replace(made, provenance=replace(made.provenance, weights="mine.pt"))
     assert network_name(custom) == "dlib-resnet"
 
 
 def test_a_classifier_that_contradicts_itself(made, network, photos):
-    recipe = {**made.source.recipe, "crop": {**made.source.recipe["crop"], "width": 99}}
-    other = replace(made, source=replace(made.source, recipe=recipe))
+    recipe = {**made.provenance.recipe, "crop": {**made.provenance.recipe["crop"], "width": 99}}
+    other = replace(made, provenance=replace(made.provenance, recipe=recipe))
     with pytest.raises(FormatError, match="trained on crops made as"):
         infer(other, photos[:1], network, InferSettings())
     with pytest.raises(FormatError, match="not a recipe"):
-        broken = replace(made, source=replace(made.source, recipe={}))
+        broken = replace(made, provenance=replace(made.provenance, recipe={}))
         infer(broken, photos[:1], network, InferSettings())
     short = replace(made, means=made.means[:, :64])
     with pytest.raises(FormatError, match="embeddings of 64 numbers"):

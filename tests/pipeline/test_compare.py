@@ -25,7 +25,7 @@ def photos(album: Path, crops: Path) -> list[Path]:
 
 def test_every_pair_and_its_figures(photos: list[Path]) -> None:
     network = load_network("dlib-resnet")
-    result = compare(photos, network, PairThreshold(0.36, "test"))
+    result = compare(photos, network, threshold=PairThreshold(0.36, "test"))
     assert [(c.first.image, c.second.image) for c in result.comparisons] == [
         (str(photos[0]), str(photos[1])),
         (str(photos[0]), str(photos[2])),
@@ -49,12 +49,12 @@ def test_the_shipped_weights_have_a_threshold() -> None:
 def test_a_photo_without_a_face_is_named(photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("no")
     network = load_network("dlib-resnet")
-    result = compare([photos[0], tmp_path / "bad.jpg", photos[1]], network, None)
+    result = compare([photos[0], tmp_path / "bad.jpg", photos[1]], network, threshold=None)
     assert len(result.comparisons) == 1
     assert result.comparisons[0].same is None
     assert [Path(name).name for name, _ in result.report.failures] == ["bad.jpg"]
     assert result.report.exit_code == 1
-    alone = compare([photos[0], tmp_path / "bad.jpg"], network, None)
+    alone = compare([photos[0], tmp_path / "bad.jpg"], network, threshold=None)
     assert alone.comparisons == []
     assert alone.report.exit_code == 1
 
@@ -65,7 +65,7 @@ def test_openfaces_published_distance(shared: Path) -> None:
     photos = [
         shared / f"photos/examples/{name}.jpg" for name in ("lennon-1", "lennon-2", "clapton-1")
     ]
-    result = compare(photos, network, known_threshold(network))
+    result = compare(photos, network, threshold=known_threshold(network))
     assert [comparison.same for comparison in result.comparisons] == [True, False, False]
 
 

@@ -74,7 +74,7 @@ def test_json(profiles: NetworkProfiles) -> None:
 def test_a_weights_file(shared: Path) -> None:
     path = shared / "golden/mxnet/y1-0000.params"
     for models, weights in ([str(path)], None), (["mobilefacenet"], path):
-        (one,) = profile_networks(models, QUICK, weights).networks
+        (one,) = profile_networks(models, QUICK, weights=weights).networks
         assert one.weights_bytes == path.stat().st_size
         assert (one.architecture, one.weights) == ("mobilefacenet", path.name)
 
@@ -85,7 +85,7 @@ def test_names() -> None:
     with pytest.raises(UsageError, match=r"gone\.t7: no such file"):
         network_to_measure("gone.t7")
     with pytest.raises(UsageError, match="belongs to one MODEL"):
-        profile_networks(["nn4", "nn2"], QUICK, Path("x.t7"))
+        profile_networks(["nn4", "nn2"], QUICK, weights=Path("x.t7"))
     with pytest.raises(FormatError):
         network_to_measure(__file__)
 
