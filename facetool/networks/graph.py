@@ -113,7 +113,8 @@ def sqrt(x: Tensor) -> Tensor:
 
 def rows(x: Tensor, width: int) -> Tensor:
     """Maps (N, C, H, W) as lists (N, H * W * C / width, width): place by place, row by row."""
-    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width)
+    places = x.shape[1:].numel() // width
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], places, width)
 
 
 def upsample_like(x: Tensor, other: Tensor) -> Tensor:

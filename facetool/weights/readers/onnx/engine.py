@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import WeightsError
 from facetool.networks.engine import EngineNetwork
-from facetool.weights.readers.onnx_general import channels_last
+from facetool.weights.readers.onnx.shapes import channels_last
 
 if TYPE_CHECKING:
     from onnx import GraphProto
@@ -26,6 +26,16 @@ def quantised_by(graph: GraphProto) -> str:
         if operation.startswith(_PREFIXES) or operation.endswith("Integer"):
             return operation
     return ""
+
+
+def refuse_quantised(graph: GraphProto) -> None:
+    """Refuse quantised detectors.
+
+    Raises:
+        WeightsError: the network is quantised.
+    """
+    if operation := quantised_by(graph):
+        raise WeightsError(f"a quantised network ({operation}), which is not run")
 
 
 def load_quantised(path: Path, operation: str, output: str, size: tuple[int, int]) -> EngineNetwork:

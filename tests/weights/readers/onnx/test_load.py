@@ -14,7 +14,8 @@ from onnx.external_data_helper import convert_model_to_external_data
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, OPENFACE_OUTER, Recipe
 from facetool.errors import FacetoolError, FormatError, WeightsError
 from facetool.networks.lresnet import LResNet
-from facetool.weights.readers.onnx import METADATA_KEY, load
+from facetool.weights.readers.onnx import load
+from facetool.weights.readers.onnx.recipe import METADATA_KEY
 
 ARCFACE_TORCH = Recipe(ARCFACE_112, mean=127.5, scale=1 / 127.5)
 
@@ -322,7 +323,7 @@ def test_quantised_networks_name_the_file_to_take(tmp_path, op, monkeypatch):
         (("Gemm", ["f", "lost"], ["fc1"], {}), "'lost'.* is not among"),
         (("Gemm", ["f", "fc", "gamma"], ["fc1"], {"transB": 1}), "fc1"),
         (("Gemm", ["f", "fc"], ["fc1"], {"transB": 1, "alpha": 2.0}), "alpha"),
-        (("Add", ["f", "gamma"], ["fc1"], {}), "4 numbers"),
+        (("Add", ["f", "gamma"], ["fc1"], {}), "must match"),
         (("Relu", ["nothing"], ["fc1"], {}), "'nothing'"),
         (("Relu", ["p"], ["fc1"], {}), "3-dimensional"),
     ],
