@@ -23,7 +23,7 @@ from facetool.errors import (
 if TYPE_CHECKING:
     from facetool.alignment.recipes import Crop, Recipe
     from facetool.classification.classifier import Classifier
-    from facetool.classification.classifier_file import load as load_classifier
+    from facetool.classification.classifier_file import load_classifier
     from facetool.cropping.detectors import create_detector, detect
     from facetool.cropping.face_cropper import FaceCrop, FaceCropper
     from facetool.detection.face import Box, Face
@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     from facetool.jobs.report import Report
     from facetool.networks.base import EmbeddingNetwork
     from facetool.pipeline.align import AlignSettings, align
-    from facetool.pipeline.classify import ClassifierSettings, EvaluationResult, TrainingResult
-    from facetool.pipeline.classify import evaluate as evaluate_classifier
-    from facetool.pipeline.classify import train as train_classifier
-    from facetool.pipeline.classify_infer import InferSettings, NamedFace, NamedPhoto
-    from facetool.pipeline.classify_infer import infer as name_people
+    from facetool.pipeline.classify import (
+        ClassifierSettings,
+        EvaluationResult,
+        TrainingResult,
+        evaluate_classifier,
+        train_classifier,
+    )
+    from facetool.pipeline.classify_infer import InferSettings, NamedFace, NamedPhoto, name_people
     from facetool.pipeline.cluster import Clustering, cluster
     from facetool.pipeline.compare import (
         Comparison,
@@ -92,21 +95,21 @@ _PLACES = {
     "compare": "pipeline.compare",
     "create_detector": "cropping.detectors",
     "detect": "cropping.detectors",
-    "evaluate_classifier": "pipeline.classify:evaluate",
+    "evaluate_classifier": "pipeline.classify",
     "follow": "jobs.progress",
     "identify": "pipeline.identify",
     "known_threshold": "pipeline.compare",
     "lfw_eval": "pipeline.lfw_eval",
-    "load_classifier": "classification.classifier_file:load",
+    "load_classifier": "classification.classifier_file",
     "load_network": "weights.load",
-    "name_people": "pipeline.classify_infer:infer",
+    "name_people": "pipeline.classify_infer",
     "outliers": "pipeline.outliers",
     "read_embeddings": "files.embeddings",
     "read_image": "images.read",
     "represent": "pipeline.represent",
     "resolve_device": "embedding.embedder",
     "train": "pipeline.train",
-    "train_classifier": "pipeline.classify:train",
+    "train_classifier": "pipeline.classify",
 }
 """Name to the module that has it, and to its name there where that is another."""
 
@@ -177,8 +180,7 @@ def __getattr__(name: str) -> Any:
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, there = place.partition(":")
-    value = getattr(import_module(f"{__name__}.{module}"), there or name)
+    value = getattr(import_module(f"{__name__}.{place}"), name)
     globals()[name] = value
     return value
 

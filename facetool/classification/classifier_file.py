@@ -24,13 +24,13 @@ from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
 
-KEY = "facetool-classifier"
-VERSION = 1
+CLASSIFIER_KEY = "facetool-classifier"
+CLASSIFIER_VERSION = 1
 
 _DTYPES = ("F64", "I64")
 
 
-def save(classifier: Classifier, path: Path) -> None:
+def save_classifier(classifier: Classifier, path: Path) -> None:
     """Write a classifier, whole or not at all.
 
     Raises:
@@ -44,7 +44,7 @@ def save(classifier: Classifier, path: Path) -> None:
         arrays["lda.mean"] = classifier.lda.mean
         arrays["lda.projection"] = classifier.lda.projection
     header = {
-        "format": VERSION,
+        "format": CLASSIFIER_VERSION,
         "facetool": __version__,
         "classifier": classifier.kind,
         "model": classifier.model.name,
@@ -56,7 +56,7 @@ def save(classifier: Classifier, path: Path) -> None:
     }
     stored = {name: _storable(array) for name, array in arrays.items()}
     # Sorted and without a date: equal classifiers make equal files.
-    data = to_bytes(stored, metadata={KEY: json.dumps(header, sort_keys=True)})
+    data = to_bytes(stored, metadata={CLASSIFIER_KEY: json.dumps(header, sort_keys=True)})
     with atomic_write(path) as file:
         file.write(data)
 
@@ -66,8 +66,8 @@ def _storable(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, kind).reshape(array.shape)
 
 
-def load(path: Path) -> Classifier:
-    """Read a classifier written by :func:`save`.
+def load_classifier(path: Path) -> Classifier:
+    """Read a classifier written by :func:`save_classifier`.
 
     Raises:
         FormatError: the file is damaged, or holds something else.
@@ -76,7 +76,7 @@ def load(path: Path) -> Classifier:
 
     try:
         with safe_open(path, framework="np") as file:
-            header = _read_header((file.metadata() or {}).get(KEY))
+            header = _read_header((file.metadata() or {}).get(CLASSIFIER_KEY))
             arrays = {}
             for name in file.keys():  # noqa: SIM118
                 if file.get_slice(name).get_dtype() not in _DTYPES:
@@ -98,7 +98,7 @@ def _read_header(text: str | None) -> dict[str, Any]:
     if text is None:
         raise FormatError("this safetensors file holds no classifier")
     header = parse_json(text, "its description")
-    if header.get("format") != VERSION:
+    if header.get("format") != CLASSIFIER_VERSION:
         raise FormatError(f"written by another facetool (format {header.get('format')!r})")
     return header
 

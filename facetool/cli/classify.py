@@ -102,7 +102,9 @@ def train(
     settings = classify.ClassifierSettings(
         kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
     )
-    result = classify.train(reps, output or reps / classify.CLASSIFIER_FILE, settings, xmp=xmp)
+    result = classify.train_classifier(
+        reps, output or reps / classify.CLASSIFIER_FILE, settings, xmp=xmp
+    )
     _warn(result.warnings)
     if as_json:
         print_json(result.as_dict())
@@ -192,13 +194,12 @@ def infer(
     right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
     """
     from facetool.alignment.recipes import Recipe
-    from facetool.classification.classifier_file import load
+    from facetool.classification.classifier_file import load_classifier
     from facetool.embedding.embedder import resolve_device
-    from facetool.pipeline.classify_infer import InferSettings, network_name
-    from facetool.pipeline.classify_infer import infer as name_people
+    from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
     from facetool.weights.catalogue import resolve
 
-    made = load(classifier)
+    made = load_classifier(classifier)
     where = resolve_device(device)
     name = network_name(made)
     resolve(name)  # an unknown network is said before its recipe is looked at
@@ -310,7 +311,7 @@ def evaluate(
     settings = classify.ClassifierSettings(
         kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
     )
-    result = classify.evaluate(
+    result = classify.evaluate_classifier(
         reps,
         classifier=files[0] if files else None,
         unknown=unknown,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import ImageError, UsageError
-from facetool.files.align_description import AlignDescription, read_description
+from facetool.files.align_description import AlignDescription, read_align_description
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import ALIGN_CSV, read_manifest
 from facetool.images.inputs import Images
@@ -69,7 +69,7 @@ def check_complete(folder: Path) -> AlignDescription | None:
     Raises:
         UsageError: ``align`` has not finished there.
     """
-    described = read_description(folder)
+    described = read_align_description(folder)
     if (folder / JOURNAL).exists() or (described and not (folder / ALIGN_CSV).exists()):
         raise UsageError(
             f"align has not finished in {folder}; wait for it, or give the same align command "

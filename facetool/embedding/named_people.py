@@ -10,7 +10,7 @@ import numpy as np
 
 from facetool.embedding.people import People, read_people
 from facetool.errors import FormatError, ImageError, UsageError
-from facetool.files.align_description import read_description
+from facetool.files.align_description import read_align_description
 from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.named_faces import BoxedName, read_names
@@ -35,7 +35,7 @@ def read_named_people(reps: Path) -> People:
     """
     people = read_people(reps, unsorted=True)
     crops = Path(people.description.input or "")
-    description = read_description(crops)
+    description = read_align_description(crops)
     if description is None:
         raise UsageError(
             f"{reps}: the aligned folder {crops} is not there, which says where each face is; "

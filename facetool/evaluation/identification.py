@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from facetool.evaluation.products import BLOCK, above, product_blocks, split_rows, workers
 from facetool.evaluation.roc import TarAtFar
 
-FAR_TARGETS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+IDENTIFICATION_FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 KEPT_SCORES = 1 << 22
 """How many of the highest impostor scores are kept: the ROC curve is exact as far as they go."""
@@ -248,14 +248,14 @@ class Identification:
     impostors: int
 
     def tar_at_far(self) -> list[TarAtFar]:
-        """True accept rate at those of ``FAR_TARGETS`` that can be measured.
+        """True accept rate at those of ``IDENTIFICATION_FARS`` that can be measured.
 
         The highest at a false accept rate of at most the target, at the squared L2 distance
         2 - 2 cosine.
         """
         return [
             self._rate(target)
-            for target in FAR_TARGETS
+            for target in IDENTIFICATION_FARS
             if int(target * self.impostors + 1e-9) < len(self.top_impostors)
         ]
 

@@ -106,7 +106,7 @@ def _words(value: Any, other: Any) -> str:
     return ", ".join(f"{key} {inner}" for key, inner in value.items() if known.get(key) != inner)
 
 
-def read_description(folder: Path) -> AlignDescription | None:
+def read_align_description(folder: Path) -> AlignDescription | None:
     """What an aligned folder says of itself; None where it has no ``align.json``.
 
     Raises:
@@ -122,6 +122,6 @@ def read_description(folder: Path) -> AlignDescription | None:
         raise FormatError(f"{path}: {error}") from None
 
 
-def write_description(folder: Path, description: AlignDescription) -> None:
+def write_align_description(folder: Path, description: AlignDescription) -> None:
     """Write ``align.json``, whole or not at all."""
     write_json(folder / ALIGN_JSON, description.as_dict())

@@ -16,8 +16,8 @@ from facetool._version import __version__
 from facetool.errors import FormatError, UsageError
 from facetool.files.align_description import (
     AlignDescription,
-    read_description,
-    write_description,
+    read_align_description,
+    write_align_description,
 )
 from facetool.files.align_manifest import (
     ALIGN_CSV,
@@ -145,7 +145,7 @@ class AlignJournal:
             self._output,
             ((photo.name, photo.state) for photo in self._photos() if photo.state is not None),
         )
-        write_description(
+        write_align_description(
             self._output,
             replace(self._settings, counts=dict(sorted(counts.items())), facetool=__version__),
         )
@@ -222,7 +222,7 @@ def _earlier_runs(output: Path) -> list[_Run]:
     runs = []
     manifest, journal = output / ALIGN_CSV, output / JOURNAL
     if manifest.is_file():
-        runs.append(_Run(manifest, read_description(output) or AlignDescription(), False))
+        runs.append(_Run(manifest, read_align_description(output) or AlignDescription(), False))
     if journal.is_file():
         runs.append(_Run(journal, _journal_settings(journal), True))
     return runs

@@ -51,12 +51,12 @@ class AlignRow(NamedTuple):
     turn: str = ""
 
 
-COLUMNS = AlignRow._fields
+ALIGN_COLUMNS = AlignRow._fields
 _COLUMNS_OF_0_1 = 10
 """Version 0.1 turned no photos."""
 
 
-_HEADERS = (AlignRow(*COLUMNS), AlignRow(*COLUMNS[:_COLUMNS_OF_0_1]))
+_HEADERS = (AlignRow(*ALIGN_COLUMNS), AlignRow(*ALIGN_COLUMNS[:_COLUMNS_OF_0_1]))
 
 
 def format_row(row: AlignRow) -> str:
@@ -87,8 +87,8 @@ def row_of(cells: Sequence[str]) -> AlignRow:
     Raises:
         FormatError: there are too few or too many.
     """
-    if len(cells) not in (len(COLUMNS), _COLUMNS_OF_0_1):
-        raise FormatError(f"{len(COLUMNS)} columns expected")
+    if len(cells) not in (len(ALIGN_COLUMNS), _COLUMNS_OF_0_1):
+        raise FormatError(f"{len(ALIGN_COLUMNS)} columns expected")
     return AlignRow(*cells)
 
 
@@ -97,7 +97,7 @@ def write_manifest(folder: Path, rows: Iterable[AlignRow]) -> None:
     with atomic_write(
         folder / ALIGN_CSV, "w", encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
-        file.write(",".join(COLUMNS) + "\n")
+        file.write(",".join(ALIGN_COLUMNS) + "\n")
         file.writelines(map(format_row, rows))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError
 from facetool.files.embeddings_writer import unfinished_renames
-from facetool.files.represent_description import RepresentDescription, read_description
+from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.files.text import read_text, reading
 
 _PANDAS = "from pandas write it with to_csv(..., index=False, header=False)"
@@ -78,7 +78,7 @@ def read_embeddings(folder: Path) -> Embeddings:
             f"{source} has {len(vectors):,} rows, but labels.csv beside it names "
             f"{len(names):,} images; they must come from the same run"
         )
-    return Embeddings(names, labels, vectors, read_description(folder))
+    return Embeddings(names, labels, vectors, read_represent_description(folder))
 
 
 def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:

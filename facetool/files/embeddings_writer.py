@@ -19,7 +19,7 @@ from facetool.files.durable import sync_file, sync_folder
 from facetool.files.image_states import INPUTS_CSV, STATES_HEADER, ImageState, format_state
 from facetool.files.json_file import parse_json
 from facetool.files.lock import sole_writer
-from facetool.files.represent_description import RepresentDescription, write_description
+from facetool.files.represent_description import RepresentDescription, write_represent_description
 
 REPS_CSV = "reps.csv"
 LABELS_CSV = "labels.csv"
@@ -243,7 +243,7 @@ def complete_renames(folder: Path) -> None:
             part = _part(folder, name)
             if part.exists():
                 part.replace(folder / name)
-        write_description(folder, description)
+        write_represent_description(folder, description)
         _part(folder, "journal").unlink()
 
 

@@ -179,7 +179,7 @@ def _words(value: Any) -> str:
     return "not stated" if value is None else str(value)
 
 
-def read_description(folder: Path) -> RepresentDescription:
+def read_represent_description(folder: Path) -> RepresentDescription:
     """What a represent folder says of itself; nothing where it has no ``represent.json``.
 
     Raises:
@@ -195,6 +195,6 @@ def read_description(folder: Path) -> RepresentDescription:
         raise FormatError(f"{path}: {error}") from None
 
 
-def write_description(folder: Path, description: RepresentDescription) -> None:
+def write_represent_description(folder: Path, description: RepresentDescription) -> None:
     """Write ``represent.json``, whole or not at all."""
     write_json(folder / REPRESENT_JSON, description.as_dict())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier, Provenance
-from facetool.classification.classifier_file import load, save
+from facetool.classification.classifier_file import load_classifier, save_classifier
 from facetool.classification.fit import FITTERS, split_folds
 from facetool.classification.metrics import FPIRS, dir_at_fpir
 from facetool.embedding.named_people import read_named_people
@@ -91,7 +91,7 @@ class TrainingResult:
         }
 
 
-def train(
+def train_classifier(
     reps: Path, output: Path, settings: ClassifierSettings, *, xmp: bool = False
 ) -> TrainingResult:
     """Train a classifier on a represent folder and write it to a file.
@@ -125,7 +125,7 @@ def train(
             "cannot be measured; photos of others in folders of their own make that possible"
         )
     made = _train(people, settings)
-    save(made, output)
+    save_classifier(made, output)
     if people.missed:
         warnings.append(
             f"{people.missed:,} images whose face was not found are left out of the training"
@@ -233,7 +233,7 @@ def _name(provenance: Provenance) -> str:
     return f"{provenance.weights or provenance.network} (sha256 {provenance.sha256[:8]}…)"
 
 
-def evaluate(
+def evaluate_classifier(
     reps: Path,
     *,
     classifier: Path | None = None,
@@ -248,7 +248,8 @@ def evaluate(
 
     Args:
         reps: a represent folder.
-        classifier: a file of :func:`train`; without it, five folds are trained and tested.
+        classifier: a file of :func:`train_classifier`; without it, five folds are trained and
+            tested.
         unknown: another represent folder, or a text file that names people of ``reps``, one a
             line, who are then strangers.
         settings: of the training, where there is no file.
@@ -261,7 +262,7 @@ def evaluate(
         OutputError: a file cannot be written.
     """
     people = read_people(reps)
-    made = load(classifier) if classifier else None
+    made = load_classifier(classifier) if classifier else None
     if made is not None:
         check_provenance(made.provenance, people.provenance, str(reps))
         _check_size(made, people, reps)

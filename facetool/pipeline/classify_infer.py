@@ -130,7 +130,7 @@ def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
     check_provenance(provenance, given, "the network")
 
 
-def infer(
+def name_people(
     classifier: Classifier,
     images: Sequence[Path],
     network: EmbeddingNetwork,

@@ -22,7 +22,7 @@ from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_co
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
-from facetool.files.represent_description import RepresentDescription, write_description
+from facetool.files.represent_description import RepresentDescription, write_represent_description
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.weights import safetensors
 
@@ -183,7 +183,7 @@ def lfw_eval(
         threshold = measure_threshold(first, second, trials, embeddings.description, name)
         safetensors.save_threshold(save_threshold, threshold)
         described = replace(embeddings.description, threshold=threshold.as_dict())
-        write_description(reps, described)
+        write_represent_description(reps, described)
     return result
 
 

@@ -21,7 +21,7 @@ from facetool.files.align_manifest import largest_of_several, missed_faces
 from facetool.files.embeddings import map_embeddings
 from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames
 from facetool.files.image_states import ImageState, read_states
-from facetool.files.represent_description import RepresentDescription, read_description
+from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.files.text import same_spelling
 from facetool.images.changes import read_with_state, unchanged
 from facetool.images.inputs import Images, open_images, unsupported_files
@@ -95,7 +95,7 @@ def represent(
         report.failed(*skipped)
     missed = missed_faces(input)
     complete_renames(output)
-    earlier = read_description(output)
+    earlier = read_represent_description(output)
     if overwrite or earlier.counts is None:
         kept = _KeptRows()
     elif earlier.missed_faces == missed and _is_finished(earlier, description):

@@ -42,7 +42,7 @@ from facetool.training.log import LogRow, TrainLog
 from facetool.training.losses import LOSSES, create_loss
 from facetool.training.meter import Meter
 from facetool.training.stepper import Stepper
-from facetool.training.verification import PairSet, verify
+from facetool.training.verification import PairSet, verify_pairs
 from facetool.weights import safetensors
 from facetool.weights.load import load_network
 
@@ -300,7 +300,7 @@ class _Run:
     def _verify(self) -> dict[str, float]:
         settings = self._settings
         accuracies = {
-            pairs.name: verify(
+            pairs.name: verify_pairs(
                 self._network, pairs, self._process.device, self._threads * self._process.size
             ).accuracy
             for pairs in settings.pairs

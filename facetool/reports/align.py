@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from facetool.errors import UsageError
-from facetool.files.align_description import read_description
+from facetool.files.align_description import read_align_description
 from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.annotate import Label, annotate
@@ -39,7 +39,7 @@ def align_report(crops: Path, path: Path) -> None:
         FormatError: its manifest is damaged.
         OutputError: the page cannot be written.
     """
-    description = read_description(crops)
+    description = read_align_description(crops)
     if description is None:
         raise UsageError(f"{crops}: not a folder of crops that facetool align has finished")
     rows = read_manifest(crops / ALIGN_CSV)

@@ -10,7 +10,7 @@ import torch
 from facetool.errors import FormatError, OutputError
 from facetool.files.atomic import atomic_write
 
-VERSION = 1
+CHECKPOINT_VERSION = 1
 
 _PARTS = {
     "config": dict,
@@ -32,7 +32,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """
     with atomic_write(path) as file:
         try:
-            torch.save({"facetool": VERSION, **state}, file)
+            torch.save({"facetool": CHECKPOINT_VERSION, **state}, file)
         except RuntimeError as error:  # how PyTorch's zip writer tells of a full disk
             raise OutputError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
 
@@ -51,7 +51,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise FormatError(
             f"{path} is damaged or no checkpoint; start over with overwrite=True", "overwrite=True"
         ) from error
-    if not isinstance(state, dict) or state.pop("facetool", None) != VERSION:
+    if not isinstance(state, dict) or state.pop("facetool", None) != CHECKPOINT_VERSION:
         raise FormatError(f"{path} is not a checkpoint of this version of facetool train")
     for name, kind in _PARTS.items():
         if not isinstance(state.get(name), kind):

@@ -15,7 +15,7 @@ from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.text import read_text
 
-COLUMNS = (
+LOG_COLUMNS = (
     "step",
     "epoch",
     "loss",
@@ -87,7 +87,7 @@ class TrainLog:
         self._sets = sets
         self.rows = [row for row in read_log(path) if row.step <= step] if step else []
         with atomic_write(path, "w", encoding="utf-8", newline="") as file:
-            file.write(_csv([*COLUMNS, *(_PREFIX + name for name in sets)]))
+            file.write(_csv([*LOG_COLUMNS, *(_PREFIX + name for name in sets)]))
             file.writelines(self._line(row) for row in self.rows)
         with output_errors(path):
             self._file: IO[str] = path.open("a", encoding="utf-8", newline="")
@@ -148,7 +148,7 @@ def _row(line: dict[str, str]) -> LogRow:
         for name, value in line.items()
         if name.startswith(_PREFIX) and value
     }
-    floats = {name: float(line[name] or "nan") for name in COLUMNS}
+    floats = {name: float(line[name] or "nan") for name in LOG_COLUMNS}
     step, skipped = int(line["step"]), int(line["skipped"])
     return LogRow(**{**floats, "step": step, "skipped": skipped, "verification": verification})  # type: ignore[arg-type]
 

@@ -93,7 +93,7 @@ def pairs_from_folder(pairs: Path, crops: Path) -> PairSet:
     )
 
 
-def verify(
+def verify_pairs(
     network: EmbeddingNetwork, pairs: PairSet, device: torch.device, threads: int
 ) -> Verification:
     """Verify pairs by InsightFace's protocol: embeddings with those of the mirrored crops added.

@@ -41,8 +41,8 @@ from facetool.weights.readers.pytorch import from_states
 from facetool.weights.readers.recognize import POOLINGS
 from facetool.weights.shapes import embedding_size
 
-KEY = "facetool"
-VERSION = 1
+NETWORK_KEY = "facetool"
+NETWORK_VERSION = 1
 
 _LONGEST_HEADER = 16 << 20
 _BLOCK = 1 << 20
@@ -73,7 +73,7 @@ def save(
     check_has_weights(network)
     info = network.info
     _ = network.recipe  # without one the file could not be read again
-    header: dict[str, Any] = {"format": VERSION, **info.as_dict()}
+    header: dict[str, Any] = {"format": NETWORK_VERSION, **info.as_dict()}
     if source is not None:
         checksum = info.weights_sha256 if info.weights_path == source else digest(source)
         header["source"] = {"file": source.name, "sha256": checksum, "name": info.weights_name}
@@ -84,7 +84,7 @@ def save(
     with atomic_write(path) as file:
         try:
             mode = os.fstat(file.fileno()).st_mode
-            save_file(tensors, file.name, metadata={KEY: json.dumps(header)})
+            save_file(tensors, file.name, metadata={NETWORK_KEY: json.dumps(header)})
             Path(file.name).chmod(S_IMODE(mode))  # the library's own file is for its owner only
         except SafetensorError as error:
             raise OutputError(f"cannot write {path}: {error}") from error
@@ -104,10 +104,10 @@ def save_threshold(path: Path, threshold: PairThreshold) -> None:
     with path.open("rb") as source:
         (length,) = struct.unpack("<Q", source.read(8))
         texts = parse_json(source.read(length), "the header")
-        header = json.loads(texts["__metadata__"][KEY])
+        header = json.loads(texts["__metadata__"][NETWORK_KEY])
         header["threshold"] = threshold.as_dict()
         header["calibrated"] = {"sha256": checksum, "tensors": _rest_sha256(source)}
-        texts["__metadata__"][KEY] = json.dumps(header)
+        texts["__metadata__"][NETWORK_KEY] = json.dumps(header)
         text = json.dumps(texts, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)
         source.seek(8 + length)
@@ -124,7 +124,7 @@ def known_checksums(path: Path) -> set[str]:
     """
     checksums = {load(path).info.weights_sha256 or digest(path)}
     with safe_open(path, framework="pt") as file:
-        source = _read_header((file.metadata() or {}).get(KEY, "")).get("source")
+        source = _read_header((file.metadata() or {}).get(NETWORK_KEY, "")).get("source")
     if isinstance(source, dict):
         checksums.add(str(source.get("sha256")))
     return checksums
@@ -168,7 +168,7 @@ def load(path: Path) -> EmbeddingNetwork:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(KEY)
+            text = (file.metadata() or {}).get(NETWORK_KEY)
             header = None if text is None else _read_header(text)
             tensors = {name: _read_tensor(file, name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
@@ -213,7 +213,7 @@ def _read_header(text: str) -> dict[str, Any]:
         "recipe": dict,
         "embedding_size": int,
     }
-    if header.get("format") != VERSION:
+    if header.get("format") != NETWORK_VERSION:
         raise FormatError(f"written by a newer facetool (format {header.get('format')!r})")
     for name, kind in kinds.items():
         if not isinstance(header.get(name), kind):

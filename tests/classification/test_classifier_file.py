@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save as to_bytes
 
 from facetool.classification.classifier import Provenance, train
-from facetool.classification.classifier_file import KEY, load, save
+from facetool.classification.classifier_file import CLASSIFIER_KEY, load_classifier, save_classifier
 from facetool.classification.fit import FITTERS
 from facetool.errors import FormatError
 
@@ -27,8 +27,8 @@ def made(draw):
 def test_what_is_loaded_answers_as_what_was_saved(kind, lda_dim, draw, tmp_path):
     vectors, labels = draw(6, 5)
     made = train(vectors, labels, list("ABCDEÄ"), SOURCE, kind, lda_dim)
-    save(made, tmp_path / "c")
-    loaded = load(tmp_path / "c")
+    save_classifier(made, tmp_path / "c")
+    loaded = load_classifier(tmp_path / "c")
     test = draw(6, 20, seed=3, scatter=2)[0]
     for one, other in zip(
         vars(made.answer(test)).values(), vars(loaded.answer(test)).values(), strict=True
@@ -37,7 +37,7 @@ def test_what_is_loaded_answers_as_what_was_saved(kind, lda_dim, draw, tmp_path)
     for name in ("kind", "people", "threshold", "confidence", "provenance", "cross_validation"):
         assert getattr(loaded, name) == getattr(made, name)
     first = (tmp_path / "c").read_bytes()
-    save(made, tmp_path / "c")
+    save_classifier(made, tmp_path / "c")
     assert (tmp_path / "c").read_bytes() == first
 
 
@@ -47,11 +47,11 @@ def parts(path: Path) -> tuple[dict, dict]:
     data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
-    return json.loads(header["__metadata__"][KEY]), load_file(path)
+    return json.loads(header["__metadata__"][CLASSIFIER_KEY]), load_file(path)
 
 
 def write(path: Path, header: object, arrays: dict) -> Path:
-    path.write_bytes(to_bytes(arrays, metadata={KEY: json.dumps(header)}))
+    path.write_bytes(to_bytes(arrays, metadata={CLASSIFIER_KEY: json.dumps(header)}))
     return path
 
 
@@ -78,14 +78,14 @@ def write(path: Path, header: object, arrays: dict) -> Path:
     ],
 )
 def test_headers_that_cannot_be(made, keys, value, tmp_path):
-    save(made, tmp_path / "c")
+    save_classifier(made, tmp_path / "c")
     header, arrays = parts(tmp_path / "c")
     place = header
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
     with pytest.raises(FormatError, match=r"c: .*facetool classify train"):
-        load(write(tmp_path / "c", header, arrays))
+        load_classifier(write(tmp_path / "c", header, arrays))
 
 
 @pytest.mark.parametrize(
@@ -104,37 +104,37 @@ def test_headers_that_cannot_be(made, keys, value, tmp_path):
     ],
 )
 def test_arrays_that_cannot_be(made, change, tmp_path):
-    save(made, tmp_path / "c")
+    save_classifier(made, tmp_path / "c")
     header, arrays = parts(tmp_path / "c")
     arrays = {k: v for k, v in {**arrays, **change}.items() if v is not None}
     with pytest.raises(FormatError, match="facetool classify train"):
-        load(write(tmp_path / "c", header, arrays))
+        load_classifier(write(tmp_path / "c", header, arrays))
 
 
 def test_other_files(made, tmp_path):
-    save(made, tmp_path / "c")
+    save_classifier(made, tmp_path / "c")
     data = (tmp_path / "c").read_bytes()
     path = tmp_path / "d"
     for content in (b"", b"x", pickle.dumps(print), data[:50], data[:-9], data + b"\0" * 8):
         path.write_bytes(content)
         with pytest.raises(FormatError, match="is not a classifier"):
-            load(path)
+            load_classifier(path)
     # A header that announces more than there is costs nothing: the size is compared first.
     header = {"a": {"dtype": "F64", "shape": [1 << 40], "data_offsets": [0, 1 << 43]}}
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text)
     with pytest.raises(FormatError):
-        load(path)
+        load_classifier(path)
     path.write_bytes(to_bytes({"a": np.zeros(3)}))
     with pytest.raises(FormatError, match="holds no classifier"):
-        load(path)
-    path.write_bytes(to_bytes({"a": np.zeros(3)}, metadata={KEY: "[" * 100_000}))
+        load_classifier(path)
+    path.write_bytes(to_bytes({"a": np.zeros(3)}, metadata={CLASSIFIER_KEY: "[" * 100_000}))
     with pytest.raises(FormatError, match="not JSON"):
-        load(path)
+        load_classifier(path)
 
 
 def test_every_cut_and_flipped_byte_of_the_header_is_noticed_or_harmless(made, tmp_path):
-    save(made, tmp_path / "c")
+    save_classifier(made, tmp_path / "c")
     data = bytearray((tmp_path / "c").read_bytes())
     rng = np.random.default_rng(0)
     (length,) = struct.unpack("<Q", data[:8])
@@ -143,4 +143,4 @@ def test_every_cut_and_flipped_byte_of_the_header_is_noticed_or_harmless(made, t
         broken[place] ^= 1 << int(rng.integers(8))
         (tmp_path / "d").write_bytes(broken)
         with contextlib.suppress(FormatError):
-            load(tmp_path / "d").answer(np.ones((2, 32)))
+            load_classifier(tmp_path / "d").answer(np.ones((2, 32)))

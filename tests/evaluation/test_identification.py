@@ -172,7 +172,7 @@ def test_rates_agree_with_those_of_distances() -> None:
     distances = 2 - 2 * np.concatenate([genuine, impostors]).astype(float)
     same = np.arange(len(distances)) < 500
     rates = outcome.tar_at_far()
-    assert [rate.target for rate in rates] == list(identification.FAR_TARGETS)
+    assert [rate.target for rate in rates] == list(identification.IDENTIFICATION_FARS)
     for rate in rates:
         expected = tar_at_far(distances, same, rate.target)
         assert rate.tar == expected.tar

@@ -42,12 +42,12 @@ def test_nothing_false_is_promised(tmp_path: Path) -> None:
 
 def test_lines_of_json_come_photo_by_photo(album: Path, crops: Path, tmp_path: Path) -> None:
     """What is printed when a long run is interrupted stays."""
-    from facetool.pipeline.classify import ClassifierSettings, train
+    from facetool.pipeline.classify import ClassifierSettings, train_classifier
     from facetool.pipeline.represent import RepresentSettings, represent
     from facetool.weights.load import load_network
 
     represent(crops, tmp_path / "reps", load_network("dlib-resnet"), RepresentSettings())
-    train(tmp_path / "reps", tmp_path / "classifier", ClassifierSettings())
+    train_classifier(tmp_path / "reps", tmp_path / "classifier", ClassifierSettings())
     photos = sorted(album.glob("*/*.jpg"))[:3]
     done = facetool("classify", "infer", tmp_path / "classifier", *photos, "--json-lines")
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facetool.classification.classifier_file import load
+from facetool.classification.classifier_file import load_classifier
 from facetool.errors import FacetoolError, UsageError
 from facetool.jobs.progress import Progress, follow
-from facetool.pipeline.classify import ClassifierSettings, evaluate, train
+from facetool.pipeline.classify import ClassifierSettings, evaluate_classifier, train_classifier
 from facetool.pipeline.cluster import cluster
 from facetool.pipeline.embed_plot import embed_plot
 from facetool.pipeline.identify import identify
@@ -71,28 +71,32 @@ def test_a_map_of_one_dimension_or_of_nothing_but_one_point(tmp_path: Path, size
 
 def test_strangers_in_a_folder_called_unknown_are_no_person(tmp_path: Path) -> None:
     reps = write(tmp_path / "reps", {"Ann": 4, "Bob": 4, "unknown": 4})
-    result = train(reps, tmp_path / "classifier", ClassifierSettings())
-    assert load(tmp_path / "classifier").people == ("Ann", "Bob")
+    result = train_classifier(reps, tmp_path / "classifier", ClassifierSettings())
+    assert load_classifier(tmp_path / "classifier").people == ("Ann", "Bob")
     assert any("4 images of the folder unknown show strangers" in w for w in result.warnings)
-    measured = evaluate(reps, classifier=tmp_path / "classifier", output=tmp_path).as_dict()
+    measured = evaluate_classifier(
+        reps, classifier=tmp_path / "classifier", output=tmp_path
+    ).as_dict()
     assert measured["strangers"]["images"] == 4
     with pytest.raises(UsageError, match="no person but"):
-        train(write(tmp_path / "none", {"Unknown": 4}), tmp_path / "other", ClassifierSettings())
+        train_classifier(
+            write(tmp_path / "none", {"Unknown": 4}), tmp_path / "other", ClassifierSettings()
+        )
 
 
 def test_one_person_is_found_by_the_networks_threshold(tmp_path: Path) -> None:
     reps = write(tmp_path / "reps", {"Ann": 4})
-    result = train(reps, tmp_path / "classifier", ClassifierSettings())
+    result = train_classifier(reps, tmp_path / "classifier", ClassifierSettings())
     assert result.classifier.kind == "nearest-mean"
     assert result.classifier.threshold.source == "network"
     assert any("cannot be measured" in warning for warning in result.warnings)
-    made = load(tmp_path / "classifier")
+    made = load_classifier(tmp_path / "classifier")
     ann = np.load(reps / "reps.npy")
     assert made.names(made.answer(np.concatenate([ann, -ann]))) == ["Ann"] * 4 + ["unknown"] * 4
     unnamed = {**PROVENANCE, "weights": {"name": "", "sha256": ""}}
     bare = write(tmp_path / "bare", {"Ann": 4}, unnamed)
     with pytest.raises(UsageError, match="add folders of other people"):
-        train(bare, tmp_path / "other", ClassifierSettings())
+        train_classifier(bare, tmp_path / "other", ClassifierSettings())
 
 
 def test_a_list_of_noise_that_names_nothing_here_is_said(tmp_path: Path) -> None:

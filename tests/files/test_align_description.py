@@ -9,8 +9,8 @@ import pytest
 from facetool.errors import FormatError
 from facetool.files.align_description import (
     AlignDescription,
-    read_description,
-    write_description,
+    read_align_description,
+    write_align_description,
 )
 
 WRITTEN = {
@@ -40,29 +40,29 @@ DESCRIPTION = AlignDescription.from_dict(WRITTEN)
 def test_a_file_comes_back_byte_for_byte(tmp_path: Path) -> None:
     text = json.dumps(WRITTEN, indent=2) + "\n"
     (tmp_path / "align.json").write_text(text)
-    description = read_description(tmp_path)
+    description = read_align_description(tmp_path)
     assert description is not None and description.points == "mtcnn 5"
-    write_description(tmp_path, description)
+    write_align_description(tmp_path, description)
     assert (tmp_path / "align.json").read_text() == text
 
 
 def test_a_folder_of_facetool_0_1_is_readable(tmp_path: Path) -> None:
     old = {key: value for key, value in WRITTEN.items() if key != "detector"}
     (tmp_path / "align.json").write_text(json.dumps({**old, "upsample": 1, "mtcnn": None}))
-    description = read_description(tmp_path)
+    description = read_align_description(tmp_path)
     assert description is not None and description.crop == WRITTEN["crop"]
     assert description.detector is None
 
 
 def test_a_folder_that_says_nothing(tmp_path: Path) -> None:
-    assert read_description(tmp_path) is None
+    assert read_align_description(tmp_path) is None
 
 
 @pytest.mark.parametrize("key", [key for key in WRITTEN if key != "counts"])
 def test_values_of_another_kind(tmp_path: Path, key: str) -> None:
     (tmp_path / "align.json").write_text(json.dumps({**WRITTEN, key: 7.5}))
     with pytest.raises(FormatError, match=rf"align\.json: {key} is not "):
-        read_description(tmp_path)
+        read_align_description(tmp_path)
 
 
 def test_difference_is_in_words() -> None:

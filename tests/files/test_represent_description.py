@@ -10,8 +10,8 @@ import pytest
 from facetool.errors import FormatError
 from facetool.files.represent_description import (
     RepresentDescription,
-    read_description,
-    write_description,
+    read_represent_description,
+    write_represent_description,
 )
 
 # As facetool 0.1 wrote it.
@@ -47,16 +47,16 @@ DESCRIPTION = RepresentDescription.from_dict(WRITTEN)
 def test_a_file_comes_back_byte_for_byte(tmp_path: Path) -> None:
     text = json.dumps(WRITTEN, indent=2) + "\n"
     (tmp_path / "represent.json").write_text(text)
-    description = read_description(tmp_path)
+    description = read_represent_description(tmp_path)
     assert description.weights_name == "dlib-resnet.v1" and description.missed_faces
-    write_description(tmp_path, description)
+    write_represent_description(tmp_path, description)
     assert (tmp_path / "represent.json").read_text() == text
 
 
 def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
     missed = ["\udcff.png", "Zoë.png"]
-    write_description(tmp_path, replace(DESCRIPTION, missed_faces=missed))
-    assert read_description(tmp_path).missed_faces == missed
+    write_represent_description(tmp_path, replace(DESCRIPTION, missed_faces=missed))
+    assert read_represent_description(tmp_path).missed_faces == missed
 
 
 @pytest.mark.parametrize("values", [{}, {"network": "n"}, {"network": "n", "seen": [1]}])
@@ -65,7 +65,7 @@ def test_what_other_versions_say_less_or_more_comes_back(values: dict[str, Any])
 
 
 def test_a_folder_of_openface_says_nothing(tmp_path: Path) -> None:
-    assert read_description(tmp_path) == RepresentDescription()
+    assert read_represent_description(tmp_path) == RepresentDescription()
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_a_folder_of_openface_says_nothing(tmp_path: Path) -> None:
 def test_values_of_another_kind(tmp_path: Path, key: str) -> None:
     (tmp_path / "represent.json").write_text(json.dumps({**WRITTEN, key: 7.5}))
     with pytest.raises(FormatError, match=rf"represent\.json: {key} is not "):
-        read_description(tmp_path)
+        read_represent_description(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "", "\xff"])
 def test_a_damaged_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "represent.json").write_text(text, encoding="latin-1")
     with pytest.raises(FormatError, match=r"represent\.json"):
-        read_description(tmp_path)
+        read_represent_description(tmp_path)
 
 
 def test_difference_between_folders() -> None:

@@ -13,7 +13,7 @@ from facetool.cli.align import command
 from facetool.cropping import detectors
 from facetool.cropping.face_cropper import FaceCropper
 from facetool.detection import registry
-from facetool.files.align_description import read_description
+from facetool.files.align_description import read_align_description
 from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.images.read import RGBImage, read_image
 from facetool.sample.album import draw_image
@@ -56,7 +56,7 @@ def test_turned_photos_give_the_upright_crop(photos: Path, tmp_path: Path) -> No
     for row in rows.values():
         crop = read_image(tmp_path / "out" / row.output)
         assert np.abs(np.subtract(crop, expected, dtype=float)).mean() < 4
-    described = read_description(tmp_path / "out")
+    described = read_align_description(tmp_path / "out")
     assert described is not None
     assert described.detector is not None
     assert described.detector["rotate"] == "if-missed"
@@ -64,7 +64,7 @@ def test_turned_photos_give_the_upright_crop(photos: Path, tmp_path: Path) -> No
 
 def test_another_size_is_another_setting(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "out", "--detect-at", "200", "--jobs", "1")
-    described = read_description(tmp_path / "out")
+    described = read_align_description(tmp_path / "out")
     assert described is not None
     assert described.detector is not None
     assert described.detector["detect_at"] == 200

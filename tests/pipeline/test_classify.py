@@ -4,10 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facetool.classification.classifier_file import load
+from facetool.classification.classifier_file import load_classifier
 from facetool.errors import FacetoolError, UsageError
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.classify import ClassifierSettings, evaluate, find_kind, train
+from facetool.pipeline.classify import (
+    ClassifierSettings,
+    evaluate_classifier,
+    find_kind,
+    train_classifier,
+)
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
 
@@ -34,13 +39,13 @@ def write(folder: Path, people: range, images: range, provenance: object = PROVE
 @pytest.fixture
 def trained(tmp_path):
     reps = write(tmp_path / "train", range(12), range(5))
-    return train(reps, tmp_path / "classifier", ClassifierSettings()).as_dict()
+    return train_classifier(reps, tmp_path / "classifier", ClassifierSettings()).as_dict()
 
 
 def test_train(trained, tmp_path):
     assert trained["people"] == 12 and trained["images"] == 60
     assert trained["accuracy"]["accuracy"] == 1.0 and trained["warnings"] == []
-    made = load(tmp_path / "classifier")
+    made = load_classifier(tmp_path / "classifier")
     assert made.people == tuple(f"P{k:03d}" for k in range(12))
     assert made.provenance.sha256 == "ab" * 32
     json.dumps(trained, allow_nan=False)
@@ -49,13 +54,13 @@ def test_train(trained, tmp_path):
 def test_train_says_what_is_missing(tmp_path):
     reps = write(tmp_path / "few", range(3), range(1), None)
     warnings = " ".join(
-        train(reps, tmp_path / "c", ClassifierSettings(kind="nearest-mean")).warnings
+        train_classifier(reps, tmp_path / "c", ClassifierSettings(kind="nearest-mean")).warnings
     )
     assert "no represent.json" in warnings and "nobody has two images" in warnings
     assert "with 3 people no rejection threshold" in warnings
     dlib = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1", "sha256": "00"}}
     reps = write(tmp_path / "dlib", range(3), range(2), {**dlib, "unit_length": True})
-    result = train(reps, tmp_path / "c", ClassifierSettings()).as_dict()
+    result = train_classifier(reps, tmp_path / "c", ClassifierSettings()).as_dict()
     assert result["threshold"]["source"] == "network"
     assert result["threshold"]["cosine"] == pytest.approx(1 - 0.36 / 2)
     assert "published one is used" in result["warnings"][0]
@@ -64,7 +69,9 @@ def test_train_says_what_is_missing(tmp_path):
 @pytest.mark.usefixtures("trained")
 def test_evaluate_a_file(tmp_path):
     reps = write(tmp_path / "test", range(5, 200), range(5, 9))
-    result = evaluate(reps, classifier=tmp_path / "classifier", output=tmp_path / "out").as_dict()
+    result = evaluate_classifier(
+        reps, classifier=tmp_path / "classifier", output=tmp_path / "out"
+    ).as_dict()
     assert result == json.loads((tmp_path / "out" / "classification.json").read_text())
     assert (tmp_path / "out" / "confusion.png").read_bytes()[:4] == b"\x89PNG"
     assert result["people"] == 12 and result["images"] == 7 * 4
@@ -78,11 +85,13 @@ def test_evaluate_a_file(tmp_path):
 def test_strangers_of_another_folder(tmp_path):
     reps = write(tmp_path / "test", range(6), range(5, 9))
     others = write(tmp_path / "others", range(10, 40), range(3))
-    result = evaluate(reps, classifier=tmp_path / "classifier", unknown=others).as_dict()
+    result = evaluate_classifier(reps, classifier=tmp_path / "classifier", unknown=others).as_dict()
     assert result["strangers"]["images"] == 28 * 3  # two of them are known
-    assert evaluate(reps, classifier=tmp_path / "classifier").as_dict()["strangers"] is None
+    assert (
+        evaluate_classifier(reps, classifier=tmp_path / "classifier").as_dict()["strangers"] is None
+    )
     with pytest.raises(UsageError, match="everybody in it is known"):
-        evaluate(
+        evaluate_classifier(
             reps,
             classifier=tmp_path / "classifier",
             unknown=write(tmp_path / "same", range(3), range(2)),
@@ -92,7 +101,7 @@ def test_strangers_of_another_folder(tmp_path):
 def test_cross_validation_with_a_list_of_strangers(tmp_path):
     reps = write(tmp_path / "reps", range(20), range(5))
     (tmp_path / "list").write_text("P003\n\nP007/\n")
-    result = evaluate(
+    result = evaluate_classifier(
         reps, unknown=tmp_path / "list", settings=ClassifierSettings(kind="nearest-mean")
     ).as_dict()
     assert result["how"] == "5-fold cross-validation"
@@ -100,9 +109,9 @@ def test_cross_validation_with_a_list_of_strangers(tmp_path):
     assert result["strangers"]["images"] == 5 * 10  # all of them, in each of five folds
     (tmp_path / "list").write_text("P003\nNobody\n")
     with pytest.raises(UsageError, match="'Nobody' is nobody in this folder"):
-        evaluate(reps, unknown=tmp_path / "list")
+        evaluate_classifier(reps, unknown=tmp_path / "list")
     with pytest.raises(FacetoolError, match="nobody has two images"):
-        evaluate(write(tmp_path / "single", range(6), range(1)))
+        evaluate_classifier(write(tmp_path / "single", range(6), range(1)))
 
 
 @pytest.mark.usefixtures("trained")
@@ -119,13 +128,13 @@ def test_another_network_is_refused(change, message, tmp_path):
     provenance = {**PROVENANCE, **change} if change is not None else None
     reps = write(tmp_path / "test", range(5), range(2), provenance)
     with pytest.raises(UsageError, match=message):
-        evaluate(reps, classifier=tmp_path / "classifier")
+        evaluate_classifier(reps, classifier=tmp_path / "classifier")
 
 
 @pytest.mark.usefixtures("trained")
 def test_nobody_known(tmp_path):
     with pytest.raises(FacetoolError, match="none of the people"):
-        evaluate(
+        evaluate_classifier(
             write(tmp_path / "test", range(50, 60), range(2)), classifier=tmp_path / "classifier"
         )
 
@@ -170,8 +179,8 @@ def test_ten_people_in_colour_and_strangers(shared: Path, tmp_path: Path) -> Non
         represent(
             tmp_path / f"{part}-crops", tmp_path / f"{part}-reps", network, RepresentSettings()
         )
-    train(tmp_path / "train-reps", tmp_path / "c", ClassifierSettings())
-    result = evaluate(
+    train_classifier(tmp_path / "train-reps", tmp_path / "c", ClassifierSettings())
+    result = evaluate_classifier(
         tmp_path / "test-reps", classifier=tmp_path / "c", unknown=tmp_path / "strangers-reps"
     ).as_dict()
     assert result["images"] == 50 and result["accuracy"] >= 0.99

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 from facetool.classification.classifier import Classifier, Provenance
-from facetool.classification.classifier_file import load
+from facetool.classification.classifier_file import load_classifier
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.images.read import read_photo
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.classify import ClassifierSettings, train
-from facetool.pipeline.classify_infer import InferSettings, infer, network_name
+from facetool.pipeline.classify import ClassifierSettings, train_classifier
+from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
 
@@ -27,8 +27,10 @@ def made(
 ) -> Classifier:
     folder = tmp_path_factory.mktemp("named")
     represent(crops, folder / "reps", network, RepresentSettings())
-    train(folder / "reps", folder / "classifier", ClassifierSettings(kind="nearest-mean", fpir=0.5))
-    return load(folder / "classifier")
+    train_classifier(
+        folder / "reps", folder / "classifier", ClassifierSettings(kind="nearest-mean", fpir=0.5)
+    )
+    return load_classifier(folder / "classifier")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_photos_are_named_in_order(made, network, photos, capsys, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     Image.new("RGB", (80, 80)).save(tmp_path / "black.png")
     paths = [photos[0], tmp_path / "bad.jpg", *photos[1:], tmp_path / "black.png"]
-    named, report = infer(made, paths, network, InferSettings())
+    named, report = name_people(made, paths, network, InferSettings())
     assert [photo.image for photo in named] == [str(path) for path in paths]
     assert report.exit_code == 1 and len(report.failures) == 2
     assert named[1].faces == [] and "not an image" in named[1].error
@@ -64,13 +66,13 @@ def test_every_face_from_left_to_right(made, network, photos, tmp_path):
     together = np.concatenate([image[:height] for image in images], axis=1)
     Image.fromarray(together).save(tmp_path / "together.png")
     settings = InferSettings(multi=True, annotate=tmp_path / "drawn")
-    (named,), report = infer(made, [tmp_path / "together.png"], network, settings)
+    (named,), report = name_people(made, [tmp_path / "together.png"], network, settings)
     assert report.exit_code == 0
     assert [face.name for face in named.faces] == [photo.parent.name for photo in photos[:3]]
     assert [face.box.left for face in named.faces] == sorted(face.box.left for face in named.faces)
     drawn = np.asarray(Image.open(tmp_path / "drawn" / "together.png"))
     assert drawn.shape == together.shape and (drawn != together).any()
-    (single,), _ = infer(made, [tmp_path / "together.png"], network, InferSettings())
+    (single,), _ = name_people(made, [tmp_path / "together.png"], network, InferSettings())
     assert len(single.faces) == 1
 
 
@@ -80,24 +82,24 @@ def test_folders_and_copies_of_one_name(made, network, photos, album, tmp_path):
     twin.parent.mkdir()
     twin.write_bytes(photos[0].read_bytes())
     settings = InferSettings(annotate=tmp_path / "drawn")
-    named, _ = infer(made, [person, twin, photos[0]], network, settings)
+    named, _ = name_people(made, [person, twin, photos[0]], network, settings)
     assert len(named) == 5
     stems = {path.stem for path in (tmp_path / "drawn").glob("[!.]*")}
     assert stems == {path.stem for path in person.iterdir()} | {f"{twin.stem}-2"}
     png = tmp_path / "a.png"
     Image.open(photos[0]).save(png)
     with pytest.raises(UsageError, match="would replace the photo"):
-        infer(made, [png], network, InferSettings(annotate=tmp_path))
+        name_people(made, [png], network, InferSettings(annotate=tmp_path))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no images"):
-        infer(made, [tmp_path / "empty"], network, InferSettings())
+        name_people(made, [tmp_path / "empty"], network, InferSettings())
 
 
 def test_another_network_is_refused(made, network, photos):
     for change in ({"sha256": "00" * 32}, {"network": "nn4.small2"}):
         other = replace(made, provenance=replace(made.provenance, **change))
         with pytest.raises(UsageError, match="but the classifier was trained on"):
-            infer(other, photos[:1], network, InferSettings())
+            name_people(other, photos[:1], network, InferSettings())
     with pytest.raises(UsageError, match="does not know which network"):
         network_name(replace(made, provenance=Provenance()))
     assert network_name(made) == "dlib-resnet.v1"
@@ -109,13 +111,13 @@ def test_a_classifier_that_contradicts_itself(made, network, photos):
     recipe = {**made.provenance.recipe, "crop": {**made.provenance.recipe["crop"], "width": 99}}
     other = replace(made, provenance=replace(made.provenance, recipe=recipe))
     with pytest.raises(FormatError, match="trained on crops made as"):
-        infer(other, photos[:1], network, InferSettings())
+        name_people(other, photos[:1], network, InferSettings())
     with pytest.raises(FormatError, match="not a recipe"):
         broken = replace(made, provenance=replace(made.provenance, recipe={}))
-        infer(broken, photos[:1], network, InferSettings())
+        name_people(broken, photos[:1], network, InferSettings())
     short = replace(made, means=made.means[:, :64])
     with pytest.raises(FormatError, match="embeddings of 64 numbers"):
-        infer(short, photos[:1], network, InferSettings())
+        name_people(short, photos[:1], network, InferSettings())
 
 
 def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_path, monkeypatch):
@@ -125,7 +127,7 @@ def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_p
         return read_photo(path)
 
     monkeypatch.setattr("facetool.pipeline.classify_infer.read_photo", read)
-    named, report = infer(made, photos[:3], network, InferSettings(annotate=tmp_path))
+    named, report = name_people(made, photos[:3], network, InferSettings(annotate=tmp_path))
     assert [photo.error for photo in named] == ["", "cannot be read: gone", ""]
     assert report.exit_code == 1
     assert len(list(tmp_path.glob("*.png"))) == 2
@@ -134,12 +136,12 @@ def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_p
 def test_lists_of_photos_and_what_is_not_read(made, network, photos, tmp_path):
     listing = tmp_path / "photos.txt"
     listing.write_bytes(b"".join(f"{path}\0".encode() for path in photos[:2]))
-    found, report = infer(made, [listing], network, InferSettings(null=True))
+    found, report = name_people(made, [listing], network, InferSettings(null=True))
     assert [Path(photo.image).name for photo in found] == sorted(p.name for p in photos[:2])
     assert report.exit_code == 0
     folder = tmp_path / "camera"
     folder.mkdir()
     (folder / "a.mov").write_bytes(b"\0\0\0\x14ftypqt  " + bytes(40))
-    found, report = infer(made, [folder], network, InferSettings())
+    found, report = name_people(made, [folder], network, InferSettings())
     assert found == [] and report.exit_code == 1
     assert "1 video: not read (a.mov)" in ": ".join(report.failures[0])

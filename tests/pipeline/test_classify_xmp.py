@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from facetool.alignment.recipes import DLIB_CHIP
-from facetool.classification.classifier_file import load
+from facetool.classification.classifier_file import load_classifier
 from facetool.errors import UsageError
 from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.files.xmp import FaceRegion, sidecar_of, write_regions
 from facetool.images.named_faces import BoxedName, read_names, write_names
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.classify import ClassifierSettings, find_kind, train
-from facetool.pipeline.classify_infer import InferSettings, infer
+from facetool.pipeline.classify import ClassifierSettings, find_kind, train_classifier
+from facetool.pipeline.classify_infer import InferSettings, name_people
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
 
@@ -55,7 +55,7 @@ def named(unsorted: Path, tmp_path: Path) -> Path:
 
 
 def test_people_are_named_as_their_regions(named: Path) -> None:
-    result = train(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    result = train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
     photos = [row.input for row in found(named)[1:]]
     assert result.images == len(photos)
     assert list(result.classifier.people) == sorted({person(photo) for photo in photos})
@@ -65,23 +65,23 @@ def test_people_are_named_as_their_regions(named: Path) -> None:
 def test_a_region_elsewhere_in_the_photo_names_nobody(named: Path) -> None:
     photo = named / "photos" / found(named)[1].input
     write_regions(sidecar_of(photo), [FaceRegion("Elsewhere", 0.05, 0.05, 0.05, 0.05)], 1, 1)
-    result = train(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    result = train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
     assert "Elsewhere" not in result.classifier.people
 
 
 def test_without_any_name_the_reason_is_said(unsorted: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none of its .* faces has a name"):
-        train(unsorted / "reps", tmp_path / "x", SETTINGS, xmp=True)
+        train_classifier(unsorted / "reps", tmp_path / "x", SETTINGS, xmp=True)
 
 
 def test_names_go_into_sidecars_and_photos_stay(named: Path) -> None:
-    train(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
     photos = [named / "photos" / row.input for row in found(named)]
     bare, kept = photos[:2]
     write_regions(sidecar_of(kept), [FaceRegion("By hand", 0.5, 0.5, 0.3, 0.3)], 250, 250)
     before = [photo.read_bytes() for photo in photos]
-    answers, report = infer(
-        load(named / "xmp.classifier"),
+    answers, report = name_people(
+        load_classifier(named / "xmp.classifier"),
         [bare, kept],
         load_network("dlib-resnet"),
         InferSettings(xmp=True),

@@ -9,7 +9,12 @@ from facetool.errors import FacetoolError, UsageError
 from facetool.images.verification_set import write_bin
 from facetool.networks.registry import create
 from facetool.pipeline.bin_eval import bin_eval
-from facetool.training.verification import collect_pairs, pairs_from_bin, pairs_from_folder, verify
+from facetool.training.verification import (
+    collect_pairs,
+    pairs_from_bin,
+    pairs_from_folder,
+    verify_pairs,
+)
 
 CPU = torch.device("cpu")
 PEOPLE, IMAGES = 5, 4
@@ -65,7 +70,9 @@ def test_the_same_pairs_have_the_accuracy_that_bin_eval_gives(tmp_path, network,
     from_folder = pairs_from_folder(pairs, crops)
     path = _write_bin(tmp_path / "set.bin", from_folder)
     from_bin = pairs_from_bin(path)
-    accuracies = [verify(network, found, CPU, 1).accuracy for found in (from_folder, from_bin)]
+    accuracies = [
+        verify_pairs(network, found, CPU, 1).accuracy for found in (from_folder, from_bin)
+    ]
     result = bin_eval([path], network.eval(), CPU)
     assert accuracies == pytest.approx([result.sets[0]["flip"]["accuracy"]["mean"]] * 2)
     assert not network.training
@@ -73,9 +80,9 @@ def test_the_same_pairs_have_the_accuracy_that_bin_eval_gives(tmp_path, network,
 
 def test_pairs_with_a_damaged_image_are_left_out(network, crops, pairs):
     found = pairs_from_folder(pairs, crops)
-    whole = verify(network, found, CPU, 1)
+    whole = verify_pairs(network, found, CPU, 1)
     (crops / "P0" / "P0_0001.png").write_bytes(b"no image")
-    outcome = verify(network, found, CPU, 1)
+    outcome = verify_pairs(network, found, CPU, 1)
     counted = [
         sum(fold.counts.genuine + fold.counts.impostors for fold in one.folds if fold)
         for one in (whole, outcome)
@@ -90,7 +97,7 @@ def test_embeddings_that_are_no_numbers_are_an_error(network, crops, pairs):
     with torch.no_grad():
         broken.head.pre_fc1.weight.fill_(float("nan"))
     with pytest.raises(FacetoolError, match="not finite"):
-        verify(broken, pairs_from_folder(pairs, crops), CPU, 1)
+        verify_pairs(broken, pairs_from_folder(pairs, crops), CPU, 1)
 
 
 def test_sets_are_told_apart_by_name(tmp_path, crops, pairs):
