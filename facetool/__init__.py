@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from facetool.pipeline.lfw_eval import LfwResult, lfw_eval
     from facetool.pipeline.outliers import Outlier, OutliersResult, outliers
     from facetool.pipeline.represent import RepresentSettings, represent
+    from facetool.pipeline.search import Match, SearchResult, SearchSettings, search
     from facetool.pipeline.train import TrainSettings, train
     from facetool.training.config import TrainConfig
     from facetool.weights.load import load_network
@@ -77,6 +78,7 @@ _PLACES = {
     "IdentifyResult": "pipeline.identify",
     "InferSettings": "pipeline.classify_infer",
     "LfwResult": "pipeline.lfw_eval",
+    "Match": "pipeline.search",
     "NamedFace": "pipeline.classify_infer",
     "NamedPhoto": "pipeline.classify_infer",
     "Outlier": "pipeline.outliers",
@@ -87,6 +89,8 @@ _PLACES = {
     "Recipe": "alignment.recipes",
     "Report": "jobs.report",
     "RepresentSettings": "pipeline.represent",
+    "SearchResult": "pipeline.search",
+    "SearchSettings": "pipeline.search",
     "TrainConfig": "training.config",
     "TrainSettings": "pipeline.train",
     "TrainingResult": "pipeline.classify",
@@ -108,6 +112,7 @@ _PLACES = {
     "read_image": "images.read",
     "represent": "pipeline.represent",
     "resolve_device": "embedding.embedder",
+    "search": "pipeline.search",
     "train": "pipeline.train",
     "train_classifier": "pipeline.classify",
 }
@@ -135,6 +140,7 @@ __all__ = [
     "ImageError",
     "InferSettings",
     "LfwResult",
+    "Match",
     "NamedFace",
     "NamedPhoto",
     "Outlier",
@@ -146,6 +152,8 @@ __all__ = [
     "Recipe",
     "Report",
     "RepresentSettings",
+    "SearchResult",
+    "SearchSettings",
     "TrainConfig",
     "TrainSettings",
     "TrainingResult",
@@ -170,6 +178,7 @@ __all__ = [
     "read_image",
     "represent",
     "resolve_device",
+    "search",
     "train",
     "train_classifier",
 ]

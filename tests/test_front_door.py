@@ -10,14 +10,24 @@ import pytest
 
 import facetool
 
-COMMANDS = {"align", "represent", "compare", "lfw_eval", "cluster", "identify", "outliers", "train"}
+COMMANDS = {
+    "align",
+    "represent",
+    "compare",
+    "lfw_eval",
+    "cluster",
+    "identify",
+    "outliers",
+    "search",
+    "train",
+}
 PIECES = {"read_image", "detect", "FaceCropper", "load_network", "Embedder"}
 
 
 def test_the_list_has_what_the_commands_do() -> None:
     assert set(facetool.__all__) >= COMMANDS | PIECES
     assert dir(facetool) == sorted(facetool.__all__)
-    assert len(facetool.__all__) == 58
+    assert len(facetool.__all__) == 62
 
 
 @pytest.mark.parametrize("name", facetool.__all__)

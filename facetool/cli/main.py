@@ -37,6 +37,7 @@ COMMANDS = {
     "records": "Pack, inspect and unpack InsightFace's record files.",
     "represent": "Turn aligned faces into embeddings.",
     "sample": "Draw an album of imaginary people to try things with.",
+    "search": "Find the person of a photo among many faces.",
     "train": "Train a network, or fine-tune one, on aligned faces.",
 }
 """Command name to its line in ``facetool --help``."""

@@ -1,0 +1,92 @@
+"""``facetool search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from facetool.cli import options
+from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.cli.output import print_json
+
+
+@click.command("search")
+@click.argument("reps", type=options.FOLDER)
+@click.argument(
+    "photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO..."
+)
+@click.option(
+    "--in",
+    "more",
+    type=options.FOLDER,
+    multiple=True,
+    metavar="REPS",
+    help="Another represent folder to search; may be repeated.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    metavar="K",
+    help="Number of faces to list.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help="List only faces at a squared L2 distance below this.",
+)
+@click.option(
+    "--select",
+    type=click.Choice(["largest", "center", "only"]),
+    default="largest",
+    show_default=True,
+    help="Which face of a photo to search for.",
+)
+@options.weights_option
+@detection_options
+@options.device_option
+@options.json_option
+def command(
+    reps: Path,
+    photos: tuple[Path, ...],
+    more: tuple[Path, ...],
+    top: int,
+    threshold: float | None,
+    select: str,
+    weights: options.WeightsRequest,
+    detection: DetectionRequest,
+    device: str,
+    as_json: bool,
+) -> int:
+    """Find the person of a photo in represent folders.
+
+    Compares the face in PHOTO with every face of REPS and lists the nearest, with their photos
+    and boxes. Several photos must show one person: the mean of their embeddings is searched for.
+    """
+    from facetool.alignment.recipes import Recipe
+    from facetool.cli.tables.search import search_text
+    from facetool.embedding.embedder import resolve_device
+    from facetool.files.represent_description import read_represent_description
+    from facetool.pipeline.search import SearchSettings, gallery_network, search
+
+    where = resolve_device(device)
+    description = read_represent_description(reps)
+    name = gallery_network(description, reps)
+    recipe = Recipe.from_dict(dict(description.recipe or {}))
+    settings = SearchSettings(
+        top=top,
+        threshold=threshold,
+        select=select,
+        detector=detection.detector,
+        detection=detection.settings(detection.detector or recipe.crop.detector),
+        device=where,
+    )
+    result = search([reps, *more], photos, weights.load(name, recipe), settings)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        click.echo(search_text(result))
+    return result.report.exit_code

@@ -1,0 +1,344 @@
+"""``search``: where else in represent folders is the person of some photos?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetool.alignment.recipes import Recipe, override
+from facetool.cropping.photos import crop_photos
+from facetool.detection.face import Box
+from facetool.detection.options import DetectionSettings
+from facetool.embedding.embedder import Embedder
+from facetool.embedding.people import pair_threshold
+from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
+from facetool.evaluation.distances import Floats, normalize
+from facetool.evaluation.nearest import nearest_rows
+from facetool.files.align_description import read_align_description
+from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
+from facetool.files.embeddings import read_embeddings
+from facetool.files.represent_description import RepresentDescription, read_represent_description
+from facetool.images.aligned_photos import AlignedPhotos
+from facetool.images.read import TRUNCATED
+from facetool.jobs.report import Report
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.pair_threshold import PairThreshold
+from facetool.weights.catalogue import CATALOGUE
+
+TOP = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """What is searched for, and how photos are read.
+
+    Attributes:
+        top: how many faces to find at most.
+        threshold: squared L2; only faces below it are found. Default: the nearest, however far.
+        select: which face of a photo: ``largest``, ``center`` or ``only``.
+        detector: instead of the one that the gallery's crops were made with.
+        detection: how the detector is used; default: its default settings.
+        device: where the network runs; default: the CPU.
+    """
+
+    top: int = TOP
+    threshold: float | None = None
+    select: str = "largest"
+    detector: str | None = None
+    detection: DetectionSettings | None = None
+    device: torch.device | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """A face that was found.
+
+    Attributes:
+        reps: the represent folder it lies in.
+        image: its crop, as in ``labels.csv``.
+        squared_l2: distance to the person that is searched for.
+        similarity: cosine, -1…1.
+        same: whether it is below the threshold; None where no threshold is known.
+        photo: the file it was cut out of; None where ``align.csv`` is not there to say.
+        box: where in that photo, pixels of the upright photo; None likewise.
+    """
+
+    reps: Path
+    image: str
+    squared_l2: float
+    similarity: float
+    same: bool | None
+    photo: Path | None = None
+    box: Box | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "reps": str(self.reps),
+            "image": self.image,
+            "squared_l2": self.squared_l2,
+            "similarity": self.similarity,
+            "same": self.same,
+            "photo": None if self.photo is None else str(self.photo),
+            "box": None if self.box is None else list(self.box),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What was found.
+
+    Attributes:
+        matches: nearest first.
+        probes: the photos that could be used.
+        faces: how many were searched.
+        threshold: what ``same`` is decided by, if anything.
+        report: photos that could not be used.
+    """
+
+    matches: list[Match]
+    probes: list[str]
+    faces: int
+    threshold: PairThreshold | None
+    report: Report
+
+    @property
+    def false_matches(self) -> float | None:
+        """How many faces of other people to expect below the threshold; None: not known.
+
+        The false accept rate of the threshold is that of one pair; here are as many as faces.
+        """
+        far = self.threshold.far if self.threshold else None
+        return None if far is None else far * self.faces
+
+    @property
+    def fpir(self) -> float | None:
+        """Chance that somebody who is not among the faces is found all the same.
+
+        1 - (1 - FAR)^N, as if faces were independent; None where the rate is not known.
+        """
+        far = self.threshold.far if self.threshold else None
+        return None if far is None else float(-np.expm1(self.faces * np.log1p(-far)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "probes": self.probes,
+            "faces": self.faces,
+            "matches": [match.as_dict() for match in self.matches],
+            "threshold": self.threshold.as_dict() if self.threshold else None,
+            "false_matches": self.false_matches,
+            "fpir": self.fpir,
+            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+        }
+
+
+def gallery_network(description: RepresentDescription, reps: Path) -> str:
+    """The network that a represent folder was made with, as ``load_network`` takes it.
+
+    Raises:
+        UsageError: it does not say.
+    """
+    if not (description.network and description.recipe):
+        raise UsageError(
+            f"{reps} does not say which network it was made with; make it with facetool represent"
+        )
+    name = description.weights_name
+    return name if name in CATALOGUE else description.network
+
+
+def search(
+    reps: Sequence[Path],
+    photos: Sequence[Path],
+    network: EmbeddingNetwork,
+    settings: SearchSettings | None = None,
+) -> SearchResult:
+    """Find the person of some photos in represent folders.
+
+    Every face of the folders is compared. Several photos make one probe: the mean of their
+    embeddings, scaled to unit length before and after where the network compares so.
+
+    Args:
+        reps: represent folders of one network; each is in memory by itself.
+        photos: one or more, of one person.
+        network: the one that the folders were made with.
+        settings: how many to find, and how photos are read.
+
+    Raises:
+        UsageError: the folders or the network do not go together.
+        FormatError: a folder is damaged.
+        FacetoolError: no photo has a face.
+    """
+    settings = settings or SearchSettings()
+    description = read_represent_description(reps[0])
+    for path in reps[1:]:
+        if reason := description.difference(read_represent_description(path)):
+            raise UsageError(f"{reps[0]} and {path} hold embeddings of different kinds: {reason}")
+    _check_network(description, reps[0], network)
+    threshold = pair_threshold(description)
+    unit_length = description.unit_length is not False
+    if settings.threshold is not None:
+        threshold = PairThreshold(settings.threshold, "given", normalized=unit_length)
+    report = Report()
+    probes, embeddings = _embed(photos, description, network, settings, report)
+    probe = _combine(probes, embeddings, unit_length, threshold, report)
+    found: list[Match] = []
+    faces = 0
+    for path in reps:
+        gallery = read_embeddings(path)
+        if gallery.vectors.shape[1] != len(probe):
+            raise FormatError(
+                f"{path} holds embeddings of {gallery.vectors.shape[1]} numbers; "
+                f"{network.info.architecture} makes {len(probe)}"
+            )
+        missed = gallery.missed_faces
+        kept = np.array([name not in missed for name in gallery.names], bool)
+        names = [name for name in gallery.names if name not in missed]
+        vectors = gallery.vectors[kept] if missed else gallery.vectors
+        faces += len(names)
+        rows, distances = nearest_rows(probe, vectors, settings.top, unit_length=unit_length)
+        cosines = normalize(vectors[rows]) @ normalize(probe[None])[0]
+        found += [
+            Match(
+                reps=path,
+                image=names[row],
+                squared_l2=float(distance),
+                similarity=float(cosine),
+                same=None if threshold is None else bool(distance < threshold.squared_l2),
+            )
+            for row, distance, cosine in zip(rows, distances, cosines, strict=True)
+        ]
+    found.sort(key=lambda match: match.squared_l2)
+    if settings.threshold is not None:
+        found = [match for match in found if match.same]
+    return SearchResult(
+        matches=_with_photos(found[: settings.top]),
+        probes=probes,
+        faces=faces,
+        threshold=threshold,
+        report=report,
+    )
+
+
+def _check_network(
+    description: RepresentDescription, reps: Path, network: EmbeddingNetwork
+) -> None:
+    """Refuse a network whose embeddings cannot be compared with a folder's."""
+    gallery_network(description, reps)
+    wanted, info = Recipe.from_dict(dict(description.recipe or {})), network.info
+    own = RepresentDescription(
+        network=info.architecture,
+        weights_name=info.weights_name,
+        weights_sha256=info.weights_sha256,
+        recipe=network.recipe.as_dict(),
+        flip=description.flip,
+    )
+    if wanted.crop.same_crop(network.recipe.crop):  # the detector may be another
+        own = replace(own, recipe={**network.recipe.as_dict(), "crop": wanted.crop.as_dict()})
+    if reason := description.difference(own):
+        raise UsageError(
+            f"{reps} was not made with this network: {reason}; give its weights file with "
+            "weights=FILE, and the recipe that was stated for it",
+            "weights=FILE",
+        )
+
+
+def _embed(
+    photos: Sequence[Path],
+    description: RepresentDescription,
+    network: EmbeddingNetwork,
+    settings: SearchSettings,
+    report: Report,
+) -> tuple[list[str], NDArray[np.float32]]:
+    """The photos that can be used and the embeddings (P, D) of their faces."""
+    crop = override(
+        Recipe.from_dict(dict(description.recipe or {})).crop, detector=settings.detector
+    )
+    names, crops = [], []
+    for photo in crop_photos(
+        list(dict.fromkeys(photos)), crop, settings.select, settings.detection
+    ):
+        if photo.error:
+            report.failed(str(photo.path), photo.error)
+            continue
+        if photo.truncated:
+            report.note(str(photo.path), "truncated", TRUNCATED)
+        report.done("searched for")
+        names.append(str(photo.path))
+        crops.append(photo.faces[0].image)
+    if not crops:
+        raise FacetoolError("none of the photos has a face to search for")
+    embedder = Embedder(
+        network, settings.device or torch.device("cpu"), flip=description.flip or "none"
+    )
+    return names, embedder.embed(np.stack(crops))
+
+
+def _combine(
+    names: Sequence[str],
+    embeddings: NDArray[np.float32],
+    unit_length: bool,
+    threshold: PairThreshold | None,
+    report: Report,
+) -> Floats:
+    """One embedding (D,) for several of one person, and a remark where they are not."""
+    exact = embeddings.astype(np.float64)
+    vectors = normalize(exact) if unit_length else exact
+    if threshold is not None:
+        for one, other in combinations(range(len(names)), 2):
+            apart = float(np.square(vectors[one] - vectors[other]).sum())
+            if apart >= threshold.squared_l2:
+                report.note(
+                    names[other],
+                    "unlike another photo",
+                    f"may not show the person of {names[one]} (squared L2 {apart:.3f}); "
+                    "what is found is like their mean",
+                )
+    mean = vectors.mean(axis=0, keepdims=True)
+    return np.asarray((normalize(mean) if unit_length else mean)[0])
+
+
+def _with_photos(matches: list[Match]) -> list[Match]:
+    """The matches with photo and box, where the aligned folders are still there."""
+    wanted: dict[Path, set[str]] = {}
+    for match in matches:
+        wanted.setdefault(match.reps, set()).add(match.image)
+    rows: Mapping[Path, _Faces] = {reps: _Faces(reps, images) for reps, images in wanted.items()}
+    return [rows[match.reps].complete(match) for match in matches]
+
+
+class _Faces:
+    """Some rows of the ``align.csv`` behind a represent folder."""
+
+    def __init__(self, reps: Path, images: set[str]) -> None:
+        crops = Path(read_represent_description(reps).input or "")
+        self._rows: dict[str, AlignRow] = {}
+        self._photos = AlignedPhotos({})
+        try:
+            description = read_align_description(crops)
+            if description is not None:
+                rows = read_manifest(crops / ALIGN_CSV)
+                self._rows = {row.output: row for row in rows if row.output in images}
+                self._photos = AlignedPhotos(description.inputs or {})
+        except (OSError, FormatError):  # what was found is worth more than where it was cut out
+            pass
+
+    def complete(self, match: Match) -> Match:
+        """With photo and box."""
+        row = self._rows.get(match.image)
+        if row is None:
+            return match
+        box = None
+        if row.left:
+            box = Box(*(float(edge) for edge in (row.left, row.top, row.right, row.bottom)))
+        try:
+            return replace(match, photo=self._photos.path(row.input), box=box)
+        except ImageError:
+            return replace(match, box=box)

@@ -1,0 +1,31 @@
+"""The nearest embeddings, against all distances in float64."""
+
+import numpy as np
+import pytest
+
+from facetool.evaluation import nearest
+from facetool.evaluation.distances import normalize
+
+
+@pytest.mark.parametrize("unit_length", [True, False])
+@pytest.mark.parametrize("count", [1, 7, 500])
+def test_against_all_distances(monkeypatch, unit_length, count):
+    monkeypatch.setattr(nearest, "_BLOCK", 64)
+    rng = np.random.default_rng(count)
+    gallery = rng.normal(size=(300, 16)).astype(np.float32)
+    gallery[[5, 250]] = gallery[100]  # the same photo three times
+    gallery[7] = 0
+    probe = gallery[100] + 0.1 * rng.normal(size=16)
+    exact = gallery.astype(np.float64)
+    if unit_length:
+        probe, exact = normalize(probe[None])[0], normalize(exact)
+    distances = np.square(exact - probe).sum(axis=1)
+    rows, found = nearest.nearest_rows(probe, gallery, count, unit_length=unit_length)
+    expected = np.argsort(distances, kind="stable")[:count]
+    assert (rows == expected).all() and rows[:3].tolist() == [5, 100, 250][:count]
+    assert found == pytest.approx(distances[expected], abs=1e-12)
+
+
+def test_nothing_to_find_in():
+    rows, found = nearest.nearest_rows(np.ones(4), np.empty((0, 4), "f4"), 5, unit_length=True)
+    assert len(rows) == len(found) == 0

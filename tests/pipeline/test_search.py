@@ -1,0 +1,140 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facetool.errors import FacetoolError, FormatError, UsageError
+from facetool.files.align_manifest import read_manifest
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.compare import compare
+from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.pipeline.search import SearchSettings, gallery_network, search
+from facetool.weights.load import load_network
+
+
+@pytest.fixture(scope="module")
+def network() -> EmbeddingNetwork:
+    return load_network("dlib-resnet")
+
+
+@pytest.fixture(scope="module")
+def reps(crops: Path, network: EmbeddingNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gallery") / "reps"
+    represent(crops, folder, network, RepresentSettings())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(album: Path) -> list[Path]:
+    person = min(path for path in album.iterdir() if path.is_dir())
+    return sorted(person.iterdir())
+
+
+def test_what_compare_says_of_two_photos(reps, album, crops, network, photos):
+    result = search([reps], photos[:1], network)
+    assert result.faces == 23  # one of the 24 faces was missed
+    assert len(result.matches) == 20
+    nearest = result.matches[0]
+    assert nearest.photo == photos[0] and nearest.squared_l2 < 1e-6 and nearest.same
+    distances = [match.squared_l2 for match in result.matches]
+    assert distances == sorted(distances)
+    assert {match.photo for match in result.matches[:4]} == set(photos)
+    other = result.matches[7]
+    assert other.photo and other.box
+    (pair,) = compare([photos[0], other.photo], network, threshold=None).comparisons
+    assert other.squared_l2 == pytest.approx(pair.squared_l2, abs=1e-5)
+    assert other.similarity == pytest.approx(pair.cosine, abs=1e-5)
+    row = next(row for row in read_manifest(crops / "align.csv") if row.output == other.image)
+    assert [f"{edge:g}" for edge in other.box] == [row.left, row.top, row.right, row.bottom]
+    document = json.loads(json.dumps(result.as_dict()))
+    assert document["matches"][0]["photo"] == str(photos[0])
+
+
+def test_one_to_many_is_not_one_to_one(reps, network, photos):
+    result = search([reps], photos[:1], network)
+    far = result.threshold.far
+    assert result.false_matches == pytest.approx(23 * far)
+    assert result.fpir == pytest.approx(1 - (1 - far) ** 23)
+    given = search([reps], photos[:1], network, SearchSettings(threshold=1e-4))
+    assert [match.photo for match in given.matches] == photos[:1]
+    assert given.fpir is None and given.false_matches is None
+
+
+def test_several_photos_are_one_person(reps, network, photos, album):
+    one = search([reps], photos[:1], network).matches
+    result = search([reps], photos[:3], network)
+    assert len(result.probes) == 3 and result.report.counts["unlike another photo"] == 0
+    fourth = [match.squared_l2 for match in result.matches if match.photo == photos[3]]
+    assert fourth < [match.squared_l2 for match in one if match.photo == photos[3]]
+    strangers = sorted(album.glob("*/*_0001.*"))[:2]
+    mixed = search([reps], strangers, network, SearchSettings(threshold=1e-3))
+    assert mixed.report.counts["unlike another photo"] == 1 and mixed.matches == []
+
+
+def test_several_folders_are_searched(reps, network, photos, tmp_path):
+    twin = tmp_path / "twin"
+    shutil.copytree(reps, twin)
+    result = search([reps, twin], photos[:1], network, SearchSettings(top=4))
+    assert result.faces == 46 and [m.reps for m in result.matches[:2]] == [reps, twin]
+    description = json.loads((twin / "represent.json").read_text())
+    (twin / "represent.json").write_text(json.dumps({**description, "flip": "sum"}))
+    with pytest.raises(UsageError, match="embeddings of different kinds: flip none and sum"):
+        search([reps, twin], photos[:1], network)
+
+
+def test_missed_faces_and_lost_crops(reps, network, photos, tmp_path):
+    folder = tmp_path / "reps"
+    shutil.copytree(reps, folder)
+    description = json.loads((folder / "represent.json").read_text())
+    image = (folder / "labels.csv").read_text().splitlines()[0].partition(",")[2]
+    more = {"missed_faces": [image], "input": str(tmp_path / "gone")}
+    (folder / "represent.json").write_text(json.dumps({**description, **more}))
+    result = search([folder], photos[:1], network)
+    assert result.faces == 23 and image not in {match.image for match in result.matches}
+    assert {(match.photo, match.box) for match in result.matches} == {(None, None)}
+
+
+def test_what_cannot_be_searched(reps, network, photos, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(FacetoolError, match="none of the photos has a face"):
+        search([reps], [tmp_path / "bad.jpg"], network)
+    result = search([reps], [tmp_path / "bad.jpg", photos[0]], network)
+    assert result.report.exit_code == 1 and result.probes == [str(photos[0])]
+    other = tmp_path / "reps"
+    shutil.copytree(reps, other)
+    description = json.loads((other / "represent.json").read_text())
+    of_another = {**description, "weights": {"name": "mine.pt", "sha256": "00"}}
+    (other / "represent.json").write_text(json.dumps(of_another))
+    with pytest.raises(UsageError, match=r"was not made with this network: weights mine\.pt"):
+        search([other], photos[:1], network)
+    recipe = {**description["recipe"], "scale": 0.5}
+    (other / "represent.json").write_text(json.dumps({**description, "recipe": recipe}))
+    with pytest.raises(UsageError, match="was not made with this network: recipe"):
+        search([other], photos[:1], network)
+    (other / "represent.json").unlink()
+    with pytest.raises(UsageError, match="does not say which network"):
+        search([other], photos[:1], network)
+    np.save(other / "reps.npy", np.load(other / "reps.npy")[:, :64])
+    (other / "represent.json").write_text(json.dumps(description))
+    with pytest.raises(FormatError, match="64 numbers"):
+        search([other], photos[:1], network)
+
+
+def test_another_detector_of_the_gallery_is_no_other_recipe(reps, network, photos, tmp_path):
+    other = tmp_path / "reps"
+    shutil.copytree(reps, other)
+    description = json.loads((other / "represent.json").read_text())
+    description["recipe"]["crop"]["detector"] = "mtcnn"
+    (other / "represent.json").write_text(json.dumps(description))
+    settings = SearchSettings(detector="hog")
+    assert search([other], photos[:1], network, settings).matches[0].photo == photos[0]
+    assert replace(settings, top=1).top == 1
+
+
+def test_the_network_of_a_folder(reps):
+    from facetool.files.represent_description import read_represent_description
+
+    assert gallery_network(read_represent_description(reps), reps) == "dlib-resnet.v1"
