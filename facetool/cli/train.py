@@ -138,6 +138,14 @@ def _steps(
     help="Exempt nothing from weight decay, as InsightFace did in 2018.",
 )
 @click.option(
+    "--classifier-decay",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    metavar="FACTOR",
+    help="Weight decay of the classifier, as a multiple of --weight-decay.",
+)
+@click.option(
     "--schedule",
     type=click.Choice(SCHEDULES),
     default="constant",
@@ -193,9 +201,10 @@ def _steps(
     "--eval",
     "bins",
     multiple=True,
-    type=options.FILE,
-    metavar="FILE.bin",
-    help="Verification set of InsightFace to evaluate on; may be repeated.",
+    type=options.IMAGES,
+    metavar="FILE.bin|FOLDER",
+    help="Verification set of InsightFace to evaluate on, or a folder of such; may be repeated.  "
+    "[default: those in DATA, if it is the folder of a .rec file]",
 )
 @click.option(
     "--eval-pairs",
@@ -259,6 +268,9 @@ def command(
 ) -> int:
     """Train a network on the identities under DATA: a folder of crops or a .rec file.
 
+    DATA may also be the folder of a data set of InsightFace: train.rec, train.idx, property, and
+    verification sets (.bin), on which the network is evaluated.
+
     Writes model.safetensors, which 'represent --weights' takes, best.safetensors (of the best
     evaluation), log.csv, training.png and checkpoint.pt to OUTPUT. The same command continues a
     run that was interrupted, by Ctrl-C or SIGTERM too. On several GPUs:
@@ -267,13 +279,15 @@ def command(
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.train import TrainSettings, train
     from facetool.training.config import TrainConfig
-    from facetool.training.verification import collect_pairs
+    from facetool.training.verification import collect_pairs, sets_beside
 
     stated = {} if weights.recipe is None else weights.recipe.as_dict()
     config = TrainConfig(**run, start_recipe=stated, start_output=weights.output)
     settings = TrainSettings(
         device=resolve_device(device),
-        pairs=collect_pairs(bins, eval_pairs, eval_crops),
+        pairs=collect_pairs(
+            bins or ([] if eval_pairs else sets_beside(data)), eval_pairs, eval_crops
+        ),
         evaluate_every=evaluate_every,
         checkpoint_every=checkpoint_every,
         log_every=log_every,

@@ -20,8 +20,10 @@ from typing import IO, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, UsageError
 from facetool.images.read import RGBImage, decode_image
+
+SUFFIX = ".bin"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,20 @@ class VerificationSet:
             ImageError: it is damaged.
         """
         return decode_image(self.images[number])
+
+
+def find_bins(path: Path) -> list[Path]:
+    """The ``.bin`` files of a folder, sorted; a file is the only one.
+
+    Raises:
+        UsageError: there is none in the folder.
+    """
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob(f"*{SUFFIX}"))
+    if not found:
+        raise UsageError(f"there is no .bin file in {path}; records pack-pairs makes one")
+    return found
 
 
 def read_bin(path: Path) -> VerificationSet:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from facetool.embedding.crop_check import check_size
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
-from facetool.errors import ImageError, UsageError
+from facetool.errors import ImageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
-from facetool.images.verification_set import VerificationSet, read_bin
+from facetool.images.verification_set import VerificationSet, find_bins, read_bin
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
@@ -85,7 +85,7 @@ def bin_eval(
         FormatError: a file is no verification set; all are read before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
-    files = [file for path in files for file in _sets_in(path)]
+    files = [file for path in files for file in find_bins(path)]
     sets = [read_bin(file) for file in files]
     for file, one in zip(files, sets, strict=True):
         if not any_crop:
@@ -126,15 +126,6 @@ def _check_size(one: VerificationSet, file: Path, network: EmbeddingNetwork) -> 
             continue
         check_size(image, network, str(file))
         return
-
-
-def _sets_in(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(path.glob("*.bin"))
-    if not found:
-        raise UsageError(f"there is no .bin file in {path}; records pack-pairs makes one")
-    return found
 
 
 def evaluate_set(

@@ -8,7 +8,7 @@ from typing import Any
 from facetool.errors import UsageError, check_choice
 from facetool.networks.dtypes import DTYPES
 from facetool.training.choices import OPTIMIZERS, SCHEDULES
-from facetool.training.losses import FORMER_NAMES, find_loss
+from facetool.training.losses import FORMER_NAMES, LOSSES, find_loss
 from facetool.training.schedule import Schedule
 
 
@@ -34,6 +34,8 @@ class TrainConfig:
         momentum: of SGD.
         weight_decay: of kernels and matrices.
         decay_all: decay all other parameters too, as InsightFace's scripts of 2018 did.
+        classifier_decay: weight decay of the classes' weights, as a multiple of
+            ``weight_decay`` (``--fc7-wd-mult`` of InsightFace's ``train_softmax.py``).
         schedule: one of ``SCHEDULES``.
         milestones: steps after which the rate falls, for ``step``.
         factor: by which it falls.
@@ -65,6 +67,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     decay_all: bool = False
+    classifier_decay: float = 1.0
     schedule: str = "constant"
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
@@ -87,6 +90,10 @@ class TrainConfig:
             raise UsageError("the step schedule and the steps at which the rate falls go together")
         if min(self.steps, self.batch_size, self.people, self.accumulate) < 1:
             raise UsageError("steps, batch size, people and accumulate must be at least 1")
+        if self.classifier_decay != 1 and LOSSES[self.loss].sampler_kind != "plain":
+            raise UsageError(
+                f"{self.loss} has no classifier: leave classifier_decay out", "classifier_decay"
+            )
         if not self.learning_rate > 0:
             raise UsageError("the learning rate must be above 0")
 

@@ -109,6 +109,8 @@ class Stepper:
             config.momentum,
             config.weight_decay,
             config.decay_all,
+            classifier=self.loss,
+            classifier_decay=config.classifier_decay,
         )
         self.scaler = torch.amp.GradScaler(process.device.type, enabled=config.dtype == "float16")
         self._frozen = plain_scales(self.network) if config.start else []

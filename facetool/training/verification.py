@@ -16,9 +16,10 @@ from facetool.evaluation import insightface
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import Trials, read_pairs
 from facetool.evaluation.verification import Verification
+from facetool.images import records, verification_set
 from facetool.images.inputs import open_images
 from facetool.images.read import RGBImage
-from facetool.images.verification_set import read_bin
+from facetool.images.verification_set import find_bins, read_bin
 from facetool.jobs.ordered_map import batches_of
 from facetool.networks.base import EmbeddingNetwork
 
@@ -125,16 +126,28 @@ def verify_pairs(
     return insightface.evaluate(first, second, trials)
 
 
+def sets_beside(data: Path) -> list[Path]:
+    """The verification sets of InsightFace's data sets, which lie in the folder of ``train.rec``.
+
+    Args:
+        data: what a run is trained on; none are looked for where it is no such folder.
+    """
+    if not (data.is_dir() and any(data.glob(f"*{records.SUFFIX}"))):
+        return []
+    return sorted(data.glob(f"*{verification_set.SUFFIX}"))
+
+
 def collect_pairs(bins: Sequence[Path], pairs: Path | None, crops: Path | None) -> list[PairSet]:
-    """All the sets a user names.
+    """All the sets a user names; a folder stands for all ``.bin`` files in it.
 
     Raises:
-        UsageError: a pairs file without crops or the other way about, or two sets of one name.
+        UsageError: a pairs file without crops or the other way about, two sets of one name, or a
+            folder without a set.
         FormatError: a file is damaged.
     """
     if (pairs is None) != (crops is None):
         raise UsageError("eval_pairs and eval_crops go together", "eval_pairs", "eval_crops")
-    found = [pairs_from_bin(path) for path in bins]
+    found = [pairs_from_bin(file) for path in bins for file in find_bins(path)]
     if pairs is not None and crops is not None:
         found.append(pairs_from_folder(pairs, crops))
     names = [one.name for one in found]

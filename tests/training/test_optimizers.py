@@ -1,7 +1,11 @@
+import pytest
 import torch
 from torch import nn
 
+from facetool.errors import UsageError
 from facetool.networks.registry import create
+from facetool.training.config import TrainConfig
+from facetool.training.losses.softmax import Softmax
 from facetool.training.optimizers import create_optimizer, parameter_groups
 
 
@@ -27,6 +31,28 @@ def test_decay_all_leaves_nothing_out_but_the_fixed_scale():
     (group,) = parameter_groups([network], 5e-4, decay_all=True)
     assert len(group["params"]) == sum(p.requires_grad for p in network.parameters())
     assert all(p is not network.head.fc1.weight for p in group["params"])  # fix_gamma
+
+
+def test_the_classifiers_decay_is_a_multiple():
+    network, classifier = _network(), Softmax(8, 5)
+    modules = [network, classifier]
+    decayed, others, own = parameter_groups(
+        modules, 4e-5, decay_all=False, classifier=classifier, classifier_decay=10.0
+    )
+    assert own["weight_decay"] == pytest.approx(4e-4)
+    (weight,) = own["params"]
+    assert weight is classifier.weight
+    assert all(p is not weight for p in decayed["params"])
+    assert any(p is classifier.bias for p in others["params"])
+    everything = sum(p.requires_grad for module in modules for p in module.parameters())
+    assert sum(len(group["params"]) for group in (decayed, others, own)) == everything
+    same = parameter_groups(modules, 4e-5, False, classifier=classifier)
+    assert len(same) == 2  # as in checkpoints of earlier versions
+
+
+def test_triplets_have_no_classifier_to_decay():
+    with pytest.raises(UsageError, match="no classifier"):
+        TrainConfig(network="nn4", loss="triplet", steps=1, classifier_decay=10.0)
 
 
 def test_sgd_is_the_formula_it_states():
