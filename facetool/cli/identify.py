@@ -101,11 +101,21 @@ def _table(result: dict[str, Any]) -> str:
         for rate in verification["tar_at_far"]
     ]
     titles = ["FAR", "TAR", "genuine accepted", "impostors accepted"]
+    noise = result["noise"]
+    lists = [
+        [one["path"], f"{one['listed']:,}", f"{one['found']:,}"] for one in noise.get("lists", [])
+    ]
+    removed = [
+        format_table(["noise list", "images listed", "found here"], lists)
+        + f"\n{noise['images_replaced']:,} images replaced by their person's centre, "
+        f"{noise['distractors_removed']:,} distractors removed"
+    ]
     return "\n\n".join(
         [
             f"{result['probes']['images']:,} probes, {result['gallery']['images']:,} gallery "
             f"images, {result['pairs']:,} pairs of probe and mate",
             format_table(["distractors", *[f"rank-{k}" for k in shown]], rates),
             format_table(titles, accepted),
+            *(removed if lists else []),
         ]
     )

@@ -93,7 +93,9 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrit
 
 
 @command.command("features")
-@click.argument("reps", type=options.FOLDER)
+@click.argument(
+    "reps", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True, metavar="REPS..."
+)
 @click.argument("output", type=options.NEW_FOLDER)
 @click.option(
     "--algorithm",
@@ -101,10 +103,42 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrit
     show_default=True,
     help="Last part of the file names, which MegaFace's tools expect.",
 )
-def features(reps: Path, output: Path, algorithm: str) -> int:
-    """Write a represent folder as MegaFace's feature files, <image>_<algorithm>.bin."""
-    from facetool.pipeline.identify import write_features
+@click.option(
+    "--crops",
+    type=options.FOLDER,
+    help="Crops that REPS are of; their align.csv tells the photos.  "
+    "[default: the folder named in represent.json]",
+)
+@click.option(
+    "--remove",
+    type=options.FILE,
+    multiple=True,
+    metavar="LIST",
+    help="List of mislabelled images, such as facescrub_noises.txt; may be repeated.",
+)
+@click.option(
+    "--distractors",
+    is_flag=True,
+    help="REPS are of distractors: with --remove, put listed ones out of reach.",
+)
+def features(
+    reps: tuple[Path, ...],
+    output: Path,
+    algorithm: str,
+    crops: Path | None,
+    remove: tuple[Path, ...],
+    distractors: bool,
+) -> int:
+    """Write embeddings as MegaFace's feature files, <photo>_<algorithm>.bin.
 
-    report = write_features(reps, output, algorithm)
+    REPS are represent folders or feature files; several, of the same crops by different
+    networks, are put one behind the other. With --remove the files are those of InsightFace's
+    remove_noises.py: a number more, and listed images replaced by their person's centre.
+    """
+    from facetool.pipeline.features import write_features
+
+    report = write_features(
+        reps, output, algorithm=algorithm, crops=crops, remove=remove, distractors=distractors
+    )
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

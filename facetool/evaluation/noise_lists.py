@@ -6,8 +6,9 @@ centre of that person's other embeddings, so that the number of trials stays the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from facetool.evaluation.distances import normalize
 from facetool.evaluation.pair_images import without_suffix
 from facetool.files.text import read_text, same_spelling
+from facetool.jobs.progress import listener
 
 
 class NoiseList:
@@ -41,7 +43,52 @@ class NoiseList:
         return any("/".join(parts[-length:]) in self._entries for length in self._lengths)
 
 
-def read_noise_lists(paths: Iterable[Path]) -> NoiseList:
+class NoiseLists:
+    """Several lists as one, which keeps count of what each of them names.
+
+    Args:
+        lists: by the path of the file.
+
+    Attributes:
+        found: images named by each list so far.
+    """
+
+    def __init__(self, lists: Mapping[Path, NoiseList]) -> None:
+        self._lists = lists
+        self.found = dict.fromkeys(lists, 0)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lists.values()))
+
+    def find(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which images are in any of the lists."""
+        noisy = np.zeros(len(names), bool)
+        for path, one in self._lists.items():
+            found = one.find(names)
+            self.found[path] += int(found.sum())
+            noisy |= found
+        return noisy
+
+    def counts(self) -> list[dict[str, Any]]:
+        """For each list ``path``, how many images are ``listed``, and ``found`` here."""
+        return [
+            {"path": str(path), "listed": len(one), "found": self.found[path]}
+            for path, one in self._lists.items()
+        ]
+
+    def remark_unused(self) -> None:
+        """Tell the user of each list that named nothing."""
+        for path, found in self.found.items():
+            if not found:
+                listener().remark(
+                    str(path),
+                    f"none of the {len(self._lists[path]):,} images that are listed is here, so "
+                    "nothing was removed; an entry is the end of an image's path, such as "
+                    "person/image",
+                )
+
+
+def read_noise_lists(paths: Iterable[Path]) -> NoiseLists:
     """Read lists with a line per image; of lines with tabs the second column counts.
 
     Lines that start with ``#`` are comments.
@@ -49,12 +96,15 @@ def read_noise_lists(paths: Iterable[Path]) -> NoiseList:
     Raises:
         FormatError: a file cannot be read as text.
     """
+    return NoiseLists({path: _read_noise_list(path) for path in paths})
+
+
+def _read_noise_list(path: Path) -> NoiseList:
     entries: list[str] = []
-    for path in paths:
-        for line in read_text(path).splitlines():
-            if line.strip() and not line.startswith("#"):
-                cells = line.strip().split("\t")
-                entries.append(cells[min(1, len(cells) - 1)])
+    for line in read_text(path).splitlines():
+        if line.strip() and not line.startswith("#"):
+            cells = line.strip().split("\t")
+            entries.append(cells[min(1, len(cells) - 1)])
     return NoiseList(entries)
 
 

@@ -15,14 +15,11 @@ from numpy.typing import NDArray
 from facetool.errors import FacetoolError, UsageError
 from facetool.evaluation import identification
 from facetool.evaluation.identification import Identification, nested_sets
-from facetool.evaluation.noise_lists import NoiseList, read_noise_lists, replace_noisy
-from facetool.files.atomic import atomic_write, output_errors
-from facetool.files.durable import sync_file_system
+from facetool.evaluation.noise_lists import NoiseLists, read_noise_lists, replace_noisy
 from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
-from facetool.files.megaface_features import read_features, write_feature
-from facetool.jobs.progress import listener, progress_bar
-from facetool.jobs.report import Report
+from facetool.files.megaface_features import read_features
+from facetool.jobs.progress import progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +35,8 @@ class IdentifyResult:
         distractor_images: those in them, without noise; None where there are no distractors, and
             other people of the gallery take their place.
         outcome: the rates.
-        noise: images listed as noise, distractors removed and images replaced.
+        noise: images listed as noise, distractors removed, images replaced, and of each list how
+            many images here it names.
         provenance: network, weights and flip of the gallery, as JSON values.
     """
 
@@ -49,7 +47,7 @@ class IdentifyResult:
     distractors: tuple[Path, ...]
     distractor_images: int | None
     outcome: Identification
-    noise: dict[str, int]
+    noise: dict[str, Any]
     provenance: dict[str, Any]
 
     @property
@@ -121,12 +119,7 @@ def identify(
     rows = _Rows(distractor_sets, noise)
     if distractor_sets and not len(rows):
         raise UsageError("no distractor is left")
-    if remove and not (replaced or rows.removed):
-        listener().remark(
-            ", ".join(map(str, remove)),
-            f"none of the {len(noise):,} images that are listed is here, so nothing was removed; "
-            "an entry is the end of an image's path, such as person/image",
-        )
+    noise.remark_unused()
     sets = nested_sets(len(rows)) if distractor_sets else [np.arange(len(gallery_people.vectors))]
     with progress_bar("identify", sum(map(len, sets))) as bar:
         try:
@@ -158,6 +151,7 @@ def identify(
             "listed": len(noise),
             "distractors_removed": rows.removed,
             "images_replaced": replaced,
+            "lists": noise.counts(),
         },
         provenance={
             key: sources[gallery].description.as_dict().get(key)
@@ -213,7 +207,7 @@ def _check_comparable(sources: Sequence[tuple[Path, Embeddings]]) -> None:
 
 
 def _people(
-    path: Path, source: Embeddings, noise: NoiseList, numbers: dict[str, int]
+    path: Path, source: Embeddings, noise: NoiseLists, numbers: dict[str, int]
 ) -> tuple[Embeddings, int]:
     """Embeddings with their identity's number as label, noise replaced; how many were noisy."""
     people = identities(source.names)
@@ -241,7 +235,7 @@ def identities(names: Sequence[str]) -> list[str]:
 class _Rows:
     """The vectors of several sources as one list, without the noisy ones."""
 
-    def __init__(self, sources: Sequence[Embeddings], noise: NoiseList) -> None:
+    def __init__(self, sources: Sequence[Embeddings], noise: NoiseLists) -> None:
         self._parts = [source.vectors for source in sources]
         kept = [np.flatnonzero(~noise.find(source.names)) for source in sources]
         self._rows = np.concatenate([*kept, np.empty(0, np.int64)])
@@ -257,25 +251,3 @@ class _Rows:
         pairs = zip(self._parts, parts, strict=True)
         found = [vectors[self._rows[wanted]] for vectors, wanted in pairs if len(wanted)]
         return found[0] if len(found) == 1 else np.concatenate(found)
-
-
-def write_features(input: Path, output: Path, algorithm: str) -> Report:
-    """Write a represent folder as MegaFace's feature files, ``<image>_<algorithm>.bin`` each.
-
-    Raises:
-        FormatError: the input is damaged.
-        UsageError: an image's name would lead out of the output folder.
-        OutputError: a file cannot be written.
-    """
-    source = read_features(input)
-    report = Report()
-    for name, vector in zip(source.names, source.vectors, strict=True):
-        if name.startswith("/") or ".." in name.split("/"):
-            raise UsageError(f"{input}: the image name {name} is not relative to a folder")
-        with atomic_write(output / f"{name}_{algorithm}.bin", durable=False) as file:
-            write_feature(file, vector)
-        report.done("feature files written")
-    if output.is_dir():
-        with output_errors(output):
-            sync_file_system(output)
-    return report

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from facetool.errors import FacetoolError, UsageError
-from facetool.files.megaface_features import read_features, write_feature
-from facetool.pipeline.identify import identify, identities, write_features
+from facetool.files.megaface_features import write_feature
+from facetool.pipeline.identify import identify, identities
 
 
 def draw(people: int, images: int, spread: float = 0.5, seed: int = 0) -> np.ndarray:
@@ -107,7 +107,12 @@ def test_noise_is_removed(scrub: Path, tmp_path: Path) -> None:
     noise.write_text("# comment\nP1_0.png\n375/a@N0/1.jpg\n")
     before = identify(noisy, noisy, [crowd]).as_dict()
     after = identify(noisy, noisy, [crowd], remove=[noise]).as_dict()
-    assert after["noise"] == {"listed": 2, "distractors_removed": 1, "images_replaced": 1}
+    assert after["noise"] == {
+        "listed": 2,
+        "distractors_removed": 1,
+        "images_replaced": 1,
+        "lists": [{"path": str(noise), "listed": 2, "found": 2}],
+    }
     assert after["pairs"] == before["pairs"] == 60
     assert after["distractors"]["images"] == 1
     centred = vectors.copy()
@@ -153,14 +158,3 @@ def test_what_does_not_go_together(scrub: Path, tmp_path: Path) -> None:
 )
 def test_identities(names: list[str], expected: list[str]) -> None:
     assert identities(names) == expected
-
-
-def test_features_go_out_and_come_back(scrub: Path, tmp_path: Path) -> None:
-    write_features(scrub, tmp_path / "features", "x")
-    assert (tmp_path / "features" / "P0" / "P0_0.png_x.bin").is_file()
-    found, source = read_features(tmp_path / "features"), read_features(scrub)
-    assert found.names == source.names
-    assert (found.vectors == source.vectors).all()
-    outside = represented(tmp_path / "outside", ["../A/1.png"], draw(1, 1))
-    with pytest.raises(UsageError, match="not relative"):
-        write_features(outside, tmp_path / "features", "x")
