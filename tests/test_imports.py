@@ -14,7 +14,7 @@ ROOT = Path(facetool.__file__).parent
 
 LEVELS = (
     ("cli",),
-    ("reports",),
+    ("reports", "server"),
     ("pipeline", "sample"),
     ("plots",),
     ("training", "profiling"),

@@ -26,3 +26,21 @@ def project(vectors: Floats) -> NDArray[np.float32]:
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=0)
     return np.asarray(tsne.fit_transform(vectors.astype(np.float32)), np.float32)
+
+
+FEWEST_FOR_TSNE = 12
+"""With fewer embeddings t-SNE shows its starting point more than the embeddings."""
+
+
+def plane(vectors: Floats | NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
+    """Embeddings (N, D) as points (N, 2), and how: ``t-SNE``, or ``PCA`` for few; N is 2 or more.
+
+    The same embeddings give the same points every time.
+    """
+    exact = np.asarray(vectors, np.float64)
+    if len(exact) >= FEWEST_FOR_TSNE and np.ptp(exact.astype(np.float32), axis=0).max() > 0:
+        return project(exact), "t-SNE"
+    left, spread, _ = np.linalg.svd(exact - exact.mean(axis=0), full_matrices=False)
+    points = np.zeros((len(exact), 2), np.float32)
+    points[:, : len(spread)] = (left * spread)[:, :2]
+    return points, "PCA"

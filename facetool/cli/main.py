@@ -38,6 +38,7 @@ COMMANDS = {
     "represent": "Turn aligned faces into embeddings.",
     "sample": "Draw an album of imaginary people to try things with.",
     "search": "Find the person of a photo among many faces.",
+    "serve": "Serve face recognition over HTTP, with a web page.",
     "train": "Train a network, or fine-tune one, on aligned faces.",
 }
 """Command name to its line in ``facetool --help``."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,17 +14,67 @@ from facetool.cropping.face_cropper import (
     ODD_PHOTO_ERRORS,
     FaceCrop,
     FaceCropper,
+    LocatedFace,
     keep_to_one_core,
 )
 from facetool.detection.options import DetectionSettings
 from facetool.errors import ImageError
-from facetool.images.read import TRUNCATED, read_photo
+from facetool.images.read import TRUNCATED, Photo, RGBImage, read_photo
 from facetool.jobs.ordered_map import chunks_for
-from facetool.jobs.pool import WORKER_DIED, OrderedPool, available_cores
+from facetool.jobs.pool import OrderedPool, available_cores
+from facetool.jobs.worker_process import WORKER_DIED
 
 _CHUNK = 4
 _POOL_FROM = 16
 """Fewer photos are done before worker processes are up."""
+
+
+class SearchedPhoto(NamedTuple):
+    """What was found in a photo.
+
+    Attributes:
+        size: width and height, upright; (0, 0) where the photo cannot be read.
+        faces: the chosen ones.
+        crops: one for each, uint8 (H, W, 3).
+        error: why the photo cannot be used; empty where it can.
+        missed: why none was found; empty where one was.
+        truncated: the end of the file is missing.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    faces: Sequence[LocatedFace] = ()
+    crops: Sequence[RGBImage] = ()
+    error: str = ""
+    missed: str = ""
+    truncated: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why there are no faces; empty where there are."""
+        if self.error or self.faces:
+            return self.error
+        hint = NO_FACE_HINT if self.missed == NO_FACE else ""
+        return "; ".join(filter(None, [self.missed, hint, TRUNCATED if self.truncated else ""]))
+
+
+def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPhoto:
+    """Read a photo, find the chosen faces and cut them out.
+
+    Args:
+        read: gives the photo, or raises :class:`ImageError`.
+        cropper: does the rest.
+    """
+    try:
+        image, truncated = read()
+        located, missed = cropper.find(image)
+        crops = [cropper.cut(image, landmarks) for _, landmarks in located]
+    except ImageError as error:
+        return SearchedPhoto(error=str(error))
+    except ODD_PHOTO_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return SearchedPhoto(error=f"cannot be searched for faces: {reason}")
+    height, width = image.shape[:2]
+    return SearchedPhoto((width, height), located, crops, "", missed, truncated)
 
 
 class PhotoCrops(NamedTuple):
@@ -81,19 +132,9 @@ def _crop_chunk(cropper: FaceCropper, paths: Sequence[Path]) -> list[PhotoCrops]
 
 
 def _crop_one(path: Path, cropper: FaceCropper) -> PhotoCrops:
-    try:
-        image, truncated = read_photo(path)
-        located, missed = cropper.find(image)
-        faces = cropper.cut_all(image, located)
-    except ImageError as error:
-        return PhotoCrops(path, [], str(error))
-    except ODD_PHOTO_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return PhotoCrops(path, [], f"cannot be searched for faces: {reason}")
-    if faces:
-        return PhotoCrops(path, faces, truncated=truncated)
-    why = [missed, NO_FACE_HINT if missed == NO_FACE else "", TRUNCATED if truncated else ""]
-    return PhotoCrops(path, [], "; ".join(filter(None, why)), truncated)
+    found = search_photo(partial(read_photo, path), cropper)
+    faces = [FaceCrop(face, crop) for (face, _), crop in zip(found.faces, found.crops, strict=True)]
+    return PhotoCrops(path, faces, found.reason, found.truncated)
 
 
 def _worker_died(path: Path) -> PhotoCrops:

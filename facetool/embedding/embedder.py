@@ -137,7 +137,7 @@ class Embedder:
             rows: see :meth:`embed`.
         """
         threads = torch.get_num_threads()
-        streams = self._streams()
+        streams = self.streams
         each = max(1, threads // streams)
         with ThreadPoolExecutor(streams, "embed", torch.set_num_threads, (each,)) as pool:
             try:
@@ -151,8 +151,9 @@ class Embedder:
                 pool.shutdown(cancel_futures=True)
                 torch.set_num_threads(threads)
 
-    def _streams(self) -> int:
-        """Batches in the network at once."""
+    @property
+    def streams(self) -> int:
+        """Batches that are best in the network at once; each has its part of the threads."""
         return min(torch.get_num_threads(), _MOST_STREAMS) if self._device.type == "cpu" else 2
 
     def _in_openvino(self, network: EmbeddingNetwork, dtype: str) -> Callable[[Tensor], Tensor]:
@@ -165,7 +166,7 @@ class Embedder:
         from facetool.embedding.openvino_engine import OpenVinoNetwork
 
         self._dtype = torch.float32  # of what goes in; inside it computes as asked
-        return OpenVinoNetwork(network, dtype, self._streams(), torch.get_num_threads())
+        return OpenVinoNetwork(network, dtype, self.streams, torch.get_num_threads())
 
     @torch.inference_mode()
     def embed(self, crops: NDArray[np.uint8], rows: int | None = None) -> NDArray[np.float32]:

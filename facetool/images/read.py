@@ -171,8 +171,13 @@ def decode_image(data: bytes) -> RGBImage:
     return photo.pixels
 
 
-def decode_photo(data: bytes) -> Photo:
-    """Decode the bytes of an image file; see :func:`read_photo`."""
+def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode the bytes of an image file; see :func:`read_photo`.
+
+    Args:
+        data: the file's.
+        max_pixels: larger images are refused before a pixel is decoded.
+    """
     if not data:
         raise ImageError("the file is empty")
     kind = sniff(data[:HEAD])
@@ -180,12 +185,12 @@ def decode_photo(data: bytes) -> Photo:
         raise ImageError(f"a {kind}, which is not read; {ADVICE[kind].replace('them', 'it')}")
     try:
         if is_heif(data[:HEAD]):
-            return Photo(_decode_heif(data))
-        return _decode_with_pillow(data)
+            return Photo(_decode_heif(data, max_pixels))
+        return _decode_with_pillow(data, max_pixels)
     except ImageError:
         raise
     except UnidentifiedImageError:
-        return Photo(_decode_with_opencv(data, known=kind == IMAGE))
+        return Photo(_decode_with_opencv(data, max_pixels, known=kind == IMAGE))
     except Exception as error:
         # Pillow's decoders answer damage with almost any type: OSError, SyntaxError, ValueError,
         # struct.error, EOFError … One bad file must not stop a folder, so all of them count.
@@ -193,14 +198,14 @@ def decode_photo(data: bytes) -> Photo:
         raise ImageError(f"damaged image: {reason}") from error
 
 
-def _decode_with_pillow(data: bytes) -> Photo:
+def _decode_with_pillow(data: bytes, max_pixels: int) -> Photo:
     try:
-        return Photo(_decode_whole(data))
+        return Photo(_decode_whole(data, max_pixels))
     except OSError:
         if not data.startswith(_JPEG_START) or _JPEG_END in data[-HEAD:]:
             raise
         # libjpeg fills up what is missing before an end of image, where Pillow only waits for it.
-        pixels = _decode_whole(data + _JPEG_END)
+        pixels = _decode_whole(data + _JPEG_END, max_pixels)
     missing = _missing_rows(pixels)
     if missing > len(pixels) / 2:
         raise ImageError(f"damaged image: {missing} of its {len(pixels)} rows are missing")
@@ -245,9 +250,9 @@ class _PillowLimit:
 _PILLOW_LIMIT = _PillowLimit()
 
 
-def _decode_whole(data: bytes) -> RGBImage:
+def _decode_whole(data: bytes, max_pixels: int) -> RGBImage:
     with _PILLOW_LIMIT.set_aside(), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        _check_size(*image.size)
+        _check_size(image.size, max_pixels)
         _check_tiff(image)
         if image.width * image.height > _LARGE and image.format == "JPEG" and image.mode == "RGB":
             pixels = _decode_large_jpeg(data)
@@ -296,10 +301,11 @@ def _turned_array(pixels: RGBImage, turn: Image.Transpose | None) -> RGBImage:
     return np.ascontiguousarray(pixels)
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
         raise ImageError(
-            f"{width}x{height} pixels are more than the {MAX_PIXELS // 1_000_000} million "
+            f"{width}x{height} pixels are more than the {max_pixels / 1_000_000:g} million "
             "that are read; scale the image down"
         )
 
@@ -379,21 +385,21 @@ def _has_detail(data: bytes) -> bool:
     return found is not None and data.find(b"\xff\xda", found.end()) >= 0
 
 
-def _decode_heif(data: bytes) -> RGBImage:
+def _decode_heif(data: bytes, max_pixels: int) -> RGBImage:
     """The photos of telephones; libheif turns them upright."""
     import pi_heif
 
     file = pi_heif.open_heif(data, bgr_mode=False)
-    _check_size(*file.size)
+    _check_size(file.size, max_pixels)
     return np.ascontiguousarray(_to_rgb(file.to_pillow()))
 
 
-def _decode_with_opencv(data: bytes, known: bool) -> RGBImage:
+def _decode_with_opencv(data: bytes, max_pixels: int, known: bool) -> RGBImage:
     """The formats that only OpenCV knows; ``known``: the file begins as an image does."""
     import cv2
 
     if size := stated_size(data):  # OpenCV's own limit is five times as high
-        _check_size(*size)
+        _check_size(size, max_pixels)
     image = None
     with _silent_opencv(), suppress(cv2.error):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import tempfile
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Event
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from facetool.errors import FacetoolError
 from facetool.jobs.ordered_map import ordered_map
+from facetool.jobs.worker_process import (
+    NO_WORKER,
+    become_worker,
+    refuse_in_import,
+    uninterruptible_children,
+    worker_context,
+)
 
 Context = TypeVar("Context")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-WORKER_DIED = "the worker process died on it (out of memory?)"
-
-_NO_WORKER = (
-    "the worker processes cannot start, as each imports the script: put its calls of facetool "
-    "under 'if __name__ == \"__main__\":', or give jobs=1"
-)
 
 _IN_FLIGHT_PER_WORKER = 3
 """Chunks handed out per worker: one at work, one waiting, one being collected."""
@@ -42,16 +34,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def refuse_in_import() -> None:
-    """Refuse to work in a worker process that is only importing the main module.
-
-    Raises:
-        FacetoolError: the script calls facetool without ``if __name__ == "__main__"``.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise FacetoolError(_NO_WORKER, "jobs=1")
 
 
 @dataclass(eq=False)
@@ -99,14 +81,7 @@ class OrderedPool(Generic[Context, Item, Result]):
         self._executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
-        # A fork of a process in which OpenCV or torch have threads may hang, so workers come
-        # from a fresh process that has loaded nothing but what they need.
-        context: BaseContext
-        if "forkserver" in multiprocessing.get_all_start_methods() and _sockets_fit():
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([self._work.__module__])
-        else:
-            context = multiprocessing.get_context("spawn")
+        context = worker_context(self._work.__module__)
         self._at_work = context.Event()
         arguments = (self._at_work, self._work, self._create, self._arguments)
         return ProcessPoolExecutor(self._jobs, context, _start_worker, arguments)
@@ -136,7 +111,7 @@ class OrderedPool(Generic[Context, Item, Result]):
 
     def _submit(self, chunk: Sequence[Item]) -> Future[list[Result]] | None:
         try:
-            with _uninterruptible_children():
+            with uninterruptible_children():
                 return self._executor.submit(_work_on, chunk)
         except BrokenProcessPool:
             return None
@@ -144,7 +119,7 @@ class OrderedPool(Generic[Context, Item, Result]):
     def _alone(self, item: Item) -> Result:
         """One item by itself, so that a death points at it."""
         try:
-            with _uninterruptible_children():
+            with uninterruptible_children():
                 future = self._executor.submit(_work_on, [item])
             results: list[Result] = future.result()
             return results[0]
@@ -155,7 +130,7 @@ class OrderedPool(Generic[Context, Item, Result]):
     def _restart(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
         if not self._at_work.is_set():
-            raise FacetoolError(_NO_WORKER, "jobs=1") from None
+            raise FacetoolError(NO_WORKER, "jobs=1") from None
         self._executor = self._start()
 
     def close(self) -> None:
@@ -178,43 +153,6 @@ class OrderedPool(Generic[Context, Item, Result]):
             self.close()
 
 
-_SOCKET_PATH = 104
-"""Bytes of a socket's path: 104 on macOS, 108 on Linux, the closing NUL among them."""
-
-
-def _sockets_fit() -> bool:
-    """Whether the fork server can have its socket in the folder for temporary files."""
-    socket = Path(tempfile.gettempdir(), "pymp-12345678", "listener-12345678")
-    return len(os.fsencode(socket)) < _SOCKET_PATH
-
-
-@contextmanager
-def _uninterruptible_children() -> Iterator[None]:
-    """Processes started meanwhile, and theirs, never see Ctrl-C: not even while they import.
-
-    It is the main process's business, which stops handing out work and ends the workers. It sees
-    a Ctrl-C of that time afterwards: a worker half started could not be ended.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    try:
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
-            yield
-            return
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
-
-
 # What follows runs in the worker processes.
 
 _work_on_chunk: Callable[[Sequence[Any]], list[Any]]
@@ -233,18 +171,5 @@ def _start_worker(
 ) -> None:
     global _work_on_chunk
     at_work.set()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # see _uninterruptible_children; on Windows, too
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    import cv2
-
-    cv2.setNumThreads(1)
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # on odd metadata
+    become_worker()
     _work_on_chunk = partial(work, create(*arguments))
-
-
-def _die_with_parent() -> None:
-    """A killed main process must not leave workers behind that wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

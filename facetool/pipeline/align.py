@@ -23,10 +23,11 @@ from facetool.files.lock import sole_writer
 from facetool.images.inputs import Images, open_photos, unsupported_files
 from facetool.images.read import TRUNCATED
 from facetool.jobs.device_pool import open_pool
-from facetool.jobs.pool import WORKER_DIED, available_cores, refuse_in_import
+from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
+from facetool.jobs.worker_process import WORKER_DIED, refuse_in_import
 
 
 @dataclass(frozen=True, kw_only=True)

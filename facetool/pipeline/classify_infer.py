@@ -130,6 +130,31 @@ def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
     check_provenance(provenance, given, "the network")
 
 
+def fit_network(
+    classifier: Classifier, network: EmbeddingNetwork, device: torch.device
+) -> tuple[Crop, Embedder]:
+    """How photos become what a classifier takes: the crop recipe, and what embeds the crops.
+
+    Raises:
+        UsageError: the network is not the classifier's.
+        FormatError: what the classifier says of the network does not fit it.
+    """
+    _check_network(classifier, network)
+    crop = Recipe.from_dict(classifier.provenance.recipe).crop
+    if not crop.same_crop(network.recipe.crop):
+        raise FormatError(
+            f"the classifier was trained on crops made as '{crop}', which is not "
+            f"what {network.info.architecture} takes ('{network.recipe.crop}')"
+        )
+    embedder = Embedder(network, device, flip=classifier.provenance.flip)
+    if embedder.size != classifier.means.shape[1]:
+        raise FormatError(
+            f"the classifier takes embeddings of {classifier.means.shape[1]} "
+            f"numbers; {network.info.architecture} makes {embedder.size}"
+        )
+    return crop, embedder
+
+
 def name_people(
     classifier: Classifier,
     images: Sequence[Path],
@@ -155,21 +180,9 @@ def name_people(
         FormatError: what the classifier says of the network does not fit it.
         OutputError: an annotated copy cannot be written.
     """
-    _check_network(classifier, network)
+    crop, embedder = fit_network(classifier, network, settings.device)
     report = Report()
     photos = _expand(images, report, settings.null)
-    crop = Recipe.from_dict(classifier.provenance.recipe).crop
-    if not crop.same_crop(network.recipe.crop):
-        raise FormatError(
-            f"the classifier was trained on crops made as '{crop}', which is not "
-            f"what {network.info.architecture} takes ('{network.recipe.crop}')"
-        )
-    embedder = Embedder(network, settings.device, flip=classifier.provenance.flip)
-    if embedder.size != classifier.means.shape[1]:
-        raise FormatError(
-            f"the classifier takes embeddings of {classifier.means.shape[1]} "
-            f"numbers; {network.info.architecture} makes {embedder.size}"
-        )
     copies = _copy_names(photos, settings.annotate)
     named: list[NamedPhoto] = []
     cropped = crop_photos(
@@ -228,13 +241,10 @@ def _name(
     photos: Sequence[PhotoCrops], embeddings: NDArray[np.float32], classifier: Classifier
 ) -> Iterator[tuple[Path, NamedPhoto]]:
     """The photos with the names of their faces, from left to right."""
-    names: Iterator[tuple[str, float, float]] = iter(())
-    if len(embeddings):
-        answers = classifier.answer(embeddings)
-        confidences, similarities = answers.confidence.tolist(), answers.similarity.tolist()
-        names = zip(classifier.names(answers), confidences, similarities, strict=True)
+    boxes = [found.face.box for photo in photos for found in photo.faces]
+    named = iter(name_faces(classifier, embeddings, boxes))
     for photo in photos:
-        faces = [NamedFace(*next(names), found.face.box) for found in photo.faces]
+        faces = [next(named) for _ in photo.faces]
         faces.sort(key=lambda face: face.box.center)
         yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
 
@@ -253,6 +263,23 @@ def _write_sidecar(path: Path, photo: NamedPhoto) -> NamedPhoto:
     except (ImageError, FormatError) as error:
         return replace(photo, error=str(error))
     return photo
+
+
+def name_faces(
+    classifier: Classifier, embeddings: NDArray[np.float32], boxes: Sequence[Box]
+) -> list[NamedFace]:
+    """Name N faces.
+
+    Args:
+        classifier: of the network that embedded them.
+        embeddings: (N, D), as the network gives them.
+        boxes: N.
+    """
+    answers = classifier.answer(embeddings)
+    confidences, similarities = answers.confidence.tolist(), answers.similarity.tolist()
+    names = classifier.names(answers)
+    rows = zip(names, confidences, similarities, boxes, strict=True)
+    return [NamedFace(*row) for row in rows]
 
 
 def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:

@@ -152,21 +152,29 @@ def compare(
             crops.append(image)
     if report.counts["compared"] < 2:
         return ComparisonResult([], threshold, report)
-    embeddings = Embedder(network, device or torch.device("cpu")).embed(np.stack(crops))
-    if network.info.unit_length:
-        embeddings = normalize(embeddings).astype(np.float32)
+    embeddings = comparable(
+        Embedder(network, device or torch.device("cpu")).embed(np.stack(crops)), network
+    )
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)
     ]
     comparisons = [
-        _compare_two(one, other, threshold)
+        compare_faces(one, other, threshold)
         for (here, one), (there, other) in combinations(zip(places, photo_faces, strict=True), 2)
         if here != there
     ]
     return ComparisonResult(comparisons, threshold, report)
 
 
-def _compare_two(one: PhotoFace, other: PhotoFace, threshold: PairThreshold | None) -> Comparison:
+def comparable(embeddings: NDArray[np.float32], network: EmbeddingNetwork) -> NDArray[np.float32]:
+    """Embeddings (N, D) as two photos' are compared: of unit length if the network says so."""
+    if network.info.unit_length:
+        return normalize(embeddings).astype(np.float32)
+    return embeddings
+
+
+def compare_faces(one: PhotoFace, other: PhotoFace, threshold: PairThreshold | None) -> Comparison:
+    """Compare two faces; without a threshold there is no verdict."""
     a, b = one.embedding.astype(np.float64), other.embedding.astype(np.float64)
     squared_l2 = float(((a - b) ** 2).sum())
     cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

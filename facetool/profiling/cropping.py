@@ -11,8 +11,8 @@ from facetool.cropping.photo_cropper import PhotoCropper
 from facetool.detection.options import DetectionSettings
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
-from facetool.jobs.pool import WORKER_DIED
 from facetool.jobs.stopwatch import Stopwatch
+from facetool.jobs.worker_process import WORKER_DIED
 from facetool.profiling.memory import peak_host_memory
 
 

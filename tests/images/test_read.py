@@ -14,7 +14,7 @@ from PIL import Image
 
 from facetool.errors import ImageError
 from facetool.images import read
-from facetool.images.read import decode_image, read_image
+from facetool.images.read import decode_image, decode_photo, read_image
 
 
 def encode(image: Image.Image, format: str, **options: object) -> bytes:
@@ -118,6 +118,14 @@ def test_a_huge_image_is_refused_before_it_is_decoded() -> None:
         decode_image(data)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+def test_a_caller_may_have_a_lower_limit(kind: str) -> None:
+    data = encode(Image.new("RGB", (100, 50)), kind)
+    assert decode_photo(data, max_pixels=5000).pixels.shape == (50, 100, 3)
+    with pytest.raises(ImageError, match=r"100x50 pixels are more than the 0\.004999 million"):
+        decode_photo(data, max_pixels=4999)
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -130,7 +138,7 @@ def test_a_huge_image_is_refused_before_it_is_decoded() -> None:
 def test_opencv_formats_are_bounded_too(header: bytes) -> None:
     """A header that claims more pixels than are read must not be believed."""
     with pytest.raises(ImageError, match="30000x30000"):
-        read._decode_with_opencv(header, known=True)
+        read._decode_with_opencv(header, read.MAX_PIXELS, known=True)
 
 
 def test_decoding_changes_no_setting_of_pillow_opencv_or_the_environment(

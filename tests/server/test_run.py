@@ -1,0 +1,143 @@
+"""The server as users and attackers meet it: over the network, in a process of its own."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.server.client import Request, upload
+from tests.server.running import Server, running
+
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running("--jobs", "1") as server:
+        yield server
+
+
+def test_many_clients_at_once(server: Server, photos: list[Path]) -> None:
+    requests = [upload("/embed", image=photo.read_bytes()) for photo in photos] * 3
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(server.call, requests))
+    assert {answer.status for answer in answers} == {200}
+    boxes = [answer.json["faces"][0]["box"] for answer in answers]
+    assert boxes[: len(photos)] * 3 == boxes
+    text = server.call(Request("GET", "/metrics")).body.decode()
+    passes = float(re.findall(r"^facetool_batch_faces_count (.*)$", text, re.MULTILINE)[0])
+    assert passes < len(requests)  # some went through the network together
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../../etc/passwd",
+        "/page/../app.py",
+        "/page/%2e%2e/%2e%2e/etc/passwd",
+        "/page/..%2f..%2fapp.py",
+        "//etc/passwd",
+        "/page//etc/passwd",
+        "/page/style.css%00.py",
+        "/page/..\\app.py",
+        "http://127.0.0.1/etc/passwd",
+    ],
+)
+def test_no_path_leads_to_a_file(server: Server, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    assert answer.split(b" ")[1] in (b"404", b"400"), answer[:100]
+    assert b"root:" not in answer and b"import " not in answer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\0" * 1000, b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01" * 99,
+     b"POST /embed HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
+     b"GET / HTTP/1.1\r\nHost: a\r\n" + b"x: y\r\n" * 20_000],
+    ids=["zeros", "no host", "version", "tls", "negative length", "headers"],
+)  # fmt: skip
+def test_what_is_no_http_is_refused(server: Server, data: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        try:
+            answer = connection.recv(65536)
+        except ConnectionResetError:
+            answer = b""
+    assert not answer or answer.split(b" ")[1] in (b"400", b"421", b"431")
+    assert server.call(Request("GET", "/health")).status == 200
+
+
+def test_it_listens_on_this_machine_only_and_calls_nobody(
+    server: Server, photos: list[Path]
+) -> None:
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("needs Linux's /proc")
+    server.call(upload("/detect", image=photos[0].read_bytes()))
+    processes = [server.process.pid, *_descendants(server.process.pid)]
+    assert len(processes) > 1
+    inodes = set()
+    for process in processes:
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            try:
+                inodes.add(str(file.readlink()))
+            except OSError:
+                continue
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6", "udp", "udp6")]
+    rows = [r.split() for t in tables if t.exists() for r in t.read_text().splitlines()[1:]]
+    own = [row for row in rows if f"socket:[{row[9]}]" in inodes]
+    assert own
+    for row in own:
+        assert row[1].startswith("0100007F:")  # 127.0.0.1
+        assert row[2].startswith(("0100007F:", "00000000:0000"))
+
+
+def _descendants(process: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *_descendants(child)]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_it_ends_when_told_to(number: int) -> None:
+    with running("--jobs", "1") as server:
+        children = _descendants(server.process.pid) if sys.platform == "linux" else []
+        assert server.call(Request("GET", "/health")).status == 200
+        code, errors = server.stop(number)
+        assert (code, errors) == (0, "")
+        assert not [child for child in children if _runs(child)]
+
+
+def _runs(process: int) -> bool:
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "(zombie)" not in status.read_text()
+
+
+@pytest.mark.slow
+def test_a_server_for_others_warns() -> None:
+    with running("--jobs", "1", "--host", "0.0.0.0", "--allow-host", "faces.test") as server:
+        assert "warning: everybody who reaches 0.0.0.0" in server.said
+        for host, status in (("faces.test", 200), ("127.0.0.1", 200), ("other.test", 421)):
+            answer = server.call(Request("GET", "/health", {"host": host}))
+            assert answer.status == status, host
+
+
+def test_a_taken_port_is_one_line(server: Server) -> None:
+    command = [sys.executable, "-m", "facetool", "serve", "--port", str(server.port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert f"port {server.port}" in done.stderr and "--port 0" in done.stderr
