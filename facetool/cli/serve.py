@@ -157,10 +157,10 @@ def _load(
     if classifier is None:
         return None, weights.load(model)
     from facetool.alignment.recipes import Recipe
-    from facetool.classification.classifier_file import load
+    from facetool.classification.classifier_file import load_classifier
     from facetool.pipeline.classify_infer import network_name
 
-    made = load(classifier)
+    made = load_classifier(classifier)
     return made, weights.load(model or network_name(made), Recipe.from_dict(made.provenance.recipe))
 
 

@@ -23,6 +23,7 @@ from facetool.cropping.photos import SearchedPhoto
 from facetool.errors import FacetoolError, FormatError
 from facetool.files.json_file import parse_json
 from facetool.jobs.workers import WorkerDiedError, WorkerTimeoutError
+from facetool.pipeline.classify_infer import NamedFace
 from facetool.server.guard import Guard, RefusedError, error_response
 from facetool.server.hosts import HostRule
 from facetool.server.metrics import CONTENT_TYPE, Metrics
@@ -132,13 +133,11 @@ class ServerApp:
         check_query(request, ("select",))
         classifier = self._recognizer.settings.classifier
         if classifier is None:
-            raise RefusedError(
-                501, "no classifier is loaded; start the server with --classifier FILE"
-            )
+            raise RefusedError(501, "this server was started without a classifier")
         photos = await read_photos(request, ("image",))
         task = read_task(request, photos["image"], "all")
         photo, named = await self._recognizer.identify(classifier, task, request.scope["deadline"])
-        return _photo_response(photo, [face.as_dict() for face in named])
+        return _photo_response(photo, [_named(face) for face in named])
 
     async def _map(self, request: Request) -> Response:
         check_query(request, ())
@@ -171,6 +170,15 @@ def _face(located: LocatedFace) -> dict[str, Any]:
         "box": [round(float(edge), 2) for edge in face.box],
         "score": float(face.score) if face.found else None,
         "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in located.landmarks],
+    }
+
+
+def _named(face: NamedFace) -> dict[str, Any]:
+    return {
+        "name": face.name,
+        "confidence": face.confidence,
+        "similarity": face.similarity,
+        "box": [round(float(edge), 2) for edge in face.box],
     }
 
 

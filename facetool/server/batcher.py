@@ -19,7 +19,7 @@ from facetool.embedding.embedder import Embedder
 BATCH_SIZE = 32
 """Faces per pass: more bring nothing on a CPU (``scripts/bench-networks``)."""
 
-MAX_WAIT = 0.05
+MAX_WAIT = 0.1
 """Seconds that a face waits for others, and only while all cores are busy anyway."""
 
 

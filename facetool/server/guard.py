@@ -132,7 +132,7 @@ class Guard:
         if not self._hosts.allows(host):
             raise RefusedError(
                 421,
-                f"this server does not go by the name {host[:100]!r}; --allow-host NAME allows one",
+                f"this server does not go by the name {host[:100]!r}, unless it is started so",
             )
         origin = headers.get("origin")
         if origin is not None and not same_origin(origin, host):

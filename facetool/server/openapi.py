@@ -34,6 +34,7 @@ _EMBEDDING = {
     "items": _NUMBER,
     "description": "as represent writes it, not normalised",
 }
+_SIMILARITY = {"type": "number", "description": "cosine to the mean of the person's embeddings"}
 _NAME = {"type": "string", "description": "of the person, or unknown"}
 
 
@@ -96,8 +97,8 @@ def openapi_document(about: Mapping[str, Any]) -> dict[str, Any]:
                 "Name the people in a photo, by the classifier",
                 ("image",),
                 [_select("all")],
-                _photo({**named, "box": _BOX, "likeness": _NUMBER}),
-                {501: "No classifier is loaded"},
+                _photo({**named, "similarity": _SIMILARITY, "box": _BOX}),
+                {501: "The server was started without a classifier"},
             ),
             "/map": {
                 "post": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 BOUNDARY = "a-boundary-of-the-tests"
@@ -34,7 +34,7 @@ class Request(NamedTuple):
     method: str
     path: str
     headers: dict[str, str] = {}  # noqa: RUF012
-    body: Sequence[bytes] = (b"",)
+    body: Iterable[bytes] = (b"",)
 
 
 def form(**photos: bytes) -> bytes:
@@ -93,15 +93,13 @@ class AppClient:
             "scheme": "http",
             "root_path": "",
         }
-        parts = request.body if hasattr(request.body, "pop") else list(request.body)
+        parts = iter(request.body)
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
             await asyncio.sleep(0)
-            if not parts:
-                await asyncio.Event().wait()  # the client waits for its answer
-            part = parts.pop(0)
-            return {"type": "http.request", "body": part, "more_body": bool(parts)}
+            part = next(parts, None)
+            return {"type": "http.request", "body": part or b"", "more_body": part is not None}
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)

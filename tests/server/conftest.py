@@ -36,10 +36,10 @@ def reps(crops: Path, network: EmbeddingNetwork, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def classifier_file(reps: Path) -> Path:
-    from facetool.pipeline.classify import ClassifierSettings, train
+    from facetool.pipeline.classify import ClassifierSettings, train_classifier
 
     file = reps / "people.safetensors"
-    train(reps, file, ClassifierSettings(kind="nearest-mean", fpir=0.5))
+    train_classifier(reps, file, ClassifierSettings(kind="nearest-mean", fpir=0.5))
     return file
 
 
@@ -64,9 +64,9 @@ def make_client(network: EmbeddingNetwork) -> Iterator[Callable[..., AppClient]]
 
 @pytest.fixture(scope="session")
 def client(make_client: Callable[..., AppClient], classifier_file: Path) -> AppClient:
-    from facetool.classification.classifier_file import load
+    from facetool.classification.classifier_file import load_classifier
 
-    return make_client(classifier=load(classifier_file), limits=Limits(pixels=4_000_000))
+    return make_client(classifier=load_classifier(classifier_file), limits=Limits(pixels=4_000_000))
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from facetool.classification.classifier_file import load
+from facetool.classification.classifier_file import load_classifier
 from facetool.cropping.face_cropper import FaceCropper
 from facetool.embedding.embedder import Embedder
 from facetool.files.embeddings import read_embeddings
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.classify_infer import InferSettings, infer
+from facetool.pipeline.classify_infer import InferSettings, name_people
 from facetool.pipeline.compare import compare, known_threshold
 from facetool.sample.album import draw_image
 from tests.server.client import AppClient, Request, upload
@@ -45,7 +45,9 @@ def test_compare_gives_what_the_command_gives(
         answer = client.post("/compare", img1=pair[0].read_bytes(), img2=pair[1].read_bytes())
         assert answer.status == 200
         (found,) = answer.json["comparisons"]
-        (expected,) = compare(pair, network, known_threshold(network)).as_dict()["comparisons"]
+        (expected,) = compare(pair, network, threshold=known_threshold(network)).as_dict()[
+            "comparisons"
+        ]
         assert found["images"] == ["img1", "img2"]
         assert found["squared_l2"] == pytest.approx(expected["squared_l2"], abs=TOLERANCE)
         assert found["cosine"] == pytest.approx(expected["cosine"], abs=TOLERANCE)
@@ -106,14 +108,14 @@ def test_people_are_named_as_classify_infer_does(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "group.png").write_bytes(group)
-    made = load(classifier_file)
-    (named,), _ = infer(made, [tmp_path / "group.png"], network, InferSettings(multi=True))
+    made = load_classifier(classifier_file)
+    (named,), _ = name_people(made, [tmp_path / "group.png"], network, InferSettings(multi=True))
     answer = client.post("/identify", image=group)
     assert len(answer.json["faces"]) == len(named.faces) == 3
     for found, expected in zip(answer.json["faces"], named.faces, strict=True):
         assert found["name"] == expected.name and found["box"] == list(expected.box)
         assert found["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
-        assert found["likeness"] == pytest.approx(expected.similarity, abs=1e-5)
+        assert found["similarity"] == pytest.approx(expected.similarity, abs=1e-5)
     both = client.post("/embed?names=true&select=all", image=group).json["faces"]
     assert {face["name"] for face in both} == {face.name for face in named.faces}
     assert "name" not in client.post("/embed", image=group).json["faces"][0]
@@ -126,15 +128,15 @@ def test_a_classifier_of_mirrored_images_gets_them(
     group: bytes,
     tmp_path: Path,
 ) -> None:
-    from facetool.pipeline.classify import ClassifierSettings, train
+    from facetool.pipeline.classify import ClassifierSettings, train_classifier
     from facetool.pipeline.represent import RepresentSettings, represent
 
     represent(crops, tmp_path / "reps", network, RepresentSettings(flip="concat"))
     kind = ClassifierSettings(kind="nearest-mean", fpir=0.5)
-    train(tmp_path / "reps", tmp_path / "classifier", kind)
+    train_classifier(tmp_path / "reps", tmp_path / "classifier", kind)
     (tmp_path / "group.png").write_bytes(group)
-    made = load(tmp_path / "classifier")
-    (named,), _ = infer(made, [tmp_path / "group.png"], network, InferSettings(multi=True))
+    made = load_classifier(tmp_path / "classifier")
+    (named,), _ = name_people(made, [tmp_path / "group.png"], network, InferSettings(multi=True))
     client = make_client(classifier=made, jobs=1)
     found = client.post("/identify", image=group).json["faces"]
     assert [face["name"] for face in found] == [face.name for face in named.faces]
@@ -145,7 +147,7 @@ def test_a_classifier_of_mirrored_images_gets_them(
 def test_without_a_classifier_identify_says_so(make_client: Callable[..., AppClient]) -> None:
     client = make_client(jobs=1, threshold=0.5)
     answer = client.post("/identify", image=b"")
-    assert answer.status == 501 and "--classifier" in answer.reason
+    assert answer.status == 501 and "without a classifier" in answer.reason
     info = client.get("/info").json
     assert info["people"] is None and info["threshold"]["data_set"] == "given"
 
@@ -210,7 +212,8 @@ def test_embeddings_become_a_map(client: AppClient, reps: Path) -> None:
     assert few.json["method"] == "PCA" and np.array(few.json["points"]).shape == (5, 2)
     same = client.send(ask([rows[0]] * 15)).json
     assert same["method"] == "PCA" and np.abs(same["points"]).max() < 1e-6
-    for wrong in ([], rows[:1], rows * 30, [[1, 2], [1]], [["a"], ["b"]], [[1e999], [1]], {}, "a"):
+    numbers = [rows[:1], rows * 30, [[1, 2], [1]], [["a"], ["b"]], [[1e999], [1]]]
+    for wrong in ([], {}, "a", *numbers):
         answer = client.send(ask(wrong))
         assert answer.status == 400 and answer.reason.startswith("embeddings: ")
     answer = client.send(Request("POST", "/map", {}, (b"[" * 100_000,)))
@@ -248,7 +251,7 @@ def test_answers_have_what_is_described(client: AppClient, photos: list[Path]) -
 
 def _fits(value: object, schema: dict, where: str) -> None:
     """No key that is not described, every value of its type."""
-    kinds = {
+    kinds: dict[str, type | tuple[type, ...]] = {
         "object": dict,
         "array": list,
         "string": str,
