@@ -12,6 +12,7 @@ from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
 from facetool.detection.options import SELECTIONS
+from facetool.embedding.choices import FLIPS
 from facetool.errors import FacetoolError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ _FAILED = 2
     show_default=True,
     help="Which faces of a photo to compare.",
 )
+@click.option(
+    "--flip",
+    type=click.Choice(FLIPS),
+    default="none",
+    show_default=True,
+    help="Embed the mirrored face as well, and add (sum) or append (concat) its embedding.",
+)
 @detection_options
 @options.device_option
 @click.option(
@@ -50,6 +58,7 @@ def command(
     weights: options.WeightsRequest,
     threshold: float | None,
     select: str,
+    flip: str,
     detection: DetectionRequest,
     device: str,
     exit_code: bool,
@@ -65,7 +74,7 @@ def command(
     from facetool.cli.tables.compare import comparison_text
 
     try:
-        result = _compare(images, model, weights, threshold, select, detection, device)
+        result = _compare(images, model, weights, threshold, select, flip, detection, device)
         if exit_code and result.threshold is None:
             raise UsageError("--exit-code needs a verdict; give a threshold with --threshold X")
         if as_json:
@@ -96,6 +105,7 @@ def _compare(
     weights: options.WeightsRequest,
     threshold: float | None,
     select: str,
+    flip: str,
     detection: DetectionRequest,
     device: str,
 ) -> ComparisonResult:
@@ -105,7 +115,7 @@ def _compare(
     where = resolve_device(device)
     network = weights.load(model)
     settings = detection.settings(detection.detector or network.recipe.crop.detector)
-    known = known_threshold(network, threshold)
+    known = known_threshold(network, threshold, flip=flip)
     return compare(
         images,
         network,
@@ -114,4 +124,5 @@ def _compare(
         detector=detection.detector,
         device=where,
         detection=settings,
+        flip=flip,
     )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from facetool.cli.options import FILE
-from facetool.detection.options import ROTATIONS, DetectionSettings
+from facetool.detection.options import ROTATIONS, STAGES, DetectionSettings
 from facetool.detection.registry import DETECTORS, detector_entry
 from facetool.errors import UsageError
 
@@ -31,6 +31,12 @@ _OF_ONE_DETECTOR = (
         nargs=3,
         metavar="P R O",
         help="Minimum scores of mtcnn's three networks.  [default: 0.6 0.7 0.8]",
+    ),
+    click.option(
+        "--stages",
+        type=click.Choice(list(STAGES)),
+        help="Networks of mtcnn that work, by first letters; ro is for photos that are cropped to "
+        "one face, such as aligned crops.  [default: pro]",
     ),
     click.option(
         "--min-face-size",
@@ -61,6 +67,7 @@ _OF_ONE_DETECTOR = (
 _NAMES = (
     "upsample",
     "thresholds",
+    "stages",
     "min_face_size",
     "scale_factor",
     "min_score",

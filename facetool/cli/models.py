@@ -99,7 +99,7 @@ def verify_command(models: tuple[str, ...], as_json: bool) -> int:
 
 
 @command.command("convert")
-@click.argument("source", type=options.FILE, metavar="SRC")
+@click.argument("source", type=options.WEIGHTS, metavar="SRC")
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="DST")
 @options.recipe_options
 def convert_command(source: Path, target: Path, weights: options.WeightsRequest) -> None:

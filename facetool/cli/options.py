@@ -24,6 +24,7 @@ from facetool.embedding.choices import ENGINES
 from facetool.errors import UsageError
 from facetool.jobs.progress import follow
 from facetool.networks.dtypes import DTYPES
+from facetool.weights.epochs import weights_file
 
 if TYPE_CHECKING:
     from facetool.networks.base import EmbeddingNetwork
@@ -37,6 +38,22 @@ IMAGES = click.Path(exists=True, path_type=Path)
 PHOTOS = click.Path(exists=True, allow_dash=True, path_type=Path)
 """The same, a photo, a text file that lists photos, or ``-`` for such a list on stdin."""
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class WeightsFile(click.Path):
+    """A weights file: its path, or MXNet's ``PREFIX,EPOCH``."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The file's path."""
+        return super().convert(weights_file(value), parameter, context)
+
+
+WEIGHTS = WeightsFile()
 
 
 def model_option(command: Command) -> Command:
@@ -141,7 +158,7 @@ def weights_option(command: Command) -> Command:
     """
     file = click.option(
         "--weights",
-        type=FILE,
+        type=WEIGHTS,
         help="Weights file (.t7, .params, .onnx, .pt, .safetensors …) to use instead of the "
         "published weights.",
     )

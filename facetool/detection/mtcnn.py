@@ -96,6 +96,7 @@ class MtcnnDetector:
         self._device = torch.device(device)
         self._pass = _PASSES[self._device.type]
         self._thresholds = options.thresholds
+        self._stages = options.stages
         self._largest_scale = _WINDOW / options.min_face_size
         self._scale_factor = options.scale_factor
         proposal, refine, output = load_networks(weights)
@@ -131,7 +132,7 @@ class MtcnnDetector:
         images = torch.from_numpy(stack)
         if self._device.type == "cuda":
             images = images.pin_memory().to(self._device, non_blocking=True)
-        boxes = _squares(self._propose(images))
+        boxes = _squares(self._propose(images)) if self._stages == "pro" else _whole(images)
         packed = pack_pixels(images)
         boxes, _ = self._judge(self._refine, packed, boxes, self._thresholds[1], self._pass.refine)
         boxes = _squares(boxes.at(suppress(*boxes, _REFINED)))
@@ -234,6 +235,13 @@ def _map(
 def _no_boxes(device: torch.device) -> _Boxes:
     edges = torch.empty(0, 4, device=device)
     return _Boxes(edges, edges[:, 0], torch.empty(0, dtype=torch.int64, device=device))
+
+
+def _whole(images: Tensor) -> _Boxes:
+    """A box around each image: all of it is proposed to be a face."""
+    count, height, width, _ = images.shape
+    edges = torch.tensor([1.0, 1.0, width, height], device=images.device).repeat(count, 1)
+    return _Boxes(edges, edges[:, 0], torch.arange(count, device=images.device))
 
 
 def _joined(parts: Sequence[_Boxes]) -> _Boxes:

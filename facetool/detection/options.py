@@ -13,6 +13,9 @@ SELECTIONS = ("largest", "center", "all", "only")
 
 ROTATIONS = ("never", "if-missed", "always")
 
+STAGES = {"pro": (0.6, 0.7, 0.8), "ro": (0.0, 0.0, 0.2)}
+"""Networks of MTCNN that work, by their first letters, and the thresholds that go with them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorOptions:
@@ -49,25 +52,43 @@ class MtcnnOptions(DetectorOptions):
     """MTCNN's own settings; the defaults are those of the package ``mtcnn``.
 
     Attributes:
-        thresholds: minimum scores after P-Net, R-Net and O-Net, 0…1.
+        thresholds: minimum scores after P-Net, R-Net and O-Net, 0…1; default: 0.6, 0.7, 0.8, or
+            0, 0, 0.2 without P-Net, as InsightFace's ``deploy/face_model.py`` has them.
         min_face_size: pixels of the smallest face looked for.
         scale_factor: from one level of the image pyramid to the next.
+        stages: the networks that work, by their first letters. ``ro``: the photo shows one face
+            and little else, and R-Net and O-Net find its points (``--det 1`` of InsightFace's
+            ``deploy/test.py``).
 
     Raises:
         UsageError: a value is out of range.
     """
 
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
+    thresholds: tuple[float, ...] = ()
     min_face_size: int = 20
     scale_factor: float = 0.709
+    stages: str = "pro"
 
     def __post_init__(self) -> None:
-        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+        if self.stages not in STAGES:
+            raise UsageError(f"stages: give one of {', '.join(STAGES)}", "stages")
+        if not self.thresholds:
+            object.__setattr__(self, "thresholds", STAGES[self.stages])
+        if len(self.thresholds) != 3 or not all(
+            0 <= threshold <= 1 for threshold in self.thresholds
+        ):
             raise UsageError("thresholds: give three scores from 0 to 1", "thresholds")
         if self.min_face_size < 1:
             raise UsageError("min_face_size: give at least one pixel", "min_face_size")
         if not 0.1 <= self.scale_factor <= 0.95:
             raise UsageError("scale_factor: give 0.1 to 0.95", "scale_factor")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As before there were stages to choose, where they are all."""
+        values = super().as_dict()
+        if self.stages == "pro":
+            del values["stages"]
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,11 +101,17 @@ class ComparisonResult:
         }
 
 
-def known_threshold(network: EmbeddingNetwork, given: float | None = None) -> PairThreshold | None:
-    """The threshold a user gave, or else the one calibrated on the network's embeddings."""
+def known_threshold(
+    network: EmbeddingNetwork, given: float | None = None, *, flip: str = "none"
+) -> PairThreshold | None:
+    """The threshold a user gave, or else the one calibrated on the network's embeddings.
+
+    With ``flip`` embeddings have unit length; a threshold between others says nothing then.
+    """
     if given is not None:
-        return PairThreshold(given, "given", normalized=network.info.unit_length)
-    return network.info.threshold
+        return PairThreshold(given, "given", normalized=network.info.unit_length or flip != "none")
+    known = network.info.threshold
+    return None if known is not None and flip != "none" and not known.normalized else known
 
 
 def compare(
@@ -117,6 +123,7 @@ def compare(
     detector: str | None = None,
     device: torch.device | None = None,
     detection: DetectionSettings | None = None,
+    flip: str = "none",
 ) -> ComparisonResult:
     """Detect, crop and embed the faces of photos and compare every two photos.
 
@@ -128,6 +135,8 @@ def compare(
         detector: instead of the one of the network's recipe.
         device: where the network runs; default: the CPU.
         detection: how the detector is used; default: its default settings.
+        flip: what the mirrored crop's embedding is for: ``none``, ``sum`` or ``concat``, see
+            :class:`facetool.embedding.embedder.Embedder`.
 
     Returns:
         No comparisons where fewer than two photos can be used; the report says why.
@@ -152,9 +161,8 @@ def compare(
             crops.append(image)
     if report.counts["compared"] < 2:
         return ComparisonResult([], threshold, report)
-    embeddings = comparable(
-        Embedder(network, device or torch.device("cpu")).embed(np.stack(crops)), network
-    )
+    embedder = Embedder(network, device or torch.device("cpu"), flip=flip)
+    embeddings = comparable(embedder.embed(np.stack(crops)), network, flip=flip)
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)
     ]
@@ -166,9 +174,14 @@ def compare(
     return ComparisonResult(comparisons, threshold, report)
 
 
-def comparable(embeddings: NDArray[np.float32], network: EmbeddingNetwork) -> NDArray[np.float32]:
-    """Embeddings (N, D) as two photos' are compared: of unit length if the network says so."""
-    if network.info.unit_length:
+def comparable(
+    embeddings: NDArray[np.float32], network: EmbeddingNetwork, *, flip: str = "none"
+) -> NDArray[np.float32]:
+    """Embeddings (N, D) as two photos' are compared.
+
+    They have unit length if the network says so, and with mirrored crops in any case.
+    """
+    if network.info.unit_length or flip != "none":
         return normalize(embeddings).astype(np.float32)
     return embeddings
 

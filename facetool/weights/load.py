@@ -19,6 +19,7 @@ from facetool.networks.graph import GraphNetwork, cut
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import available_locally, digest, find
+from facetool.weights.epochs import weights_file
 from facetool.weights.readers.foreign_formats import HEAD, refuse_foreign
 from facetool.weights.readers.recognize import candidates, recognize
 from facetool.weights.shapes import embedding_size
@@ -67,8 +68,8 @@ def load_network(
     ``network.info.assumed``.
 
     Args:
-        source: catalogue or architecture name, case ignored, or a weights file; default: what
-            the weights hold, or else the default network.
+        source: catalogue or architecture name, case ignored, or a weights file, which may be
+            MXNet's ``PREFIX,EPOCH``; default: what the weights hold, or else the default network.
         weights: file to take the weights from instead of the published ones.
         device: where the network goes.
         recipe: what is known of the input, in place of what the file states.
@@ -81,9 +82,9 @@ def load_network(
     """
     entry = _resolve(source or weights or DEFAULT)
     if isinstance(entry, Path):
-        network = read_network(Path(weights or entry), recipe=recipe, output=output)
+        network = read_network(weights_file(weights or entry), recipe=recipe, output=output)
     elif weights is not None:
-        network = read_network(Path(weights), entry, recipe=recipe, output=output)
+        network = read_network(weights_file(weights), entry, recipe=recipe, output=output)
     else:
         pretrained, path = available_locally(entry)
         network = read_network(path, pretrained, recipe=recipe, output=output)
@@ -186,7 +187,7 @@ def _resolve(source: str | Path) -> Pretrained | Architecture | Path:
     try:
         return resolve(source)
     except UsageError:
-        path = Path(source).expanduser()
+        path = weights_file(Path(source).expanduser())
         if path.is_file() or path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
             return path
         raise

@@ -16,6 +16,7 @@ from facetool.detection.face import Box, Face
 from facetool.detection.mtcnn import MtcnnDetector
 from facetool.detection.mtcnn_weights import read_weights
 from facetool.detection.options import DetectionSettings, MtcnnOptions
+from facetool.errors import UsageError
 from facetool.images.read import RGBImage, read_image
 from facetool.sample.album import draw_image
 
@@ -141,6 +142,36 @@ def test_images_too_small_for_a_face(detector: MtcnnDetector, shape: tuple[int, 
 
 def test_no_images(detector: MtcnnDetector) -> None:
     assert detector.detect([]) == []
+
+
+def test_two_networks_find_the_points_of_a_crop(
+    detector: MtcnnDetector, drawn: list[RGBImage]
+) -> None:
+    """Photos of one face and little else, as InsightFace's deploy/test.py takes them."""
+    refining = mtcnn_with(stages="ro")
+    distances = []
+    for image, faces in zip(drawn, detector.detect(drawn), strict=True):
+        left, top, right, bottom = (round(edge) for edge in faces[0].box)
+        margin = round((bottom - top) * 0.15)
+        start = max(left - margin, 0), max(top - margin, 0)
+        crop = image[start[1] : bottom + margin, start[0] : right + margin]
+        (found,) = refining.detect([crop])[0]
+        whole, points = faces[0].landmarks, found.landmarks
+        assert whole is not None and points is not None
+        offset = np.linalg.norm(points + start - whole, axis=1).mean()
+        distances.append(offset / np.linalg.norm(whole[1] - whole[0]))
+    assert np.median(distances) < 0.05
+    assert max(distances) < 0.2
+
+
+def test_two_networks_have_thresholds_of_their_own() -> None:
+    assert MtcnnOptions(stages="ro").thresholds == (0, 0, 0.2)
+    assert MtcnnOptions().thresholds == (0.6, 0.7, 0.8)
+    assert MtcnnOptions(stages="ro", thresholds=(0, 0.1, 0.3)).thresholds == (0, 0.1, 0.3)
+    assert MtcnnOptions(stages="ro").as_dict()["stages"] == "ro"
+    assert "stages" not in MtcnnOptions().as_dict()  # align.json of earlier versions has none
+    with pytest.raises(UsageError, match="pro, ro"):
+        MtcnnOptions(stages="or")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

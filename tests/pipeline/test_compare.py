@@ -74,3 +74,22 @@ def test_several_faces_of_one_photo(shared: Path) -> None:
     faces = cropper.crops(read_image(shared / "photos/examples/longoria-cooper.jpg"))
     assert len(faces) == 2
     assert faces[0].face.box.area >= faces[1].face.box.area
+
+
+def test_the_mirrored_face_takes_part(photos: list[Path]) -> None:
+    network = load_network("dlib-resnet")
+    plain = compare(photos[:2], network, threshold=None).comparisons[0]
+    for flip, size in (("sum", 128), ("concat", 256)):
+        one = compare(photos[:2], network, threshold=None, flip=flip).comparisons[0]
+        assert one.first.embedding.shape == (size,)
+        assert np.linalg.norm(one.first.embedding) == pytest.approx(1, abs=1e-6)
+        assert one.squared_l2 == pytest.approx(2 - 2 * one.cosine, abs=1e-5)
+        assert one.cosine != plain.cosine
+
+
+def test_a_threshold_of_other_lengths_says_nothing_of_mirrored_faces() -> None:
+    network = load_network("dlib-resnet")
+    assert known_threshold(network, flip="sum") is None
+    assert known_threshold(network, 1.24, flip="sum") == PairThreshold(
+        1.24, "given", normalized=True
+    )
