@@ -77,10 +77,11 @@ def test_importing_changes_no_setting_of_others() -> None:
     script = """
 import os, sys, warnings
 import cv2, matplotlib, numpy, PIL.Image, sklearn, torch
+log = cv2 if hasattr(cv2, "getLogLevel") else cv2.utils.logging
 def settings():
     return (
         dict(os.environ), list(warnings.filters), PIL.Image.MAX_IMAGE_PIXELS,
-        cv2.getNumThreads(), cv2.utils.logging.getLogLevel(), cv2.ocl.useOpenCL(),
+        cv2.getNumThreads(), log.getLogLevel(), cv2.ocl.useOpenCL(),
         torch.get_num_threads(), torch.get_default_dtype(), torch.get_float32_matmul_precision(),
         torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled(),
         dict(matplotlib.rcParams),

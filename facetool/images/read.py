@@ -412,19 +412,24 @@ def _decode_with_opencv(data: bytes, max_pixels: int, known: bool) -> RGBImage:
 
 _OPENCV_LOG = threading.Lock()
 
+_SILENT = 0
+"""OpenCV's LOG_LEVEL_SILENT."""
+
 
 @contextmanager
 def _silent_opencv() -> Iterator[None]:
     """What OpenCV has to say about a file becomes an error, and no lines on stderr."""
-    from cv2.utils import logging
+    import cv2
 
+    # OpenCV 4.8 has these in cv2 only, 5 in cv2.utils.logging only.
+    log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
     with _OPENCV_LOG:
-        before = logging.getLogLevel()
-        logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        before = log.getLogLevel()
+        log.setLogLevel(_SILENT)
         try:
             yield
         finally:
-            logging.setLogLevel(before)
+            log.setLogLevel(before)
 
 
 def _guess(data: bytes) -> str:

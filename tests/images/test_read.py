@@ -6,6 +6,7 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -146,14 +147,15 @@ def test_decoding_changes_no_setting_of_pillow_opencv_or_the_environment(
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # the caller's own; we read more
     filters, environment = list(warnings.filters), dict(os.environ)
-    level = cv2.utils.logging.getLogLevel()
+    log: Any = cv2 if hasattr(cv2, "getLogLevel") else cv2.utils.logging
+    level = log.getLogLevel()
     decode_image(encode(Image.fromarray(picture), "PNG"))
     _, radiance = cv2.imencode(".hdr", picture.astype(np.float32) / 255)
     decode_image(radiance.tobytes())
     with pytest.raises(ImageError):
         decode_image(radiance.tobytes()[:200])
     assert Image.MAX_IMAGE_PIXELS == 100
-    assert cv2.utils.logging.getLogLevel() == level
+    assert log.getLogLevel() == level
     assert (list(warnings.filters), dict(os.environ)) == (filters, environment)
     assert capfd.readouterr().err == ""
 
