@@ -32,6 +32,7 @@ def settings(shared: Path, detector: str) -> DetectionSettings:
     return DetectionSettings(weights=shared / "weights" / file if file else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["mtcnn", "scrfd", "yunet"])
 @pytest.mark.parametrize("crop", [DLIB_CHIP, OPENFACE_OUTER], ids=["chip", "openface"])
 def test_landmarks_are_those_in_hogs_box(

@@ -17,6 +17,7 @@ def photo(album: Path, crops: Path) -> Path:
     return album / next(row.input for row in rows if row.status == "aligned")
 
 
+@pytest.mark.slow
 def test_a_photo_is_compared_with_itself_and_the_legend_is_no_verdict(photo: Path) -> None:
     beside = f"{photo.parent}/./{photo.name}"
     for other in (str(photo), beside):
@@ -37,6 +38,7 @@ def test_the_exit_code_is_the_verdict(album: Path, crops: Path) -> None:
     assert facetool("compare", *two, "--threshold", 1e-9, "--exit-code").returncode == 1
 
 
+@pytest.mark.slow
 def test_a_failed_photo_is_in_the_json_and_no_verdict(photo: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad\udcff.jpg"
     bad.write_text("no")

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process grou
 CONTINUES = "facetool: interrupted; what is finished is on disk, the same command continues\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 3])
 def test_align_can_be_interrupted_and_continued(album: Path, tmp_path: Path, times: int) -> None:
     output = tmp_path / "crops"
@@ -40,6 +41,7 @@ def test_nothing_false_is_promised(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"reps.npy", "labels.csv"}
 
 
+@pytest.mark.slow
 def test_lines_of_json_come_photo_by_photo(album: Path, crops: Path, tmp_path: Path) -> None:
     """What is printed when a long run is interrupted stays."""
     from facetool.pipeline.classify import ClassifierSettings, train_classifier

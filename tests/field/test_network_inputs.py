@@ -259,8 +259,11 @@ SMALL: Mapping[str, dict[str, Any]] = {
 NOT_EXPORTED = ("vit-", "inception-resnet-v1", "lightcnn-")
 """Networks with steps that the export does not know, and refuses in one line."""
 
+QUICK = {"mobilefacenet", "lresnet18e-ir", "ir-50", "ldensenet121e"}
+"""One of each kind; the others take their time."""
+
 EXPORTED = [
-    pytest.param(name, marks=pytest.mark.slow if name == "vgg-face" else ())
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in ARCHITECTURES
     if not name.startswith(NOT_EXPORTED)
 ]

@@ -229,6 +229,7 @@ def test_a_run_killed_among_its_renames_is_completed(
     assert as_fresh(crops, reps, network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["dlib-resnet", "nn4.small2", "mobilefacenet", "lresnet18e-ir"])
 def test_an_embedding_does_not_depend_on_its_neighbours(name: str, dtype: str) -> None:

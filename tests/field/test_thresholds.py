@@ -64,6 +64,7 @@ def _describe(folder: Path, weights: dict[str, str], **more: object) -> None:
     (folder / "represent.json").write_text(json.dumps(values))
 
 
+@pytest.mark.slow
 def test_it_is_kept_in_the_file_and_in_the_folder(weights: Path, reps: Path, pairs: Path) -> None:
     before = read_network(weights)
     lfw_eval(reps, pairs, "insightface", save_threshold=weights)
@@ -83,6 +84,7 @@ def test_it_is_kept_in_the_file_and_in_the_folder(weights: Path, reps: Path, pai
     assert read_network(weights).info.weights_sha256 == before.info.weights_sha256
 
 
+@pytest.mark.slow
 def test_a_threshold_of_other_tensors_is_refused(weights: Path, reps: Path, pairs: Path) -> None:
     lfw_eval(reps, pairs, "insightface", save_threshold=weights)
     content = bytearray(weights.read_bytes())

@@ -77,6 +77,7 @@ def test_any_name_comes_back(tmp_path: Path, name: str) -> None:
         assert names_of(tmp_path) == sorted([name, "z"])
 
 
+@pytest.mark.slow
 def test_a_journal_cut_anywhere_never_shows_part_of_a_photo(tmp_path: Path) -> None:
     journal = start(tmp_path)
     add(journal, [photo(tmp_path, "a", 2), photo(tmp_path, "b\nc", 3), photo(tmp_path, "d")])

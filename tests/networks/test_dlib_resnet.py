@@ -68,6 +68,7 @@ def test_bfloat16(chips: torch.Tensor) -> None:
     assert F.cosine_similarity(half.float(), expected).min() >= 0.9995
 
 
+@pytest.mark.slow
 def test_learns(chips: torch.Tensor) -> None:
     torch.manual_seed(0)
     network = dlib_resnet(16)
