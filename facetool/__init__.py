@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from facetool.jobs.report import Report
     from facetool.networks.base import EmbeddingNetwork
     from facetool.pipeline.align import AlignSettings, align
+    from facetool.pipeline.bin_eval import BinEvalResult, bin_eval
     from facetool.pipeline.classify import (
         ClassifierSettings,
         EvaluationResult,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from facetool.pipeline.identify import IdentifyResult, identify
     from facetool.pipeline.lfw_eval import LfwResult, lfw_eval
     from facetool.pipeline.outliers import Outlier, OutliersResult, outliers
+    from facetool.pipeline.records import pack_pairs
     from facetool.pipeline.represent import RepresentSettings, represent
     from facetool.pipeline.search import Match, SearchResult, SearchSettings, search
     from facetool.pipeline.train import TrainSettings, train
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "AlignSettings": "pipeline.align",
+    "BinEvalResult": "pipeline.bin_eval",
     "Box": "detection.face",
     "Classifier": "classification.classifier",
     "ClassifierSettings": "pipeline.classify",
@@ -95,6 +98,7 @@ _PLACES = {
     "TrainSettings": "pipeline.train",
     "TrainingResult": "pipeline.classify",
     "align": "pipeline.align",
+    "bin_eval": "pipeline.bin_eval",
     "cluster": "pipeline.cluster",
     "compare": "pipeline.compare",
     "create_detector": "cropping.detectors",
@@ -108,6 +112,7 @@ _PLACES = {
     "load_network": "weights.load",
     "name_people": "pipeline.classify_infer",
     "outliers": "pipeline.outliers",
+    "pack_pairs": "pipeline.records",
     "read_embeddings": "files.embeddings",
     "read_image": "images.read",
     "represent": "pipeline.represent",
@@ -120,6 +125,7 @@ _PLACES = {
 
 __all__ = [
     "AlignSettings",
+    "BinEvalResult",
     "Box",
     "Classifier",
     "ClassifierSettings",
@@ -161,6 +167,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "align",
+    "bin_eval",
     "cluster",
     "compare",
     "create_detector",
@@ -174,6 +181,7 @@ __all__ = [
     "load_network",
     "name_people",
     "outliers",
+    "pack_pairs",
     "read_embeddings",
     "read_image",
     "represent",

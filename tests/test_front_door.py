@@ -14,6 +14,7 @@ COMMANDS = {
     "align",
     "represent",
     "compare",
+    "bin_eval",
     "lfw_eval",
     "cluster",
     "identify",
@@ -27,7 +28,7 @@ PIECES = {"read_image", "detect", "FaceCropper", "load_network", "Embedder"}
 def test_the_list_has_what_the_commands_do() -> None:
     assert set(facetool.__all__) >= COMMANDS | PIECES
     assert dir(facetool) == sorted(facetool.__all__)
-    assert len(facetool.__all__) == 62
+    assert len(facetool.__all__) == 65
 
 
 @pytest.mark.parametrize("name", facetool.__all__)

@@ -104,7 +104,7 @@ def save_threshold(path: Path, threshold: PairThreshold) -> None:
     with path.open("rb") as source:
         (length,) = struct.unpack("<Q", source.read(8))
         texts = parse_json(source.read(length), "the header")
-        header = json.loads(texts["__metadata__"][NETWORK_KEY])
+        header = parse_json(texts["__metadata__"][NETWORK_KEY], "the header")
         header["threshold"] = threshold.as_dict()
         header["calibrated"] = {"sha256": checksum, "tensors": _rest_sha256(source)}
         texts["__metadata__"][NETWORK_KEY] = json.dumps(header)
