@@ -421,7 +421,7 @@ def _silent_opencv() -> Iterator[None]:
     """What OpenCV has to say about a file becomes an error, and no lines on stderr."""
     import cv2
 
-    # OpenCV 4.8 has these in cv2 only, 5 in cv2.utils.logging only.
+    # OpenCV 4.10 has these in cv2 only, 5 in cv2.utils.logging only.
     log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
     with _OPENCV_LOG:
         before = log.getLogLevel()
