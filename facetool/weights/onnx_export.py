@@ -32,7 +32,7 @@ from facetool.networks.fold import fold_batch_norm
 
 OPSET = 17
 INPUT, OUTPUT = "data", "embedding"
-_BATCH = 2  # any: no handler may write it down
+_BATCH = 7919  # a prime that no other length is a multiple of: no handler may write it down
 _IR_VERSION = 8  # the one of opset 17
 
 
@@ -138,6 +138,7 @@ class _Recorder(TorchFunctionMode):
         self._weight_names = {id(tensor): name for name, tensor in shapes.items()}
         self._alive: list[Any] = [x, *shapes.values()]  # so that no id is given twice
         self._count = 0
+        self._inside: set[FunctionType] = set()
 
     def __torch_function__(
         self,
@@ -150,9 +151,13 @@ class _Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = func.__name__.strip("_")
         handler = _HANDLERS.get(name) or _HANDLERS.get(name.removeprefix("i"))
-        if handler is None and isinstance(func, FunctionType):
-            with self:  # not known itself, but made of functions that may be
-                return func(*args, **kwargs)
+        if handler is None and isinstance(func, FunctionType) and func not in self._inside:
+            self._inside.add(func)
+            try:
+                with self:  # not known itself, but made of functions that may be
+                    return func(*args, **kwargs)
+            finally:
+                self._inside.discard(func)
         out = func(*args, **kwargs)
         if handler is not None:
             self._alive.append(out)
@@ -193,7 +198,7 @@ class _Recorder(TorchFunctionMode):
         return f"{stem}_{self._count}"
 
     def _add_initialiser(self, array: np.ndarray[Any, Any], name: str) -> str:
-        self.initialisers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.initialisers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
 
@@ -252,8 +257,25 @@ def _conv2d(
 def _linear(
     r: _Recorder, out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> str:
+    if x.dim() > 2:
+        product = r.emit("MatMul", [r.name(x), r.constant(r.array(weight).T)])
+        return product if bias is None else r.emit("Add", [product, r.name(bias)])
     inputs = [r.name(value) for value in (x, weight, bias) if value is not None]
     return r.emit("Gemm", inputs, transB=1)
+
+
+def _layer_norm(
+    r: _Recorder,
+    out: Tensor,
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor,
+    bias: Tensor,
+    eps: float = 1e-5,
+) -> str:
+    inputs = [r.name(value) for value in (x, weight, bias)]
+    axis = -len(normalized_shape)
+    return r.emit("LayerNormalization", inputs, axis=axis, epsilon=eps)
 
 
 def _batch_norm(
@@ -289,6 +311,42 @@ def _clamp(
 ) -> str:
     limits = ["" if limit is None else r.name(limit) for limit in (min, max)]
     return r.emit("Clip", [r.name(x), *limits])
+
+
+def _relu6(r: _Recorder, out: Tensor, x: Tensor, inplace: bool = False) -> str:
+    return r.emit("Clip", [r.name(x), r.name(0.0), r.name(6.0)])
+
+
+def _gelu(r: _Recorder, out: Tensor, x: Tensor, approximate: str = "none") -> str:
+    """x / 2 * (1 + erf(x / √2)), or its approximation; ONNX names it in a later version."""
+    name = r.name(x)
+    if approximate == "none":
+        share = r.emit("Erf", [r.emit("Mul", [name, r.name(0.5**0.5)])])
+    else:
+        cube = r.emit("Mul", [r.emit("Mul", [name, name]), name])
+        inner = r.emit("Add", [name, r.emit("Mul", [cube, r.name(0.044715)])])
+        share = r.emit("Tanh", [r.emit("Mul", [inner, r.name((2 / np.pi) ** 0.5)])])
+    half = r.emit("Mul", [name, r.name(0.5)])
+    return r.emit("Mul", [half, r.emit("Add", [share, r.name(1.0)])])
+
+
+def _softmax(r: _Recorder, out: Tensor, x: Tensor, dim: int, **_: Any) -> str:
+    return r.emit("Softmax", [r.name(x)], axis=dim)
+
+
+def _normalize(
+    r: _Recorder,
+    made: Tensor,
+    x: Tensor,
+    p: float = 2.0,
+    dim: int = 1,
+    eps: float = 1e-12,
+    **_: Any,
+) -> str:
+    if p != 2:
+        raise WeightsError("cannot write normalize() of another length than p = 2 as ONNX")
+    length = r.emit("ReduceL2", [r.name(x)], axes=[dim], keepdims=1)
+    return r.emit("Div", [r.name(x), r.emit("Clip", [length, r.name(eps)])])
 
 
 def _square(r: _Recorder, out: Tensor, x: Tensor) -> str:
@@ -383,15 +441,54 @@ def _sum(
 
 
 def _flatten(r: _Recorder, out: Tensor, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> str:
-    if (start_dim, end_dim) != (1, -1):
-        raise WeightsError("cannot write flatten() of the batch axis as ONNX")
-    return r.emit("Flatten", [r.name(x)], axis=1)
+    if (start_dim, end_dim) == (1, -1):
+        return r.emit("Flatten", [r.name(x)], axis=1)
+    return _reshape(r, out, x)
 
 
 def _reshape(r: _Recorder, out: Tensor, x: Tensor, *shape: Any) -> str:
-    if out.shape[0] != x.shape[0]:
+    grown = [axis for axis, length in enumerate(out.shape) if length % _BATCH == 0]
+    if len(grown) != 1:
         raise WeightsError("cannot write reshape() of the batch axis as ONNX")
-    return r.emit("Reshape", [r.name(x), r.constant(np.array([0, *out.shape[1:]], np.int64))])
+    lengths = list(out.shape)
+    lengths[grown[0]] = 0 if grown == [0] and out.shape[0] == x.shape[0] else -1
+    return r.emit("Reshape", [r.name(x), r.constant(np.array(lengths, np.int64))])
+
+
+def _expand(r: _Recorder, out: Tensor, x: Tensor, *shape: Any) -> str:
+    """To the batch's length where that is what grows."""
+    lengths = r.constant(np.array(out.shape, np.int64))
+    if out.shape[0] == _BATCH:
+        batch = r.emit("Shape", [INPUT], end=1)
+        rest = r.constant(np.array(out.shape[1:], np.int64))
+        lengths = r.emit("Concat", [batch, rest], axis=0)
+    return r.emit("Expand", [r.name(x), lengths])
+
+
+def _permute(r: _Recorder, out: Tensor, x: Tensor, *dims: Any) -> str:
+    order = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
+    return r.emit("Transpose", [r.name(x)], perm=list(order))
+
+
+def _transpose(r: _Recorder, out: Tensor, x: Tensor, first: int, second: int) -> str:
+    order = list(range(x.dim()))
+    order[first], order[second] = order[second], order[first]
+    return r.emit("Transpose", [r.name(x)], perm=order)
+
+
+def _flip(r: _Recorder, out: Tensor, x: Tensor, dim: int) -> str:
+    bounds = [r.constant(np.array([value], np.int64)) for value in (-1, -(2**31), dim, -1)]
+    return r.emit("Slice", [r.name(x), *bounds])
+
+
+def _select(r: _Recorder, out: Tensor, x: Tensor, dim: int, index: int) -> str:
+    return r.emit("Gather", [r.name(x), r.constant(np.array(index, np.int64))], axis=dim)
+
+
+def _stack(r: _Recorder, out: Tensor, tensors: Sequence[Tensor], dim: int = 0) -> str:
+    axis = r.constant(np.array([dim], np.int64))
+    parts = [r.emit("Unsqueeze", [r.name(tensor), axis]) for tensor in tensors]
+    return r.emit("Concat", parts, axis=dim)
 
 
 def _cat(r: _Recorder, out: Tensor, tensors: Sequence[Tensor], dim: int = 0) -> str:
@@ -423,14 +520,24 @@ def _channels(index: Any) -> slice:
     raise WeightsError(f"cannot write the subscript {index} as ONNX")
 
 
-def _slice(r: _Recorder, x: str, start: int, stop: int) -> str:
-    bounds = [r.constant(np.array([value], np.int64)) for value in (start, stop, 1)]
+def _slice(r: _Recorder, x: str, start: int, stop: int, axis: int = 1, step: int = 1) -> str:
+    bounds = [r.constant(np.array([value], np.int64)) for value in (start, stop, axis, step)]
     return r.emit("Slice", [x, *bounds])
 
 
 def _getitem(r: _Recorder, out: Tensor, x: Tensor, index: Any) -> str:
-    start, stop, _ = _channels(index).indices(x.shape[1])
-    return _slice(r, r.name(x), start, stop)
+    """Slices and whole numbers, which take their axis away."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(type(part) not in (int, slice) for part in parts):
+        raise WeightsError(f"cannot write the subscript {index} as ONNX")
+    name = r.name(x)
+    for axis, part in reversed(list(enumerate(parts))):
+        if isinstance(part, int):
+            name = r.emit("Gather", [name, r.constant(np.array(part, np.int64))], axis=axis)
+        elif part.indices(x.shape[axis]) != (0, x.shape[axis], 1):
+            start, stop, step = part.indices(x.shape[axis])
+            name = _slice(r, name, start, stop, axis, step)
+    return name
 
 
 def _setitem(r: _Recorder, out: None, x: Tensor, index: Any, value: Tensor) -> str:
@@ -454,7 +561,25 @@ _HANDLERS: dict[str, Callable[..., str]] = {
     "div": _arithmetic("Div"),
     "truediv": _arithmetic("Div"),
     "reciprocal": _simple("Reciprocal"),
+    "abs": _simple("Abs"),
+    "erf": _simple("Erf"),
+    "exp": _simple("Exp"),
+    "expand": _expand,
+    "flip": _flip,
+    "gelu": _gelu,
+    "hardswish": _simple("HardSwish"),
+    "layer_norm": _layer_norm,
+    "matmul": _arithmetic("MatMul"),
+    "maximum": _arithmetic("Max"),
+    "normalize": _normalize,
+    "permute": _permute,
     "relu": _simple("Relu"),
+    "relu6": _relu6,
+    "select": _select,
+    "softmax": _softmax,
+    "stack": _stack,
+    "tanh": _simple("Tanh"),
+    "transpose": _transpose,
     "sigmoid": _simple("Sigmoid"),
     "sqrt": _simple("Sqrt"),
     "dropout": _same,

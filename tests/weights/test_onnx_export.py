@@ -41,6 +41,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "embedding_size": 32,
     },
     "linceptionresnetv2e": {"divisor": 8, "blocks": (1, 1, 2), "embedding_size": 32},
+    "vit-t": {"width": 32, "blocks": [2]},
+    "lightcnn-9": {},
+    "lightcnn-29v2": {},
 }
 FOREIGN = [
     "torch7/nn4.small2.t7",
@@ -68,9 +71,8 @@ def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
     """Export, run with batches of one and three, compare."""
     export(network, path, fold=fold)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    crop = network.recipe.crop
     for count in (1, 3):
-        x = torch.randint(0, 256, (count, 3, crop.height, crop.width))
+        x = torch.randint(0, 256, (count, *network.recipe.shape))
         x = (x - torch.tensor(network.recipe.mean)) * torch.tensor(network.recipe.scale)
         with torch.inference_mode():
             expected = network(x.clone())
@@ -87,6 +89,12 @@ def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
 @pytest.mark.parametrize("name", SMALL)
 def test_networks_built_by_name(name: str, fold: bool, tmp_path: Path) -> None:
     check(shake(create(name, **SMALL[name])), tmp_path / "x.onnx", fold)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fold", [False, True])
+def test_network_of_unit_length(fold: bool, tmp_path: Path) -> None:
+    check(shake(create("inception-resnet-v1")), tmp_path / "x.onnx", fold)
 
 
 @pytest.mark.parametrize("fold", [False, True])

@@ -14,6 +14,7 @@ from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.fold import fold_batch_norm
 from facetool.weights.load import read_network
+from facetool.weights.onnx_export import to_onnx
 from facetool.weights.safetensors import save
 
 Nodes = list[tuple[str, list[str], list[str], dict[str, Any]]]
@@ -70,6 +71,10 @@ def check(path: Path, *, last: bool = False, one: bool = False) -> EmbeddingNetw
     assert expected.std() > 0.01
     assert np.abs(found - expected).max() < 1e-5 * expected.std()
     assert np.abs(folded - expected).max() < 1e-5 * expected.std()
+    if not isinstance(network, EngineNetwork):
+        session = onnxruntime.InferenceSession(to_onnx(network))
+        (exported,) = session.run(None, {"data": x})
+        assert np.abs(exported - expected).max() < 1e-5 * expected.std()
     return network
 
 
