@@ -55,3 +55,14 @@ def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
         given = f"{setting}={value!r}"
         raise UsageError(f"{given}: give one of {', '.join(choices)}", given)
+
+
+def one_line(error: BaseException, most: int = 200) -> str:
+    """What another library says of an error, fit to be part of a one-line message.
+
+    Args:
+        error: whose text may have several lines, or none.
+        most: letters to keep.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -20,7 +20,7 @@ from facetool.classification.classifier import Classifier, CrossValidation, Prov
 from facetool.classification.confidence import Confidence
 from facetool.classification.fit import FITTERS, Lda
 from facetool.classification.open_set import OpenSetThreshold
-from facetool.errors import FormatError
+from facetool.errors import FormatError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
 
@@ -88,7 +88,7 @@ def load_classifier(path: Path) -> Classifier:
             f"{path}: {error}; recreate it with facetool classify train REPS"
         ) from error
     except (SafetensorError, OSError, ValueError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise FormatError(
             f"{path} is not a classifier ({reason}); make one with facetool classify train REPS"
         ) from error

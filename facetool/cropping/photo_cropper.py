@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from facetool.cropping.face_cropper import ODD_PHOTO_ERRORS, FaceCropper, LocatedFaces
 from facetool.detection.face import Face
-from facetool.errors import ImageError
+from facetool.errors import ImageError, one_line
 from facetool.files.image_states import ImageState
 from facetool.images.changes import read_with_state
 from facetool.images.inputs import Images
@@ -168,7 +168,7 @@ def reason_of(error: Exception) -> str:
     """One of :data:`PHOTO_ERRORS` in a line."""
     if isinstance(error, ImageError):
         return str(error)
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = one_line(error)
     return f"cannot be aligned: {reason}"
 
 

@@ -18,7 +18,7 @@ from facetool.cropping.face_cropper import (
     keep_to_one_core,
 )
 from facetool.detection.options import DetectionSettings
-from facetool.errors import ImageError
+from facetool.errors import ImageError, one_line
 from facetool.images.read import TRUNCATED, Photo, RGBImage, read_photo
 from facetool.jobs.ordered_map import chunks_for
 from facetool.jobs.pool import OrderedPool, available_cores
@@ -71,7 +71,7 @@ def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPho
     except ImageError as error:
         return SearchedPhoto(error=str(error))
     except ODD_PHOTO_ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         return SearchedPhoto(error=f"cannot be searched for faces: {reason}")
     height, width = image.shape[:2]
     return SearchedPhoto((width, height), located, crops, "", missed, truncated)

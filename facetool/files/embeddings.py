@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, one_line
 from facetool.files.embeddings_writer import unfinished_renames
 from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.files.text import read_text, reading
@@ -104,9 +104,7 @@ def _read_npy(path: Path) -> NDArray[np.float32]:
         with reading(path), path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, MemoryError) as error:
-        raise FormatError(
-            f"{path}: not a whole NumPy array file ({str(error).splitlines()[0]})"
-        ) from error
+        raise FormatError(f"{path}: not a whole NumPy array file ({one_line(error)})") from error
     if array.ndim != 2 or array.dtype.kind != "f":
         raise FormatError(
             f"{path}: expected floating-point numbers of shape (N, D), "

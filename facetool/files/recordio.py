@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, one_line
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 
@@ -181,7 +181,7 @@ def read_index(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, OverflowError, DeprecationWarning) as error:
-        raise _bad_index(path, str(error).splitlines()[0]) from error
+        raise _bad_index(path, one_line(error)) from error
     if table.size == 0 or table.shape[1] != 2:
         raise _bad_index(path, "not two columns of numbers")
     table = table[np.argsort(table[:, 0], kind="stable")]

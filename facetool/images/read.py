@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from facetool.errors import ImageError
+from facetool.errors import ImageError, one_line
 from facetool.images.formats import ADVICE, HEAD, IMAGE, RAW, is_heif, sniff, stated_size
 
 RGBImage = NDArray[np.uint8]
@@ -194,7 +194,7 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
     except Exception as error:
         # Pillow's decoders answer damage with almost any type: OSError, SyntaxError, ValueError,
         # struct.error, EOFError … One bad file must not stop a folder, so all of them count.
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise ImageError(f"damaged image: {reason}") from error
 
 

@@ -20,7 +20,7 @@ from facetool._version import __version__
 from facetool.alignment.recipes import Crop
 from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.crop_check import check_manifest
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FormatError, UsageError, one_line
 from facetool.files.lock import sole_writer
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import ProgressBar, listener, progress_bar
@@ -244,7 +244,7 @@ class _Run:
             self._best = progress["best"]
             set_random_state(state["random"][self._process.rank], self._process.device)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             raise FormatError(f"{self._checkpoint} does not fit its own run: {reason}") from error
         self._step = state["step"]
 
@@ -371,7 +371,7 @@ def _usage_errors(name: str, options: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise UsageError(f"{name} cannot be made with {options}: {reason}") from error
 
 

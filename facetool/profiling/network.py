@@ -14,7 +14,7 @@ from torch import Tensor
 
 from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.embedder import TORCH_DTYPES
-from facetool.errors import UsageError, WeightsError
+from facetool.errors import UsageError, WeightsError, one_line
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -262,7 +262,7 @@ def _profile(
         try:
             runs.append(_measure(network, device, dtype, settings, machine, progress))
         except RuntimeError as error:  # PyTorch has not every operation in every precision
-            reason = str(error).splitlines()[0]
+            reason = one_line(error)
             report.failed(f"{model} in {dtype} on {device}", f"cannot be run: {reason}")
     return NetworkProfile(
         model,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from facetool.errors import FormatError, OutputError
+from facetool.errors import FormatError, OutputError, one_line
 from facetool.files.atomic import atomic_write
 
 CHECKPOINT_VERSION = 1
@@ -34,7 +34,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         try:
             torch.save({"facetool": CHECKPOINT_VERSION, **state}, file)
         except RuntimeError as error:  # how PyTorch's zip writer tells of a full disk
-            raise OutputError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+            raise OutputError(f"cannot write {path}: {one_line(error)}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

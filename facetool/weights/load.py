@@ -13,7 +13,7 @@ import torch
 
 from facetool.alignment.recipes import OPENFACE_224, Crop, Recipe
 from facetool.alignment.stated_recipe import StatedRecipe, numbers
-from facetool.errors import FormatError, UsageError, WeightsError
+from facetool.errors import FormatError, UsageError, WeightsError, one_line
 from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
 from facetool.networks.graph import GraphNetwork, cut
 from facetool.networks.registry import ARCHITECTURES, Architecture
@@ -95,7 +95,7 @@ def load_network(
     try:
         return network.to(device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = one_line(error)
         raise UsageError(f"cannot use device {str(device)!r}: {reason}") from error
 
 

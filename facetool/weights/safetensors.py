@@ -27,7 +27,7 @@ from torch import Tensor
 
 from facetool.alignment.recipes import Recipe
 from facetool.alignment.stated_recipe import PARTS
-from facetool.errors import FacetoolError, FormatError, OutputError, WeightsError
+from facetool.errors import FacetoolError, FormatError, OutputError, WeightsError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
 from facetool.networks.base import CUSTOM, EmbeddingNetwork
@@ -279,11 +279,11 @@ def _build(header: Mapping[str, Any], tensors: dict[str, Tensor]) -> EmbeddingNe
         with torch.device("meta"):
             network = create(entry.name, **options)
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as e:
-        raise FormatError(f"{entry.name} cannot be built with {options}: {e}") from e
+        raise FormatError(f"{entry.name} cannot be built with {options}: {one_line(e)}") from e
     try:
         network.load_state_dict(tensors, assign=True)
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         raise FormatError(f"the tensors are not those of {entry.name}: {reason}") from error
     return network
 

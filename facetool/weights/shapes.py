@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from facetool.errors import WeightsError
+from facetool.errors import WeightsError, one_line
 from facetool.networks.base import EmbeddingNetwork
 
 _MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -31,7 +31,7 @@ def embedding_size(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> in
         with torch.no_grad():
             found = network(torch.empty(0, *shape)).shape
     except _MISFITS as error:
-        raise WeightsError(" ".join(str(error).split())[:300]) from error
+        raise WeightsError(one_line(error, 300)) from error
     if len(found) != 2 or found[0] != 0:
         raise WeightsError(
             f"the output is a {len(found) - 1}-dimensional map, not one vector a face"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.alignment.stated_recipe import PARTS
-from facetool.errors import FormatError, WeightsError
+from facetool.errors import FormatError, WeightsError, one_line
 from facetool.files.json_file import parse_json
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.registry import stated_unit_length
@@ -62,7 +62,7 @@ def load(path: Path) -> EngineNetwork:
     except WeightsError:
         raise
     except Exception as error:  # the library has no classes of its own
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise FormatError(f"{path}: OpenVINO cannot read it: {reason}") from None
     info = network.info
     if stated is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import WeightsError
+from facetool.errors import WeightsError, one_line
 from facetool.networks.engine import EngineNetwork
 from facetool.weights.readers.onnx.shapes import channels_last
 
@@ -81,5 +81,5 @@ def load_quantised(path: Path, operation: str, output: str, size: tuple[int, int
     except WeightsError:
         raise
     except Exception as error:  # the library has many classes of its own
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise WeightsError(f"ONNX Runtime cannot run it: {reason}") from None

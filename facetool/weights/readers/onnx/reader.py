@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facetool.errors import WeightsError
+from facetool.errors import WeightsError, one_line
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, build_graph
 from facetool.weights.readers.lowering import Array
 from facetool.weights.readers.onnx.constants import FOLDED, LARGEST_CONSTANT
@@ -106,7 +106,7 @@ class GraphReader:
             try:
                 self._read_node(node)
             except _MISFITS as error:
-                reason = " ".join(str(error).split())[:200]
+                reason = one_line(error)
                 raise WeightsError(f"node {node.name!r} ({node.op}): {reason}") from None
         for output in outputs:
             if output not in self._values:

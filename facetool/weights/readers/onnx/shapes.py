@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from facetool.errors import WeightsError
+from facetool.errors import WeightsError, one_line
 from facetool.networks.graph import FUNCTIONS, INPUT, MODULES
 from facetool.weights.readers.lowering import Array, GraphBuilder
 
@@ -73,7 +73,7 @@ def _run(
         module.load_state_dict(state, assign=True)
         return tuple(module(*inputs).shape)
     except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise WeightsError(" ".join(str(error).split())[:150]) from None
+        raise WeightsError(one_line(error, 150)) from None
 
 
 def channels_last(lengths: Sequence[int]) -> bool:
