@@ -96,6 +96,7 @@ def test_given_groups_stay_and_grow_but_never_meet():
     assert far[0] == far[5]  # however far apart
 
 
+@pytest.mark.slow
 def test_lfw_a(shared):
     """1,000 genuine embeddings of OpenFace's network, of unit length in float32."""
     vectors = read_embeddings(shared / "openface-reps").vectors.astype(np.float64)

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from facetool.cli.tables.bin_eval import table
 from tests.cli.conftest import Run
 
 
+@pytest.mark.slow
 def test_bin_eval(run: Run, shared: Path) -> None:
     golden = shared / "golden" / "mxnet"
     bins = [golden / "records" / "bin" / f"py3_{form}_proto4.bin" for form in ("bytes", "numpy")]

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import Run
 
 
+@pytest.mark.slow
 def test_train_and_evaluate(run: Run, eight_people: Path) -> None:
     result = run("classify", "train", eight_people)
     assert result.returncode == 0

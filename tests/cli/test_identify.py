@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.cli.conftest import Run
 
 
+@pytest.mark.slow
 def test_identify_prints_what_it_writes(run: Run, tmp_path: Path) -> None:
     reps = tmp_path / "reps"
     reps.mkdir()

@@ -48,6 +48,7 @@ def test_every_command_explains_itself(command: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -94,6 +95,7 @@ def test_align_represent_compare(photos: Path, tmp_path: Path) -> None:
         assert set(answer["comparisons"][0]) >= {"images", "squared_l2", "cosine", "same"}
 
 
+@pytest.mark.slow
 def test_failed_inputs_exit_with_1_and_are_named(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/broken one.jpg").write_text("no")

@@ -51,6 +51,7 @@ def test_list_of_detectors() -> None:
     assert all(name in text for name in rows)
 
 
+@pytest.mark.slow
 def test_info() -> None:
     assert json.loads(run("info", "NN4.small2", "--json").stdout)["parameters"] == 3_733_968
     assert "3,733,968" in run("info", "nn4.small2").stdout
@@ -108,6 +109,7 @@ def test_convert_and_export(shared: Path, tmp_path: Path) -> None:
     assert exported.stat().st_size > 600_000
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_line_without_traceback() -> None:
     for arguments, code in [
         (("info", "nn5"), 2),

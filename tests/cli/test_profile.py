@@ -28,6 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facetool.profiling.network._SECONDS_PER_BATCH_SIZE", 0.01)
 
 
+@pytest.mark.slow
 def test_network(tmp_path: Path) -> None:
     result = run("network", "--passes", "2", "--batch-sizes", "1", "--plot", tmp_path / "a.png")
     assert result.exception is None and result.return_value == 0
@@ -43,6 +44,7 @@ def test_network_json_is_all_there_is_on_stdout() -> None:
     assert one["parameters"] == 1_003_264
 
 
+@pytest.mark.slow
 def test_pipeline(tmp_path: Path) -> None:
     draw_album(tmp_path, people=2, images=2, seed=3)
     photo = next(path for path in sorted(tmp_path.glob("*/*.jpg")))

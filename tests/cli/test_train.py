@@ -114,6 +114,7 @@ def test_mistakes_take_one_line(tmp_path, crops, arguments, message, capsys, mon
     assert message in errors and "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_damaged_image_is_named_and_the_rest_is_done(tmp_path, crops, capsys, monkeypatch):
     folder = tmp_path / "crops"
     for path in crops.rglob("*.png"):

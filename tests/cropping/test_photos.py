@@ -16,6 +16,7 @@ def photos(album: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [*good[:7], bad, *good[7:]]
 
 
+@pytest.mark.slow
 def test_workers_find_what_one_process_finds(
     photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,11 +67,13 @@ def assert_dlibs_own(images: list[RGBImage], upsample: int) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("upsample", [0, 1])
 def test_faces_are_dlibs_own(drawn: list[RGBImage], upsample: int) -> None:
     assert assert_dlibs_own(drawn[3:], upsample) >= 2
 
 
+@pytest.mark.slow
 def test_faces_of_photos_are_dlibs_own(shared: Path) -> None:
     paths = sorted((shared / "photos" / "lfw-colour").rglob("*.jpg"))[::50]
     assert assert_dlibs_own([read_image(path) for path in paths], upsample=0) >= 2

@@ -44,6 +44,7 @@ def test_the_cached_detector_finds_what_dlibs_own_finds(
     assert faces(noise) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_made_good(
     photo: RGBImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_damaged_cache_is_made_good(
     assert cached.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_no_cache_is_needed(
     photo: RGBImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

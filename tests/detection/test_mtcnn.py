@@ -80,6 +80,7 @@ def test_faces_are_the_packages_own(shared: Path, detector: MtcnnDetector) -> No
     assert np.quantile(score_errors, 0.99) < 0.0001
 
 
+@pytest.mark.slow
 def test_faces_are_those_of_a_plain_cascade(detector: MtcnnDetector, drawn: list[RGBImage]) -> None:
     found = detector.detect(drawn)
     assert sum(len(faces) > 0 for faces in found) >= 10

@@ -37,6 +37,7 @@ def at_hand(entry: DetectorEntry) -> None:
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 @ENTRIES
 def test_a_batch_of_images_of_any_sizes(entry: DetectorEntry, drawn: list[RGBImage]) -> None:
     at_hand(entry)

@@ -39,6 +39,7 @@ def colour_photos(shared: Path) -> list[Path]:
     return sorted((shared / "photos" / "lfw-colour").rglob("*.jpg"))
 
 
+@pytest.mark.slow
 def test_faces_of_scrfd_are_the_originals(
     shared: Path, scrfd_file: Path, scrfd: ScrfdDetector
 ) -> None:

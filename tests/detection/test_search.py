@@ -150,6 +150,7 @@ def test_settings_out_of_range() -> None:
         DetectionSettings(detect_at=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["hog", "mtcnn"])
 @pytest.mark.parametrize("turn", [90, 180, 270])
 def test_a_crop_of_a_turned_photo_is_the_upright_one(detector: str, turn: int) -> None:
@@ -162,6 +163,7 @@ def test_a_crop_of_a_turned_photo_is_the_upright_one(detector: str, turn: int) -
     assert np.abs(np.subtract(found, upright, dtype=float)).mean() < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["hog", "mtcnn"])
 @pytest.mark.parametrize("tilt", [-45, 45])
 def test_tilted_faces_are_cut_upright(detector: str, tilt: int) -> None:

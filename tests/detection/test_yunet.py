@@ -13,6 +13,7 @@ from tests.detection.anchor_graph import write_anchor_graph
 from tests.detection.reference import YunetReference, as_array
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", [0.6, 0.9])
 def test_faces_are_opencvs(shared: Path, score: float) -> None:
     file = shared / "weights" / "yunet_n_320_320.onnx"

@@ -106,6 +106,7 @@ def test_a_moved_album_is_still_the_same(photos: Path, tmp_path: Path) -> None:
     assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
 
 
+@pytest.mark.slow
 def test_a_replaced_photo_is_done_again(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -190,6 +191,7 @@ def test_a_renamed_person_is_not_there_twice(photos: Path, tmp_path: Path) -> No
     assert as_fresh(photos, output)
 
 
+@pytest.mark.slow
 def test_a_photo_that_takes_anothers_name_with_another_suffix(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -244,6 +246,7 @@ def test_a_list_adds_to_what_is_there(photos: Path, tmp_path: Path) -> None:
     assert [row.input for row in rows(output)] == [second]
 
 
+@pytest.mark.slow
 def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -261,6 +264,7 @@ def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_p
     assert as_fresh(photos, output)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_removes(photos: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "facetool", "align", str(photos), str(tmp_path / "crops")]
     subprocess.run(command, check=True, capture_output=True)

@@ -31,6 +31,7 @@ def test_a_photo_is_compared_with_itself_and_the_legend_is_no_verdict(photo: Pat
     assert facetool("compare", photo, photo, "--threshold", -1).returncode == 2
 
 
+@pytest.mark.slow
 def test_the_exit_code_is_the_verdict(album: Path, crops: Path) -> None:
     rows = [row.input for row in read_manifest(crops / "align.csv") if row.status == "aligned"]
     two = [album / rows[0], album / rows[1]]

@@ -214,6 +214,7 @@ def test_a_threshold_travels(tmp_path: Path) -> None:
     assert read_network(tmp_path / "y.onnx").info.threshold == threshold
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [False, True])
 @pytest.mark.parametrize(
     ("name", "options", "recipe", "assumed"),
@@ -265,6 +266,7 @@ EXPORTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPORTED)
 def test_every_network_is_readable_after_its_export(name: str, tmp_path: Path) -> None:
     options = next((o for stem, o in SMALL.items() if name.startswith(stem)), {})

@@ -491,6 +491,7 @@ def test_align_takes_a_list(listed: Path, feed: Feed) -> None:
     assert (listed / "out" / "photos" / "Bo" / "x y.png").is_file()
 
 
+@pytest.mark.slow
 def test_the_command_reads_stdin(listed: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "facetool", "align", "-0", "-", "out", "--on-no-face", "center"],

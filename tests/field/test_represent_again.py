@@ -151,6 +151,7 @@ def test_a_replaced_photo_gets_its_own_embedding(
     assert np.array_equal(vectors[0], vectors[-1])
 
 
+@pytest.mark.slow
 def test_fewer_images_than_a_batch_are_embedded_anew(
     photos: Path, crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -200,6 +201,7 @@ def test_crops_of_another_album_are_refused(
     assert files(tmp_path / "reps") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renamed", range(4))
 def test_a_run_killed_among_its_renames_is_completed(
     photos: Path,

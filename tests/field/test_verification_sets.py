@@ -160,6 +160,7 @@ def test_mixed_pairs_have_no_note(evaluate: Evaluate) -> None:
     assert evaluate([True, False] * 30)["note"] is None
 
 
+@pytest.mark.slow
 def test_insightfaces_small_set_has_a_table(shared: Path) -> None:
     network: EmbeddingNetwork = create("mobilefacenet").eval()
     file = shared / "cases" / "bins" / "small_lfw.bin"
@@ -176,6 +177,7 @@ def test_written_sets_read_back(tmp_path: Path) -> None:
     assert read_bin(tmp_path / "a.bin").images == FILES
 
 
+@pytest.mark.slow
 def test_a_folder_of_sets(tmp_path: Path, shared: Path) -> None:
     network: EmbeddingNetwork = create("mobilefacenet").eval()
     with pytest.raises(UsageError, match=r"no \.bin file"):

@@ -113,6 +113,7 @@ def test_what_is_no_image_is_an_error(data: bytes) -> None:
         decode_image(data)
 
 
+@pytest.mark.slow
 def test_a_huge_image_is_refused_before_it_is_decoded() -> None:
     data = encode(Image.new("1", (20_000, 20_000)), "PNG")
     with pytest.raises(ImageError, match="20000x20000"):

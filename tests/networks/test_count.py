@@ -12,6 +12,7 @@ def meta(name: str) -> nn.Module:
         return registry.create(name)
 
 
+@pytest.mark.slow
 def test_lresnet100_as_openvino_counts_it():
     """65.1320 M parameters and 24.2115 GFLOPs on the page of face-recognition-resnet100-arcface."""
     network = meta("lresnet100e-ir")
@@ -46,6 +47,7 @@ def test_published_parameters(name, parameters):
     assert count_parameters(meta(name)) == parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "giga"),
     [

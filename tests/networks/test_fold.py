@@ -37,6 +37,7 @@ def tiny() -> LResNet:
     return LResNet((2, 1, 1, 1), (8, 8, 8, 16, 16), embedding_size=32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "remaining"),
     [("nn4.small2", 0), ("mobilefacenet", 0), ("dlib-resnet", 0), ("lresnet18e-ir", 9)],

@@ -56,6 +56,7 @@ def test_the_goldens_notice_each_quirk(golden, quirk):
     assert max(golden.deviations(network)) > 1e-2
 
 
+@pytest.mark.slow
 def test_sizes():
     assert measure("linceptionresnetv2e") == sizes(167_723_292, 156_200, 982, 492, 27.887)
 

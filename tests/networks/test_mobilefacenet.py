@@ -80,6 +80,7 @@ def test_weights_start_as_insightface_starts_them(name):
             assert layer.bias is None or not layer.bias.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "frozen"), [(NAMES[0], ["head.bn.weight"]), (NAMES[1], [])])
 def test_a_training_step_lowers_the_loss(name, frozen):
     torch.manual_seed(9)

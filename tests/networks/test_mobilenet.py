@@ -30,12 +30,14 @@ def test_seeded_weights_are_those_of_the_goldens(full):
     )
 
 
+@pytest.mark.slow
 def test_full_size_gives_mxnets_embeddings(full):
     network = registry.create("LMobileNetE")
     full.load_into(network)
     assert max(full.deviations(network)) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "expected"),
     [("eps", (0.15, 0.13)), ("fixed scales", (16, 13)), ("last scale", (3.3, 2.7))],

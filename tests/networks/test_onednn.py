@@ -111,6 +111,7 @@ def test_a_convolution_called_twice_is_left_alone() -> None:
         torch.testing.assert_close(body(x), network(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dlib-resnet", "nn4.small2", "mobilefacenet", "lresnet18e-ir"])
 def test_networks_as_they_run(name: str) -> None:
     torch.manual_seed(2)

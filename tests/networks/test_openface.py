@@ -109,6 +109,7 @@ def test_weights_start_as_torch7_starts_them():
         assert abs(values.std() / (width / math.sqrt(12)) - 1) < 6 / math.sqrt(len(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTS)
 def test_a_training_step_lowers_the_loss(name):
     torch.manual_seed(4)

@@ -48,6 +48,7 @@ def blank(tmp_path: Path) -> Path:
     return folder.parent
 
 
+@pytest.mark.slow
 def test_chips_are_dlibs_own(album: Path, crops: Path) -> None:
     detector = dlib.get_frontal_face_detector()
     predictor = dlib.shape_predictor(str(dlib_model_path("shape_predictor_5_face_landmarks.dat")))
@@ -64,6 +65,7 @@ def test_chips_are_dlibs_own(album: Path, crops: Path) -> None:
     assert compared >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("crop", "indices", "places"),
     [
@@ -110,12 +112,14 @@ def test_the_manifest_and_its_columns(album: Path, crops: Path) -> None:
     assert sum(described["counts"].values()) == len(rows)
 
 
+@pytest.mark.slow
 def test_jobs_do_not_change_a_byte(album: Path, tmp_path: Path) -> None:
     for jobs in (1, 3):
         align(album, tmp_path / str(jobs), CHIP, jobs=jobs)
     assert files_of(tmp_path / "1") == files_of(tmp_path / "3")
 
 
+@pytest.mark.slow
 def test_a_second_run_does_nothing_and_changes_nothing(album: Path, tmp_path: Path) -> None:
     align(album, tmp_path / "out", CHIP)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.png")}
@@ -172,6 +176,7 @@ def test_other_settings_are_refused_then_overwritten(album: Path, tmp_path: Path
     assert {read_image(path).shape for path in output.rglob("*.png")} == {(96, 96, 3)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "status", "code"),
     [("skip", "no-face", 0), ("center", "center", 0), ("fail", "failed", 1)],
@@ -184,6 +189,7 @@ def test_no_face_policies(blank: Path, tmp_path: Path, policy: str, status: str,
     assert (tmp_path / "out/nobody/sky.png").is_file() == (policy == "center")
 
 
+@pytest.mark.slow
 def test_a_fallback_image_stands_in(blank: Path, tmp_path: Path) -> None:
     (tmp_path / "other/nobody").mkdir(parents=True)
     Image.new("RGB", (250, 250), (200, 0, 0)).save(tmp_path / "other/nobody/sky.png")

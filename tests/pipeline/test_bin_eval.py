@@ -30,6 +30,7 @@ def bins(shared: Path) -> Path:
     return shared / "golden" / "mxnet" / "records" / "bin"
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwork) -> None:
     file = bins / "py3_bytes_proto4.bin"
     one = read_bin(file)
@@ -62,6 +63,7 @@ def test_several_sets(bins: Path, network: EmbeddingNetwork) -> None:
     json.dumps(result.as_dict(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_damaged_image_costs_its_pair(
     bins: Path, network: EmbeddingNetwork, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_photos_are_named_in_order(made, network, photos, capsys, tmp_path):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_every_face_from_left_to_right(made, network, photos, tmp_path):
     images = [np.asarray(Image.open(photo).convert("RGB")) for photo in photos[:3]]
     height = min(image.shape[0] for image in images)
@@ -76,6 +77,7 @@ def test_every_face_from_left_to_right(made, network, photos, tmp_path):
     assert len(single.faces) == 1
 
 
+@pytest.mark.slow
 def test_folders_and_copies_of_one_name(made, network, photos, album, tmp_path):
     person = photos[0].parent
     twin = tmp_path / "twin" / photos[0].name
@@ -120,6 +122,7 @@ def test_a_classifier_that_contradicts_itself(made, network, photos):
         name_people(short, photos[:1], network, InferSettings())
 
 
+@pytest.mark.slow
 def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_path, monkeypatch):
     def read(path):
         if path == photos[1]:

@@ -46,6 +46,7 @@ def test_the_shipped_weights_have_a_threshold() -> None:
     assert known_threshold(load_network("dlib-resnet"), 0.5) == PairThreshold(0.5, "given")
 
 
+@pytest.mark.slow
 def test_a_photo_without_a_face_is_named(photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("no")
     network = load_network("dlib-resnet")
@@ -59,6 +60,7 @@ def test_a_photo_without_a_face_is_named(photos: list[Path], tmp_path: Path) -> 
     assert alone.report.exit_code == 1
 
 
+@pytest.mark.slow
 def test_openfaces_published_distance(shared: Path) -> None:
     """lennon-1 and lennon-2 are one man to dlib's network, clapton another."""
     network = load_network("dlib-resnet")
@@ -69,6 +71,7 @@ def test_openfaces_published_distance(shared: Path) -> None:
     assert [comparison.same for comparison in result.comparisons] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_several_faces_of_one_photo(shared: Path) -> None:
     cropper = FaceCropper(load_network("dlib-resnet").recipe.crop, select="all")
     faces = cropper.crops(read_image(shared / "photos/examples/longoria-cooper.jpg"))

@@ -46,6 +46,7 @@ def crowd(tmp_path: Path) -> Path:
     return tmp_path / "crowd"
 
 
+@pytest.mark.slow
 def test_good_embeddings_are_identified(scrub: Path, crowd: Path, tmp_path: Path) -> None:
     result = identify(scrub, scrub, [crowd], output=tmp_path / "out").as_dict()
     assert result["pairs"] == 5 * 4 * 3

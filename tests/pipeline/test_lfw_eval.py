@@ -56,6 +56,7 @@ def reps(tmp_path: Path) -> Path:
     return make_folder(tmp_path / "reps")
 
 
+@pytest.mark.slow
 def test_files(reps: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "deeper"
     result = lfw_eval(reps, reps / "pairs.txt", output=output, tag="mine").as_dict()
@@ -94,6 +95,7 @@ def test_fold_tables(reps: Path) -> None:
     lfw_eval(reps, reps / "pairs.txt", curves=[("fold 3", reps / "l2-roc.fold-3.csv")])
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_the_same_files(reps: Path) -> None:
     lfw_eval(reps, reps / "pairs.txt")
     before = {name: (reps / name).read_bytes() for name in FILES}
@@ -183,6 +185,7 @@ def test_what_cannot_be(reps: Path, tmp_path: Path) -> None:
         lfw_eval(reps, pairs, output=tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_openfaces_own_output(shared: Path, tmp_path: Path) -> None:
     result = lfw_eval(
         shared / "openface-reps",

@@ -36,6 +36,7 @@ def test_list_has_everything_once(home: Path) -> None:
     json.dumps(list(rows.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
@@ -50,6 +51,7 @@ def test_published_numbers_of_parameters(name: str, parameters: int, home: Path)
     assert models.info(name.upper()).parameters == parameters
 
 
+@pytest.mark.slow
 def test_arcface_as_openvino_counts_it(home: Path) -> None:
     values = models.info("lresnet100e-ir").as_dict()
     assert values["parameters"] == 65_156_160

@@ -118,6 +118,7 @@ def test_description(golden: Path) -> None:
     assert not describe(golden / "seqrecbuilder" / "train.rec").header_record
 
 
+@pytest.mark.slow
 def test_align_takes_a_record_file(album: Path, tmp_path: Path) -> None:
     chosen = sorted(album.rglob("*.jpg"))[:6]
     for photo in chosen:

@@ -44,6 +44,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_embeddings_are_dlibs(crops: Path, reps: Path) -> None:
     model = dlib.face_recognition_model_v1(
         str(dlib_model_path("dlib_face_recognition_resnet_model_v1.dat"))
@@ -88,6 +89,7 @@ def test_what_represent_json_says(crops: Path, reps: Path, network: EmbeddingNet
     )
 
 
+@pytest.mark.slow
 def test_flips(crops: Path, reps: Path, network: EmbeddingNetwork, tmp_path: Path) -> None:
     for flip in ("sum", "concat"):
         represent(crops, tmp_path / flip, network, RepresentSettings(flip=flip))

@@ -29,6 +29,7 @@ print(before, peak, peak_host_memory())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a peak be reset")
 def test_a_peak_stays_until_it_is_reset() -> None:
     # By way of a shell: the system counts the memory of whoever starts a program as the program's.

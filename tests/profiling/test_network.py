@@ -71,6 +71,7 @@ def test_json(profiles: NetworkProfiles) -> None:
     assert document["machine"]["cores"] >= 1
 
 
+@pytest.mark.slow
 def test_a_weights_file(shared: Path) -> None:
     path = shared / "golden/mxnet/y1-0000.params"
     for models, weights in ([str(path)], None), (["mobilefacenet"], path):

@@ -126,6 +126,7 @@ def _five_points(picture: np.ndarray) -> np.ndarray:
     return np.array([(p.x, p.y) for p in shape.parts()], float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roll", [-12.0, 0.0, 12.0])
 def test_roll_turns_the_eyes(roll: float, person: Person, photo: PhotoSettings) -> None:
     points = _five_points(draw_photo(person, dataclasses.replace(photo, roll=roll)))
@@ -133,6 +134,7 @@ def test_roll_turns_the_eyes(roll: float, person: Person, photo: PhotoSettings) 
     assert np.degrees(np.arctan2(across[1], across[0])) == pytest.approx(roll, abs=5)
 
 
+@pytest.mark.slow
 def test_yaw_moves_the_nose_between_the_eyes(person: Person, photo: PhotoSettings) -> None:
     def nose(yaw: float) -> float:
         """Place of the nose between the outer corners of the eyes, 0…1 from left to right."""

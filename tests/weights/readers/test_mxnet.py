@@ -309,6 +309,7 @@ def test_symbols_that_are_none(tmp_path, text):
         load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["params", "symbol"])
 def test_damaged_files_give_an_error_or_load(tmp_path, which):
     path = Small().write(tmp_path)

@@ -219,6 +219,7 @@ def iresnet(state: State, units: tuple[int, ...], x: Tensor) -> Tensor:
     return normalise(state, "features", x @ state["fc.weight"].T + state["fc.bias"])
 
 
+@pytest.mark.slow
 def test_iresnet(tmp_path):
     units = UNITS["lresnet18e-ir"]
     state = iresnet_state(units, features=256)
@@ -268,6 +269,7 @@ def test_iresnet_of_another_depth_is_refused(tmp_path):
 # State dicts of our own networks.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nn4.small2", "nn2", "mobilefacenet", "mbf", "dlib-resnet"])
 @pytest.mark.parametrize("embedding_size", [128, 24])
 def test_own_state_dicts(name, embedding_size, tmp_path):
