@@ -22,6 +22,13 @@ from facetool.cli.output import print_json
     show_default=True,
     help="Images per forward pass.",
 )
+@click.option(
+    "--nfolds",
+    type=click.IntRange(2),
+    default=10,
+    show_default=True,
+    help="Folds of the cross-validation.",
+)
 @click.option("--any-crop", is_flag=True, help="Resize images that are not of the network's size.")
 @options.device_option
 @options.dtype_option
@@ -32,6 +39,7 @@ def command(
     model: str | None,
     weights: options.WeightsRequest,
     batch_size: int,
+    nfolds: int,
     any_crop: bool,
     device: str,
     dtype: str,
@@ -39,24 +47,39 @@ def command(
 ) -> int:
     """Verification accuracy on InsightFace's sets (lfw.bin, cfp_fp.bin, agedb_30.bin ...).
 
-    A folder stands for all .bin files in it.
+    A folder stands for all .bin files in it. NAME may be several epochs of a training run with
+    MXNet, as PREFIX,1|2|3, or as PREFIX alone for all there are: they share a table.
 
     Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, beside the
     published results of the network. 'facetool records pack-pairs' makes such a set.
     """
-    from facetool.cli.tables.bin_eval import table
+    from facetool.cli.tables.bin_eval import epochs_table, table
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.bin_eval import bin_eval
+    from facetool.weights.epochs import epochs
 
     keep_freed_memory()
     where = resolve_device(device)
-    network = weights.load(model)
-    dtype = resolve_dtype(dtype, where, network.info.architecture)
-    result = bin_eval(files, network, where, dtype=dtype, batch_size=batch_size, any_crop=any_crop)
+    several = epochs(model) if model is not None and weights.file is None else []
+    results = []
+    for name in several if len(several) > 1 else [model]:
+        network = weights.load(name)
+        precision = resolve_dtype(dtype, where, network.info.architecture)
+        result = bin_eval(
+            files,
+            network,
+            where,
+            dtype=precision,
+            batch_size=batch_size,
+            any_crop=any_crop,
+            nfolds=nfolds,
+        )
+        print(result.report, file=sys.stderr)
+        results.append(result)
+    documents = [result.as_dict() for result in results]
     if as_json:
-        print_json(result.as_dict())
+        print_json(documents[0] if len(documents) == 1 else {"epochs": documents})
     else:
-        click.echo(table(result.as_dict()))
-    print(result.report, file=sys.stderr)
-    return result.report.exit_code
+        click.echo(table(documents[0]) if len(documents) == 1 else epochs_table(documents))
+    return max(result.report.exit_code for result in results)

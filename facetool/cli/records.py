@@ -9,6 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
+from facetool.images.choices import ENCODINGS
 
 _new_file = click.Path(dir_okay=False, path_type=Path)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -23,19 +24,52 @@ def command() -> None:
 
 
 @command.command("pack")
-@click.argument("folder", type=options.FOLDER)
+@click.argument("crops", type=options.IMAGES, metavar="FOLDER|LIST.lst")
 @click.argument("output", type=_new_file, metavar="OUT.rec")
+@click.option(
+    "--encoding",
+    type=click.Choice(ENCODINGS),
+    help="Re-encode all crops.  [default: files of crops as they are, crops cut from photos of "
+    "a list as jpg]",
+)
+@click.option(
+    "--quality",
+    type=click.IntRange(0, 100),
+    metavar="N",
+    help="Of a jpg, 1 to 100; of a png its compression, 0 to 9.  [default: 95; png 3]",
+)
+@click.option(
+    "--shuffle",
+    is_flag=False,
+    flag_value=0,
+    type=click.IntRange(0),
+    metavar="[SEED]",
+    help="Random order, in the layout of arcface_torch's shuffle_rec.py.",
+)
 @_overwrite
 @options.quiet_option
-def pack(folder: Path, output: Path, overwrite: bool) -> int:
-    """Pack the crops FOLDER/<person>/<image> for training.
+def pack(
+    crops: Path,
+    output: Path,
+    encoding: str | None,
+    quality: int | None,
+    shuffle: int | None,
+    overwrite: bool,
+) -> int:
+    """Pack the crops FOLDER/<person>/<image>, or those of a list, for training.
 
     Writes OUT.rec, OUT.idx, OUT.lst and the file 'property' beside them, as InsightFace's
-    face2rec2.py does.
+    face2rec2.py does. LIST.lst has the lines that face2rec2.py reads, <aligned>, <path>, <label>
+    and perhaps a box and five points, or those that MXNet's im2rec writes, <number>, <label>,
+    <path>, with tabs between.
     """
-    from facetool.pipeline import records
+    from facetool.pipeline.pack import PackSettings
+    from facetool.pipeline.pack import pack as pack_crops
 
-    report = records.pack(folder, output, overwrite=overwrite)
+    settings = PackSettings(
+        encoding=encoding, quality=quality, shuffle=shuffle, overwrite=overwrite
+    )
+    report = pack_crops(crops, output, settings)
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code
 

@@ -82,10 +82,14 @@ def parse_record(record: bytes, whole: bool = True) -> ImageRecord:
     return ImageRecord(vector if flag else (label,), number, record[HEADER_SIZE + 4 * flag :])
 
 
-def format_record(labels: tuple[float, ...], key: int, image: bytes = b"") -> bytes:
-    """The inverse of :func:`parse_record`, with a label vector."""
-    vector = struct.pack(f"<{len(labels)}f", *labels)
-    return _HEADER.pack(len(labels), 0.0, key, 0) + vector + image
+def format_record(
+    labels: tuple[float, ...], key: int, image: bytes = b"", *, vector: bool = True
+) -> bytes:
+    """The inverse of :func:`parse_record`, with a label vector, or else a single label."""
+    if not vector:
+        return _HEADER.pack(0, labels[0], key, 0) + image
+    vector_bytes = struct.pack(f"<{len(labels)}f", *labels)
+    return _HEADER.pack(len(labels), 0.0, key, 0) + vector_bytes + image
 
 
 class Flaw(NamedTuple):

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from facetool.embedding.crop_check import check_size
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
-from facetool.errors import ImageError
+from facetool.errors import ImageError, UsageError
 from facetool.evaluation import insightface
-from facetool.evaluation.pairs import Trials
+from facetool.evaluation.pairs import FOLDS, Trials
 from facetool.images.verification_set import VerificationSet, find_bins, read_bin
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -67,6 +67,7 @@ def bin_eval(
     dtype: str = "float32",
     batch_size: int = 64,
     any_crop: bool = False,
+    nfolds: int = FOLDS,
 ) -> BinEvalResult:
     """Evaluate a network on verification sets, as InsightFace's ``verification.py`` does.
 
@@ -79,12 +80,16 @@ def bin_eval(
         dtype: its precision, one of :data:`facetool.networks.dtypes.DTYPES`.
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
+        nfolds: folds of the cross-validation, at least 2.
 
     Raises:
-        UsageError: a folder holds no ``.bin`` file, or a set images of another size.
+        UsageError: there are fewer than 2 folds, a folder holds no ``.bin`` file, or a set images
+            of another size.
         FormatError: a file is no verification set; all are read before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
+    if nfolds < 2:
+        raise UsageError("nfolds: give at least 2", "nfolds")
     files = [file for path in files for file in find_bins(path)]
     sets = [read_bin(file) for file in files]
     for file, one in zip(files, sets, strict=True):
@@ -95,7 +100,7 @@ def bin_eval(
     results = []
     for file, one in zip(files, sets, strict=True):
         vectors, good = _embed(one, embedder, batch_size, report)
-        metrics = evaluate_set(vectors, one.same, good)
+        metrics = evaluate_set(vectors, one.same, good, nfolds)
         published = published_figures(network.info.weights_name, one.name)
         results.append(
             {
@@ -129,7 +134,10 @@ def _check_size(one: VerificationSet, file: Path, network: EmbeddingNetwork) -> 
 
 
 def evaluate_set(
-    vectors: NDArray[np.float32], same: NDArray[np.bool_], good: NDArray[np.bool_]
+    vectors: NDArray[np.float32],
+    same: NDArray[np.bool_],
+    good: NDArray[np.bool_],
+    nfolds: int = FOLDS,
 ) -> dict[str, Any]:
     """The metrics of one set.
 
@@ -138,6 +146,7 @@ def evaluate_set(
             neither normalised.
         same: bool (N,).
         good: bool (2N,), which images have an embedding.
+        nfolds: folds of the cross-validation.
 
     Returns:
         ``flip``: with the mirror images' embeddings added, ``no_flip``: without them, each as
@@ -150,7 +159,7 @@ def evaluate_set(
     """
     plain, mirrored = np.split(vectors, 2, axis=1)
     scored = good[0::2] & good[1::2]
-    trials = Trials.in_order(same[scored])
+    trials = Trials.in_order(same[scored], nfolds)
     lengths = [np.linalg.norm(half[good], axis=1) for half in (plain, mirrored)]
 
     def verify(embeddings: NDArray[np.float32]) -> dict[str, Any]:

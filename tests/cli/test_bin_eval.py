@@ -1,6 +1,7 @@
 """``bin-eval`` on the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,25 @@ def test_mistakes_are_one_line(run: Run, tmp_path: Path) -> None:
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
+
+
+def test_several_epochs_share_a_table(run: Run, shared: Path, tmp_path: Path) -> None:
+    golden = shared / "golden" / "mxnet"
+    shutil.copy(golden / "tiny18-symbol.json", tmp_path / "model-symbol.json")
+    for epoch in (1, 2):
+        shutil.copy(golden / "tiny18-0000.params", tmp_path / f"model-000{epoch}.params")
+    one = golden / "records" / "bin" / "py3_bytes_proto4.bin"
+    done = run("bin-eval", one, "--model", tmp_path / "model", "--nfolds", 3)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[2] == "py3_bytes_proto4, 60 pairs"
+    assert [line.split()[0] for line in lines[4:7]] == [
+        "model-0002.params",
+        "model-0001.params",
+        "best:",
+    ]
+    done = run("bin-eval", one, "--model", f"{tmp_path / 'model'},1|2", "--nfolds", 3, "--json")
+    first, second = json.loads(done.stdout)["epochs"]
+    assert first["weights"]["name"] == "model-0001.params"
+    assert first["sets"][0]["flip"] == second["sets"][0]["flip"]
+    assert len(first["sets"][0]["flip"]["accuracy"]["folds"]) == 3

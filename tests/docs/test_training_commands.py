@@ -12,6 +12,7 @@ import pytest
 
 from facetool.cli.main import main
 from facetool.pipeline import records
+from facetool.pipeline.pack import pack
 from facetool.training.log import read_log
 from tests.drawn_people import draw_people
 
@@ -54,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     crops = draw_people(tmp_path_factory.mktemp("people"), 4, 4)
     pairs = tmp_path_factory.mktemp("pairs") / "pairs.txt"
     pairs.write_text("5\t1\n" + "P00\t1\t2\nP01\t3\tP02\t4\n" * 5)
-    records.pack(crops, folder / "train.rec")
+    pack(crops, folder / "train.rec")
     (folder / "train.lst").unlink()
     for name in SETS:
         records.pack_pairs(crops, folder / f"{name}.bin", pairs)

@@ -14,9 +14,10 @@ from facetool.images.inputs import open_images
 from facetool.images.read import read_file
 from facetool.images.records import ImageRecords
 from facetool.images.verification_set import read_bin
-from facetool.pipeline import records as stage
+from facetool.pipeline import pack as stage
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.records import describe, pack, pack_pairs, unpack
+from facetool.pipeline.pack import PackSettings, pack
+from facetool.pipeline.records import describe, pack_pairs, unpack
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def test_images_that_wait_to_be_written_are_few(
 
     monkeypatch.setattr(stage, "read_file", reading)
     monkeypatch.setattr(RecordWriter, "write", writing)
-    pack(tmp_path / "in", tmp_path / "b.rec")
-    assert (tmp_path / "b.rec").read_bytes() == (tmp_path / "a.rec").read_bytes()
+    pack(tmp_path / "in", tmp_path / "b" / "b.rec")
+    assert (tmp_path / "b" / "b.rec").read_bytes() == (tmp_path / "a.rec").read_bytes()
     assert max(counts[:8]) <= 2
 
 
@@ -94,7 +95,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "a.rec").write_text("precious")
     with pytest.raises(UsageError, match="overwrite=True"):
         pack(tmp_path / "in", tmp_path / "a.rec")
-    pack(tmp_path / "in", tmp_path / "a.rec", overwrite=True)
+    pack(tmp_path / "in", tmp_path / "a.rec", PackSettings(overwrite=True))
     assert len(ImageRecords(tmp_path / "a.rec")) == 1
     with pytest.raises(UsageError, match=r"\.rec"):
         pack(tmp_path / "in", tmp_path / "a")

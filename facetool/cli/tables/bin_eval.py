@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from facetool.cli.tables.columns import format_table
@@ -26,6 +27,29 @@ def table(result: dict[str, Any]) -> str:
     return "\n\n".join(
         [title, format_table(rows[0], rows[1:]), *[_details(one) for one in result["sets"]]]
     )
+
+
+def epochs_table(results: Sequence[dict[str, Any]]) -> str:
+    """For each set a line per epoch of one network, and the best accuracy."""
+    first = results[0]
+    parts = [f"{first['network']}, {first['device']}, {first['dtype']}"]
+    for number, one in enumerate(first["sets"]):
+        found = [result["sets"][number] for result in results]
+        rows = [
+            [
+                result["weights"]["name"],
+                *[_accuracy(metrics[kind]) for kind in ("flip", "no_flip")],
+                f"{metrics['xnorm']:.3f}",
+            ]
+            for result, metrics in zip(results, found, strict=True)
+        ]
+        best = max(range(len(found)), key=lambda row: found[row]["flip"]["accuracy"]["mean"])
+        parts.append(
+            f"{one['set']}, {one['pairs']['scored']:,} pairs\n"
+            + format_table(["weights", "accuracy", "without flip", "XNorm"], rows)
+            + f"\nbest: {rows[best][0]}, {rows[best][1]}"
+        )
+    return "\n\n".join(parts)
 
 
 def _accuracy(metrics: dict[str, Any]) -> str:

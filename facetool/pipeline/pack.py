@@ -1,0 +1,314 @@
+"""Packing crops into the record files InsightFace trains from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from facetool.alignment.crop import cut_face
+from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96
+from facetool.errors import ImageError, UsageError, check_choice
+from facetool.files.atomic import atomic_write
+from facetool.files.image_list import SUFFIX as LIST_SUFFIX
+from facetool.files.image_list import ListedImage, read_image_list
+from facetool.files.recordio import RecordWriter, index_path
+from facetool.images.choices import ENCODINGS
+from facetool.images.folder import list_images
+from facetool.images.inputs import unsupported_files
+from facetool.images.read import RGBImage, decode_image, read_file
+from facetool.images.records import SUFFIX, Properties, format_record, read_properties
+from facetool.jobs.ordered_map import ordered_map
+from facetool.jobs.pool import available_cores
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
+
+_IMAGES_AHEAD = 256
+"""Images that are decoded, or wait for it, while one is written."""
+
+_MOST_KEYS = 1 << 24  # labels are float32, and keys stand in labels
+_CROPS = {(crop.height, crop.width): crop for crop in (ARCFACE_112, ARCFACE_112X96)}
+_QUALITY = {"jpg": (95, 1, 100), "png": (3, 0, 9)}
+"""By encoding, the usual quality or compression, the least and the most."""
+_FLAGS = {"jpg": cv2.IMWRITE_JPEG_QUALITY, "png": cv2.IMWRITE_PNG_COMPRESSION}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSettings:
+    """How crops are packed.
+
+    Attributes:
+        encoding: re-encode all crops, as ``jpg`` or ``png``; default: files of crops as they
+            are, and crops that are cut from a list's photos as ``jpg``.
+        quality: of a jpg, 1 to 100; of a png its compression, 0 to 9. Default: 95, or 3.
+        shuffle: seed of a random order, in the layout that ``shuffle_rec.py`` of arcface_torch
+            writes: no header record, keys from 0, a single label. Default: one identity after
+            another, in the layout of ``face2rec2.py``.
+        overwrite: replace files that are there.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    encoding: str | None = None
+    quality: int | None = None
+    shuffle: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.encoding is not None:
+            check_choice("encoding", self.encoding, ENCODINGS)
+        _, least, most = _QUALITY[self.encoding or "jpg"]
+        if self.quality is not None and not least <= self.quality <= most:
+            raise UsageError(f"quality: give {least} to {most}", "quality")
+
+
+class _Packed(NamedTuple):
+    """An image that is ready to be written."""
+
+    image: ListedImage
+    data: bytes
+    height: int
+    width: int
+
+
+def pack(input: Path, output: Path, settings: PackSettings | None = None) -> Report:
+    """Pack aligned crops into ``NAME.rec``, ``NAME.idx``, ``NAME.lst`` and ``property``.
+
+    The layout is that of InsightFace's ``face2rec2.py``: the bytes of the image files as they
+    are, identities numbered in the order of their folders' names, a header record with each
+    identity's range. Of a list, labels and order are the list's own; photos in it that are not
+    aligned are cut out by its points, to the size that ``property`` beside it states, or 112x112.
+    Images that cannot be decoded, or differ in size from the first, are left out and reported.
+
+    Args:
+        input: ``FOLDER/<person>/<image>``, or a list, see :mod:`facetool.files.image_list`.
+        output: the ``.rec`` file; the others go beside.
+        settings: default: those of :class:`PackSettings`.
+
+    Raises:
+        UsageError: there is nothing to pack, the output is there already, or a ``property`` of
+            another set is.
+        FormatError: the list, or the ``property`` beside it, is none.
+        OutputError: a file cannot be written.
+    """
+    settings = settings or PackSettings()
+    if output.suffix != SUFFIX:
+        raise UsageError(f"{output}: the name of a record file ends in {SUFFIX}")
+    _check_new(output, settings)
+    listed = input.suffix.lower() == LIST_SUFFIX and input.is_file()
+    if not listed and settings.quality is not None and settings.encoding is None:
+        raise UsageError(
+            "image files of a folder are packed as they are; quality goes with encoding",
+            "quality",
+            "encoding",
+        )
+    report = Report()
+    images, places = _of_list(input) if listed else _of_folder(input, report)
+    if len(images) >= _MOST_KEYS // 2:
+        raise UsageError(f"{len(images):,} images are more than a record file can number")
+    if settings.shuffle is not None:
+        order = np.random.default_rng(settings.shuffle).permutation(len(images)).tolist()
+        images, places = [images[row] for row in order], [places[row] for row in order]
+    stated = read_properties(input) if listed else None
+    with ExitStack() as files:
+        # The files take their names in reverse order: the records, whose name says that all is
+        # done, after the others.
+        records = files.enter_context(atomic_write(output))
+        text: dict[str, Any] = {
+            "mode": "w",
+            "encoding": "utf-8",
+            "errors": "surrogateescape",
+            "newline": "",
+        }
+        properties = output.with_name("property")
+        property_file = None
+        kept = read_properties(output) if not settings.overwrite else None
+        if kept is None:
+            property_file = files.enter_context(atomic_write(properties, **text))
+        listing = None
+        if not (listed and _same_file(input, output.with_suffix(LIST_SUFFIX))):
+            listing = files.enter_context(atomic_write(output.with_suffix(LIST_SUFFIX), **text))
+        index = files.enter_context(atomic_write(index_path(output), **text))
+        writer = RecordWriter(records, index)
+        shuffled = settings.shuffle is not None
+        first = key = 0 if shuffled else 1
+        starts: list[int] = []
+        labels: set[int] = set()
+        numbers: dict[int, int] = {}
+        last = -1
+        size = (stated.height, stated.width) if stated else (0, 0)
+        for one in _loaded(images, places, size, settings, report):
+            found = one.height, one.width
+            if key == first and not stated:
+                size = found
+            if found != size:
+                report.failed(
+                    one.image.path,
+                    "{}x{} pixels, where {} has {}x{}".format(
+                        *found, "property" if stated else "the first image", *size
+                    ),
+                )
+                continue
+            label = one.image.label
+            if not (listed or shuffled):  # a folder of which nothing can be read has no number
+                label = numbers.setdefault(label, len(numbers))
+            if label != last:
+                starts.append(key)
+                last = label
+            labels.add(label)
+            values = (label,) if shuffled else (label, int(one.image.aligned))
+            writer.write(key, format_record(values, key, one.data, vector=not shuffled))
+            if listing is not None:
+                listing.write(f"1\t{one.image.path}\t{label}\n")
+            key += 1
+        if not labels:
+            raise UsageError(f"none of the {len(images)} images in {input} can be read")
+        if not shuffled:
+            _write_ranges(writer, [*starts, key])
+        classes = max(labels) + 1 if listed else len(labels)
+        packed = Properties(classes, *size)
+        if property_file is not None:
+            property_file.write(f"{packed.classes},{packed.height},{packed.width}")
+        elif kept is not None and not _fits(kept, packed, listed):
+            raise UsageError(
+                f"{properties} states {kept.classes:,} identities and {kept.width}x{kept.height} "
+                f"pixels, {input} has {classes:,} and {size[1]}x{size[0]}; choose another folder, "
+                "or replace it with overwrite=True",
+                "overwrite=True",
+            )
+        report.done("images packed", key - first)
+        report.done("identities", len(labels))
+    return report
+
+
+def _check_new(output: Path, settings: PackSettings) -> None:
+    if settings.overwrite:
+        return
+    if output.exists():
+        raise UsageError(
+            f"{output} is there already; choose another name or give overwrite=True",
+            "overwrite=True",
+        )
+    properties = output.with_name("property")
+    others = sorted(path.name for path in output.parent.glob(f"*{SUFFIX}"))
+    if properties.exists() and others:
+        raise UsageError(
+            f"{properties} is that of {others[0]}; choose another folder or give overwrite=True",
+            "overwrite=True",
+        )
+
+
+def _fits(kept: Properties, packed: Properties, listed: bool) -> bool:
+    """Whether a ``property`` that is there says what was packed; a list may lack identities."""
+    same_size = (kept.height, kept.width) == (packed.height, packed.width)
+    enough = kept.classes >= packed.classes if listed else kept.classes == packed.classes
+    return same_size and enough
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def _of_folder(root: Path, report: Report) -> tuple[list[ListedImage], list[Path]]:
+    """The images of a folder, person by person, and where they lie."""
+    folder = list_images(root)
+    if not folder.names:
+        raise UsageError(f"there are no images in {root}")
+    for name, reason in folder.unreadable:
+        report.failed(name, reason)
+    for skipped in unsupported_files(folder):
+        report.failed(*skipped)
+    names = sorted(folder.names, key=lambda name: (name.rpartition("/")[0], name))
+    people = sorted({name.rpartition("/")[0] for name in names})
+    number = {person: place for place, person in enumerate(people)}
+    images = [ListedImage(name, number[name.rpartition("/")[0]]) for name in names]
+    return images, [folder.root / name for name in names]
+
+
+def _of_list(path: Path) -> tuple[list[ListedImage], list[Path]]:
+    """The images of a list, and where they lie: from here, or else from where the list is."""
+    images = read_image_list(path)
+    if not images:
+        raise UsageError(f"there are no images in {path}")
+    beside = path.parent
+    places = [Path(image.path) for image in images]
+    return images, [place if place.exists() else beside / place for place in places]
+
+
+def _loaded(
+    images: Sequence[ListedImage],
+    places: Sequence[Path],
+    size: tuple[int, int],
+    settings: PackSettings,
+    report: Report,
+) -> Iterator[_Packed]:
+    """What can be packed, in order; the rest is reported."""
+
+    def load(image: ListedImage, place: Path) -> _Packed | str:
+        try:
+            return _load(image, place, size, settings)
+        except ImageError as error:
+            return str(error)
+
+    with (
+        ThreadPoolExecutor(available_cores()) as pool,
+        progress_bar("pack", len(images)) as bar,
+    ):
+        loading = ordered_map(
+            lambda one: (one[0], pool.submit(load, *one)),
+            lambda started: (started[0], started[1].result()),
+            zip(images, places, strict=True),
+            _IMAGES_AHEAD,
+        )
+        for image, loaded in loading:
+            bar.update()
+            if isinstance(loaded, str):
+                report.failed(image.path, loaded)
+            else:
+                yield loaded
+
+
+def _load(
+    image: ListedImage, place: Path, size: tuple[int, int], settings: PackSettings
+) -> _Packed:
+    """An image, cut out and encoded where that is wanted; ImageError where it cannot be."""
+    data = read_file(place)
+    pixels = decode_image(data)
+    encoding = settings.encoding
+    if not image.aligned:
+        if image.points is None:
+            raise ImageError("it is not aligned, and the list has no five points of it")
+        crop = _CROPS.get(size if any(size) else (ARCFACE_112.height, ARCFACE_112.width))
+        if crop is None:
+            raise ImageError("faces are cut out at 112x112 or 96x112, not as property has it")
+        pixels = cut_face(pixels, image.points, crop)
+        encoding = encoding or "jpg"
+    if encoding:
+        data = _encode(pixels, encoding, settings.quality)
+    height, width = pixels.shape[:2]
+    return _Packed(image, data, height, width)
+
+
+def _encode(pixels: RGBImage, encoding: str, quality: int | None) -> bytes:
+    usual = _QUALITY[encoding][0]
+    flags = [_FLAGS[encoding], usual if quality is None else quality]
+    done, data = cv2.imencode(f".{encoding}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), flags)
+    if not done:
+        raise ImageError(f"it cannot be encoded as {encoding}")
+    return data.tobytes()
+
+
+def _write_ranges(writer: RecordWriter, bounds: Sequence[int]) -> None:
+    """The header record, key 0, then a record for each identity with its keys."""
+    end = bounds[-1]
+    writer.write(0, format_record((end, end + len(bounds) - 1), 0))
+    for number, (first, last) in enumerate(pairwise(bounds)):
+        writer.write(end + number, format_record((first, last), end + number))
