@@ -17,7 +17,7 @@ LEVELS = (
     ("reports", "server"),
     ("pipeline", "sample"),
     ("plots",),
-    ("training", "profiling"),
+    ("training", "profiling", "runners"),
     ("cropping", "embedding"),
     ("classification",),
     ("evaluation", "detection"),

@@ -28,9 +28,11 @@ COMMANDS = {
     "classify": "Name people: train a classifier, use it on photos, measure it.",
     "cluster": "Group the faces of unknown people.",
     "compare": "Compare the faces in photos.",
+    "embed": "From photos to embeddings in one pass, on one machine or many.",
     "embed-plot": "Draw embeddings as a map (t-SNE).",
     "identify": "Identification rates among distractors, as MegaFace measures.",
     "lfw-eval": "Verification accuracy and ROC on LFW-style pairs.",
+    "merge": "Turn what embed wrote into a folder like represent's.",
     "models": "List, inspect, fetch and convert networks and weights.",
     "outliers": "Find faces unlike the rest of their folder.",
     "profile": "Measure the time and memory that networks and the stages take.",
@@ -45,6 +47,8 @@ COMMANDS = {
 
 _CONTINUE = {
     "align": "what is finished is on disk, the same command continues",
+    "embed": "the shards that are finished stay, the same command makes the rest",
+    "merge": "what is finished is on disk, the same command continues",
     "represent": "what is finished is on disk, the same command continues",
     "sample": "what is finished is on disk, the same command continues",
     "train": "the same command continues from the last checkpoint",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,11 +12,80 @@ from facetool.alignment.recipes import Crop
 from facetool.cropping.face_cropper import LocatedFace
 from facetool.cropping.photo_cropper import PHOTO_ERRORS, CroppedPhoto, reason_of
 from facetool.files.align_journal import AlignedPhoto
-from facetool.files.align_manifest import CHOICES, AlignRow
+from facetool.files.align_manifest import CHOICES, AlignRow, format_number
 from facetool.files.atomic import atomic_write
 from facetool.images.formats import SUFFIXES
 from facetool.images.png import encode_png
 from facetool.images.read import RGBImage, read_image
+
+
+class DescribedPhoto(NamedTuple):
+    """What became of a photo, and the crops of its rows that have one, uint8 (H, W, 3) each."""
+
+    aligned: AlignedPhoto
+    crops: list[RGBImage]
+
+
+@dataclass(frozen=True)
+class CropRows:
+    """Says what became of photos, as ``align.csv`` does.
+
+    Args:
+        crop: the recipe.
+        select: by which policy the faces were chosen.
+        on_no_face: ``fail`` where a photo without a face counts as failed.
+        fallback: folder of images that stand in for photos without a face.
+    """
+
+    crop: Crop
+    select: str
+    on_no_face: str
+    fallback: Path | None = None
+
+    def describe(self, photo: CroppedPhoto, name: str, stem: str) -> DescribedPhoto:
+        """The rows of a photo and their crops.
+
+        Args:
+            photo: whose name leads to the image that stands in.
+            name: the photo's in ``align.csv``.
+            stem: path of its crops, without suffix.
+        """
+        try:
+            rows, crops = ([], []) if photo.error else self._rows(photo, name, stem)
+        except PHOTO_ERRORS as error:
+            photo.error = reason_of(error)
+        if photo.error:
+            rows, crops = [AlignRow(name, "failed", photo.error)], []
+        rows = [_with_remarks(row, photo.remarks) for row in rows]
+        return DescribedPhoto(AlignedPhoto(rows, photo.state), crops)
+
+    def _rows(
+        self, photo: CroppedPhoto, name: str, stem: str
+    ) -> tuple[list[AlignRow], list[RGBImage]]:
+        faces, missed = photo.located
+        if not faces:
+            return self._without_face(photo, name, stem)
+        reason = missed or self._choice(len(photo.detected))
+        rows = [
+            _face_row(face, name, f"{stem}.face{number}" if number > 1 else stem, reason)
+            for number, face in enumerate(faces, 1)
+        ]
+        return rows, photo.crops
+
+    def _choice(self, detected: int) -> str:
+        """Of how many faces a crop is one, where that was for a rule to choose."""
+        rule = CHOICES.get(self.select)
+        return f"{rule} {detected} faces" if rule and detected > 1 else ""
+
+    def _without_face(
+        self, photo: CroppedPhoto, name: str, stem: str
+    ) -> tuple[list[AlignRow], list[RGBImage]]:
+        reason = photo.located.missed
+        if self.fallback is not None:
+            stand_in = _fallback_crop(self.fallback, photo.name, self.crop)
+            if stand_in is not None:
+                return [AlignRow(name, "fallback", reason, output=f"{stem}.png")], [stand_in]
+        return [AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", reason)], []
 
 
 @dataclass(frozen=True)
@@ -24,84 +94,44 @@ class CropWriter:
 
     Args:
         output: the folder.
-        crop: the recipe.
-        select: by which policy the faces were chosen.
-        on_no_face: ``fail`` where a photo without a face counts as failed.
-        fallback: folder of images that stand in for photos without a face.
+        rows: says what became of a photo.
     """
 
     output: Path
-    crop: Crop
-    select: str
-    on_no_face: str
-    fallback: Path | None
+    rows: CropRows
 
     def write(self, photo: CroppedPhoto, name: str, stem: str) -> AlignedPhoto:
-        """Write the crops of a photo.
-
-        Args:
-            photo: whose name leads to the image that stands in.
-            name: the photo's in ``align.csv``.
-            stem: path of its crops below the folder, without suffix.
+        """Write the crops of a photo; the arguments are those of :meth:`CropRows.describe`.
 
         Raises:
             OutputError: a file cannot be written.
         """
-        try:
-            rows = [] if photo.error else self._write(photo, name, stem)
-        except PHOTO_ERRORS as error:
-            photo.error = reason_of(error)
-        if photo.error:
-            rows = [AlignRow(name, "failed", photo.error)]
-        return AlignedPhoto([_with_remarks(row, photo.remarks) for row in rows], photo.state)
+        aligned, crops = self.rows.describe(photo, name, stem)
+        places = [row.output for row in aligned.rows if row.output]
+        for place, crop in zip(places, crops, strict=True):
+            with atomic_write(
+                self.output / place, durable=False
+            ) as file:  # see AlignJournal.finish
+                file.write(encode_png(crop))
+        return aligned
 
-    def _write(self, photo: CroppedPhoto, name: str, stem: str) -> list[AlignRow]:
-        faces, missed = photo.located
-        if not faces:
-            return [self._without_face(photo, name, stem)]
-        reason = missed or self._choice(len(photo.detected))
-        return [
-            self._write_face(
-                face, crop, name, f"{stem}.face{number}" if number > 1 else stem
-            )._replace(reason=reason)
-            for number, (face, crop) in enumerate(zip(faces, photo.crops, strict=True), 1)
-        ]
 
-    def _choice(self, detected: int) -> str:
-        """Of how many faces a crop is one, where that was for a rule to choose."""
-        rule = CHOICES.get(self.select)
-        return f"{rule} {detected} faces" if rule and detected > 1 else ""
-
-    def _write_face(self, located: LocatedFace, crop: RGBImage, name: str, stem: str) -> AlignRow:
-        face, landmarks = located
-        left, top, right, bottom = (_number(edge) for edge in face.box)
-        return AlignRow(
-            name,
-            "aligned" if face.found else "center",
-            "",
-            left,
-            top,
-            right,
-            bottom,
-            f"{face.score:.6g}" if face.found else "",
-            " ".join(_number(value) for value in landmarks.ravel()),
-            self._write_crop(stem, crop),
-            str(face.turn) if face.found else "",
-        )
-
-    def _without_face(self, photo: CroppedPhoto, name: str, stem: str) -> AlignRow:
-        reason = photo.located.missed
-        if self.fallback is not None:
-            stand_in = _fallback_crop(self.fallback, photo.name, self.crop)
-            if stand_in is not None:
-                return AlignRow(name, "fallback", reason, output=self._write_crop(stem, stand_in))
-        return AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", reason)
-
-    def _write_crop(self, stem: str, image: RGBImage) -> str:
-        name = f"{stem}.png"
-        with atomic_write(self.output / name, durable=False) as file:  # see AlignJournal.finish
-            file.write(encode_png(image))
-        return name
+def _face_row(located: LocatedFace, name: str, stem: str, reason: str) -> AlignRow:
+    face, landmarks = located
+    left, top, right, bottom = (format_number(edge) for edge in face.box)
+    return AlignRow(
+        name,
+        "aligned" if face.found else "center",
+        reason,
+        left,
+        top,
+        right,
+        bottom,
+        f"{face.score:.6g}" if face.found else "",
+        " ".join(format_number(value) for value in landmarks.ravel()),
+        f"{stem}.png",
+        str(face.turn) if face.found else "",
+    )
 
 
 def _fallback_crop(fallback: Path, photo: str, crop: Crop) -> RGBImage | None:
@@ -120,7 +150,3 @@ def _fallback_crop(fallback: Path, photo: str, crop: Crop) -> RGBImage | None:
 
 def _with_remarks(row: AlignRow, remarks: list[str]) -> AlignRow:
     return row._replace(reason="; ".join(filter(None, (row.reason, *remarks))))
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".")

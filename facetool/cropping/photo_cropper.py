@@ -11,9 +11,9 @@ from facetool.detection.face import Face
 from facetool.errors import ImageError, one_line
 from facetool.files.image_states import ImageState
 from facetool.images.changes import read_with_state
-from facetool.images.inputs import Images
+from facetool.images.inputs import ImageFiles
 from facetool.images.read import TRUNCATED, RGBImage, decode_photo
-from facetool.jobs.ordered_map import chunks_for
+from facetool.jobs.ordered_map import batches_of, chunks_for
 from facetool.jobs.stopwatch import Stopwatch
 
 Item = TypeVar("Item")
@@ -66,7 +66,7 @@ class PhotoCropper:
         strict: truncated photos cannot be used.
     """
 
-    images: Images
+    images: ImageFiles
     cropper: FaceCropper
     strict: bool = False
 
@@ -172,6 +172,16 @@ def reason_of(error: Exception) -> str:
     return f"cannot be aligned: {reason}"
 
 
-def photo_chunks(photos: Sequence[Item], jobs: int, device: str) -> list[Sequence[Item]]:
-    """Photos in the chunks that a worker on a device takes at once."""
-    return chunks_for(jobs, photos, _CHUNK if device == "cpu" else _GPU_CHUNK)
+def photo_chunks(
+    photos: Sequence[Item], jobs: int, device: str, *, more_follow: bool = False
+) -> list[Sequence[Item]]:
+    """Photos in the chunks that a worker on a device takes at once.
+
+    Args:
+        photos: in order.
+        jobs: workers.
+        device: where they detect.
+        more_follow: the workers need not end together with these photos.
+    """
+    size = _CHUNK if device == "cpu" else _GPU_CHUNK
+    return batches_of(photos, size) if more_follow else chunks_for(jobs, photos, size)

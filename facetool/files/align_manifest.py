@@ -67,6 +67,11 @@ def format_row(row: AlignRow) -> str:
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
+def format_number(value: float) -> str:
+    """Pixels as they stand in the file."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
 def parse_rows(lines: Iterable[str]) -> Iterator[AlignRow]:
     """The rows of CSV lines that keep their ends.
 

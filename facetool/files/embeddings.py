@@ -14,9 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, one_line
-from facetool.files.embeddings_writer import unfinished_renames
+from facetool.files.embed_plan import plan_name
+from facetool.files.embeddings_writer import number_people, unfinished_renames
 from facetool.files.represent_description import RepresentDescription, read_represent_description
+from facetool.files.storage import FolderStorage
+from facetool.files.stored_faces import open_faces
 from facetool.files.text import read_text, reading
+
+_ROWS = 4096
+"""Of a store of faces, read at a time."""
 
 _PANDAS = "from pandas write it with to_csv(..., index=False, header=False)"
 
@@ -44,11 +50,14 @@ class Embeddings:
 
 
 def read_embeddings(folder: Path) -> Embeddings:
-    """Read a represent folder; ``reps.npy`` is preferred to ``reps.csv``.
+    """Read a represent folder, or what embed wrote; ``reps.npy`` is preferred to ``reps.csv``.
 
     Raises:
         FormatError: a file is missing or damaged, or they do not fit each other.
+        UsageError: embed wrote it, and pyarrow is not installed.
     """
+    if (folder / plan_name(1)).is_file():
+        return _read_faces(folder)
     if unfinished_renames(folder):
         raise FormatError(f"{folder}: represent was killed at its end; run it again first")
     binary, text = folder / "reps.npy", folder / "reps.csv"
@@ -60,12 +69,9 @@ def read_embeddings(folder: Path) -> Embeddings:
         raise FormatError(
             f"{folder}: neither reps.npy nor reps.csv is there; make them with facetool represent"
         )
-    # One sum per row shows every NaN and infinity without a second array of this size.
-    bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
-    if bad.any():
+    if (bad := _not_finite(vectors)) is not None:
         raise FormatError(
-            f"{source}: row {int(bad.argmax()) + 1} has a value that is not finite; "
-            "run facetool represent again"
+            f"{source}: row {bad + 1} has a value that is not finite; run facetool represent again"
         )
     if not (folder / "labels.csv").exists():
         raise FormatError(
@@ -79,6 +85,33 @@ def read_embeddings(folder: Path) -> Embeddings:
             f"{len(names):,} images; they must come from the same run"
         )
     return Embeddings(names, labels, vectors, read_represent_description(folder))
+
+
+def _read_faces(folder: Path) -> Embeddings:
+    """What embed wrote, all of it."""
+    faces = open_faces(FolderStorage(folder))
+    if faces.missing:
+        name, reason = faces.missing[0]
+        others = f" (and {len(faces.missing) - 1:,} others)" if len(faces.missing) > 1 else ""
+        raise FormatError(f"{name}{others} {reason}")
+    vectors = np.empty((len(faces.faces), faces.size), np.float32)
+    start = 0
+    for names, batch in faces.batches(_ROWS):
+        vectors[start : start + len(names)] = batch
+        start += len(names)
+    names = faces.names
+    if (bad := _not_finite(vectors)) is not None:
+        raise FormatError(f"{folder}: the embedding of {names[bad]} is not finite")
+    people = number_people(names)
+    labels = np.array([people[name] for name in names], np.int64)
+    return Embeddings(names, labels, vectors, faces.description)
+
+
+def _not_finite(vectors: NDArray[np.float32]) -> int | None:
+    """The first row with a NaN or an infinity."""
+    # One sum per row shows them all without a second array of this size.
+    bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
+    return int(bad.argmax()) if bad.any() else None
 
 
 def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:

@@ -20,6 +20,7 @@ from facetool.files.image_states import INPUTS_CSV, STATES_HEADER, ImageState, f
 from facetool.files.json_file import parse_json
 from facetool.files.lock import sole_writer
 from facetool.files.represent_description import RepresentDescription, write_represent_description
+from facetool.files.text import same_spelling
 
 REPS_CSV = "reps.csv"
 LABELS_CSV = "labels.csv"
@@ -231,6 +232,13 @@ class _Note(NamedTuple):
             return cls(int(entry["rows"]), lengths, checksums, failures)
         except (KeyError, TypeError) as error:
             raise ValueError(str(error)) from None
+
+
+def number_people(names: Sequence[str]) -> dict[str, int]:
+    """Label numbers by folder, from 1 in sorted order, as OpenFace's ``batch-represent``."""
+    people = {name: same_spelling(name.rpartition("/")[0]) for name in names}
+    numbers = {person: number for number, person in enumerate(sorted(set(people.values())), 1)}
+    return {name: numbers[person] for name, person in people.items()}
 
 
 def complete_renames(folder: Path) -> None:

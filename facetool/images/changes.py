@@ -6,10 +6,10 @@ import hashlib
 
 from facetool.errors import ImageError
 from facetool.files.image_states import ImageState
-from facetool.images.inputs import Images
+from facetool.images.inputs import ImageFiles
 
 
-def read_with_state(images: Images, name: str) -> tuple[bytes, ImageState]:
+def read_with_state(images: ImageFiles, name: str) -> tuple[bytes, ImageState]:
     """An image file's content, and its state as it was just before it was read.
 
     Raises:
@@ -21,7 +21,7 @@ def read_with_state(images: Images, name: str) -> tuple[bytes, ImageState]:
 
 
 def unchanged(
-    images: Images, name: str, then: ImageState, *, by_content: bool
+    images: ImageFiles, name: str, then: ImageState, *, by_content: bool
 ) -> ImageState | None:
     """The image's present state where its content is as it was, or None.
 

@@ -18,7 +18,25 @@ from facetool.images.records import SUFFIX, ImageRecords
 STDIN = Path("-")
 
 
-class Images(Protocol):
+class ImageFiles(Protocol):
+    """Files of images by name, for those who know the names already."""
+
+    def read_bytes(self, name: str) -> bytes:
+        """The content of one image file, as it is.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+
+    def stat(self, name: str) -> tuple[int, int]:
+        """Size in bytes and modification time in nanoseconds of what holds the image.
+
+        Raises:
+            ImageError: it is gone.
+        """
+
+
+class Images(ImageFiles, Protocol):
     """Images by name. Safe in threads and picklable for worker processes."""
 
     @property
@@ -42,20 +60,6 @@ class Images(Protocol):
 
         Raises:
             ImageError: it cannot be read.
-        """
-
-    def read_bytes(self, name: str) -> bytes:
-        """The content of one image file, as it is.
-
-        Raises:
-            ImageError: it cannot be read.
-        """
-
-    def stat(self, name: str) -> tuple[int, int]:
-        """Size in bytes and modification time in nanoseconds of what holds the image.
-
-        Raises:
-            ImageError: it is gone.
         """
 
     def without_names(self) -> Images:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic
@@ -34,7 +34,7 @@ class OrderedThreads(Generic[Context, Item, Result]):
         self._jobs = jobs
         self._executor = ThreadPoolExecutor(jobs)
 
-    def map(self, chunks: Sequence[Sequence[Item]]) -> Iterator[list[Result]]:
+    def map(self, chunks: Iterable[Sequence[Item]]) -> Iterator[list[Result]]:
         """The results of each chunk, chunks in order; a bounded number is in flight."""
         return ordered_map(
             lambda chunk: self._executor.submit(self._work, chunk),
@@ -58,6 +58,7 @@ def open_pool(
     jobs: int,
     *,
     device: str,
+    tries: int = 2,
 ) -> OrderedPool[Context, Item, Result] | OrderedThreads[Context, Item, Result]:
     """The workers that suit a device.
 
@@ -68,7 +69,8 @@ def open_pool(
         arguments: of ``create``; pickled for processes.
         jobs: processes, or threads where ``device`` is a GPU.
         device: where the contexts compute: ``cpu``, ``cuda`` or ``cuda:N``.
+        tries: how many worker processes an item may kill.
     """
     if device == "cpu":
-        return OrderedPool(work, on_death, create, arguments, jobs)
+        return OrderedPool(work, on_death, create, arguments, jobs, tries)
     return OrderedThreads(work, create, arguments, jobs)

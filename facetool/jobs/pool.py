@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -58,6 +58,8 @@ class OrderedPool(Generic[Context, Item, Result]):
         create: makes the context of ``work``, once in each worker.
         arguments: of ``create``; pickled.
         jobs: worker processes.
+        tries: how many workers an item may kill until ``on_death`` is asked; the first try is
+            in its chunk.
 
     Raises:
         FacetoolError: no worker came to work; also from ``map``.
@@ -70,6 +72,7 @@ class OrderedPool(Generic[Context, Item, Result]):
         create: Callable[..., Context],
         arguments: tuple[Any, ...] = (),
         jobs: int = 1,
+        tries: int = 2,
     ) -> None:
         refuse_in_import()
         self._work = work
@@ -77,6 +80,7 @@ class OrderedPool(Generic[Context, Item, Result]):
         self._create = create
         self._arguments = arguments
         self._jobs = jobs
+        self._tries = tries
         self._started: list[_Started[Item, Result]] = []
         self._executor = self._start()
 
@@ -86,7 +90,7 @@ class OrderedPool(Generic[Context, Item, Result]):
         arguments = (self._at_work, self._work, self._create, self._arguments)
         return ProcessPoolExecutor(self._jobs, context, _start_worker, arguments)
 
-    def map(self, chunks: Sequence[Sequence[Item]]) -> Iterator[list[Result]]:
+    def map(self, chunks: Iterable[Sequence[Item]]) -> Iterator[list[Result]]:
         """The results of each chunk, chunks in order; a bounded number is in flight."""
         self._started.clear()
         return ordered_map(self._begin, self._end, chunks, self._jobs * _IN_FLIGHT_PER_WORKER)
@@ -118,14 +122,15 @@ class OrderedPool(Generic[Context, Item, Result]):
 
     def _alone(self, item: Item) -> Result:
         """One item by itself, so that a death points at it."""
-        try:
-            with uninterruptible_children():
-                future = self._executor.submit(_work_on, [item])
-            results: list[Result] = future.result()
-            return results[0]
-        except BrokenProcessPool:
-            self._restart()
-            return self._on_death(item)
+        for _ in range(self._tries - 1):
+            try:
+                with uninterruptible_children():
+                    future = self._executor.submit(_work_on, [item])
+                results: list[Result] = future.result()
+                return results[0]
+            except BrokenProcessPool:
+                self._restart()
+        return self._on_death(item)
 
     def _restart(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)

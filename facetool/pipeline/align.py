@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from facetool.alignment.recipes import Crop
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
-from facetool.cropping.crop_names import crop_stems
-from facetool.cropping.crop_writer import CropWriter
-from facetool.cropping.detectors import describe_detector, detector_device, detector_weights
-from facetool.cropping.face_cropper import TOO_LARGE, FaceCropper, keep_to_one_core, points_of
+from facetool.cropping.crop_writer import CropRows, CropWriter
+from facetool.cropping.detectors import detector_device, detector_weights
+from facetool.cropping.face_cropper import TOO_LARGE, FaceCropper, keep_to_one_core
 from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
-from facetool.detection.options import SELECTIONS, DetectionSettings
-from facetool.errors import UsageError, check_choice
-from facetool.files.align_description import ON_NO_FACE, AlignDescription
+from facetool.cropping.settings import AlignSettings
+from facetool.detection.options import DetectionSettings
+from facetool.errors import UsageError
 from facetool.files.align_journal import AlignedPhoto, AlignJournal
 from facetool.files.align_manifest import AlignRow
+from facetool.files.crop_names import crop_stems
 from facetool.files.lock import sole_writer
 from facetool.images.inputs import Images, open_photos, unsupported_files
 from facetool.images.read import TRUNCATED
@@ -29,49 +28,7 @@ from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
 from facetool.jobs.worker_process import WORKER_DIED, refuse_in_import
 
-
-@dataclass(frozen=True, kw_only=True)
-class AlignSettings:
-    """What decides how a crop looks; a folder holds crops of one kind only.
-
-    Attributes:
-        crop: the recipe.
-        detection: how the recipe's detector is used; default: its default settings.
-        select: ``largest``, ``center``, ``all`` or ``only``.
-        on_no_face: ``skip`` (no crop), ``center`` (cut around the centre) or ``fail`` (no crop,
-            and the input counts as failed).
-        fallback: folder whose same-named image, scaled to the crop's size, stands in for a
-            photo without a face, as OpenFace's ``--fallbackLfw``.
-        predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
-        strict: truncated photos count as failed.
-
-    Raises:
-        UsageError: a setting has no such choice.
-    """
-
-    crop: Crop
-    detection: DetectionSettings | None = None
-    select: str = "largest"
-    on_no_face: str = "skip"
-    fallback: Path | None = None
-    predictor: int | None = None
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        check_choice("select", self.select, SELECTIONS)
-        check_choice("on_no_face", self.on_no_face, ON_NO_FACE)
-
-    def description(self) -> AlignDescription:
-        """The settings as they stand in ``align.json``."""
-        return AlignDescription(
-            crop=self.crop.as_dict(),
-            detector=describe_detector(self.crop.detector, self.detection),
-            select=self.select,
-            on_no_face=self.on_no_face,
-            fallback=str(self.fallback) if self.fallback else None,
-            points=points_of(self.crop, self.predictor),
-            strict=self.strict,
-        )
+__all__ = ["AlignSettings", "align"]
 
 
 class _Task(NamedTuple):
@@ -187,14 +144,14 @@ def _align_tasks(
         for photos in _process(folder, output, settings, todo, jobs, device):
             journal.add(photos)
             for photo in photos:
-                _count(photo.rows, report)
+                count_rows(photo.rows, report)
             bar.update(len(photos))
     unlisted = [
         AlignedPhoto([AlignRow(name, "failed", reason)], None) for name, reason in folder.unreadable
     ]
     journal.add(unlisted)
     for photo in unlisted:
-        _count(photo.rows, report)
+        count_rows(photo.rows, report)
     journal.finish()
 
 
@@ -236,7 +193,8 @@ def _process(
         yield from pool.map(photo_chunks(todo, jobs, device))
 
 
-def _count(rows: Sequence[AlignRow], report: Report) -> None:
+def count_rows(rows: Sequence[AlignRow], report: Report) -> None:
+    """Count what became of a photo, and tell what there is to say of it."""
     if any(TRUNCATED in row.reason and row.status != "failed" for row in rows):
         report.note(rows[0].input, "truncated", TRUNCATED)
     if any(TOO_LARGE in row.reason and row.status != "failed" for row in rows):
@@ -269,7 +227,10 @@ def _create_worker(folder: Images, output: Path, settings: AlignSettings, device
     # The workers read by name only: the list of names would be a copy in each of them.
     return _Worker(
         PhotoCropper(folder.without_names(), cropper, settings.strict),
-        CropWriter(output, settings.crop, settings.select, settings.on_no_face, settings.fallback),
+        CropWriter(
+            output,
+            CropRows(settings.crop, settings.select, settings.on_no_face, settings.fallback),
+        ),
     )
 
 

@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from facetool._version import __version__
 from facetool.embedding.crop_check import check_crops
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
+from facetool.embedding.settings import RepresentSettings, device_name
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import largest_of_several, missed_faces
 from facetool.files.embeddings import map_embeddings
-from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames
+from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames, number_people
 from facetool.files.image_states import ImageState, read_states
 from facetool.files.represent_description import RepresentDescription, read_represent_description
-from facetool.files.text import same_spelling
 from facetool.images.changes import read_with_state, unchanged
 from facetool.images.inputs import Images, open_images, unsupported_files
 from facetool.images.read import RGBImage, decode_image
@@ -32,26 +30,7 @@ from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 
-
-@dataclass(frozen=True, kw_only=True)
-class RepresentSettings:
-    """How embeddings are computed.
-
-    Attributes:
-        device: where the network runs.
-        dtype: ``float32``, ``bfloat16`` or ``float16``.
-        flip: ``none``, ``sum`` or ``concat``.
-        batch_size: images per pass.
-        any_crop: take images that nothing shows to be the network's crops.
-        engine: ``torch`` or ``openvino``.
-    """
-
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    dtype: str = "float32"
-    flip: str = "none"
-    batch_size: int = 64
-    any_crop: bool = False
-    engine: str = "torch"
+__all__ = ["RepresentSettings", "represent"]
 
 
 def represent(
@@ -157,7 +136,7 @@ def _write_rows(
     report: Report,
 ) -> None:
     """Write all rows in the order of the names, those that are kept among the others."""
-    labels = _number_people(folder.names)
+    labels = number_people(folder.names)
     for name, reason in writer.failures:
         report.failed(name, reason)
     report.done("already there", writer.rows)
@@ -280,32 +259,9 @@ def _describe(
     input: Path, folder: Images, network: EmbeddingNetwork, settings: RepresentSettings
 ) -> RepresentDescription:
     """Everything the embeddings depend on, as it stands in ``represent.json``."""
-    device, threshold = settings.device, network.info.threshold
-    return RepresentDescription(
-        network=network.info.architecture,
-        weights_name=network.info.weights_name,
-        weights_sha256=network.info.weights_sha256,
-        embedding_size=network.info.embedding_size,
-        unit_length=network.info.unit_length,
-        threshold=None if threshold is None else threshold.as_dict(),
-        recipe=network.recipe.as_dict(),
-        flip=settings.flip,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        dtype=settings.dtype,
-        engine=None if settings.engine == "torch" else settings.engine,
-        batch_size=settings.batch_size,
+    return replace(
+        settings.description(network),
+        device=device_name(settings.device),
         input=str(input),
         input_listing_sha256=folder.fingerprint(),
-        versions={
-            "facetool": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
     )
-
-
-def _number_people(names: Sequence[str]) -> dict[str, int]:
-    """Label numbers by folder, from 1 in sorted order, as OpenFace's ``batch-represent``."""
-    people = {name: same_spelling(name.rpartition("/")[0]) for name in names}
-    numbers = {person: number for number, person in enumerate(sorted(set(people.values())), 1)}
-    return {name: numbers[person] for name, person in people.items()}

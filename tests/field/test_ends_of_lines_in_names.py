@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from facetool.alignment.recipes import DLIB_CHIP
-from facetool.cropping.crop_names import crop_stems
 from facetool.errors import FormatError
+from facetool.files.crop_names import crop_stems
 from facetool.files.embeddings import read_embeddings
 from facetool.images.png import encode_png
 from facetool.pipeline.align import AlignSettings, align

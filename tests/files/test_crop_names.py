@@ -2,7 +2,7 @@
 
 import pytest
 
-from facetool.cropping.crop_names import crop_stems
+from facetool.files.crop_names import crop_stems
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,159 @@
+"""``facetool embed``."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+
+from facetool.cli import options
+from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.detection.options import SELECTIONS
+from facetool.embedding.choices import FLIPS
+from facetool.files.align_description import ON_NO_FACE
+
+
+def _parse_part(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", value or "0/1")
+    if found is None or int(found[1]) >= int(found[2]):
+        raise click.BadParameter(f"{value!r} is not I/N with I from 0 to N - 1")
+    return int(found[1]), int(found[2])
+
+
+@click.command("embed")
+@click.argument("photos")
+@click.argument("out")
+@options.model_option
+@options.weights_option
+@detection_options
+@click.option(
+    "--predictor",
+    type=click.Choice(["5", "68"]),
+    help="dlib's landmark model, instead of the recipe's or the detector's landmarks.",
+)
+@click.option(
+    "--select",
+    type=click.Choice(SELECTIONS),
+    default="largest",
+    show_default=True,
+    help="Which faces of a photo to embed.",
+)
+@click.option(
+    "--on-no-face",
+    type=click.Choice(ON_NO_FACE),
+    default="skip",
+    show_default=True,
+    help="What to do with a photo without a face: no row of a face, embed its centre, or count it "
+    "as failed.",
+)
+@click.option(
+    "--strict", is_flag=True, help="Count truncated photos as failed instead of reading them."
+)
+@options.null_option
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Faces per pass through the network.",
+)
+@options.device_option
+@options.dtype_option
+@options.engine_option
+@click.option(
+    "--flip",
+    type=click.Choice(FLIPS),
+    default="none",
+    show_default=True,
+    help="Embed the mirrored crop as well and add the two (sum, as InsightFace) or join them "
+    "(concat, as facenet).",
+)
+@click.option(
+    "--shard",
+    "part",
+    metavar="I/N",
+    callback=_parse_part,
+    help="Work on every N-th shard only, from the I-th: one of N jobs, counted from 0.",
+)
+@click.option(
+    "--per-shard",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Photos in a shard, when OUT is begun.",
+)
+@click.option("--keep-crops", is_flag=True, help="Keep the crops in the shards, as PNG.")
+@options.jobs_option
+@options.quiet_option
+def command(
+    photos: str,
+    out: str,
+    model: str | None,
+    weights: options.WeightsRequest,
+    detection: DetectionRequest,
+    predictor: str | None,
+    select: str,
+    on_no_face: str,
+    strict: bool,
+    null: bool,
+    batch_size: int,
+    device: str,
+    dtype: str,
+    engine: str,
+    flip: str,
+    part: tuple[int, int],
+    per_shard: int,
+    keep_crops: bool,
+    jobs: int | None,
+) -> int:
+    """Find the faces in PHOTOS and write their embeddings to OUT, in one pass.
+
+    PHOTOS is a folder, a .rec file, a photo, a text file with a path per line, - for such a list
+    on stdin, a URL such as s3://bucket/photos, or tar archives, such as faces-{000..127}.tar. OUT
+    is a folder or a URL.
+
+    The first run writes OUT/plan.json: the list of the photos, in shards, and the settings. Every
+    shard becomes a Parquet file with a row for each face and for each photo without one. Shards
+    that are there are checked and not made again, so that an interrupted run continues, and
+    several machines share the work: on Slurm and the like with --shard. Photos that are added
+    later get a plan of their own.
+
+    merge turns OUT into a folder like represent's; lfw-eval, identify, classify train, cluster,
+    outliers and embed-plot read it as it is.
+    """
+    from facetool.alignment.recipes import override
+    from facetool.embedding.embedder import resolve_device, resolve_dtype
+    from facetool.jobs.allocator import keep_freed_memory
+    from facetool.pipeline.align import AlignSettings
+    from facetool.pipeline.embed import EmbedSettings, embed
+    from facetool.pipeline.represent import RepresentSettings
+
+    keep_freed_memory()
+    where = resolve_device(device)
+    network = weights.load(model)
+    crop = override(network.recipe.crop, None, None, detection.detector)
+    settings = EmbedSettings(
+        align=AlignSettings(
+            crop=crop,
+            detection=detection.settings(crop.detector),
+            select=select,
+            on_no_face=on_no_face,
+            predictor=int(predictor) if predictor else None,
+            strict=strict,
+        ),
+        represent=RepresentSettings(
+            device=where,
+            dtype=resolve_dtype(dtype, where, network.info.architecture),
+            flip=flip,
+            batch_size=batch_size,
+            engine=engine,
+        ),
+        per_shard=per_shard,
+        keep_crops=keep_crops,
+    )
+    report = embed(photos, out, network, settings, part=part, jobs=jobs, null=null)
+    print(f"{out}: {report}", file=sys.stderr)
+    return report.exit_code

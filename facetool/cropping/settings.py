@@ -1,0 +1,57 @@
+"""What decides which faces of a photo are cut out, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facetool.alignment.recipes import Crop
+from facetool.cropping.detectors import describe_detector
+from facetool.cropping.face_cropper import points_of
+from facetool.detection.options import SELECTIONS, DetectionSettings
+from facetool.errors import check_choice
+from facetool.files.align_description import ON_NO_FACE, AlignDescription
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignSettings:
+    """What decides how a crop looks; a folder holds crops of one kind only.
+
+    Attributes:
+        crop: the recipe.
+        detection: how the recipe's detector is used; default: its default settings.
+        select: ``largest``, ``center``, ``all`` or ``only``.
+        on_no_face: ``skip`` (no crop), ``center`` (cut around the centre) or ``fail`` (no crop,
+            and the input counts as failed).
+        fallback: folder whose same-named image, scaled to the crop's size, stands in for a
+            photo without a face, as OpenFace's ``--fallbackLfw``.
+        predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
+        strict: truncated photos count as failed.
+
+    Raises:
+        UsageError: a setting has no such choice.
+    """
+
+    crop: Crop
+    detection: DetectionSettings | None = None
+    select: str = "largest"
+    on_no_face: str = "skip"
+    fallback: Path | None = None
+    predictor: int | None = None
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("select", self.select, SELECTIONS)
+        check_choice("on_no_face", self.on_no_face, ON_NO_FACE)
+
+    def description(self) -> AlignDescription:
+        """The settings as they stand in ``align.json``."""
+        return AlignDescription(
+            crop=self.crop.as_dict(),
+            detector=describe_detector(self.crop.detector, self.detection),
+            select=self.select,
+            on_no_face=self.on_no_face,
+            fallback=str(self.fallback) if self.fallback else None,
+            points=points_of(self.crop, self.predictor),
+            strict=self.strict,
+        )

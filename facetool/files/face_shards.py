@@ -1,0 +1,291 @@
+"""Shards: Parquet files with a row for every face, and for every photo without one.
+
+==========  =====================  ======================================================
+column      type                   what
+==========  =====================  ======================================================
+photo       string                 name of the photo, as in ``align.csv``
+status      string                 ``aligned``, ``center``, ``no-face`` or ``failed``
+reason      string                 why there is no face, or why it is not the usual one
+face        int32                  number of the face in its photo, from 1; 0: there is none
+box         double [4]             left, top, right, bottom in pixels of the upright photo
+score       double                 the detector's
+landmarks   list of double         x1, y1, x2, y2 … in pixels of the upright photo
+turn        int32                  degrees clockwise that the photo was turned by
+embedding   fixed list of float32  as ``represent`` gives it
+crop        binary                 PNG, where crops are kept
+==========  =====================  ======================================================
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import FormatError, one_line
+from facetool.files.align_manifest import MADE_CROP, AlignRow, format_number
+from facetool.files.embed_plan import EmbedPlan, need_pyarrow
+from facetool.files.storage import Storage
+
+FOLDER = "faces"
+_KEY = b"facetool"
+_NAME = re.compile(r"plan-(\d+)-(\d{5,})\.parquet")
+
+
+@dataclass
+class FaceRow:
+    """One face, or one photo without a face.
+
+    Attributes:
+        row: what ``align.csv`` would say of it.
+        face: number of the face in its photo, from 1; 0 where there is none.
+        crop: its pixels until they are embedded, uint8 (H, W, 3).
+        png: the crop as a PNG file, where crops are kept.
+        embedding: float32 (D,), once it is there.
+    """
+
+    row: AlignRow
+    face: int = 0
+    crop: NDArray[np.uint8] | None = None
+    png: bytes | None = None
+    embedding: NDArray[np.float32] | None = None
+
+
+class ShardRecord(NamedTuple):
+    """What a shard says of itself.
+
+    Attributes:
+        plan: checksum of the plan that it is of.
+        shard: its number.
+        weights_sha256: of the network.
+        device: what the network ran on.
+        rows: in the shard.
+        statuses: how many rows of each status.
+        seconds: from its first photo to its last row.
+        finished: when that was, in seconds since the epoch.
+        versions: of facetool and of the libraries that computed.
+    """
+
+    plan: str
+    shard: int
+    weights_sha256: str | None
+    device: str
+    rows: int
+    statuses: Mapping[str, int]
+    seconds: float
+    finished: float
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FaceShard:
+    """The rows of a shard, and what it says of itself."""
+
+    record: ShardRecord
+    rows: Sequence[FaceRow] = field(repr=False)
+
+
+def shard_name(plan: int, shard: int) -> str:
+    """Its place in OUT: ``faces/plan-1-00000.parquet``."""
+    return f"{FOLDER}/plan-{plan}-{shard:05}.parquet"
+
+
+def present_shards(storage: Storage, plan: int) -> set[int]:
+    """Numbers of the shards of a plan that are there, whatever is in them."""
+    found = map(_NAME.fullmatch, storage.names(FOLDER))
+    return {int(name[2]) for name in found if name and int(name[1]) == plan}
+
+
+def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
+    """A shard as a Parquet file.
+
+    Args:
+        shard: its rows, all of them embedded.
+        size: numbers in an embedding.
+        keep_crops: whether there is a column of crops.
+    """
+    arrow, parquet = need_pyarrow()
+    rows = shard.rows
+    columns = {
+        "photo": arrow.array([one.row.input for one in rows], arrow.string()),
+        "status": arrow.array([one.row.status for one in rows], arrow.string()),
+        "reason": arrow.array([one.row.reason for one in rows], arrow.string()),
+        "face": arrow.array([one.face for one in rows], arrow.int32()),
+        "box": arrow.array([_box(one.row) for one in rows], arrow.list_(arrow.float64(), 4)),
+        "score": arrow.array([_number(one.row.score) for one in rows], arrow.float64()),
+        "landmarks": arrow.array(
+            [_numbers(one.row.landmarks) for one in rows], arrow.list_(arrow.float64())
+        ),
+        "turn": arrow.array(
+            [int(one.row.turn) if one.row.turn else None for one in rows], arrow.int32()
+        ),
+        "embedding": _embeddings(rows, size),
+    }
+    if keep_crops:
+        columns["crop"] = arrow.array([one.png for one in rows], arrow.binary())
+    described = json.dumps(shard.record._asdict()).encode()
+    table = arrow.table(columns).replace_schema_metadata({_KEY: described})
+    sink = io.BytesIO()
+    parquet.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=["status", "reason"],
+        write_page_checksum=True,
+    )
+    return sink.getvalue()
+
+
+def check_shard(storage: Storage, plan: EmbedPlan, number: int) -> ShardRecord:
+    """What a shard says of itself, where it is whole and the plan's.
+
+    Args:
+        storage: OUT.
+        plan: that it should be of.
+        number: of the shard.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DamagedShardError: it is not whole.
+        FormatError: it is a shard of another plan.
+    """
+    name = shard_name(plan.number, number)
+    file, place = _open(storage, name), storage.join(name)
+    record = _record_of(file, place, plan, number)
+    _table(file, place)  # every page has a checksum
+    return record
+
+
+def read_shard(
+    storage: Storage, plan: EmbedPlan, number: int, columns: Sequence[str] | None = None
+) -> tuple[ShardRecord, Mapping[str, Any]]:
+    """What a shard says of itself, and its columns: lists, and of ``embedding`` float32 (N, D).
+
+    Args:
+        storage: OUT.
+        plan: that it should be of.
+        number: of the shard.
+        columns: their names; default: all.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DamagedShardError: it is not whole.
+        FormatError: it is a shard of another plan.
+    """
+    name = shard_name(plan.number, number)
+    file = _open(storage, name)
+    place = storage.join(name)
+    record = _record_of(file, place, plan, number)
+    table = _table(file, place, columns)
+    found = {
+        name: _matrix(table.column(name)) if name == "embedding" else table.column(name).to_pylist()
+        for name in table.column_names
+    }
+    return record, found
+
+
+def rows_of(columns: Mapping[str, Any]) -> Iterable[AlignRow]:
+    """The rows of ``align.csv`` of a shard, but for the names of crops."""
+    for photo, status, reason, box, score, landmarks, turn in zip(
+        *(
+            columns[name]
+            for name in ("photo", "status", "reason", "box", "score", "landmarks", "turn")
+        ),
+        strict=True,
+    ):
+        left, top, right, bottom = map(format_number, box) if box else ("",) * 4
+        yield AlignRow(
+            photo,
+            status,
+            reason,
+            left,
+            top,
+            right,
+            bottom,
+            "" if score is None else f"{score:.6g}",
+            " ".join(map(format_number, landmarks or ())),
+            "",
+            "" if turn is None else str(turn),
+        )
+
+
+class DamagedShardError(FormatError):
+    """A shard is not whole; it can be made again."""
+
+
+def _open(storage: Storage, name: str) -> Any:
+    _, parquet = need_pyarrow()
+    data = storage.read(name)
+    try:
+        return parquet.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+    except (OSError, ValueError) as error:
+        raise DamagedShardError(f"{storage.join(name)}: damaged ({one_line(error)})") from error
+
+
+def _table(file: Any, place: str, columns: Sequence[str] | None = None) -> Any:
+    try:
+        return file.read(columns)
+    except (OSError, ValueError) as error:
+        raise DamagedShardError(f"{place}: damaged ({one_line(error)})") from error
+
+
+def _record_of(file: Any, place: str, plan: EmbedPlan, number: int) -> ShardRecord:
+    stated = (file.metadata.metadata or {}).get(_KEY)
+    if stated is None:
+        raise FormatError(f"{place} is no shard of facetool embed; choose another OUT")
+    try:
+        record = ShardRecord(**json.loads(stated))
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{place}: written by another version of facetool ({error})") from None
+    if (record.plan, record.shard) != (plan.id, number):
+        raise FormatError(
+            f"{place} is shard {record.shard} of the plan {record.plan[:8]}…, not {number} of "
+            f"{plan.id[:8]}…; move it away, and the same facetool embed command makes the right one"
+        )
+    if record.weights_sha256 != plan.represent.weights_sha256:
+        raise FormatError(f"{place}: made with other weights than the plan says; move it away")
+    if record.rows != file.metadata.num_rows:
+        raise DamagedShardError(f"{place}: {file.metadata.num_rows} of {record.rows} rows")
+    return record
+
+
+def _embeddings(rows: Sequence[FaceRow], size: int) -> Any:
+    arrow, _ = need_pyarrow()
+    missing = np.array([one.embedding is None for one in rows], bool)
+    values = np.zeros((len(rows), size), np.float32)
+    for place, one in enumerate(rows):
+        if one.embedding is not None:
+            values[place] = one.embedding
+    flat = arrow.array(values.reshape(-1))
+    return arrow.FixedSizeListArray.from_arrays(flat, size, mask=arrow.array(missing))
+
+
+def _matrix(column: Any) -> NDArray[np.float32]:
+    array = column.combine_chunks()
+    values = array.values.to_numpy(zero_copy_only=False)
+    found: NDArray[np.float32] = values.reshape(-1, array.type.list_size)
+    return found[array.offset : array.offset + len(array)]
+
+
+def _box(row: AlignRow) -> list[float] | None:
+    edges = (row.left, row.top, row.right, row.bottom)
+    return [float(edge) for edge in edges] if row.left else None
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _numbers(text: str) -> list[float] | None:
+    return [float(part) for part in text.split()] if text else None
+
+
+def made_crop(row: AlignRow) -> bool:
+    """Whether a row has a face to be embedded."""
+    return row.status in MADE_CROP

@@ -1,0 +1,211 @@
+"""What ``embed`` has written, read as a whole: names and embeddings in the order of ``labels.csv``.
+
+They are those that ``align`` and ``represent`` would write of the same photos.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import FormatError
+from facetool.files.align_manifest import CHOICES, MADE_CROP
+from facetool.files.crop_names import crop_stems
+from facetool.files.embed_plan import EmbedPlan, PlannedPhotos, read_plans
+from facetool.files.face_shards import (
+    DamagedShardError,
+    present_shards,
+    read_shard,
+    shard_name,
+)
+from facetool.files.represent_description import RepresentDescription
+from facetool.files.storage import Storage
+
+_SHARDS_HELD = 2
+"""Of each plan, while rows are read in order."""
+
+_COLUMNS = ("photo", "status", "reason", "face")
+
+
+class _Face(NamedTuple):
+    """A face: the name of its crop, and where its embedding is."""
+
+    name: str
+    plan: int
+    shard: int
+    row: int
+
+
+@dataclass(frozen=True)
+class StoredFaces:
+    """The faces of all plans in OUT.
+
+    Attributes:
+        storage: OUT.
+        plans: all of them.
+        faces: sorted by the names of their crops.
+        description: as ``represent.json`` has it.
+        missing: shards that are not there, or are damaged, with the reason.
+        failures: (photo, reason) of photos that failed.
+    """
+
+    storage: Storage
+    plans: Sequence[EmbedPlan]
+    faces: Sequence[_Face]
+    description: RepresentDescription
+    missing: Sequence[tuple[str, str]]
+    failures: Sequence[tuple[str, str]]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the crops, as in ``labels.csv``."""
+        return [face.name for face in self.faces]
+
+    @property
+    def size(self) -> int:
+        """Numbers in an embedding."""
+        return embedding_size(self.description)
+
+    def batches(self, size: int) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """Names (N) and embeddings (N, D) in order, ``size`` at a time.
+
+        Raises:
+            FormatError: a shard has been changed meanwhile.
+        """
+        held: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
+
+        def embedding(face: _Face) -> NDArray[np.float32]:
+            key = face.plan, face.shard
+            if key not in held:
+                plan = self.plans[face.plan]
+                _, columns = read_shard(self.storage, plan, face.shard, ["embedding"])
+                held[key] = columns["embedding"]
+                if len(held) > _SHARDS_HELD * len(self.plans):
+                    held.popitem(last=False)
+            held.move_to_end(key)
+            row: NDArray[np.float32] = held[key][face.row]
+            return row
+
+        for start in range(0, len(self.faces), size):
+            faces = self.faces[start : start + size]
+            yield [face.name for face in faces], np.stack([embedding(face) for face in faces])
+
+
+def embedding_size(description: RepresentDescription) -> int:
+    """Numbers in an embedding, what ``flip`` appends among them."""
+    return (description.embedding_size or 0) * (2 if description.flip == "concat" else 1)
+
+
+def open_faces(storage: Storage) -> StoredFaces:
+    """Look through all shards in OUT.
+
+    Raises:
+        FormatError: there is no plan, or shards of another one.
+        UsageError: pyarrow is not installed.
+    """
+    plans = read_plans(storage)
+    if not plans:
+        raise FormatError(f"{storage.place} holds no plan.json; make it with facetool embed")
+    found = _Found(storage, plans)
+    found.read()
+    return found.finish()
+
+
+class _Found:
+    """What is found in the shards on the way."""
+
+    def __init__(self, storage: Storage, plans: Sequence[EmbedPlan]) -> None:
+        self._storage = storage
+        self._plans = plans
+        self._rows: list[tuple[str, int, _Face]] = []
+        self._missed: list[tuple[str, int]] = []
+        self._largest: list[tuple[str, int]] = []
+        self._devices: dict[str, None] = {}
+        self._missing: list[tuple[str, str]] = []
+        self._failures: list[tuple[str, str]] = []
+        self._unknown = 0
+        self._photos: list[str] = []
+
+    def read(self) -> None:
+        """Plan by plan, the last first: its photos take the place of earlier ones."""
+        later: set[str] = set()
+        for place in range(len(self._plans) - 1, -1, -1):
+            plan = self._plans[place]
+            present = present_shards(self._storage, plan.number)
+            names: list[str] = []
+            for shard in PlannedPhotos(self._storage, plan):
+                photos = [photo.name for photo in shard.photos]
+                names += photos
+                self._read_shard(place, shard.number, photos, present, later)
+            self._photos += [name for name in names if name not in later]
+            self._failures += [(name, reason) for name, reason, _ in plan.unlisted]
+            later.update(names, plan.gone)
+
+    def _read_shard(
+        self, place: int, number: int, photos: Sequence[str], present: set[int], later: set[str]
+    ) -> None:
+        plan = self._plans[place]
+        try:
+            if number not in present:
+                raise FileNotFoundError
+            # Of the embeddings only that they are whole.
+            record, columns = read_shard(self._storage, plan, number, (*_COLUMNS, "embedding"))
+        except FileNotFoundError:
+            self._lack(plan, number, "is missing", photos)
+            return
+        except DamagedShardError:
+            self._lack(plan, number, "is damaged", photos)
+            return
+        self._devices[record.device] = None
+        rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
+        for row, (photo, status, reason, face) in enumerate(rows):
+            if photo in later:
+                continue
+            if status == "failed":
+                self._failures.append((photo, reason))
+            if status in MADE_CROP:
+                self._rows.append((photo, face, _Face("", place, number, row)))
+                if status != "aligned":
+                    self._missed.append((photo, face))
+                if reason.startswith(f"{CHOICES['largest']} "):
+                    self._largest.append((photo, face))
+
+    def _lack(self, plan: EmbedPlan, number: int, what: str, photos: Sequence[str]) -> None:
+        name = self._storage.join(shard_name(plan.number, number))
+        reason = f"{what}; the same facetool embed command makes it"
+        self._missing.append((name, reason))
+        self._unknown += len(photos)
+
+    def finish(self) -> StoredFaces:
+        """All of it in order."""
+        several = self._plans[-1].align.select == "all"
+        photos = sorted(self._photos)
+        stems = dict(zip(photos, crop_stems(photos, several), strict=True))
+        faces = sorted(
+            face._replace(name=_crop_name(stems, photo, number))
+            for photo, number, face in self._rows
+        )
+        plans = "".join(plan.id for plan in self._plans)
+        description = replace(
+            self._plans[-1].represent,
+            device=", ".join(self._devices) or None,
+            input=self._storage.place,
+            input_listing_sha256=hashlib.sha256(plans.encode()).hexdigest(),
+            counts={"images": len(faces), "failed": len(self._failures) + self._unknown},
+            missed_faces=sorted(_crop_name(stems, *one) for one in self._missed),
+            largest_of_several=sorted(_crop_name(stems, *one) for one in self._largest),
+        )
+        return StoredFaces(
+            self._storage, self._plans, faces, description, self._missing, self._failures
+        )
+
+
+def _crop_name(stems: Mapping[str, str], photo: str, face: int) -> str:
+    """Where ``align`` puts the crop of a face."""
+    return f"{stems[photo]}.face{face}.png" if face > 1 else f"{stems[photo]}.png"

@@ -1,0 +1,311 @@
+"""Where photos of any number lie: on this machine, in an object store, or in tar archives."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, Protocol
+
+from facetool.errors import FormatError, ImageError, OutputError, UsageError
+from facetool.files.embed_plan import ListedPhoto
+from facetool.files.storage import is_url, open_filesystem, patiently
+from facetool.images.folder import ImageFolder
+from facetool.images.formats import ADVICE, IMAGE, kind_by_content, kind_by_name
+from facetool.images.inputs import ImageFiles, Images, open_photos, unsupported_files
+from facetool.images.records import ImageRecords
+
+TAR = ".tar"
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+
+
+class PhotoList(NamedTuple):
+    """What a source holds.
+
+    Attributes:
+        photos: sorted by name.
+        unlisted: (name, reason, number) of what cannot be listed or is not read.
+    """
+
+    photos: list[ListedPhoto]
+    unlisted: list[tuple[str, str, int]]
+
+
+class PhotoSource(Protocol):
+    """Photos by name. Safe in threads and picklable."""
+
+    @property
+    def place(self) -> str:
+        """The folder, file or URL."""
+
+    def listing(self) -> PhotoList:
+        """All photos; this may take long.
+
+        Raises:
+            UsageError: there is nothing of that name.
+            FormatError: an archive is damaged.
+        """
+
+    def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
+        """What each of these photos can be read from, in any process of this machine.
+
+        Photos that lie elsewhere are read now, and held.
+
+        Raises:
+            OutputError: a store does not answer.
+        """
+
+
+def open_source(place: str, exclude: Path | None = None, null: bool = False) -> PhotoSource:
+    """The source at a place.
+
+    Args:
+        place: folder, ``.rec`` file, photo, list of photos, ``-`` for such a list on stdin, a URL
+            that fsspec knows, or tar archives as WebDataset makes them: ``faces.tar`` or
+            ``faces-{000..127}.tar``, also as a URL.
+        exclude: a subfolder to leave out, such as the output.
+        null: paths in a list are separated by NUL.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if place.lower().endswith(TAR):
+        return TarPhotos(place)
+    if is_url(place):
+        return UrlPhotos(place)
+    path = Path(place)
+    if place != "-" and not path.exists():
+        raise UsageError(f"{place} does not exist")
+    return LocalPhotos(place, exclude, null)
+
+
+class LocalPhotos:
+    """Photos that :func:`facetool.images.inputs.open_photos` knows; the arguments are its.
+
+    A folder is walked through only when its photos are listed.
+    """
+
+    def __init__(self, place: str, exclude: Path | None = None, null: bool = False) -> None:
+        self._path = Path(place)
+        self._exclude = exclude
+        self._null = null
+        self._found: Images | None = None if self._path.is_dir() else self._open()
+        here = self._path if self._found is None else self._found.place
+        self.place = str(here.resolve())
+        self._files: Images = (
+            ImageFolder(self._path, ()) if self._found is None else self._found.without_names()
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_found": None}
+
+    def _open(self) -> Images:
+        return open_photos(self._path, self._exclude, self._null)
+
+    def listing(self) -> PhotoList:
+        """See :meth:`PhotoSource.listing`."""
+        found = self._found or self._open()
+        unlisted = [(name, reason, 1) for name, reason in found.unreadable]
+        unlisted += unsupported_files(found)
+        photos = []
+        for name in found.names:
+            if not _is_text(name):
+                shown = name.encode("utf-8", "backslashreplace").decode()
+                unlisted.append((shown, "its name is not UTF-8; rename it", 1))
+                continue
+            photos.append(self._listed(found, name))
+        return PhotoList(photos, unlisted)
+
+    def _listed(self, found: Images, name: str) -> ListedPhoto:
+        if isinstance(found, ImageRecords):  # of the file as a whole
+            return ListedPhoto(name, 0, found.fingerprint()[:16])
+        try:
+            size, modified = found.stat(name)
+        except ImageError:  # whoever reads it will say so
+            return ListedPhoto(name, 0, "")
+        return ListedPhoto(name, size, str(modified))
+
+    def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
+        """See :meth:`PhotoSource.files`."""
+        return [self._files] * len(photos)
+
+
+@dataclass(frozen=True)
+class HeldPhoto:
+    """A photo that has been read, or the reason why it could not be."""
+
+    content: bytes
+    error: str = ""
+
+    def read_bytes(self, name: str) -> bytes:
+        """See :meth:`ImageFiles.read_bytes`."""
+        if self.error:
+            raise ImageError(self.error)
+        return self.content
+
+    def stat(self, name: str) -> tuple[int, int]:
+        """See :meth:`ImageFiles.stat`; the time is not known."""
+        return len(self.content), 0
+
+
+class UrlPhotos:
+    """Photos below a prefix of an object store.
+
+    Args:
+        place: the URL.
+
+    Raises:
+        UsageError: fsspec, or what it needs for such URLs, is not installed.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place.rstrip("/")
+        self._filesystem, self._path = open_filesystem(self.place)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UrlPhotos, (self.place,)
+
+    def listing(self) -> PhotoList:
+        """See :meth:`PhotoSource.listing`."""
+        try:
+            found: dict[str, Any] = patiently(
+                lambda: self._filesystem.find(self._path, detail=True)
+            )
+        except OSError as error:
+            raise UsageError(f"{self.place} cannot be listed: {error}") from error
+        below = self._path.rstrip("/") + "/"
+        photos, others = [], []
+        for path, info in found.items():
+            name = path.removeprefix(below)
+            if any(part.startswith(".") for part in name.split("/")):
+                continue
+            if kind_by_name(name) == IMAGE:
+                photos.append(ListedPhoto(name, int(info.get("size") or 0), _version(info)))
+            else:
+                others.append(name)
+        return PhotoList(sorted(photos), list(_not_read(others)))
+
+    def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
+        """See :meth:`PhotoSource.files`."""
+        return [_hold(self._filesystem, f"{self._path}/{photo.name}") for photo in photos]
+
+
+class TarPhotos:
+    """Photos in tar archives, each read from where it begins.
+
+    Photos are named by their path in the archive, and where there are several archives, below
+    the archive's name.
+
+    Args:
+        place: path or URL; ``{000..127}`` stands for all numbers from the first to the last.
+
+    Raises:
+        UsageError: fsspec, or what it needs for such URLs, is not installed.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place if is_url(place) else str(Path(place).resolve())
+        self._filesystem, path = open_filesystem(self.place)
+        self._archives = {PurePosixPath(one).name: one for one in _expand(path)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TarPhotos, (self.place,)
+
+    def listing(self) -> PhotoList:
+        """See :meth:`PhotoSource.listing`: the heads of all entries are read."""
+        photos: list[ListedPhoto] = []
+        others: list[str] = []
+        for archive, path in self._archives.items():
+            under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
+            try:
+                version = _version(self._filesystem.info(path))
+                for entry in patiently(partial(self._entries, path)):
+                    name = under + entry.name.removeprefix("./")
+                    if kind_by_name(name) == IMAGE and _is_text(name):
+                        photos.append(
+                            ListedPhoto(name, entry.size, version, archive, entry.offset_data)
+                        )
+                    else:
+                        others.append(name)
+            except FileNotFoundError:
+                raise UsageError(f"{path} does not exist") from None
+            except (tarfile.TarError, OSError) as error:
+                raise FormatError(f"{path}: not a whole tar archive ({error})") from error
+        return PhotoList(_distinct(photos), list(_not_read(others)))
+
+    def _entries(self, path: str) -> list[tarfile.TarInfo]:
+        with (
+            self._filesystem.open(path, "rb") as file,
+            tarfile.open(fileobj=file, mode="r:") as tar,
+        ):
+            return [entry for entry in tar if entry.isfile()]
+
+    def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
+        """See :meth:`PhotoSource.files`."""
+        return [
+            _hold(
+                self._filesystem,
+                self._archives[photo.file],
+                photo.offset,
+                photo.offset + photo.size,
+            )
+            for photo in photos
+        ]
+
+
+def _hold(filesystem: Any, path: str, *part: int) -> HeldPhoto:
+    """Read a photo; that it is not there is its own failure, that a store is down is not."""
+    try:
+        return HeldPhoto(patiently(lambda: filesystem.cat_file(path, *part)))
+    except (FileNotFoundError, PermissionError) as error:
+        return HeldPhoto(b"", f"cannot be read: {' '.join(str(error).split())}")
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error}") from error
+
+
+def _expand(path: str) -> list[str]:
+    """Paths of numbered archives."""
+    found = _RANGE.search(path)
+    if found is None:
+        return [path]
+    first, last = found[1], found[2]
+    return [
+        f"{path[: found.start()]}{number:0{len(first)}}{path[found.end() :]}"
+        for number in range(int(first), int(last) + 1)
+    ]
+
+
+def _distinct(photos: list[ListedPhoto]) -> list[ListedPhoto]:
+    """Sorted, and of several entries of one name only the last, as tar unpacks them."""
+    return sorted({photo.name: photo for photo in photos}.values())
+
+
+def _not_read(names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """What there is of raw photos and videos, by their suffixes."""
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        if kind := kind_by_content(name, b""):
+            kinds.setdefault(kind, []).append(name)
+    for kind, of_kind in sorted(kinds.items()):
+        many = len(of_kind) > 1
+        what = f"{len(of_kind):,} {kind}{'s' * many}"
+        yield what, f"not read ({of_kind[0]}{' among them' * many}); {ADVICE[kind]}", len(of_kind)
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    """What changes with an object's content, as its store has it."""
+    for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created"):
+        if info.get(key):
+            return str(info[key]).strip('"')
+    return ""
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,276 @@
+"""The ``embed`` stage: photos become shards of faces, on one machine or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from facetool._version import __version__
+from facetool.cropping.detectors import detector_device, detector_weights
+from facetool.cropping.settings import AlignSettings
+from facetool.detection.options import DetectionSettings
+from facetool.embedding.settings import RepresentSettings
+from facetool.errors import ImageError, UsageError
+from facetool.files.align_manifest import AlignRow
+from facetool.files.embed_plan import (
+    EmbedPlan,
+    ListedPhoto,
+    PlannedPhotos,
+    need_pyarrow,
+    read_plans,
+    write_plan,
+)
+from facetool.files.face_shards import (
+    DamagedShardError,
+    check_shard,
+    present_shards,
+    read_shard,
+    rows_of,
+)
+from facetool.files.storage import Storage, is_url, open_storage
+from facetool.images.sources import PhotoSource, open_source
+from facetool.jobs.ordered_map import ordered_map
+from facetool.jobs.pool import available_cores
+from facetool.jobs.progress import listener, progress_bar
+from facetool.jobs.report import Report
+from facetool.jobs.worker_process import refuse_in_import
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.align import count_rows
+from facetool.runners.job import EmbedJob, ShardOutcome
+from facetool.runners.local import run_here
+
+PER_SHARD = 1000
+"""Photos of a shard, unless told otherwise: some 2 MB, and a minute's work or less of a core."""
+
+_CHECKS = 8
+"""Shards of earlier runs that are read at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedSettings:
+    """What is decided when a run begins.
+
+    Attributes:
+        align: which faces are cut out, and how; no fallback.
+        represent: how embeddings are computed.
+        per_shard: photos of a shard.
+        keep_crops: keep the crops in the shards.
+    """
+
+    align: AlignSettings
+    represent: RepresentSettings
+    per_shard: int = PER_SHARD
+    keep_crops: bool = False
+
+
+def embed(
+    photos: str | Path,
+    output: str | Path,
+    network: EmbeddingNetwork,
+    settings: EmbedSettings,
+    *,
+    part: tuple[int, int] = (0, 1),
+    ray: str | None = None,
+    jobs: int | None = None,
+    null: bool = False,
+) -> Report:
+    """Find, cut out and embed the faces of all photos.
+
+    Whoever comes first writes ``plan.json``: the photos as they are then, the settings, the
+    weights. Everybody else goes by it, and a shard that is there is not made again. When all
+    shards are there and photos have come, changed or gone since, another plan takes those.
+
+    Args:
+        photos: see :func:`facetool.images.sources.open_source`.
+        output: folder or URL.
+        network: from :func:`facetool.load_network`.
+        settings: which faces, and how they are embedded.
+        part: (I, N): work on every N-th shard only, from the I-th, where I counts from 0.
+        ray: address of a Ray cluster, or ``auto``; None: this machine's processes.
+        jobs: worker processes; on Ray the CPUs that a shard takes.
+        null: paths in a list are separated by NUL.
+
+    Raises:
+        UsageError: the photos and what is in ``output`` do not go together.
+        OutputError: a result cannot be written.
+        WeightsError: the detector's weights are not there.
+        FacetoolError: no worker can start, or a store does not answer.
+    """
+    refuse_in_import()
+    need_pyarrow()
+    index, parts = part
+    if not 0 <= index < parts:
+        raise UsageError(f"shard={index}/{parts}: give I/N with I from 0 to N - 1")
+    storage = open_storage(str(output))
+    source = open_source(str(photos), None if is_url(str(output)) else Path(output), null)
+    device = _detector_device(settings)
+    plans = _agree(storage, _wanted(source, network, settings), source)
+    report = Report()
+    for plan in plans:
+        if index == 0:
+            for name, reason, count in plan.unlisted:
+                report.failed(name, reason, count)
+        job = EmbedJob(
+            plan=plan,
+            storage=storage,
+            source=source,
+            network=network,
+            align=settings.align,
+            represent=settings.represent,
+            detector_device=device,
+        )
+        numbers = range(index, plan.shards, parts)
+        total = sum(map(plan.size_of, numbers))
+        present = present_shards(storage, plan.number).intersection(numbers)
+        whole = set(_whole_shards(job, sorted(present), report))
+        missing = [number for number in numbers if number not in whole]
+        done = sum(map(plan.size_of, whole))
+        with progress_bar("embed", total, done) as bar:
+            for outcome in _run(job, missing, ray, jobs):
+                _count(outcome, report)
+                bar.update(plan.size_of(outcome.record.shard))
+    return report
+
+
+def _run(
+    job: EmbedJob, missing: Sequence[int], ray: str | None, jobs: int | None
+) -> Iterator[ShardOutcome]:
+    if not missing:
+        return iter(())
+    _check_source(job, missing[0])
+    return run_here(job, missing, jobs or available_cores())
+
+
+def _detector_device(settings: EmbedSettings) -> str:
+    """``cpu``, ``cuda`` or ``cuda:N``; what the detector needs is looked for, too."""
+    detection = settings.align.detection or DetectionSettings()
+    detector_weights(settings.align.crop.detector, detection.weights)
+    return detector_device(settings.align.crop.detector, str(settings.represent.device))
+
+
+def _wanted(source: PhotoSource, network: EmbeddingNetwork, settings: EmbedSettings) -> EmbedPlan:
+    """The plan for these settings, still without photos."""
+    return EmbedPlan(
+        source=source.place,
+        photos=0,
+        per_shard=settings.per_shard,
+        listing="",
+        align=settings.align.description(),
+        represent=settings.represent.description(network),
+        keep_crops=settings.keep_crops,
+        facetool=__version__,
+    )
+
+
+def _agree(storage: Storage, wanted: EmbedPlan, source: PhotoSource) -> list[EmbedPlan]:
+    """The plans that are to be carried out; if need be, one more is made.
+
+    Raises:
+        UsageError: those that are there are of other settings or photos.
+    """
+    plans = read_plans(storage)
+    for plan in plans:
+        if reason := plan.difference(wanted):
+            raise UsageError(
+                f"{storage.place} was begun with other settings ({reason}); give those, or choose "
+                "another OUT"
+            )
+    if all(len(present_shards(storage, plan.number)) >= plan.shards for plan in plans):
+        plans += _plan_rest(storage, plans, wanted, source)
+    return plans
+
+
+def _plan_rest(
+    storage: Storage, plans: Sequence[EmbedPlan], wanted: EmbedPlan, source: PhotoSource
+) -> list[EmbedPlan]:
+    """A plan for the photos that none has yet; no plan where there are none."""
+    found = source.listing()
+    if not (plans or found.photos or found.unlisted):
+        raise UsageError(f"there are no images in {source.place}")
+    known = _planned(storage, plans)
+    now = {photo.name for photo in found.photos}
+    hidden = [name for name, _, _ in found.unlisted]
+    gone = [name for name in known if name not in now and not _is_below(name, hidden)]
+    if known and len(gone) == len(known):
+        raise UsageError(
+            f"{storage.place} holds faces of the photos in {plans[-1].source}, none of which is "
+            f"in {source.place}; choose another OUT"
+        )
+    new = [photo for photo in found.photos if known.get(photo.name) != photo]
+    if plans and not (new or gone):
+        return []
+    plan = replace(
+        wanted, number=len(plans) + 1, photos=len(new), gone=gone, unlisted=found.unlisted
+    )
+    return [write_plan(storage, plan, new)]
+
+
+def _planned(storage: Storage, plans: Sequence[EmbedPlan]) -> dict[str, ListedPhoto]:
+    """The photos of all plans, each as the last one has it."""
+    known: dict[str, ListedPhoto] = {}
+    for plan in plans:
+        for name in plan.gone:
+            known.pop(name, None)
+        for shard in PlannedPhotos(storage, plan):
+            known.update((photo.name, photo) for photo in shard.photos)
+    return known
+
+
+def _is_below(name: str, places: Sequence[str]) -> bool:
+    """Whether a photo may be there, but where nothing can be listed."""
+    return any(name == place or name.startswith(f"{place}/") for place in places)
+
+
+def _check_source(job: EmbedJob, number: int) -> None:
+    """Refuse photos that are not those of the plan.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if job.source.place == job.plan.source:
+        return
+    first = PlannedPhotos(job.storage, job.plan).shard(number).photos[0]
+    try:
+        size, _ = job.source.files([first])[0].stat(first.name)
+    except (ImageError, KeyError):
+        size = None
+    if size is None or first.size not in (0, size):
+        raise UsageError(
+            f"{job.storage.place} was begun with the photos in {job.plan.source}, and {first.name} "
+            f"is not the same in {job.source.place}; choose another OUT"
+        )
+
+
+def _whole_shards(job: EmbedJob, numbers: Sequence[int], report: Report) -> Iterator[int]:
+    """Those shards that need not be made again; what became of their photos is counted."""
+
+    def check(number: int) -> ShardOutcome | DamagedShardError:
+        try:
+            record = check_shard(job.storage, job.plan, number)
+            rows: list[AlignRow] = []
+            if record.statuses.get("failed"):
+                _, columns = read_shard(job.storage, job.plan, number)
+                rows = [row for row in rows_of(columns) if row.status == "failed"]
+        except DamagedShardError as error:
+            return error
+        return ShardOutcome(record, rows)
+
+    with ThreadPoolExecutor(_CHECKS, "check") as threads:
+        for found in ordered_map(
+            lambda number: threads.submit(check, number), Future.result, numbers, 2 * _CHECKS
+        ):
+            if isinstance(found, DamagedShardError):
+                listener().remark(str(found), "it is made again")
+                continue
+            for row in found.rows:
+                report.failed(row.input, row.reason)
+            report.done("already there", job.plan.size_of(found.record.shard) - len(found.rows))
+            yield found.record.shard
+
+
+def _count(outcome: ShardOutcome, report: Report) -> None:
+    for _, rows in groupby(outcome.rows, lambda row: row.input):
+        count_rows(list(rows), report)

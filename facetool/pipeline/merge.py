@@ -1,0 +1,64 @@
+"""The ``merge`` stage: what embed wrote becomes a represent folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facetool.errors import UsageError
+from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames, number_people
+from facetool.files.image_states import ImageState
+from facetool.files.represent_description import read_represent_description
+from facetool.files.storage import open_storage
+from facetool.files.stored_faces import open_faces
+from facetool.jobs.progress import progress_bar
+from facetool.jobs.report import Report
+
+_ROWS = 1024
+_NO_FILE = ImageState(0, 0)
+"""The crops are in no files of their own."""
+
+
+def merge(output: str | Path, reps: Path, *, overwrite: bool = False) -> Report:
+    """Write the faces of all shards as :func:`facetool.represent` would.
+
+    Args:
+        output: folder or URL that embed filled.
+        reps: where ``reps.npy``, ``reps.csv``, ``labels.csv`` and ``represent.json`` go.
+        overwrite: write over embeddings of something else.
+
+    Returns:
+        What was merged; shards that are not there, and photos that failed, count as failed.
+
+    Raises:
+        UsageError: ``reps`` holds other embeddings, or there is nothing to be merged.
+        FormatError: ``output`` holds no plan, or shards of another one.
+        OutputError: a result cannot be written.
+    """
+    faces = open_faces(open_storage(str(output)))
+    complete_renames(reps)
+    earlier = read_represent_description(reps)
+    if earlier.counts is not None and earlier.input != faces.description.input and not overwrite:
+        raise UsageError(
+            f"{reps} holds other embeddings (those of the images in {earlier.input}); choose "
+            "another REPS or start over with overwrite=True",
+            "overwrite=True",
+        )
+    if not faces.faces:
+        raise UsageError(f"{output} holds no faces")
+    report = Report()
+    labels = number_people(faces.names)
+    with (
+        EmbeddingsWriter(reps, faces.size, faces.description) as writer,
+        progress_bar("merge", len(faces.faces), writer.rows) as bar,
+    ):
+        for number, (names, vectors) in enumerate(faces.batches(_ROWS)):
+            if number < writer.batches:
+                continue
+            rows = [(labels[name], name) for name in names]
+            writer.add(vectors, rows, [_NO_FILE] * len(rows), [])
+            bar.update(len(rows))
+        writer.finish(faces.description)
+    report.done("merged", len(faces.faces))
+    for name, reason in (*faces.missing, *faces.failures):
+        report.failed(name, reason)
+    return report

@@ -1,0 +1,279 @@
+"""One pass from photos to embeddings gives what align and represent give, however it is divided."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pytest
+
+from facetool.alignment.recipes import Crop
+from facetool.errors import FormatError, UsageError
+from facetool.files.align_manifest import read_manifest
+from facetool.files.embed_plan import read_plans
+from facetool.files.embeddings import read_embeddings
+from facetool.files.face_shards import read_shard, rows_of
+from facetool.files.storage import FolderStorage
+from facetool.jobs.report import Report
+from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.align import AlignSettings, align
+from facetool.pipeline.embed import EmbedSettings, embed
+from facetool.pipeline.merge import merge
+from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.weights.catalogue import crop_of
+from facetool.weights.load import load_network
+from tests.runners import killer
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.fixture(scope="module")
+def network() -> EmbeddingNetwork:
+    return load_network("dlib-resnet")
+
+
+@pytest.fixture(scope="module")
+def settings() -> EmbedSettings:
+    crop: Crop = crop_of("dlib-resnet")
+    return EmbedSettings(
+        align=AlignSettings(crop=crop), represent=RepresentSettings(batch_size=4), per_shard=5
+    )
+
+
+@pytest.fixture(scope="module")
+def photos(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An album, with a photo without a face and one that is damaged."""
+    folder = copytree(album, tmp_path_factory.mktemp("photos") / "album")
+    person = next(path for path in sorted(folder.iterdir()) if path.is_dir())
+    (person / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    import cv2
+
+    cv2.imwrite(str(person / "empty.png"), np.full((90, 120, 3), 200, np.uint8))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def separate(
+    photos: Path,
+    network: EmbeddingNetwork,
+    settings: EmbedSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """What align and represent make of them, in ``al`` and ``reps``."""
+    root = tmp_path_factory.mktemp("separate")
+    align(photos, root / "al", settings.align, jobs=2)
+    represent(root / "al", root / "reps", network, settings.represent)
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(
+    photos: Path,
+    network: EmbeddingNetwork,
+    settings: EmbedSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Report]:
+    """What embed makes of them."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    return out, embed(photos, out, network, settings, jobs=2)
+
+
+@pytest.fixture
+def out(finished: tuple[Path, Report], tmp_path: Path) -> Path:
+    """A copy of it to change."""
+    return copytree(finished[0], tmp_path / "out")
+
+
+def same_reps(one: Path, other: Path) -> bool:
+    names = ("reps.npy", "reps.csv", "labels.csv")
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def all_rows(out: Path) -> list:
+    storage = FolderStorage(out)
+    return [
+        row
+        for plan in read_plans(storage)
+        for number in range(plan.shards)
+        for row in rows_of(read_shard(storage, plan, number)[1])
+    ]
+
+
+def test_rows_and_embeddings_are_those_of_align_and_represent(finished, separate, tmp_path) -> None:
+    out, report = finished
+    assert report.exit_code == 1
+    assert [name.rpartition("/")[2] for name, _ in report.failures] == ["broken.jpg"]
+    assert [row._replace(output="") for row in read_manifest(separate / "al" / "align.csv")] == (
+        all_rows(out)
+    )
+    merged = merge(out, tmp_path / "reps")
+    assert merged.exit_code == 1 and merged.failures == report.failures
+    assert same_reps(separate / "reps", tmp_path / "reps")
+    described = json.loads((tmp_path / "reps" / "represent.json").read_text())
+    wanted = json.loads((separate / "reps" / "represent.json").read_text())
+    for key in ("network", "weights", "recipe", "flip", "dtype", "device", "batch_size"):
+        assert described[key] == wanted[key]
+    assert described["missed_faces"] == wanted["missed_faces"]
+
+
+def test_what_embed_wrote_is_read_as_it_is(out, separate) -> None:
+    found, wanted = read_embeddings(out), read_embeddings(separate / "reps")
+    assert found.names == wanted.names
+    np.testing.assert_array_equal(found.vectors, wanted.vectors)
+    np.testing.assert_array_equal(found.labels, wanted.labels)
+
+
+def test_fewer_faces_than_a_batch_in_one_shard(album, network, settings, tmp_path) -> None:
+    large = replace(settings, represent=RepresentSettings(batch_size=64), per_shard=1000)
+    align(album, tmp_path / "al", large.align)
+    represent(tmp_path / "al", tmp_path / "wanted", network, large.represent)
+    embed(album, tmp_path / "out", network, large)
+    merge(tmp_path / "out", tmp_path / "reps")
+    assert same_reps(tmp_path / "wanted", tmp_path / "reps")
+
+
+def test_all_faces_and_crops(photos, network, settings, tmp_path) -> None:
+    chosen = replace(settings, align=replace(settings.align, select="all"), keep_crops=True)
+    align(photos, tmp_path / "al", chosen.align)
+    represent(tmp_path / "al", tmp_path / "wanted", network, chosen.represent)
+    embed(photos, tmp_path / "out", network, chosen)
+    merge(tmp_path / "out", tmp_path / "reps")
+    assert same_reps(tmp_path / "wanted", tmp_path / "reps")
+    storage = FolderStorage(tmp_path / "out")
+    (plan,) = read_plans(storage)
+    kept = [
+        png for shard in range(plan.shards) for png in read_shard(storage, plan, shard)[1]["crop"]
+    ]
+    rows = read_manifest(tmp_path / "al" / "align.csv")
+    wanted = [(tmp_path / "al" / row.output).read_bytes() if row.output else None for row in rows]
+    assert kept == wanted
+
+
+def test_parts_together_are_the_whole(photos, separate, network, settings, tmp_path) -> None:
+    out = tmp_path / "out"
+    for index in (2, 0, 1):
+        embed(photos, out, network, settings, part=(index, 3), jobs=1)
+    assert merge(out, tmp_path / "reps").exit_code == 1
+    assert same_reps(separate / "reps", tmp_path / "reps")
+
+
+def test_missing_and_damaged_shards_are_made_again(
+    photos, separate, network, settings, tmp_path
+) -> None:
+    out = tmp_path / "out"
+    embed(photos, out, network, settings)
+    shards = sorted((out / "faces").iterdir())
+    shards[0].unlink()
+    data = bytearray(shards[1].read_bytes())
+    data[len(data) // 3] ^= 1
+    shards[1].write_bytes(data)
+    shards[2].write_bytes(shards[2].read_bytes()[:-100])
+    kept = shards[3].stat().st_mtime_ns
+    with pytest.raises(FormatError, match="and 2 others"):
+        read_embeddings(out)
+    merged = merge(out, tmp_path / "part")
+    assert [name for name, _ in merged.failures][:3] == [str(path) for path in shards[:3]]
+    report = embed(photos, out, network, settings)
+    assert report.counts["already there"] + report.counts["failed"] < len(all_rows(out))
+    assert shards[3].stat().st_mtime_ns == kept
+    merge(out, tmp_path / "reps")
+    assert same_reps(separate / "reps", tmp_path / "reps")
+
+
+def test_shards_of_another_plan_are_refused(photos, out, network, settings) -> None:
+    shards = sorted((out / "faces").iterdir())
+    shards[0].write_bytes(shards[1].read_bytes())
+    with pytest.raises(FormatError, match="is shard 1 of"):
+        embed(photos, out, network, settings)
+
+
+def test_other_settings_are_refused_with_what_differs(photos, out, network, settings) -> None:
+    for other, differs in (
+        (replace(settings, align=replace(settings.align, select="all")), "select largest there"),
+        (replace(settings, represent=RepresentSettings(flip="sum", batch_size=4)), "flip none"),
+        (replace(settings, keep_crops=True), "crops not kept"),
+    ):
+        with pytest.raises(UsageError, match=differs):
+            embed(photos, out, network, other)
+
+
+def test_other_photos_are_refused(photos, out, network, settings, tmp_path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    photo = next(photos.glob("*/*.jpg"), None) or next(photos.glob("*/*.png"))
+    (other / "elsewhere.jpg").write_bytes(photo.read_bytes())
+    with pytest.raises(UsageError, match="none of which is in"):
+        embed(other, out, network, settings)
+
+
+def test_photos_that_come_change_and_go_get_another_plan(
+    photos, network, settings, tmp_path
+) -> None:
+    mine = copytree(photos, tmp_path / "photos")
+    out = tmp_path / "out"
+    embed(mine, out, network, settings)
+    names = sorted(path for path in mine.glob("*/*") if path.stem not in ("broken", "empty"))
+    (mine / "new").mkdir()
+    (mine / "new" / f"a{names[0].suffix}").write_bytes(names[0].read_bytes())
+    names[1].unlink()
+    names[2].write_bytes(names[3].read_bytes())
+    embed(mine, out, network, settings)
+    second = json.loads((out / "plan-2.json").read_text())
+    assert (second["photos"], second["gone"]) == (2, [names[1].relative_to(mine).as_posix()])
+    embed(mine, out, network, settings)
+    assert not (out / "plan-3.json").exists()
+    align(mine, tmp_path / "al", settings.align)
+    represent(tmp_path / "al", tmp_path / "wanted", network, settings.represent)
+    merge(out, tmp_path / "reps")
+    assert same_reps(tmp_path / "wanted", tmp_path / "reps")
+
+
+def test_a_photo_that_kills_its_worker_three_times_is_a_failed_row(
+    photos, network, settings, tmp_path, monkeypatch
+) -> None:
+    mine = copytree(photos, tmp_path / "photos")
+    next(mine.glob("*/empty.png")).rename(mine / "kills.png")
+    monkeypatch.setattr("facetool.runners.cropping._create_worker", killer.create_worker)
+    monkeypatch.setattr("facetool.runners.cropping._crop_chunk", killer.crop_chunk)
+    report = embed(mine, tmp_path / "out", network, settings, jobs=1)
+    assert {name.rpartition("/")[2] for name, _ in report.failures} == {"broken.jpg", "kills.png"}
+    assert (tmp_path / "log").read_text().split() == ["killed"] * 3
+    assert len(all_rows(tmp_path / "out")) == len(list(mine.glob("*/*"))) + 1
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_has_every_photo_once(photos, separate, tmp_path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "facetool", "embed", str(photos), str(out)]
+    command += ["--per-shard", "3", "--batch-size", "4", "--jobs", "1", "--quiet"]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(out.glob("faces/*.parquet")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    before = len(list(out.glob("faces/*.parquet")))
+    assert 0 < before < read_plans(FolderStorage(out))[0].shards
+    assert subprocess.run(command, timeout=120).returncode == 1  # the damaged photo
+    photos_there = [row.input for row in all_rows(out)]
+    assert sorted(photos_there) == sorted(
+        path.relative_to(photos).as_posix() for path in photos.glob("*/*.*")
+    )
+    merge(out, tmp_path / "reps")
+    assert same_reps(separate / "reps", tmp_path / "reps")
+
+
+def test_without_pyarrow_one_line_says_what_to_install(
+    photos, network, settings, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"pip install 'facetool\[cloud\]'"):
+        embed(photos, tmp_path / "out", network, settings)
+    assert not (tmp_path / "out").exists()
