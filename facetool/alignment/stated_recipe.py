@@ -57,7 +57,7 @@ RECIPES: dict[str, Recipe] = {
     "magface": Recipe(ARCFACE_112, scale=1 / 255, channels="BGR"),
     "facenet": Recipe(FACENET_160, mean=127.5, scale=1 / 128),
     "light-cnn": Recipe(LIGHT_CNN, scale=1 / 255, channels="gray"),
-    "vgg-face": Recipe(VGG_FACE_224, mean=(129.1863, 104.7624, 93.5940)),
+    "vgg-face": Recipe(VGG_FACE_224, mean=(93.5940, 104.7624, 129.1863), channels="BGR"),
     # torchvision's normalisation by the colours of ImageNet, on ArcFace's crop.
     "imagenet": Recipe(
         ARCFACE_112,

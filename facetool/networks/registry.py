@@ -47,8 +47,8 @@ _ARCFACE = Recipe(recipes.ARCFACE_112)  # these networks scale their input thems
 _ARCFACE_TORCH = Recipe(recipes.ARCFACE_112, mean=127.5, scale=1 / 127.5)
 _ADAFACE = replace(_ARCFACE_TORCH, channels="BGR")
 _LIGHT_CNN = Recipe(recipes.LIGHT_CNN, scale=1 / 255, channels="gray")
-# The authors state the mean as red, green, blue; their Torch demo feeds blue first.
-_VGG_FACE = Recipe(recipes.VGG_FACE_224, mean=(129.1863, 104.7624, 93.5940))
+# The Torch file takes blue first. The mean of its authors' training set is 129.1863 for red.
+_VGG_FACE = Recipe(recipes.VGG_FACE_224, mean=(93.5940, 104.7624, 129.1863), channels="BGR")
 
 # Residual units per stage (from InsightFace's fresnet.py) and parameters, by depth; the published
 # depths first.
@@ -248,6 +248,14 @@ _ALL = [
         2_059_520,
         _ARCFACE_TORCH,
         {"width": 2},
+        paper="Chen et al. 2018, MobileFaceNets",
+    ),
+    Architecture(
+        "mbf-deep",  # arcface_torch's mbf of 2021, which InsightFace's packs have
+        "mobilefacenet:mobilefacenet_pytorch",
+        3_349_888,
+        _ARCFACE_TORCH,
+        {"width": 2, "blocks": (2, 8, 12, 4)},
         paper="Chen et al. 2018, MobileFaceNets",
     ),
     Architecture(

@@ -201,10 +201,12 @@ def _inspect(
         if isinstance(entry, Architecture):
             return create(entry.name), of_architecture(entry.name)
         network = create(entry.architecture, **entry.options)
+    known = ARCHITECTURES[entry.architecture]
+    usual = known.plain_recipe if entry.plain and known.plain_recipe else known.recipe
     network.info = replace(
         network.info,
         variant=str(entry.options.get("pooling", "")),
-        recipe=replace(network.recipe, crop=entry.crop or network.recipe.crop),
+        recipe=replace(usual, crop=entry.crop or usual.crop),
     )
     return network, [entry]
 

@@ -47,6 +47,7 @@ class Pretrained(PublishedFile):
         architecture: registry name; the file's own name is ``ARCH.TAG``.
         options: the architecture's arguments that differ from its defaults.
         crop: where it differs from the architecture's.
+        plain: the file leaves the scaling of the input out of the network, as PyTorch's do.
         dtype: of the stored numbers; only ``float32`` networks can be read.
         accuracies: as published.
         threshold: calibrated on pairs of these weights' embeddings.
@@ -55,6 +56,7 @@ class Pretrained(PublishedFile):
     architecture: str
     options: Mapping[str, Any] = field(default_factory=dict)
     crop: Crop | None = None
+    plain: bool = False
     dtype: str = "float32"
     accuracies: tuple[Accuracy, ...] = ()
     threshold: PairThreshold | None = None
@@ -166,6 +168,98 @@ _ZOO_ACCURACIES = tuple(
     ]
 )
 
+_ADAFACE_PAGE = "https://github.com/mk-minchul/AdaFace"
+_EVOLVE_PAGE = "https://github.com/ZhaoJ9014/face.evoLVe"
+_FACENET_PAGE = "https://github.com/timesler/facenet-pytorch"
+_LIGHT_CNN_PAGE = "https://github.com/AlfredXiangWu/LightCNN"
+_TREB1EN_PAGE = "https://github.com/TreB1eN/InsightFace_Pytorch"
+_PACKS_URL = "https://github.com/deepinsight/insightface/releases/download/v0.7/"
+_MIT = "MIT, as their authors' code; what they were trained on has terms of its own"
+
+
+def _stated(source: str, **accuracies: float | None) -> tuple[Accuracy, ...]:
+    """Accuracies by data set, whose names are written as Python's."""
+    return tuple(
+        Accuracy(name.replace("_", "-"), value, source=source)
+        for name, value in accuracies.items()
+        if value is not None
+    )
+
+
+def _pack(
+    name: str,
+    architecture: str,
+    file: str,
+    size: int,
+    sha256: str,
+    archive: str,
+    archive_sha256: str,
+    lfw: float,
+    cfp_fp: float,
+    agedb: float,
+    **more: Any,
+) -> Pretrained:
+    """The recognition network of one of InsightFace's packs."""
+    return Pretrained(
+        name=name,
+        architecture=architecture,
+        file=file,
+        page="https://github.com/deepinsight/insightface/tree/master/model_zoo",
+        licence=_INSIGHTFACE_LICENCE,
+        size=size,
+        sha256=sha256,
+        archive=archive,
+        archive_sha256=archive_sha256,
+        archive_urls=(_PACKS_URL + archive,),
+        accuracies=_stated("InsightFace", LFW=lfw, CFP_FP=cfp_fp, AgeDB_30=agedb),
+        **more,
+    )
+
+
+def _facenet(tag: str, date: str, data: str, lfw: float) -> Pretrained:
+    file = f"{date}-{tag}.pt"
+    return Pretrained(
+        name=f"inception-resnet-v1.{tag}",
+        architecture="inception-resnet-v1",
+        file=file,
+        page=_FACENET_PAGE,
+        licence=_MIT,
+        urls=(f"{_FACENET_PAGE}/releases/download/v2.2.9/{file}",),
+        accuracies=_stated("facenet", LFW=lfw),
+        notes=f"facenet's {date}, trained on {data}; its publishers state no checksum",
+    )
+
+
+def _adaface(depth: int, tag: str, file: str, accuracies: tuple[float, float, float]) -> Pretrained:
+    lfw, cfp_fp, agedb = accuracies
+    return Pretrained(
+        name=f"adaface-ir-{depth}.{tag}",
+        architecture=f"adaface-ir-{depth}",
+        file=f"adaface_ir{depth}_{file}.ckpt",
+        page=_ADAFACE_PAGE,
+        licence=_MIT,
+        accuracies=_stated("AdaFace", LFW=lfw, CFP_FP=cfp_fp, AgeDB_30=agedb),
+        notes=_NO_LINK,
+    )
+
+
+_NO_LINK = "behind a link of a file-sharing service; its publishers state no checksum"
+
+
+def _by_hand(
+    name: str, architecture: str, file: str, page: str, accuracies: tuple[Accuracy, ...]
+) -> Pretrained:
+    return Pretrained(
+        name=name,
+        architecture=architecture,
+        file=file,
+        page=page,
+        licence=_MIT,
+        accuracies=accuracies,
+        notes=_NO_LINK,
+    )
+
+
 # Of one architecture, the first is the best.
 _ALL = [
     Pretrained(
@@ -271,6 +365,21 @@ _ALL = [
         dtype="int8",
         notes="quantised to 8 bits for ONNX Runtime; facetool runs float networks only",
     ),
+    _pack(
+        "lresnet50e-ir.w600k",
+        "lresnet50e-ir",
+        "w600k_r50.onnx",
+        174_383_860,
+        "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43",
+        "buffalo_l.zip",
+        "80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f",
+        lfw=0.9983,
+        cfp_fp=0.9933,
+        agedb=0.9823,
+        options={"scale_input": False, "eps": 1e-5},
+        plain=True,
+        notes="trained on WebFace600K; that of the packs buffalo_l and buffalo_m",
+    ),
     _insightface(
         "lresnet50e-ir.ms1m-v1",
         "lresnet50e-ir",
@@ -302,6 +411,98 @@ _ALL = [
         lfw=99.50,
         cfp_fp=88.94,
         agedb=95.91,
+    ),
+    _pack(
+        "mbf-deep.w600k",
+        "mbf-deep",
+        "w600k_mbf.onnx",
+        13_616_099,
+        "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f",
+        "buffalo_s.zip",
+        "d85a87f503f691807cd8bb97128bdf7a0660326cd9cd02657127fa978bab8b5e",
+        lfw=0.9970,
+        cfp_fp=0.98,
+        agedb=0.9658,
+        notes="trained on WebFace600K; that of the packs buffalo_s and buffalo_sc",
+    ),
+    _facenet("vggface2", "20180402-114759", "VGGFace2", 0.9965),
+    _facenet("casia-webface", "20180408-102900", "CASIA-WebFace", 0.9905),
+    _adaface(101, "webface12m", "webface12m", (0.9982, 0.9926, 0.9800)),
+    _adaface(101, "webface4m", "webface4m", (0.9980, 0.9917, 0.9790)),
+    _adaface(101, "ms1mv3", "ms1mv3", (0.9978, 0.9891, 0.9817)),
+    _adaface(101, "ms1mv2", "ms1mv2", (0.9982, 0.9849, 0.9805)),
+    _adaface(50, "webface4m", "webface4m", (0.9978, 0.9897, 0.9778)),
+    _adaface(50, "ms1mv2", "ms1mv2", (0.9982, 0.9786, 0.9785)),
+    _adaface(50, "casia-webface", "casia", (0.9942, 0.9641, 0.9438)),
+    _adaface(18, "webface4m", "webface4m", (0.9953, 0.9726, 0.9647)),
+    _adaface(18, "vggface2", "vgg2", (0.9947, 0.9713, 0.9407)),
+    _adaface(18, "casia-webface", "casia", (0.9913, 0.9259, 0.9272)),
+    _by_hand(
+        "ir-101.curricularface",
+        "ir-101",
+        "CurricularFace_Backbone.pth",
+        "https://github.com/HuangYG123/CurricularFace",
+        _stated("CurricularFace", LFW=0.9980, CFP_FP=0.9836, AgeDB_30=0.9837),
+    ),
+    _by_hand(
+        "ir-152.evolve",
+        "ir-152",
+        "Backbone_IR_152_Epoch_112_Batch_2547328_Time_2019-07-13-02-59_checkpoint.pth",
+        _EVOLVE_PAGE,
+        _stated("face.evoLVe", LFW=0.9982, CFP_FF=0.9983, CFP_FP=0.9837, AgeDB_30=0.9807),
+    ),
+    _by_hand(
+        "ir-50.evolve",
+        "ir-50",
+        "backbone_ir50_ms1m_epoch120.pth",
+        _EVOLVE_PAGE,
+        _stated("face.evoLVe", LFW=0.9978, CFP_FF=0.9969, CFP_FP=0.9814, AgeDB_30=0.9753),
+    ),
+    _by_hand(
+        "ir-se-50.treb1en",
+        "ir-se-50",
+        "model_ir_se50.pth",
+        _TREB1EN_PAGE,
+        _stated("InsightFace_Pytorch", LFW=0.9952, CFP_FF=0.9962, CFP_FP=0.9504, AgeDB_30=0.9622),
+    ),
+    _by_hand(
+        "mobilefacenet-pytorch.treb1en",
+        "mobilefacenet-pytorch",
+        "model_mobilefacenet.pth",
+        _TREB1EN_PAGE,
+        _stated("InsightFace_Pytorch", LFW=0.9918, CFP_FF=0.9891, CFP_FP=0.8986, AgeDB_30=0.9347),
+    ),
+    # 1 minus the equal error rate is what Light CNN's authors state.
+    _by_hand(
+        "lightcnn-29v2.msceleb",
+        "lightcnn-29v2",
+        "LightCNN_29Layers_V2_checkpoint.pth.tar",
+        _LIGHT_CNN_PAGE,
+        _stated("Light CNN, 1 - EER", LFW=0.9943),
+    ),
+    _by_hand(
+        "lightcnn-29.msceleb",
+        "lightcnn-29",
+        "LightCNN_29Layers_checkpoint.pth.tar",
+        _LIGHT_CNN_PAGE,
+        _stated("Light CNN, 1 - EER", LFW=0.9940),
+    ),
+    _by_hand(
+        "lightcnn-9.msceleb",
+        "lightcnn-9",
+        "LightCNN_9Layers_checkpoint.pth.tar",
+        _LIGHT_CNN_PAGE,
+        _stated("Light CNN, 1 - EER", LFW=0.9870),
+    ),
+    Pretrained(
+        name="vgg-face.v1",
+        architecture="vgg-face",
+        file="VGG_FACE.t7",
+        page="https://www.robots.ox.ac.uk/~vgg/software/vgg_face/",
+        licence="non-commercial research purposes; see its page",
+        accuracies=_stated("Parkhi et al. 2015", LFW=0.9895),
+        notes="in vgg_face_torch.tar.gz on its page; the accuracy is that of their embedding, "
+        "which is not in the file",
     ),
 ]
 

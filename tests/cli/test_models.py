@@ -114,7 +114,7 @@ def test_mistakes_are_one_line_without_traceback() -> None:
     for arguments, code in [
         (("info", "nn5"), 2),
         (("where", "nn4.v1"), 1),
-        (("fetch", "lresnet50e-ir"), 1),
+        (("fetch", "lresnet34e-ir"), 1),
         (("convert", "gone.t7", "x.safetensors"), 2),
     ]:
         process = facetool(*arguments)
@@ -149,7 +149,7 @@ def test_listing_loads_no_torch() -> None:
     ("typed", "names"),
     [
         ("NN4.small2", {"nn4.small2", "nn4.small2.v1", "nn4.small2.v1-pt"}),
-        ("lresnet50", {"lresnet50e-ir", "lresnet50e-ir.ms1m-v1"}),
+        ("lresnet34", {"lresnet34e-ir", "lresnet34e-ir.ms1m-v1"}),
         ("x", set()),
     ],
 )

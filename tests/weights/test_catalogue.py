@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from facetool.alignment import recipes
+from facetool.alignment.stated_recipe import RECIPES
 from facetool.errors import UsageError
 from facetool.networks.registry import ARCHITECTURES, Architecture, create
+from facetool.pipeline import models
 from facetool.weights.catalogue import (
     CATALOGUE,
     Pretrained,
@@ -54,7 +56,8 @@ def test_builds_with_its_options(entry: Pretrained) -> None:
         network = create(entry.architecture, **entry.options)
     crop = crop_of(entry.name)
     assert crop in vars(recipes).values()
-    x = torch.empty(2, 3, crop.height, crop.width, device="meta")
+    channels = network.recipe.shape[0]
+    x = torch.empty(2, channels, crop.height, crop.width, device="meta")
     assert network.eval()(x).shape == (2, network.info.embedding_size)
     assert crop == (entry.crop or network.recipe.crop)
 
@@ -73,7 +76,9 @@ def test_can_be_had_and_checked(entry: Pretrained) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}|", entry.sha256)
     assert re.fullmatch(r"[0-9a-f]{64}|", entry.archive_sha256)
     assert all(url.startswith("https://") for url in (entry.page, *entry.urls))
-    assert bool(entry.urls) + bool(entry.package) + bool(entry.archive) == 1
+    assert bool(entry.urls) + bool(entry.package) + bool(entry.archive) <= 1
+    by_hand = not (entry.urls or entry.package or entry.archive)
+    assert not by_hand or entry.notes  # what a user should know
     assert entry.licence
     for accuracy in entry.accuracies:
         assert 0.5 < accuracy.value < 1
@@ -92,8 +97,15 @@ def test_published_openface_recipes() -> None:
     assert inner == {"nn4.v1"}
     outer = {name for name in CATALOGUE if crop_of(name) == recipes.OPENFACE_OUTER}
     assert outer == {"nn4.v2", "nn4.small1.v1", "nn4.small2.v1", "nn4.small2.v1-pt"}
-    january = {entry.name for entry in CATALOGUE.values() if entry.options}
+    january = {entry.name for entry in CATALOGUE.values() if "pooling" in entry.options}
     assert january == inner | outer
+
+
+def test_the_packs_of_insightface_scale_outside_the_network() -> None:
+    for name in ("lresnet50e-ir.w600k", "mbf-deep.w600k"):
+        recipe = models.info(name).info.recipe
+        assert recipe == RECIPES["arcface"]
+    assert models.info("lresnet50e-ir.ms1m-v1").info.recipe == RECIPES["arcface-inside"]
 
 
 def test_architectures_resolve_with_their_dots() -> None:

@@ -144,7 +144,10 @@ def test_mobilefacenet_of_insightface_pytorch_and_evolve(tmp_path: Path) -> None
     assert (network.recipe.mean, network.recipe.channels) == (127.5, "RGB")
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("mbf", (1, 4, 6, 2)), ("mbf-large", (2, 8, 12, 4))])
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [("mbf", (1, 4, 6, 2)), ("mbf-deep", (2, 8, 12, 4)), ("mbf-large", (2, 8, 12, 4))],
+)
 def test_mobilefacenet_of_arcface_torch(name: str, blocks: tuple[int, ...], tmp_path: Path) -> None:
     original = random_network(name)
     torch.save(renamed(original, arcface_torch_mbf(blocks)), tmp_path / "backbone.pth")
