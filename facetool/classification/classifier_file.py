@@ -20,6 +20,7 @@ from facetool.classification.classifier import Classifier, CrossValidation, Prov
 from facetool.classification.confidence import Confidence
 from facetool.classification.fit import FITTERS, Lda
 from facetool.classification.open_set import OpenSetThreshold
+from facetool.classification.openface_pickle import OpenFaceClassifier, recognise
 from facetool.errors import FormatError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
@@ -70,10 +71,13 @@ def load_classifier(path: Path) -> Classifier:
     """Read a classifier written by :func:`save_classifier`.
 
     Raises:
-        FormatError: the file is damaged, or holds something else.
+        FormatError: the file is damaged, or holds something else; of OpenFace's classifiers the
+            message says how to train their like.
     """
     from safetensors import SafetensorError, safe_open
 
+    if openface := recognise(path):
+        raise _instead_of(openface, path)
     try:
         with safe_open(path, framework="np") as file:
             header = _read_header((file.metadata() or {}).get(CLASSIFIER_KEY))
@@ -92,6 +96,20 @@ def load_classifier(path: Path) -> Classifier:
         raise FormatError(
             f"{path} is not a classifier ({reason}); make one with facetool classify train REPS"
         ) from error
+
+
+def _instead_of(openface: OpenFaceClassifier, path: Path) -> FormatError:
+    """What to do where somebody has a classifier of OpenFace's."""
+    settings = ["model=nn4.small2.v1"]
+    settings += [f"classifier={openface.kind}"] if openface.kind else []
+    settings += ["lda_dim=N"] if openface.lda else []
+    folder = path.parent if (path.parent / "reps.csv").is_file() else "WORKDIR"
+    return FormatError(
+        f"{path} is a classifier of OpenFace, a pickle, which may run anything when it is loaded, "
+        "so facetool never does; train its like from the reps.csv and labels.csv it was made of: "
+        f"facetool classify train {folder} {' '.join(settings)}",
+        *settings,
+    )
 
 
 def _read_header(text: str | None) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from click.shell_completion import CompletionItem
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.cli.messages import error_text
 from facetool.cli.output import print_json
+from facetool.errors import FacetoolError
 from facetool.files.text import printable
 
 if TYPE_CHECKING:
@@ -82,11 +84,19 @@ def command() -> None:
     "from their folders.",
 )
 @_training_options
+@options.model_option
+@click.option(
+    "--weights",
+    type=options.WEIGHTS,
+    help="Weights file of the network that made REPS, instead of the published weights.",
+)
 @options.json_option
 def train(
     reps: Path,
     output: Path | None,
     xmp: bool,
+    model: str | None,
+    weights: Path | None,
     kind: str,
     lda_dim: int | None,
     fpir: float,
@@ -96,14 +106,25 @@ def train(
 
     Prints the cross-validated accuracy. A face that is not similar enough to any person is
     unknown; that threshold is calibrated on people held out of the training.
+
+    A folder that OpenFace wrote does not say which network made it: give that with --model.
     """
     from facetool.pipeline import classify
 
     settings = classify.ClassifierSettings(
         kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
     )
+    network = None
+    if model is not None or weights is not None:
+        from facetool.weights.load import load_network
+
+        network = load_network(model, weights)
     result = classify.train_classifier(
-        reps, output or reps / classify.CLASSIFIER_FILE, settings, xmp=xmp
+        reps,
+        output or reps / classify.CLASSIFIER_FILE,
+        settings,
+        xmp=xmp,
+        network=network,
     )
     _warn(result.warnings)
     if as_json:
@@ -366,4 +387,4 @@ def _evaluate_table(result: dict[str, Any]) -> str:
 
 def _warn(warnings: list[str]) -> None:
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+        click.echo(f"warning: {error_text(FacetoolError(warning, 'model=NAME'))}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,11 @@ from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.json_file import write_json
+from facetool.files.represent_description import RepresentDescription
 from facetool.files.text import read_text
+
+if TYPE_CHECKING:
+    from facetool.networks.base import EmbeddingNetwork
 
 CLASSIFIER_FILE = "classifier.safetensors"
 FIGURES_FILE = "classification.json"
@@ -92,7 +96,12 @@ class TrainingResult:
 
 
 def train_classifier(
-    reps: Path, output: Path, settings: ClassifierSettings, *, xmp: bool = False
+    reps: Path,
+    output: Path,
+    settings: ClassifierSettings,
+    *,
+    xmp: bool = False,
+    network: EmbeddingNetwork | None = None,
 ) -> TrainingResult:
     """Train a classifier on a represent folder and write it to a file.
 
@@ -101,13 +110,18 @@ def train_classifier(
         output: the file.
         settings: how the classifier is made.
         xmp: take people's names from the XMP of the photos instead of the folders.
+        network: that made the embeddings, where the folder does not say: OpenFace's own folders
+            have no ``represent.json``.
 
     Raises:
         FormatError: the folder is damaged.
-        UsageError: there are too few people, or an option does not fit.
+        UsageError: there are too few people, an option does not fit, or the folder is of another
+            network.
         OutputError: the file cannot be written.
     """
     people = read_named_people(reps) if xmp else read_people(reps)
+    if network is not None:
+        people = _made_by(network, people, reps)
     strangers = people.having(_strangers(people))
     warnings = []
     if strangers.any():
@@ -133,7 +147,8 @@ def train_classifier(
     if not made.provenance.network:
         warnings.append(
             f"{reps} does not say which network made it (no represent.json), so this classifier "
-            "can be evaluated on such folders but cannot name faces in photos"
+            "can be evaluated on such folders but cannot name faces in photos until you say it: "
+            f"facetool classify train {reps} model=NAME (OpenFace's programs use nn4.small2.v1)"
         )
     if made.cross_validation.accuracy is None and len(made.people) > 1:
         warnings.append("nobody has two images, so neither accuracy nor confidence can be measured")
@@ -145,6 +160,34 @@ def train_classifier(
         lda_dim=settings.lda_dim,
         warnings=warnings,
     )
+
+
+def _made_by(network: EmbeddingNetwork, people: People, reps: Path) -> People:
+    """People of a folder that leaves open which network embedded them.
+
+    Raises:
+        UsageError: it says another one, or the embeddings are of another size.
+    """
+    info = network.info
+    size = people.vectors.shape[1]
+    if size != info.embedding_size:
+        raise UsageError(
+            f"{reps} holds embeddings of {size} numbers, {info.weights_name} gives "
+            f"{info.embedding_size}: it did not make them"
+        )
+    made = RepresentDescription(
+        network=info.architecture,
+        weights_name=info.weights_name,
+        weights_sha256=info.weights_sha256,
+        embedding_size=info.embedding_size,
+        unit_length=info.unit_length,
+        threshold=info.threshold.as_dict() if info.threshold else None,
+        recipe=network.recipe.as_dict(),
+        flip=people.description.flip or "none",
+    )
+    if reason := people.description.difference(made):
+        raise UsageError(f"{reps} was made otherwise than model says: {reason}", "model")
+    return replace(people, provenance=Provenance.of(made), description=made)
 
 
 def _strangers(people: People) -> list[str]:

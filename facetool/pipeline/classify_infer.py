@@ -111,8 +111,9 @@ def network_name(classifier: Classifier) -> str:
     provenance = classifier.provenance
     if not provenance.network:
         raise UsageError(
-            "this classifier does not know which network it belongs to; train it on a folder "
-            "that facetool represent made"
+            "this classifier does not know which network it belongs to; train it again and say "
+            "which one made the embeddings: facetool classify train REPS model=NAME",
+            "model=NAME",
         )
     return provenance.weights if provenance.weights in CATALOGUE else provenance.network
 

@@ -148,3 +148,37 @@ def test_lists_of_photos_and_what_is_not_read(made, network, photos, tmp_path):
     found, report = name_people(made, [folder], network, InferSettings())
     assert found == [] and report.exit_code == 1
     assert "1 video: not read (a.mov)" in ": ".join(report.failures[0])
+
+
+def test_embeddings_of_openface_are_used_once_their_network_is_told(
+    crops, network, photos, tmp_path
+):
+    """Its batch-represent wrote reps.csv and labels.csv, and nothing on the network."""
+    reps = tmp_path / "reps"
+    represent(crops, reps, network, RepresentSettings())
+    for name in ("represent.json", "reps.npy"):
+        (reps / name).unlink()
+    settings = ClassifierSettings(kind="nearest-mean", fpir=0.5)
+    untold = train_classifier(reps, tmp_path / "untold", settings)
+    assert any("model=NAME" in warning for warning in untold.warnings)
+    with pytest.raises(UsageError, match="model=NAME"):
+        network_name(load_classifier(tmp_path / "untold"))
+    told = train_classifier(reps, tmp_path / "told", settings, network=network)
+    assert not any("model=" in warning for warning in told.warnings)
+    made = load_classifier(tmp_path / "told")
+    assert network_name(made) == "dlib-resnet.v1"
+    named, report = name_people(made, photos, network, InferSettings())
+    assert report.exit_code == 0
+    assert [photo.faces[0].name for photo in named] == [path.parent.name for path in photos]
+
+
+def test_a_network_that_did_not_make_the_embeddings_is_refused(crops, network, tmp_path):
+    represent(crops, tmp_path / "reps", network, RepresentSettings())
+    settings = ClassifierSettings(kind="nearest-mean", fpir=0.5)
+    other = load_network("dlib-resnet")
+    other.info = replace(other.info, architecture="nn4", embedding_size=128)
+    with pytest.raises(UsageError, match="made otherwise"):
+        train_classifier(tmp_path / "reps", tmp_path / "c", settings, network=other)
+    other.info = replace(other.info, embedding_size=512)
+    with pytest.raises(UsageError, match="128 numbers"):
+        train_classifier(tmp_path / "reps", tmp_path / "c", settings, network=other)
