@@ -294,6 +294,7 @@ def _infer_table(photos: list[NamedPhoto]) -> str:
     help="Folder for the results; default: REPS.",
 )
 @_training_options
+@options.html_option("the errors, side by side with those they were taken for")
 @options.json_option
 @click.pass_context
 def evaluate(
@@ -304,6 +305,7 @@ def evaluate(
     kind: str,
     lda_dim: int | None,
     fpir: float,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Measure how well people are named and strangers recognised as such.
@@ -339,6 +341,10 @@ def evaluate(
         settings=settings,
         output=output,
     )
+    if html is not None:
+        from facetool.reports.classify_evaluate import classify_evaluate_report
+
+        classify_evaluate_report(result, reps, html)
     if as_json:
         print_json(result.as_dict())
         return

@@ -48,6 +48,7 @@ from facetool.cli.output import print_json
 @options.weights_option
 @detection_options
 @options.device_option
+@options.html_option("the photos and the faces found")
 @options.json_option
 def command(
     reps: Path,
@@ -59,6 +60,7 @@ def command(
     weights: options.WeightsRequest,
     detection: DetectionRequest,
     device: str,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Find the person of a photo in represent folders.
@@ -85,6 +87,10 @@ def command(
         device=where,
     )
     result = search([reps, *more], photos, weights.load(name, recipe), settings)
+    if html is not None:
+        from facetool.reports.search import search_report
+
+        search_report(result, html)
     if as_json:
         print_json(result.as_dict())
     else:

@@ -390,6 +390,7 @@ class Outcome:
     fpir: float
     people: int
     how: str
+    images: list[str]
     truth: list[str]
     closed: NDArray[np.bool_]
     similarity: NDArray[np.float64]
@@ -465,6 +466,7 @@ def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) ->
         fpir=made.threshold.fpir,
         people=len(made.people),
         how="classifier file",
+        images=known.images,
         truth=truth,
         closed=closed,
         similarity=answers.similarity,
@@ -492,6 +494,7 @@ def _cross_validate(
         fpir=settings.fpir,
         people=len(known.names),
         how=f"{len(folds)}-fold cross-validation",
+        images=[name for part in parts for name in part.images],
         truth=[name for part in parts for name in part.truth],
         closed=np.concatenate([part.closed for part in parts]),
         similarity=np.concatenate([part.similarity for part in parts]),

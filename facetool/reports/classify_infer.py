@@ -10,10 +10,8 @@ from pathlib import Path
 from facetool.classification.classifier import UNKNOWN
 from facetool.images.read import RGBImage, read_photo
 from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
+from facetool.reports.faces import read_face
 from facetool.reports.page import Card, write_page
-
-_MARGIN = 0.25
-"""Of a box's edge, shown around it."""
 
 
 def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
@@ -40,7 +38,7 @@ def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
             page.section(name, f"{len(found):,} faces")
             page.cards(
                 Card(
-                    image=partial(_face, photo.image, face),
+                    image=partial(read_face, Path(photo.image), face.box),
                     title=Path(photo.image).name,
                     lines=[f"confidence {face.confidence:.3f}"],
                 )
@@ -62,19 +60,3 @@ def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
 
 def _photo(image: str) -> RGBImage:
     return read_photo(Path(image)).pixels
-
-
-def _face(image: str, face: NamedFace) -> RGBImage:
-    """A face with some of what is around it."""
-    pixels = _photo(image)
-    height, width = pixels.shape[:2]
-    box = face.box
-    margin = _MARGIN * max(box.right - box.left, box.bottom - box.top)
-    left, right = (
-        round(min(max(edge, 0), width)) for edge in (box.left - margin, box.right + margin)
-    )
-    top, bottom = (
-        round(min(max(edge, 0), height)) for edge in (box.top - margin, box.bottom + margin)
-    )
-    cut = pixels[top:bottom, left:right]
-    return cut if cut.size else pixels

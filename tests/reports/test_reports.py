@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,18 @@ from facetool.classification.classifier import UNKNOWN
 from facetool.detection.face import Box
 from facetool.errors import UsageError
 from facetool.pipeline.align import AlignSettings, align
+from facetool.pipeline.classify import ClassifierSettings, evaluate_classifier
 from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
 from facetool.pipeline.cluster import cluster
 from facetool.pipeline.outliers import outliers
 from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.pipeline.search import SearchSettings, search
 from facetool.reports.align import align_report
+from facetool.reports.classify_evaluate import classify_evaluate_report
 from facetool.reports.classify_infer import classify_infer_report
 from facetool.reports.cluster import cluster_report
 from facetool.reports.outliers import outliers_report
+from facetool.reports.search import search_report
 from facetool.weights.load import load_network
 
 
@@ -122,3 +127,33 @@ def test_crops_that_are_gone_leave_their_places_empty(reps: Path, tmp_path: Path
     cluster_report(cluster(copy), copy, tmp_path / "groups.html")
     text = (tmp_path / "groups.html").read_text("utf-8")
     assert text.count("no image") == text.count("<figure")
+
+
+def test_search_shows_probe_and_faces(reps: Path, album: Path, tmp_path: Path) -> None:
+    probe = sorted(album.glob("*/*_0001.jpg"))[0]
+    settings = SearchSettings(top=5)
+    result = search([reps], [probe], load_network("dlib-resnet"), settings)
+    search_report(result, tmp_path / "search.html")
+    page = (tmp_path / "search.html").read_text("utf-8")
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["Searched for", "Found"]
+    assert page.count("data:image/jpeg") == 6
+    assert page.count('class="good"') == sum(match.same is True for match in result.matches) > 0
+
+
+def test_errors_of_a_classifier_stand_beside_whom_they_were_taken_for(
+    reps: Path, tmp_path: Path
+) -> None:
+    settings = ClassifierSettings(kind="nearest-mean", fpir=0.5)
+    result = evaluate_classifier(reps, settings=settings, output=tmp_path)
+    outcome = result.outcome
+    first, other = (
+        outcome.truth[0],
+        next(name for name in outcome.truth if name != outcome.truth[0]),
+    )
+    wrong = [other, *outcome.truth[1:-1], UNKNOWN]
+    errors = replace(result, outcome=replace(outcome, answers=wrong))
+    classify_evaluate_report(errors, reps, tmp_path / "errors.html")
+    page = (tmp_path / "errors.html").read_text("utf-8")
+    assert f"<b>{first}</b>{outcome.images[0]}" in page
+    assert f"taken for {other}" in page
+    assert page.count("data:image/jpeg") == 3  # the wrong one, its example, and the stranger

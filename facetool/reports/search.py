@@ -1,0 +1,58 @@
+"""The faces that a search found, the nearest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from facetool.files.represent_description import read_represent_description
+from facetool.images.read import RGBImage, read_image
+from facetool.pipeline.search import Match, SearchResult
+from facetool.reports.crops import Crops
+from facetool.reports.faces import read_face
+from facetool.reports.page import Card, write_page
+
+_MOODS = {True: "good", False: "bad", None: ""}
+
+
+def search_report(result: SearchResult, path: Path) -> None:
+    """Write a page of the photos that were searched for and the faces that were found.
+
+    Args:
+        result: of :func:`facetool.pipeline.search.search`; photos and crops are read again.
+        path: the HTML file.
+
+    Raises:
+        FormatError: the description of a represent folder is damaged.
+        OutputError: the page cannot be written.
+    """
+    crops = {
+        reps: Crops(read_represent_description(reps))
+        for reps in dict.fromkeys(match.reps for match in result.matches)
+    }
+
+    def reader(match: Match) -> Callable[[], RGBImage]:
+        if match.photo is not None and match.box is not None:
+            return partial(read_face, match.photo, match.box)
+        return crops[match.reps].reader(match.image)
+
+    note = f"the nearest of {result.faces:,} faces"
+    if result.threshold is not None:
+        note += f"; green: squared L2 below {result.threshold.squared_l2:g}"
+    with write_page(path, "search", note) as page:
+        page.section("Searched for")
+        page.cards(
+            Card(image=partial(read_image, Path(probe)), title=probe, edge=160)
+            for probe in result.probes
+        )
+        page.section("Found")
+        page.cards(
+            Card(
+                image=reader(match),
+                title=match.image if match.photo is None else str(match.photo),
+                lines=[f"squared L2 {match.squared_l2:.4f}", f"cosine {match.similarity:+.4f}"],
+                mood=_MOODS[match.same],
+            )
+            for match in result.matches
+        )
