@@ -79,7 +79,8 @@ function section(path, verb, method) {
   const errors = Object.entries(method.responses).filter(([status]) => status !== "200");
   if (errors.length) {
     const rows = errors.map(([status, { description }]) => [status, description]);
-    parts.push(make("h3", {}, "Errors: {error: {status, reason}}"), table(rows));
+    const shape = make("pre", {}, '{"error": {"status": 422, "reason": "no face found"}}');
+    parts.push(make("h3", {}, "Errors"), shape, table(rows));
   }
   if (photos.length) parts.push(...tryForm(path, method, photos));
   return make("details", { className: "card" }, head, ...parts);
