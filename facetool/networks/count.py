@@ -20,7 +20,7 @@ class Flops:
     """Operations for one face.
 
     Attributes:
-        multiply_adds: of the convolutions and fully connected layers.
+        multiply_adds: of the convolutions, fully connected layers and products of matrices.
         openvino: operations as OpenVINO's model pages count them (24.2115 G for LResNet100E-IR):
             with batch normalisation folded, two for each multiply-add and for each value out of
             PReLU and a batch normalisation that remains; one for each value out of a sum, a
@@ -61,9 +61,12 @@ class _Counter(fx.Interpreter):
 
     def run_node(self, node: fx.Node) -> Any:
         """Run a step and count it."""
+        inputs, _ = self.fetch_args_kwargs_from_env(node)
         out = super().run_node(node)
         if node.op == "call_module":
             self._count_module(self.fetch_attr(str(node.target)), math.prod(out.shape[1:]))
+        elif node.target in _PRODUCTS:
+            self.multiply_adds += math.prod(out.shape[1:]) * inputs[0].shape[-1]
         elif node.target in _ELEMENTWISE:
             self.others += math.prod(out.shape[1:])
         return out
@@ -80,3 +83,4 @@ _ELEMENTWISE = {
     *(operator.add, operator.iadd, operator.sub, operator.mul, operator.truediv),
     *(torch.add, torch.sub, torch.mul, torch.div, add_zero_extended),
 }
+_PRODUCTS = {torch.matmul, torch.bmm, operator.matmul}

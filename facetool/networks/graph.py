@@ -256,10 +256,18 @@ class Graph(nn.Module):
 
     @torch.no_grad()
     def layer_shapes(self, shape: tuple[int, int, int]) -> list[tuple[int, ...]]:
-        """What each node gives for one input (C, H, W), the batch left out; nothing is computed."""
+        """What each node gives for one input (C, H, W), the batch left out; nothing is computed.
+
+        Raises:
+            WeightsError: a node reshapes to another number of values, which PyTorch does not
+                notice in a batch of no faces.
+        """
         values = {INPUT: torch.empty(0, *shape)}
         for node in self.nodes:
             values[node.name] = self._step(node, values)
+            given, made = (values[name].shape[1:] for name in (*node.inputs[:1], node.name))
+            if node.op == "reshape" and given.numel() != made.numel():
+                raise WeightsError(f"{node.name}: reshapes {tuple(given)} to {tuple(made)}")
         return [tuple(values[node.name].shape[1:]) for node in self.nodes]
 
 

@@ -361,7 +361,8 @@ def _create_network(config: TrainConfig) -> EmbeddingNetwork:
     network = load_network(config.start, recipe=recipe, output=config.start_output)
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = tensor.data.clone()
-    network.info = replace(network.info, threshold=None)  # it was that of other embeddings
+    # The threshold was that of other embeddings; what was assumed of the input is so from now on.
+    network.info = replace(network.info, threshold=None, assumed=())
     return network
 
 

@@ -75,8 +75,10 @@ def save(
     _ = network.recipe  # without one the file could not be read again
     header: dict[str, Any] = {"format": NETWORK_VERSION, **info.as_dict()}
     if source is not None:
-        checksum = info.weights_sha256 if info.weights_path == source else digest(source)
+        checksum, known = digest(source), info.weights_sha256
         header["source"] = {"file": source.name, "sha256": checksum, "name": info.weights_name}
+        if known and known != checksum:  # a layer within, or a file with a threshold written in
+            header["source"]["known_as"] = known
     if training is not None:
         header["training"] = dict(training)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -126,7 +128,7 @@ def known_checksums(path: Path) -> set[str]:
     with safe_open(path, framework="pt") as file:
         source = _read_header((file.metadata() or {}).get(NETWORK_KEY, "")).get("source")
     if isinstance(source, dict):
-        checksums.add(str(source.get("sha256")))
+        checksums.update(str(source[key]) for key in ("sha256", "known_as") if key in source)
     return checksums
 
 

@@ -6,6 +6,7 @@ import torch
 
 from facetool.errors import WeightsError, one_line
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.graph import Graph
 
 _MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What PyTorch's layers raise for an input that does not fit them."""
@@ -28,6 +29,8 @@ def embedding_size(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> in
             per face.
     """
     try:
+        if isinstance(network, Graph) and any(node.op == "reshape" for node in network.nodes):
+            network.layer_shapes(shape)
         with torch.no_grad():
             found = network(torch.empty(0, *shape)).shape
     except _MISFITS as error:

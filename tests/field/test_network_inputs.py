@@ -20,8 +20,10 @@ from facetool.networks.registry import ARCHITECTURES, create
 from facetool.pipeline import models
 from facetool.weights import safetensors
 from facetool.weights.catalogue import CATALOGUE
+from facetool.weights.download import digest
 from facetool.weights.load import load_network, read_network
 from facetool.weights.onnx_export import export
+from facetool.weights.safetensors import known_checksums
 from tests.cli.conftest import Run, run  # noqa: F401
 
 
@@ -144,6 +146,7 @@ def test_the_layer_of_the_embedding(converted: bool, tmp_path: Path) -> None:
     kept = tmp_path / "kept.safetensors"
     models.convert(path, kept, output="features")
     assert load_network(kept).info.embedding_size == 6
+    assert known_checksums(kept) >= {digest(path), network.info.weights_sha256}
     with pytest.raises(FacetoolError, match=r"there is no layer 'featurs'; near are .*features"):
         load_network(path, output="featurs")
     with pytest.raises(FacetoolError, match="map, not one vector"):

@@ -84,3 +84,14 @@ def test_counting_changes_nothing():
     count_flops(network, (3, 112, 112))
     assert network.training
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_products_of_matrices_are_counted():
+    """A transformer's attention: 144 patches, each with each, in both of its products."""
+    patches, width, blocks = 144, 256, 12
+    network = meta("vit-t")
+    layers = patches * width * (3 * 9 * 9)  # the convolution of each patch
+    layers += blocks * patches * (width * 3 * width + width * width + 2 * width * 4 * width)
+    layers += patches * width * width + width * 512
+    attention = blocks * 2 * patches * patches * width
+    assert count_flops(network, (3, 112, 112)).multiply_adds == layers + attention

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from facetool.training.config import TrainConfig
 from facetool.training.log import read_log
 from facetool.training.stepper import Stepper
 from facetool.training.verification import pairs_from_folder
+from facetool.weights import safetensors
 from tests.drawn_people import draw_people, write_pairs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -228,12 +230,16 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, crops
 def test_fine_tuning_starts_from_the_weights_and_leaves_their_file_alone(tmp_path, crops):
     train(crops, tmp_path / "first", _config(steps=4), QUIET)
     start = tmp_path / "first" / "model.safetensors"
+    network = load_network(start)
+    network.info = replace(network.info, assumed=("crop",))
+    safetensors.save(network, start)
     before = start.read_bytes()
     config = _config(network="", network_options={}, start=str(start), steps=1, learning_rate=1e-7)
     train(crops, tmp_path / "second", config, QUIET)
     assert start.read_bytes() == before
     one, two = load_network(start), load_network(tmp_path / "second" / "model.safetensors")
     assert isinstance(two, LResNet) and two.info.embedding_size == 16
+    assert not two.info.assumed  # it was trained on what was assumed
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
 

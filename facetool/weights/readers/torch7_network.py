@@ -19,7 +19,7 @@ from torch import Tensor
 
 from facetool.alignment.recipes import OPENFACE_224, OPENFACE_OUTER, Crop, Recipe
 from facetool.errors import WeightsError
-from facetool.networks.graph import INPUT, GraphNetwork, Node, build_graph
+from facetool.networks.graph import INPUT, GraphNetwork, Node, build_graph, cut
 from facetool.weights.readers.torch7 import LuaTable, TorchObject, read
 from facetool.weights.shapes import embedding_size
 
@@ -27,8 +27,8 @@ MAX_NESTING = 32
 MAX_LAYERS = 10_000
 """A file may list one module many times over; OpenFace's largest network has 300 layers."""
 _LARGEST = 1 << 16
-_TAKES_MAPS = ("conv", "max_pool", "avg_pool", "local_response_norm", "depth_concat")
-_WIDTHS = {"conv": "in_channels", "batch_norm": "num_features", "linear": "in_features"}
+_VGG_WIDTHS = (64, 64, 128, 128, *[256] * 3, *[512] * 6, 4096, 4096)
+"""Outputs of VGG Face's layers but the last."""
 
 
 @dataclass(frozen=True)
@@ -318,65 +318,12 @@ _MODULES: dict[str, Callable[[_Graph, _Module, str], str]] = {
 }
 
 
-def _windowed(node: Node, size: int, axis: int) -> int:
-    """Positions of a convolution's or pooling's window along rows (0) or columns (1)."""
-    kernel, stride, padding = (
-        int(node.attributes[name][axis]) for name in ("kernel_size", "stride", "padding")
-    )
-    if stride < 1 or kernel < 1 or (node.op != "conv" and 2 * padding > kernel):
-        raise WeightsError(f"{node.name}: kernel {kernel}, stride {stride}, padding {padding}")
-    room = size + 2 * padding - kernel
-    if room < 0:
-        raise WeightsError(f"{node.name}: kernel {kernel} is larger than its input of {size}")
-    if not node.attributes.get("ceil_mode"):
-        return room // stride + 1
-    # The last window must not begin in the padding behind the image.
-    return min(-(-room // stride), (size + padding - 1) // stride) + 1
-
-
-def _output_shape(node: Node, given: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """What a layer makes of inputs of these shapes, the batch left out."""
-    first = given[0]
-    if node.op in _TAKES_MAPS and any(len(shape) != 3 for shape in given):
-        raise WeightsError(f"{node.name}: takes maps of channels, is given {given}")
-    width = node.attributes.get(_WIDTHS.get(node.op, ""), first[0])
-    if first[0] != width or (node.op == "linear" and len(first) != 1):
-        raise WeightsError(f"{node.name}: takes {width} values, is given {first}")
-    if node.op in ("conv", "max_pool", "avg_pool"):
-        channels = node.attributes.get("out_channels", first[0])
-        return channels, _windowed(node, first[1], 0), _windowed(node, first[2], 1)
-    if node.op == "depth_concat":
-        channels, rows, columns = zip(*given, strict=True)
-        return sum(channels), max(rows), max(columns)
-    if node.op == "linear":
-        return (node.attributes["out_features"],)
-    if node.op == "flatten":
-        return (prod(first),)
-    if node.op == "reshape":
-        shape = tuple(node.attributes["shape"])
-        if prod(shape) != prod(first):
-            raise WeightsError(f"{node.name}: reshapes {first} to {shape}")
-        return shape
-    return first
-
-
-def _embedding_size(nodes: Sequence[Node], crop: Crop) -> int:
-    """D of the (N, D) that the nodes make of crops; only shapes are computed."""
-    shapes: dict[str, tuple[int, ...]] = {INPUT: (3, crop.height, crop.width)}
-    for node in nodes:
-        shapes[node.name] = _output_shape(node, [shapes[name] for name in node.inputs])
-    last = shapes[nodes[-1].name]
-    if len(last) != 1:
-        raise WeightsError(f"{nodes[-1].name}: gives {last}, not one vector a face")
-    return last[0]
-
-
-def _fit_crops(nodes: Sequence[Node]) -> dict[Crop, int]:
-    """The crops whose size fits the nodes, with the embedding size."""
+def _fit_crops(network: GraphNetwork) -> dict[Crop, int]:
+    """The crops whose size a network takes, with the embedding size."""
     fits, reasons = {}, []
     for crop in (OPENFACE_OUTER, OPENFACE_224):
         try:
-            fits[crop] = _embedding_size(nodes, crop)
+            fits[crop] = embedding_size(network, Recipe(crop).shape)
         except WeightsError as error:
             reasons.append(f"{crop.width}x{crop.height}: {error}")
     if not fits:
@@ -389,11 +336,28 @@ def _is_openface(nodes: Sequence[Node]) -> bool:
     return nodes[-1].op == "normalize" and any(node.op == "depth_concat" for node in nodes)
 
 
+def _vgg_feature(nodes: Sequence[Node]) -> str | None:
+    """The layer of VGG Face's feature: the ReLU behind its second fully connected layer.
+
+    What follows are the 2,622 people of its training.
+    """
+    layers = [index for index, node in enumerate(nodes) if node.op in ("conv", "linear")]
+    widths = [_outputs(nodes[index]) for index in layers]
+    if tuple(widths[:-1]) != _VGG_WIDTHS or nodes[layers[-1]].op != "linear":
+        return None
+    behind = nodes[layers[-2] + 1]
+    return behind.name if behind.op == "relu" else nodes[layers[-2]].name
+
+
+def _outputs(node: Node) -> int:
+    return int(node.attributes["out_channels" if node.op == "conv" else "out_features"])
+
+
 def load(path: Path) -> GraphNetwork:
     """The network in a Torch7 file, in evaluation mode.
 
     Embeddings are always (N, D), also of a batch of one, where Torch7 gave (D). OpenFace's
-    networks have the recipe of their crop size, others none.
+    networks have the recipe of their crop size, others none. VGG Face ends with its feature.
 
     Raises:
         FormatError: the file is damaged or not Torch7's.
@@ -405,10 +369,11 @@ def load(path: Path) -> GraphNetwork:
     graph = _Graph(budget=4 * path.stat().st_size)
     graph.lower(_module(path, (), content), INPUT)
     try:
-        fits = _fit_crops(graph.nodes)
-        crop, size = next(iter(fits.items()))
         network = build_graph(graph.nodes, graph.tensors)
-        embedding_size(network, Recipe(crop).shape)
+        if (feature := _vgg_feature(graph.nodes)) is not None:
+            network = cut(network, feature)
+        fits = _fit_crops(network)
+        crop, size = next(iter(fits.items()))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     info = replace(network.info, embedding_size=size)

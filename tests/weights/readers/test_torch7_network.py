@@ -21,6 +21,7 @@ from torch import Tensor
 from facetool.alignment.recipes import OPENFACE_OUTER, Recipe
 from facetool.errors import FacetoolError, WeightsError
 from facetool.networks.graph import FUNCTIONS, INPUT, MODULES, GraphNetwork, Node, build_graph
+from facetool.weights.readers import torch7_network
 from facetool.weights.readers.torch7_network import load
 from tests.weights.readers.torch7_files import Instance, Storage, torch7_bytes
 
@@ -343,20 +344,20 @@ def laughing() -> Instance:
         (small_network(module("Normalize", p=1)), "1-norm"),
         (small_network(module("ReLU", threshold=1)), "threshold"),
         (small_network(pool("SpatialMaxPooling", 2.5, 1)), "kW is 2.5|kH is 2.5"),
-        (small_network(pool("SpatialMaxPooling", 2, 0)), "stride 0"),
-        (small_network(pool("SpatialMaxPooling", 2, 1, padH=2, padW=2)), "padding 2"),
+        (small_network(pool("SpatialMaxPooling", 2, 0)), "stride should not be zero"),
+        (small_network(pool("SpatialMaxPooling", 2, 1, padH=2, padW=2)), "pad=2"),
         (small_network(module("SpatialMaxPooling")), "kH is not a number"),
         (small_network(convolution(2, 2, 3, padH=3, padW=3)), "as large as the kernel"),
         (small_network(convolution(2, 2, 3, weight=tensor(2, 2, 2, 2))), "not of shape"),
         (small_network(convolution(2, 2, 1, bias=tensor(3))), "do not fit"),
         (small_network(convolution(2, 2, 1, weight=Storage(np.ones(4, "i4")))), "weight is not"),
         (small_network(batch_norm(2)), "running mean and variance"),
-        (small_network(batch_norm(3, running_var=np.ones(3, "f4"))), "takes 3 values"),
+        (small_network(batch_norm(3, running_var=np.ones(3, "f4"))), "3 channels on 2"),
         (small_network(container("DepthConcat", module("ReLU"), dimension=3)), "dimension"),
         (small_network(module("Linear")), "no weight matrix"),
         (small_network(module("View", size=Storage(np.array([-1, -1, 3], "i8")))), "reshape"),
         (small_network(view(2, 5)), "reshapes"),
-        (small_network(module("ReLU"), side=5), "96x96: .*takes 50 values.*224x224"),
+        (small_network(module("ReLU"), side=5), "96x96: .*0x32 and 50x3.*224x224"),
         (container("Sequential", module("ReLU")), "not one vector a face"),
         (cyclic(), "nested deeper"),
         (laughing(), "more than 10,000 layers"),
@@ -407,5 +408,17 @@ def test_damaged_networks_load_or_fail_cleanly(load_tree: Any, tmp_path: Path, f
 
 def test_normalisation_of_another_width(load_tree: Any) -> None:
     norm = batch_norm(3, running_var=np.ones(3, "f4"))
-    with pytest.raises(WeightsError, match="takes 3 values, is given"):
+    with pytest.raises(WeightsError, match="normalisation of 3 channels on 2"):
         load_tree(small_network(norm))
+
+
+def test_vgg_face_ends_with_its_feature() -> None:
+    widths = torch7_network._VGG_WIDTHS
+    nodes = [Node(f"c{n}", "conv", ("x",), {"out_channels": w}) for n, w in enumerate(widths[:13])]
+    for n, width in enumerate((*widths[13:], 2622)):
+        nodes += [
+            Node(f"l{n}", "linear", ("x",), {"out_features": width}),
+            Node(f"r{n}", "relu", ("x",)),
+        ]
+    assert torch7_network._vgg_feature(nodes) == "r1"
+    assert torch7_network._vgg_feature(nodes[1:]) is None

@@ -392,3 +392,34 @@ def test_normalisation_of_another_width(tmp_path):
         tensors[name] = np.ones(5, np.float32)
     with pytest.raises(WeightsError, match="normalisation of 5 channels on 4"):
         load(write(tmp_path, model(nodes, tensors)))
+
+
+def test_a_float16_network(tmp_path):
+    """As converters write it: weights and steps in float16, input and output in float32."""
+    nodes, tensors = small()
+    nodes[0][1][0] = "half"
+    nodes[-1][2][0] = "fc1_half"
+    nodes = [
+        ("Cast", ["data"], ["half"], {"to": TensorProto.FLOAT16}),
+        *nodes,
+        ("Cast", ["fc1_half"], ["fc1"], {"to": TensorProto.FLOAT}),
+    ]
+    tensors = {name: array.astype(np.float16) for name, array in tensors.items()}
+    path = write(tmp_path, model(nodes, tensors))
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 112, 112)).astype(np.float32)
+    (expected,) = (
+        pytest.importorskip("onnxruntime").InferenceSession(str(path)).run(None, {"data": x})
+    )
+    # ONNX Runtime rounds every step to float16, of 11 bits; here it is float32.
+    assert largest_difference(load(path), torch.from_numpy(x), expected) < 4e-3 * expected.std()
+
+
+def test_a_gray_network_is_not_taken_for_one_of_colours(tmp_path):
+    nodes, tensors = small()
+    tensors["w"] = tensors["w"][:, :1]
+    proto = model(nodes, tensors)
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    network = load(write(tmp_path, proto))
+    assert network.recipe.channels == "gray"
+    assert network.info.assumed == ("scaling", "crop")
+    assert network(torch.rand(2, 1, 112, 112)).shape == (2, 6)
