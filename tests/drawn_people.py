@@ -1,10 +1,12 @@
 """Crops of imaginary people that a tiny network can tell apart within seconds."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
 
-def draw_people(folder, people, images, size=112, seed=0):
+def draw_people(folder: Path, people: int, images: int, size: int = 112, seed: int = 0) -> Path:
     """Write ``folder/<person>/<person>_NNNN.png``.
 
     Each person is a pattern of brightness; colour, contrast, the light's direction and noise
@@ -29,7 +31,7 @@ def draw_people(folder, people, images, size=112, seed=0):
     return folder
 
 
-def write_pairs(path, people, images, seed=0):
+def write_pairs(path: Path, people: int, images: int, seed: int = 0) -> Path:
     """Write LFW-style pairs in two folds over the people of ``draw_people``."""
     random = np.random.default_rng(seed)
     per_kind = 2 * people

@@ -46,3 +46,19 @@ def test_the_gpu_benchmark_runs_without_a_gpu() -> None:
     assert rates[1] == ""  # torch.compile was not asked for
     assert all(float(rate.replace(",", "")) > 0 for rate in (rates[0], rates[2]))
     assert done.stdout.count("| hog |") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+def test_commands_that_are_killed_end_like_undisturbed_ones(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "torture"), "records-pack", "represent-again"]
+    done = subprocess.run(
+        [*script, "--kills", "6", "--folder", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" stops (") == 2
+    assert done.stdout.endswith("0 findings\n")
