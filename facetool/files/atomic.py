@@ -108,8 +108,16 @@ def _open_part(path: Path) -> tuple[Path, int]:
 
 def _open_with_parents(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0)
+    remove_link(path)
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, flags, 0o666)
+
+
+def remove_link(part: Path) -> None:
+    """Remove a link in the place of an unfinished file: its target is not to be written over."""
+    if part.is_symlink():
+        part.unlink()

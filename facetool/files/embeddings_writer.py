@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
-from facetool.files.atomic import output_errors, part_path
+from facetool.files.atomic import output_errors, part_path, remove_link
 from facetool.files.durable import sync_file, sync_folder
 from facetool.files.image_states import INPUTS_CSV, STATES_HEADER, ImageState, format_state
 from facetool.files.json_file import parse_json
@@ -75,9 +75,11 @@ class EmbeddingsWriter:
     def _open(self, opened: ExitStack) -> None:
         """Open the files, cut back to the last complete batch; ``opened`` will close them."""
         journal = self._part("journal")
+        remove_link(journal)
         lengths = self._read_journal(journal)
         mode = "r+b" if self.batches else "wb"
         for name in _FILES:
+            remove_link(self._part(name))
             file = opened.enter_context(self._part(name).open(mode))
             self._files[name] = file
             file.truncate(lengths.get(name, 0))

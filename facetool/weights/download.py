@@ -12,7 +12,7 @@ from pathlib import Path
 
 from facetool._version import __version__
 from facetool.errors import FacetoolError, WeightsError
-from facetool.files.atomic import output_errors, part_path
+from facetool.files.atomic import output_errors, part_path, remove_link
 from facetool.files.cache import cache_folder
 from facetool.files.durable import sync_file, sync_folder
 from facetool.files.package_files import package_file
@@ -24,6 +24,8 @@ from facetool.weights.catalogue import Pretrained, of_architecture
 
 _TIMEOUT = 30
 _BLOCK = 1 << 20
+_LARGEST = 4 << 30
+"""Bytes of a download whose size is not published; the largest known pack has a fifth of it."""
 _AGAIN = "run it again to go on"
 
 
@@ -190,6 +192,7 @@ def fetch(pretrained: PublishedFile) -> Path:
     part = part_path(path)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_link(part)
     problem: FacetoolError | None = None
     for url in pretrained.urls:
         try:
@@ -248,7 +251,7 @@ def _download(url: str, part: Path, pretrained: PublishedFile) -> None:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
             # A server that ignores Range sends everything, with status 200.
             start = have if response.status == 206 else 0
-            _receive(response, part, start, pretrained.name)
+            _receive(response, part, start, pretrained)
     except urllib.error.HTTPError as error:
         if have and error.code == 416:  # nothing left to send; the checksum will tell
             return
@@ -258,22 +261,26 @@ def _download(url: str, part: Path, pretrained: PublishedFile) -> None:
         raise WeightsError(f"cannot download {url}: {reason}") from error
 
 
-def _receive(response: HTTPResponse, part: Path, start: int, name: str) -> None:
+def _receive(response: HTTPResponse, part: Path, start: int, pretrained: PublishedFile) -> None:
     """Append a response's body to the first ``start`` bytes of ``part``.
 
     Raises:
-        WeightsError: fewer bytes came than were announced.
+        WeightsError: fewer bytes came than were announced, or more than the file can have.
     """
+    most = _LARGEST if pretrained.size is None else pretrained.size
     length = response.headers.get("Content-Length")
     total = start + int(length) if length and length.isdecimal() else None
     with (
-        progress_bar(name, total, start, unit="B") as bar,
+        progress_bar(pretrained.name, total, start, unit="B") as bar,
         output_errors(part),
         part.open("r+b" if start else "wb") as file,
     ):
         file.seek(start)
         file.truncate()
         while block := _read(response):
+            if file.tell() + len(block) > most:
+                file.truncate(0)  # nothing of it is worth going on from
+                raise WeightsError(f"{response.url} sends more than {most:,} bytes: another file")
             file.write(block)
             bar.update(len(block))
         received = file.tell()
