@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,7 +137,15 @@ def network_command(
     type=click.Path(path_type=Path),
     metavar="IMAGE|FOLDER...",
 )
-@options.model_option
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_model,
+    help="Network, as ARCH or ARCH.TAG; may be repeated, to measure several side by side. "
+    "Default: the one in --weights, or else dlib-resnet.",
+)
 @options.weights_option
 @detection_options
 @options.device_option
@@ -157,12 +166,17 @@ def network_command(
     help="Faces per forward pass, for folders.",
 )
 @options.jobs_option
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Show the times that OpenFace published of its example photos as well.",
+)
 @_plot_option
 @options.quiet_option
 @options.json_option
 def pipeline_command(
     inputs: tuple[Path, ...],
-    model: str | None,
+    models: tuple[str, ...],
     weights: options.WeightsRequest,
     detection: DetectionRequest,
     device: str,
@@ -170,6 +184,7 @@ def pipeline_command(
     iterations: int,
     batch_size: int,
     jobs: int | None,
+    published: bool,
     plot: Path | None,
     as_json: bool,
 ) -> int:
@@ -181,7 +196,7 @@ def pipeline_command(
     are not on this machine are replaced with random ones, which take the same time.
     """
     from facetool.alignment.recipes import override
-    from facetool.cli.tables.profile import pipeline_text
+    from facetool.cli.tables.profile import pipeline_text, published_pipelines_text
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import pipeline_figure
@@ -194,27 +209,37 @@ def pipeline_command(
     if plot is not None:
         check_name(plot)
     where = resolve_device(device)
-    network = network_to_measure(model, weights.file, recipe=weights.recipe, output=weights.output)
-    crop = override(network.recipe.crop, detector=detection.detector)
-    settings = PipelineSettings(
-        crop=crop,
-        detection=detection.settings(crop.detector),
-        device=where,
-        dtype=resolve_dtype(dtype, where, network.info.architecture),
-        iterations=iterations,
-        batch_size=batch_size,
-        jobs=jobs,
-    )
-    profile = profile_pipeline(inputs, network, settings)
+    if len(models) > 1 and weights.file is not None:
+        raise click.UsageError("--weights is of one network: give --model once")
+    profiles = []
+    for model in models or (None,):
+        begun = time.perf_counter()
+        network = network_to_measure(
+            model, weights.file, recipe=weights.recipe, output=weights.output
+        )
+        loading = time.perf_counter() - begun
+        crop = override(network.recipe.crop, detector=detection.detector)
+        settings = PipelineSettings(
+            crop=crop,
+            detection=detection.settings(crop.detector),
+            device=where,
+            dtype=resolve_dtype(dtype, where, network.info.architecture),
+            iterations=iterations,
+            batch_size=batch_size,
+            jobs=jobs,
+        )
+        profiles.append(profile_pipeline(inputs, network, settings, loading=loading))
+    documents = [profile.as_dict() for profile in profiles]
     if as_json:
-        print_json(profile.as_dict())
+        print_json(documents[0] if len(documents) == 1 else {"models": documents})
     else:
-        click.echo(pipeline_text(profile))
+        texts = [pipeline_text(profile) for profile in profiles]
+        click.echo("\n\n".join([*texts, *([published_pipelines_text()] if published else [])]))
     if plot is not None:
-        save(pipeline_figure(profile), plot)
+        save(pipeline_figure(profiles, published), plot)
         click.echo(f"plot: {plot}", err=True)
-    _warn_if_busy(profile.machine)
-    return profile.report.exit_code
+    _warn_if_busy(profiles[0].machine)
+    return max(profile.report.exit_code for profile in profiles)
 
 
 def _warn_if_busy(machine: Machine) -> None:

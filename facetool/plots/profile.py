@@ -12,7 +12,7 @@ from facetool.plots.style import PALETTE, PAPER, plain
 from facetool.profiling.folder import STAGES
 from facetool.profiling.network import NetworkProfiles
 from facetool.profiling.pipeline import PipelineProfile
-from facetool.profiling.published_times import published_times
+from facetool.profiling.published_times import PUBLISHED_PIPELINES, published_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,24 +118,38 @@ def _bars(axes: Axes, bars: Sequence[tuple[str, float, float | None, str, str]])
     axes.set_axisbelow(True)
 
 
-def pipeline_figure(profile: PipelineProfile) -> Figure:
-    """Stacked bars of the time per photo by stage, as OpenFace's performance plot."""
+def pipeline_figure(profiles: Sequence[PipelineProfile], published: bool = False) -> Figure:
+    """Stacked bars of the time per photo by stage, as OpenFace's performance plot.
+
+    Args:
+        profiles: of one network or more.
+        published: whether to add bars, hatched, for what OpenFace published of its versions.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    rows = [
-        (
-            f"{Path(photo.image).name}\n{photo.width}x{photo.height}",
-            {stage: timing.mean for stage, timing in photo.stages.items()},
-        )
-        for photo in profile.photos
-    ] + [
-        (
-            f"{Path(folder.folder).name}\n{folder.images:,} images, "
-            f"{folder.images_per_second:.1f} per s",
-            folder.milliseconds,
-        )
-        for folder in profile.folders
+    rows = []
+    for profile in profiles:
+        network = f", {_short(profile.network)}" if len(profiles) > 1 else ""
+        rows += [
+            (
+                f"{Path(photo.image).name}{network}\n{photo.width}x{photo.height}",
+                {stage: timing.mean for stage, timing in photo.stages.items()},
+            )
+            for photo in profile.photos
+        ] + [
+            (
+                f"{Path(folder.folder).name}{network}\n{folder.images:,} images, "
+                f"{folder.images_per_second:.1f} per s",
+                folder.milliseconds,
+            )
+            for folder in profile.folders
+        ]
+    theirs = PUBLISHED_PIPELINES if published else ()
+    measured = len(rows)
+    rows += [
+        (f"{one.photo}, {one.program} published\n{one.pixels}, {one.hardware}", {})
+        for one in theirs
     ]
     with rc_context(PAPER):
         figure = Figure(figsize=(7, 1.3 + 0.4 * len(rows)), layout="constrained")
@@ -148,6 +162,16 @@ def pipeline_figure(profile: PipelineProfile) -> Figure:
                 colour = _STAGE_COLOURS[stage]
                 axes.barh(places, times, left=left, height=0.6, color=colour, label=stage)
             left += times
+        for place, one in zip(places[measured:], theirs, strict=True):
+            axes.barh(
+                place,
+                one.milliseconds,
+                height=0.6,
+                color=_PUBLISHED,
+                hatch="////",
+                edgecolor="#777777",
+            )
+            left[place] = one.milliseconds
         for place, total in zip(places, left, strict=True):
             axes.annotate(
                 f"{total:.0f}",

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import NO_FACE_HINT, FaceCropper
 from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
@@ -28,6 +30,8 @@ from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
 from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.profiling.timing import Timing
+
+_START_UP = "start-up"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class PipelineProfile:
         host_memory: peak of the main process, libraries included, bytes.
         gpu_memory: peak of the tensors on the GPU, bytes.
         report: photos that could not be measured.
+        start_up: seconds until the first photo could be measured: reading network and detector,
+            and one pass; None without photos.
     """
 
     machine: Machine
@@ -72,6 +78,7 @@ class PipelineProfile:
     host_memory: int | None
     gpu_memory: int | None
     report: Report
+    start_up: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -89,6 +96,7 @@ class PipelineProfile:
             "folders": [folder.as_dict() for folder in self.folders],
             "host_memory": self.host_memory,
             "gpu_memory": self.gpu_memory,
+            "start_up": self.start_up,
             "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
         }
 
@@ -97,6 +105,8 @@ def profile_pipeline(
     inputs: Sequence[Path],
     network: EmbeddingNetwork,
     settings: PipelineSettings,
+    *,
+    loading: float = 0.0,
 ) -> PipelineProfile:
     """Measure photos one by one, and folders of photos as a whole.
 
@@ -104,6 +114,7 @@ def profile_pipeline(
         inputs: photos, image folders and ``.rec`` files.
         network: from :func:`facetool.load_network`.
         settings: how.
+        loading: seconds that reading the network took, for the time to start up.
 
     Raises:
         UsageError: a folder holds no images, or there is no such detector.
@@ -116,11 +127,13 @@ def profile_pipeline(
     photos = [path for path in inputs if not _is_folder(path)]
     machine, report = this_machine(), Report()
     reset_peak_memory(settings.device)
-    embedder = Embedder(network, settings.device, settings.dtype)
+    clock = Stopwatch()
+    with clock.time(_START_UP):
+        embedder = Embedder(network, settings.device, settings.dtype)
     of_folders = tuple(
         profile_folder(str(path), images, embedder, settings, report) for path, images in folders
     )
-    of_photos = _profile_photos(photos, embedder, settings, report) if photos else ()
+    of_photos = _profile_photos(photos, embedder, settings, report, clock) if photos else ()
     if not of_photos and not any(folder.faces for folder in of_folders):
         raise FacetoolError(
             "nothing could be measured; give photos or folders of photos that show a face"
@@ -134,6 +147,7 @@ def profile_pipeline(
         peak_host_memory(),
         peak_gpu_memory(settings.device),
         report,
+        loading + clock.seconds[_START_UP] if of_photos else None,
     )
 
 
@@ -146,8 +160,12 @@ def _profile_photos(
     embedder: Embedder,
     settings: PipelineSettings,
     report: Report,
+    clock: Stopwatch,
 ) -> tuple[PhotoProfile, ...]:
-    cropper = FaceCropper(settings.crop, settings.detection, device=str(settings.device))
+    with clock.time(_START_UP):
+        cropper = FaceCropper(settings.crop, settings.detection, device=str(settings.device))
+        size = settings.crop
+        embedder.embed(np.zeros((1, size.height, size.width, 3), np.uint8))
     profiles = []
     with progress_bar("photos", len(paths) * settings.iterations, unit="pass") as bar:
         for path in paths:

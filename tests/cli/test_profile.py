@@ -53,13 +53,29 @@ def test_pipeline(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["photos"][0]["image"] == str(photo)
 
 
+@pytest.mark.slow
+def test_several_models_and_what_is_published(tmp_path: Path) -> None:
+    draw_album(tmp_path, people=2, images=1, seed=3)
+    photo = sorted(tmp_path.glob("*/*.jpg"))[0]
+    models = ["--model", "dlib-resnet", "--model", "mobilefacenet", "--detector", "hog"]
+    result = run("pipeline", photo, "--iterations", "1", *models, "--published")
+    assert result.exception is None and result.return_value == 0
+    assert result.stdout.count("start-up: ") == 2
+    assert "OpenFace 0.2.0  lennon-1" in result.stdout
+    result = run("pipeline", photo, "--iterations", "1", *models, "--json")
+    first, second = json.loads(result.stdout)["models"]
+    assert first["start_up"] > 0 and second["network"].startswith("mobilefacenet")
+
+
 def test_networks_text() -> None:
     text = networks_text(network_profiles(), published=True)
     assert "NN4.small2" in text and "random" in text
     assert "3,733,968" in text and "0.2038" in text
     assert "img/s x2" in text and "GPU MB" not in text
     assert "dlib-resnet, cpu, bfloat16\nblock" in text and "blocks.13" in text
-    assert "nn4.small2.v1  58.90  15.36  8-core 3.70 GHz CPU  https://" in text
+    words = " ".join(text.split())
+    assert "nn4.small2.v1 58.90 15.36 8-core 3.70 GHz CPU, OpenBLAS https://" in words
+    assert "nn4.small2.v1 460.89 85.74 8-core 3.70 GHz CPU, netlib BLAS" in words
     assert "published" not in networks_text(network_profiles())
 
 

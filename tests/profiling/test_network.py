@@ -67,7 +67,7 @@ def test_json(profiles: NetworkProfiles) -> None:
     dlib, nn4 = document["networks"]
     assert dlib["runs"][0]["throughput"].keys() == {"1", "2"}
     assert dlib["published"] == []
-    assert {time["milliseconds"] for time in nn4["published"]} == {58.9, 13.72}
+    assert {time["milliseconds"] for time in nn4["published"]} == {58.9, 460.89, 13.72}
     assert document["machine"]["cores"] >= 1
 
 

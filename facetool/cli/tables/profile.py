@@ -10,7 +10,7 @@ from facetool.profiling.folder import STAGES, FolderProfile
 from facetool.profiling.network import NetworkProfiles
 from facetool.profiling.pipeline import PhotoProfile, PipelineProfile
 from facetool.profiling.pipeline_settings import PipelineSettings
-from facetool.profiling.published_times import published_times
+from facetool.profiling.published_times import PUBLISHED_PIPELINES, published_times
 
 _NOT_STATED = "-"
 
@@ -116,6 +116,15 @@ def _published_text(architectures: Sequence[str]) -> str:
     return format_table(("published", "ms", "± std", "hardware", "source"), rows)
 
 
+def published_pipelines_text() -> str:
+    """The times that OpenFace published of its pipeline."""
+    rows = [
+        (one.program, one.photo, one.pixels, _Fixed(one.milliseconds, 0), one.hardware, one.source)
+        for one in PUBLISHED_PIPELINES
+    ]
+    return format_table(("published", "photo", "pixels", "ms", "hardware", "source"), rows)
+
+
 def pipeline_text(profile: PipelineProfile) -> str:
     """What :func:`facetool.profiling.pipeline.profile_pipeline` measured."""
     settings = profile.settings
@@ -125,6 +134,11 @@ def pipeline_text(profile: PipelineProfile) -> str:
         parts.append(
             f"ms per photo, mean ± std of {settings.iterations} iterations: its largest face, "
             "decoding not included"
+        )
+    if profile.start_up is not None:
+        parts.append(
+            f"start-up: {profile.start_up:.2f} s to read the network and the detector and to run "
+            "them once"
         )
     memory = f"peak memory {_megabytes(profile.host_memory)} MB"
     if profile.gpu_memory is not None:
