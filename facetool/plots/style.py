@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from facetool.errors import UsageError
 from facetool.files.atomic import atomic_write
+from facetool.images.letters import fonts_for, readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,8 +34,11 @@ _KINDS = {".png": "png", ".pdf": "pdf"}
 
 
 def plain(text: str) -> str:
-    """Text as it stands: to matplotlib a dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
+    """Text as it stands: to matplotlib a dollar sign would begin a formula.
+
+    Letters that no font here has are escaped.
+    """
+    return readable(text).replace("$", r"\$")
 
 
 def check_name(path: Path) -> None:
@@ -64,5 +68,23 @@ def save(figure: Figure, path: Path, *, dpi: int = 300) -> None:
     check_name(path)
     kind = _KINDS[path.suffix.lower()]
     metadata = {"CreationDate": None} if kind == "pdf" else None
+    _set_fonts(figure)
     with rc_context(PAPER), atomic_write(path) as file:
         figure.savefig(file, format=kind, metadata=metadata, dpi=dpi)
+
+
+def _set_fonts(figure: Figure) -> None:
+    """Let a figure's texts take the letters that DejaVu lacks from other fonts."""
+    from matplotlib.font_manager import fontManager
+    from matplotlib.ft2font import FT2Font
+    from matplotlib.text import Text
+
+    texts: list[Any] = figure.findobj(Text)
+    dejavu, *others = fonts_for("".join(text.get_text() for text in texts))
+    if not others:
+        return
+    for font in others:
+        fontManager.addfont(str(font))
+    families = [FT2Font(str(font)).family_name for font in (dejavu, *others)]
+    for text in texts:
+        text.set_fontfamily(families)
