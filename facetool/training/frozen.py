@@ -1,10 +1,12 @@
-"""Batch normalisation that must not see batch statistics."""
+"""Batch normalisation that must not see batch statistics, or cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -30,3 +32,24 @@ def set_training(network: nn.Module, frozen: Sequence[_BatchNorm]) -> None:
     network.train()
     for layer in frozen:
         layer.eval()
+
+
+def learns_from_one(network: nn.Module, frozen: Sequence[_BatchNorm], image: Tensor) -> bool:
+    """Whether a pass in training may hold a single image.
+
+    Batch normalisation of an embedding takes its statistics over the images of a pass alone. A
+    copy of the network is asked, so that its statistics stay as they are.
+
+    Args:
+        network: any.
+        frozen: layers of it that stay in eval mode.
+        image: the input of a single one (1, C, H, W).
+    """
+    copied, its_frozen = deepcopy((network, list(frozen)))
+    set_training(copied, its_frozen)
+    try:
+        with torch.no_grad():
+            copied(image)
+    except ValueError:
+        return False
+    return True

@@ -16,7 +16,7 @@ from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.inputs import to_input
 from facetool.training.config import TrainConfig
 from facetool.training.distributed import Process
-from facetool.training.frozen import plain_scales, set_training
+from facetool.training.frozen import learns_from_one, plain_scales, set_training
 from facetool.training.losses import LOSSES
 from facetool.training.losses.base import LossResult
 from facetool.training.optimizers import create_optimizer
@@ -86,6 +86,9 @@ class Stepper:
         process: this one.
         compiled: run the network through ``torch.compile``; the first step raises UsageError
             where that cannot be, without a C++ compiler for example.
+
+    Raises:
+        UsageError: the passes hold a single image, which the network cannot learn from.
     """
 
     def __init__(
@@ -114,6 +117,8 @@ class Stepper:
         )
         self.scaler = torch.amp.GradScaler(process.device.type, enabled=config.dtype == "float16")
         self._frozen = plain_scales(self.network) if config.start else []
+        if self._always and config.batch_size == 1:
+            self._check_single()
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self._pass: nn.Module = _Pass(self.network, self.loss, compiled)
         if process.size > 1:
@@ -147,6 +152,19 @@ class Stepper:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         return StepResult(losses.mean(), correct.sum(), used.sum(), norm)
+
+    def _check_single(self) -> None:
+        """Refuse passes of one image where batch normalisation has nothing to compare it with."""
+        crop = self.network.recipe.crop
+        pixels = torch.zeros(1, crop.height, crop.width, 3, dtype=torch.uint8)
+        image = to_input(pixels.to(self._process.device), self.network.recipe)
+        if not learns_from_one(self.network, self._frozen, image):
+            raise UsageError(
+                "batch_size=1: the network's batch normalisation needs more than one image in a "
+                "pass; give batch_size=2 or more",
+                "batch_size=1",
+                "batch_size=2",
+            )
 
     def _run_pass(self, pixels: Tensor, labels: Tensor, passes: int) -> LossResult:
         device = self._process.device
