@@ -32,13 +32,15 @@ def create_detector(
     settings = settings or DetectionSettings()
     entry = detector_entry(name)
     detector = build(name, settings.options, detector_weights(name, settings.weights), device)
-    upsample = getattr(settings.options or entry.options(), "upsample", 0)
+    options = settings.options or entry.options()
+    upsample = getattr(options, "upsample", 0)
     return PhotoSearch(
         detector,
         detect_at=_detect_at(entry, settings),
         most_pixels=entry.most_pixels // 4**upsample,
         rotate=settings.rotate,
         sure=entry.sure,
+        clear_edge=options.clear_edge,
     )
 
 

@@ -14,7 +14,7 @@ from facetool.alignment.crop import cut_face
 from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
-from facetool.cropping.landmark_check import SURE_SCORE, contradiction, unsteadiness
+from facetool.cropping.landmark_check import are_same, contradiction, unsteadiness
 from facetool.detection.face import Box, Face, select_faces
 from facetool.detection.options import SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
@@ -36,6 +36,8 @@ ODD_PHOTO_ERRORS = (RuntimeError, MemoryError, ValueError)
 """How dlib and OpenCV answer photos of odd shapes."""
 
 TOO_LARGE = "too large to be searched as it is"
+
+NOT_UPRIGHT = "not upright"
 
 NO_FACE = "no face found"
 NO_FACE_HINT = "the detector mtcnn or a larger photo may help"
@@ -175,13 +177,14 @@ class FaceCropper:
     def locate(self, image: RGBImage, faces: Sequence[Face]) -> LocatedFaces:
         """The second: the chosen ones of a photo's faces, with the landmarks their crops need.
 
-        A face whose landmarks contradict each other does not count as found: a photo that lies
-        on its side or stands on its head mostly, whose crop would show no face.
+        A face that is clearer where the photo is turned does not count as found, nor does one
+        whose landmarks contradict each other: of photos that lie on their sides or stand on their
+        heads, whose crops would show no face.
         """
         missed = _missed(faces, self.select)
         located = []
         for face in select_faces(faces, self.select, image):
-            landmarks = self._landmarks(image, face)
+            landmarks = self.landmarks(image, face)
             missed = self._contradiction(image, face, landmarks)
             if not missed:
                 located.append(LocatedFace(face, landmarks))
@@ -189,19 +192,11 @@ class FaceCropper:
             return LocatedFaces(located)
         if self.assume_center:
             face = _centre_face(image)
-            located = [LocatedFace(face, self._landmarks(image, face))]
+            located = [LocatedFace(face, self.landmarks(image, face))]
         return LocatedFaces(located, missed)
 
-    def remark(self, image: RGBImage) -> str:
-        """What a user should know of how a photo is searched; mostly nothing."""
-        size = self._detector.searched_size(image)
-        return "" if size is None else f"searched for faces at {size[0]}x{size[1]}: {TOO_LARGE}"
-
-    def cut(self, image: RGBImage, landmarks: Points) -> RGBImage:
-        """The third: the crop of a located face, uint8 (H, W, 3)."""
-        return cut_face(image, landmarks, self.crop)
-
-    def _landmarks(self, image: RGBImage, face: Face) -> Points:
+    def landmarks(self, image: RGBImage, face: Face) -> Points:
+        """The points (K, 2) of a detected face that its crop is made from."""
         if self.crop.landmarks == "box":
             return np.array(face.box, dtype=float).reshape(2, 2)
         if self._own_points:
@@ -213,22 +208,45 @@ class FaceCropper:
             return view.points_in_photo(points)
         return self._predictor.predict(image, self._box(face))
 
+    def remark(self, image: RGBImage) -> str:
+        """What a user should know of how a photo is searched; mostly nothing."""
+        size = self._detector.searched_size(image)
+        return "" if size is None else f"searched for faces at {size[0]}x{size[1]}: {TOO_LARGE}"
+
+    def cut(self, image: RGBImage, landmarks: Points) -> RGBImage:
+        """The third: the crop of a located face, uint8 (H, W, 3)."""
+        return cut_face(image, landmarks, self.crop)
+
     def _contradiction(self, image: RGBImage, face: Face, landmarks: Points) -> str:
         """Why the landmarks cannot be those of the face; empty where they may be."""
         if face.landmarks is not None and (
             reason := contradiction(face.landmarks, face.box, predicted=False)
         ):
             return reason
-        if self._own_points:
-            return ""
-        if reason := contradiction(landmarks, face.box, predicted=True):
+        predicted = not self._own_points
+        if predicted and (reason := contradiction(landmarks, face.box, predicted=True)):
             return reason
-        if face.score > SURE_SCORE.get(self.crop.detector, np.inf):
-            return ""
-        if face.turn:
+        better = self._detector.better_turned(image, face)
+        if better is not None:
+            if self._agree(image, face, better):
+                return ""
+            return (
+                f"{NOT_UPRIGHT}: a face is clearer with the photo turned by {better.turn} degrees; "
+                "rotate if-missed turns it"
+            )
+        if predicted and not self._detector.is_sure(face):
             view = upright_view(image, face)
-            image, face = view.pixels, view.from_photo(face)
-        return unsteadiness(self._box(face), partial(self._predictor.predict, image))
+            box = self._box(view.from_photo(face))
+            return unsteadiness(box, partial(self._predictor.predict, view.pixels))
+        return ""
+
+    def _agree(self, image: RGBImage, face: Face, turned: Face) -> bool:
+        """Whether a face has the same landmarks where the photo is turned: it is tilted merely."""
+        if self.crop.landmarks != "box":
+            return are_same(self.landmarks(image, face), self.landmarks(image, turned))
+        if face.landmarks is None or turned.landmarks is None:
+            return False
+        return are_same(face.landmarks, turned.landmarks)
 
     def _box(self, face: Face) -> Box:
         """Where dlib's landmark predictor looks: as in training, in a box like hog's."""

@@ -29,9 +29,9 @@ eyes' outer corners, above which there is no face that they are drawn to. On 150
 LFW with hog the largest was 0.034 (5 landmarks) and 0.073 (68); on the 16 of them in which hog
 found a face when they stood on their heads, the median was 0.082 and 0.067."""
 
-SURE_SCORE = {"hog": 0.7}
-"""A detector's score above which no face was found in a photo that was not upright (0.66 was the
-highest on the same photos), so that nothing need be looked at again."""
+_SAME = 0.25
+"""Mean distance of a face's landmarks from those found there with the photo turned, in widths of
+them all, up to which they are the same."""
 
 
 def contradiction(points: Points, box: Box, *, predicted: bool) -> str:
@@ -81,6 +81,12 @@ def unsteadiness(box: Box, predict: Callable[[Box], Points]) -> str:
     if apart > _UNSTEADY[len(points)] * np.linalg.norm(outer[0] - outer[1]):
         return "landmarks contradict each other: they depend on where they are looked for"
     return ""
+
+
+def are_same(points: Points, others: Points) -> bool:
+    """Whether landmarks (K, 2) of a face were found twice, with the photo as it is and turned."""
+    apart = np.linalg.norm(points - others, axis=1).mean()
+    return bool(apart <= _SAME * np.ptp(others, axis=0).max())
 
 
 def _triangle(points: Points, predicted: bool) -> tuple[Points, Points, Points]:

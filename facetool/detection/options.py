@@ -21,6 +21,14 @@ STAGES = {"pro": (0.6, 0.7, 0.8), "ro": (0.0, 0.0, 0.2)}
 class DetectorOptions:
     """The settings of one detector; every field has a default, and is an option of ``align``."""
 
+    @property
+    def clear_edge(self) -> int:
+        """Pixels of a face's box at which the detector sees it as well as larger.
+
+        0 where it is told that the photo is a face, so that it is not to be looked at again.
+        """
+        return 64
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
@@ -45,6 +53,11 @@ class DlibOptions(DetectorOptions):
     def __post_init__(self) -> None:
         if not 0 <= self.upsample <= 3:
             raise UsageError("upsample: give 0 to 3", "upsample")
+
+    @property
+    def clear_edge(self) -> int:
+        """See :attr:`DetectorOptions.clear_edge`; dlib's detectors know faces from 80 pixels on."""
+        return 128 >> self.upsample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +102,11 @@ class MtcnnOptions(DetectorOptions):
         if self.stages == "pro":
             del values["stages"]
         return values
+
+    @property
+    def clear_edge(self) -> int:
+        """See :attr:`DetectorOptions.clear_edge`."""
+        return max(64, 2 * self.min_face_size) if self.stages == "pro" else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,8 @@ class DetectorEntry:
             authors do; None searches them as they are.
         most_pixels: larger photos are scaled down to so many in any case, upsampling included:
             it then stays within some 1.5 GB, the photo included.
-        sure: score from which a face is surely upright; see
+        sure: score from which a face is surely upright, which hardly one reached that was not:
+            docs/detectors.md (RetinaFace: as MTCNN, for lack of weights to measure). See
             :class:`facetool.detection.search.PhotoSearch`.
     """
 
@@ -110,7 +111,7 @@ _ALL = [
         licence="Boost Software License 1.0 (part of dlib)",
         torch=False,
         most_pixels=64_000_000,
-        sure=0.4,
+        sure=0.8,
     ),
     DetectorEntry(
         name="cnn",
@@ -133,7 +134,7 @@ _ALL = [
         ),
         choice=True,
         most_pixels=20_000_000,
-        sure=0.99,
+        sure=1.0,
     ),
     DetectorEntry(
         name="mtcnn",
@@ -192,6 +193,7 @@ _ALL = [
         choice=True,
         points=True,
         detect_at=640,
+        sure=0.83,
     ),
     DetectorEntry(
         name="retinaface",
@@ -203,6 +205,7 @@ _ALL = [
         choice=True,
         points=True,
         detect_at=640,
+        sure=0.99,
     ),
     DetectorEntry(
         name="yunet",
@@ -228,6 +231,7 @@ _ALL = [
         choice=True,
         points=True,
         detect_at=640,
+        sure=0.91,
     ),
 ]
 

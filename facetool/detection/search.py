@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import cv2
@@ -26,6 +27,9 @@ TILTS = (45, 315, 135, 225)
 
 _BORDER = 0.5
 """Added on each side around a face that may fill the frame, as a share of the photo's sides."""
+
+_SURROUNDINGS = 3
+"""Edge of what is looked at again around a face, in edges of its box."""
 
 _CLOSER = 2
 """How much larger a photo with small faces is searched the second time."""
@@ -75,8 +79,10 @@ class PhotoSearch:
         most_pixels: photos with more are scaled down to so many in any case.
         rotate: ``never``, ``if-missed`` (a photo in which nothing is surely found is turned, and
             the best score decides) or ``always`` (every photo is).
-        sure: score from which a face is surely no accident: detectors find something, though not
-            what it is, in some of the faces that stand on their head.
+        sure: score from which a face is surely upright: detectors find something, though not
+            what it is, in faces that stand on their heads.
+        clear_edge: pixels of a face's box at which the detector sees it as well as larger; 0 where
+            faces are not looked at again.
     """
 
     def __init__(
@@ -87,11 +93,13 @@ class PhotoSearch:
         most_pixels: int = 2**62,
         rotate: str = "never",
         sure: float = 0.0,
+        clear_edge: int = 64,
     ) -> None:
         self.detector = detector
         self._detect_at = detect_at
         self._most_pixels = most_pixels
         self._sure = sure
+        self._clear_edge = clear_edge
         self._turn_below = {"never": -math.inf, "if-missed": sure, "always": math.inf}[rotate]
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
@@ -119,6 +127,29 @@ class PhotoSearch:
             if best and _best_score(best) >= self._sure:
                 break
         return best
+
+    def is_sure(self, face: Face) -> bool:
+        """Whether a face's score says that it is upright."""
+        return face.score >= self._sure
+
+    def better_turned(self, image: RGBImage, face: Face) -> Face | None:
+        """What a face is, if it is not upright: found there, turned further, with a better score.
+
+        Args:
+            image: the photo.
+            face: found in it.
+
+        Returns:
+            That face, its ``turn`` included; None where turning finds nothing better, or where the
+            face is sure.
+        """
+        if self.is_sure(face) or not self._clear_edge:
+            return None
+        view = _around(image, face, _SURROUNDINGS, self._clear_edge)
+        turns = [(face.turn + turn) % 360 for turn in QUARTER_TURNS]
+        found = self._find([turned(view, turn) for turn in turns])
+        best = max((face, *chain(*found)), key=lambda it: it.score)
+        return None if best is face else best
 
     def searched_size(self, image: RGBImage) -> tuple[int, int] | None:
         """Width and height that a photo is scaled to because it has too many pixels."""
@@ -158,15 +189,7 @@ class PhotoSearch:
 
     def _scaled(self, image: RGBImage, scale: float) -> View:
         height, width = image.shape[:2]
-        scale = min(scale, math.sqrt(self._most_pixels / (height * width)))
-        if scale == 1:
-            return View(image)
-        size = max(1, int(width * scale)), max(1, int(height * scale))
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        pixels = np.asarray(cv2.resize(image, size, interpolation=method), dtype=np.uint8)
-        x, y = width / size[0], height / size[1]
-        # Edges of pixels scale, and a pixel's number is that of its centre less a half.
-        return View(pixels, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]))
+        return _scaled(image, min(scale, math.sqrt(self._most_pixels / (height * width))))
 
     def _with_border(self, image: RGBImage) -> View:
         """At half the size, so that the border does not make it larger: for a close-up."""
@@ -212,12 +235,38 @@ def upright_view(image: RGBImage, face: Face) -> View:
         image: the photo.
         face: in the photo.
     """
+    return turned(_around(image, face, 4), face.turn)
+
+
+def _around(image: RGBImage, face: Face, edges: float, clear_edge: float = math.inf) -> View:
+    """The surroundings of a face.
+
+    Args:
+        image: the photo.
+        face: in the photo.
+        edges: how much of it, in edges of the face's box.
+        clear_edge: pixels that a larger box is scaled down to.
+    """
     box = face.box
-    reach = box.right - box.left + box.bottom - box.top
+    edge = (box.right - box.left + box.bottom - box.top) / 2
+    reach = edges / 2 * edge
     x, y = box.center
     left, top = max(0, int(x - reach)), max(0, int(y - reach))
     part = image[top : max(0, int(y + reach)) + 1, left : max(0, int(x + reach)) + 1]
-    return turned(View(part, _shift(left, top)), face.turn)
+    scaled = _scaled(part, min(1.0, clear_edge / max(edge, 1.0)))
+    return View(scaled.pixels, _after(_shift(left, top), scaled.to_photo))
+
+
+def _scaled(image: RGBImage, scale: float) -> View:
+    if scale == 1:
+        return View(image)
+    height, width = image.shape[:2]
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    pixels = np.asarray(cv2.resize(image, size, interpolation=method), dtype=np.uint8)
+    x, y = width / size[0], height / size[1]
+    # Edges of pixels scale, and a pixel's number is that of its centre less a half.
+    return View(pixels, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]))
 
 
 def _turning_back(
@@ -256,10 +305,12 @@ def _shift(x: float, y: float) -> NDArray[np.float64]:
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
 
 
-def _after(second: NDArray[np.float64] | None, first: NDArray[np.float64]) -> NDArray[np.float64]:
+def _after(
+    second: NDArray[np.float64] | None, first: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
     """Two maps (2, 3) as one; the second is applied to what the first gives."""
-    if second is None:
-        return first
+    if second is None or first is None:
+        return first if second is None else second
     linear = second[:, :2] @ first[:, :2]
     return np.column_stack([linear, second[:, :2] @ first[:, 2] + second[:, 2]])
 

@@ -10,7 +10,12 @@ from typing import NamedTuple
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
 from facetool.cropping.crop_writer import CropRows, CropWriter
 from facetool.cropping.detectors import detector_device, detector_weights
-from facetool.cropping.face_cropper import TOO_LARGE, FaceCropper, keep_to_one_core
+from facetool.cropping.face_cropper import (
+    NOT_UPRIGHT,
+    TOO_LARGE,
+    FaceCropper,
+    keep_to_one_core,
+)
 from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
 from facetool.cropping.settings import AlignSettings
 from facetool.detection.options import DetectionSettings
@@ -199,6 +204,8 @@ def count_rows(rows: Sequence[AlignRow], report: Report) -> None:
         report.note(rows[0].input, "truncated", TRUNCATED)
     if any(TOO_LARGE in row.reason and row.status != "failed" for row in rows):
         report.note(rows[0].input, "scaled down", rows[0].reason)
+    if any(row.reason.startswith(NOT_UPRIGHT) and row.status != "failed" for row in rows):
+        report.note(rows[0].input, "not upright", rows[0].reason)
     for row in rows:
         if row.status == "failed":
             report.failed(row.input, row.reason)
