@@ -37,3 +37,10 @@ def test_noisy_images_become_the_centre_of_the_others() -> None:
     assert keep.tolist() == [True, True, True, False, True]
     assert (cleaned[[0, 1, 4]] == vectors[[0, 1, 4]]).all()
     assert vectors[2].tolist() == [-1, -1]
+
+
+def test_of_more_columns_the_second_counts(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("0.97\tann/1.jpg\tbob/2.jpg\n")
+    found = read_noise_lists([path]).find(["ann/1.png", "bob/2.png", "0.97"])
+    assert found.tolist() == [True, False, False]

@@ -100,6 +100,8 @@ def test_pairs_in_no_order_are_cut_in_ten(tmp_path: Path) -> None:
     [
         ("50\nAnn\t1\t2\n", "line 2: line 1 announces 100 pairs, the file has 1"),
         ("a.jpg b.jpg 1\nAnn 1 2\n", "line 2: expected"),
+        ("2\t1\nAnn\t1\t2\nAnn\t1\n", "line 3: expected"),
+        ("Ann\t1\t2\nAnn\n", "line 2: expected"),
         ("a.jpg b.jpg 2\n", "line 1|no pairs"),
         ("img1,img2,label\n", "no pairs"),
         ("img1,img2,label\na.jpg,b.jpg,maybe\n", "line 2: expected .* or two paths and a label"),

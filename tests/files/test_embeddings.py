@@ -6,7 +6,7 @@ import pytest
 
 from facetool.errors import FormatError
 from facetool.evaluation.pair_images import ImageIndex, LfwImage
-from facetool.files.embeddings import read_embeddings
+from facetool.files.embeddings import map_embeddings, read_embeddings
 
 NAMES = ["Ann_Lee/Ann_Lee_0001.png", "Ann_Lee/Ann_Lee_0002.png", "Bo_Kim/Bo_Kim_0001.png"]
 
@@ -121,3 +121,14 @@ def test_openfaces_own_output(shared: Path) -> None:
     assert embeddings.vectors.shape == (1000, 128)
     np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-5)
     assert ImageIndex(embeddings.names).find(LfwImage("Aaron_Eckhart", 1)) == 0
+
+
+@pytest.mark.parametrize("labels", ["1,a\n", "1,a\n" * 4])
+def test_rows_on_disk_are_counted_against_the_labels(
+    folder: Path, vectors: np.ndarray, labels: str
+) -> None:
+    np.save(folder / "reps.npy", vectors)
+    assert len(map_embeddings(folder)[0]) == 3
+    (folder / "labels.csv").write_text(labels)
+    with pytest.raises(FormatError, match="not of the same run"):
+        map_embeddings(folder)

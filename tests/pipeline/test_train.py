@@ -18,6 +18,7 @@ from facetool.networks.lresnet import LResNet
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.pipeline.train import TrainSettings, train
 from facetool.training.config import TrainConfig
+from facetool.training.distributed import init_distributed
 from facetool.training.log import read_log
 from facetool.training.stepper import Stepper
 from facetool.training.verification import pairs_from_folder
@@ -52,6 +53,18 @@ def _config(loss="arcface", **options):
         "learning_rate": 0.05,
     }
     return TrainConfig(**{**base, **options})
+
+
+def test_one_pass_makes_an_update_unless_told_otherwise():
+    assert _config().difference(_config(accumulate=1).as_dict()) is None
+    assert _config().difference(_config(accumulate=2).as_dict()) is not None
+
+
+def test_one_process_under_torchrun_runs_alone(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with init_distributed(torch.device("cpu")) as process:
+        assert (process.size, process.first) == (1, True)
+    assert not torch.distributed.is_initialized()
 
 
 def test_a_loss_by_its_former_name_is_the_same_run():
