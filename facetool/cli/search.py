@@ -9,6 +9,7 @@ import click
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
+from facetool.detection.options import ONE_FACE
 
 
 @click.command("search")
@@ -40,7 +41,7 @@ from facetool.cli.output import print_json
 )
 @click.option(
     "--select",
-    type=click.Choice(["largest", "center", "only"]),
+    type=click.Choice(ONE_FACE),
     default="largest",
     show_default=True,
     help="Which face of a photo to search for.",

@@ -11,6 +11,9 @@ from facetool.errors import UsageError
 SELECTIONS = ("largest", "center", "all", "only")
 """Which of a photo's faces are taken; see :func:`facetool.detection.face.select_faces`."""
 
+ONE_FACE = ("largest", "center", "only")
+"""Those that choose one face of a photo at most."""
+
 ROTATIONS = ("never", "if-missed", "always")
 
 STAGES = {"pro": (0.6, 0.7, 0.8), "ro": (0.0, 0.0, 0.2)}

@@ -10,7 +10,7 @@ from facetool.alignment.recipes import DLIB_CHIP
 from facetool.cli.main import COMMANDS
 from facetool.cropping.face_cropper import FaceCropper
 from facetool.detection import face
-from facetool.detection.options import SELECTIONS
+from facetool.detection.options import ONE_FACE, SELECTIONS
 from facetool.embedding.choices import ENGINES, FLIPS
 from facetool.embedding.embedder import TORCH_DTYPES
 from facetool.errors import UsageError
@@ -50,7 +50,8 @@ def test_the_command_line_offers_what_the_library_takes() -> None:
                 assert isinstance(parameter.type, click.Choice)
                 # auto is the command line's own: it stands for one of the library's.
                 offered = tuple(one for one in parameter.type.choices if one != "auto")
-                assert offered == CHOICES[option], (name, option)
+                one_face = (name, option) == ("search", "--select")
+                assert offered == (ONE_FACE if one_face else CHOICES[option]), (name, option)
                 seen.add(option)
     assert seen == set(CHOICES)
 

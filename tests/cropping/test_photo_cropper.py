@@ -90,7 +90,12 @@ def test_after_an_error_photos_are_searched_one_by_one(
     cropper.refused = (100, 90)
     cropped = list(PhotoCropper(photos, cropper).crop(photos.names[:4], Stopwatch()))
     assert cropper.batches == [4, 1, 1, 1, 1]
-    assert [photo.error for photo in cropped] == ["", "cannot be aligned: odd photo", "", ""]
+    assert [photo.error for photo in cropped] == [
+        "",
+        "cannot be aligned: odd photo at line 12",
+        "",
+        "",
+    ]
     assert cropped[1].state is not None
 
 
