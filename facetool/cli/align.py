@@ -56,7 +56,8 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 @click.option(
     "--fallback",
     type=options.FOLDER,
-    help="Folder whose image of the same name replaces a photo without a face.",
+    help="Folder whose image of the same name replaces a photo without a face, or one that cannot "
+    "be read; where it has none, --on-no-face applies.",
 )
 @click.option(
     "--strict", is_flag=True, help="Count truncated photos as failed instead of reading them."

@@ -22,10 +22,10 @@ def _curve(
     for value in values:
         label, _, name = value.partition("=")
         if not (label and name):
-            raise click.BadParameter(f"expected LABEL=FILE, got {value!r}")
+            raise click.BadParameter(f"expected LABEL=PATH, got {value!r}")
         curves.append((label, Path(name)))
-        if not curves[-1][1].is_file():
-            raise click.BadParameter(f"there is no file {name}")
+        if not curves[-1][1].exists():
+            raise click.BadParameter(f"there is no file or folder {name}")
     return curves
 
 
@@ -49,10 +49,11 @@ def _curve(
 @click.option(
     "--curve",
     "curves",
-    metavar="LABEL=FILE",
+    metavar="LABEL=PATH",
     multiple=True,
     callback=_curve,
-    help="A published ROC curve to draw as well; may be repeated.",
+    help="A further curve to draw: the file of a published ROC, or the folder of another run's "
+    "results; may be repeated.",
 )
 @click.option(
     "--metric",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -34,7 +35,8 @@ class CropRows:
         crop: the recipe.
         select: by which policy the faces were chosen.
         on_no_face: ``fail`` where a photo without a face counts as failed.
-        fallback: folder of images that stand in for photos without a face.
+        fallback: folder of images that stand in for photos without a face, and for those that
+            cannot be read.
     """
 
     crop: Crop
@@ -55,7 +57,7 @@ class CropRows:
         except PHOTO_ERRORS as error:
             photo.error = reason_of(error)
         if photo.error:
-            rows, crops = [AlignRow(name, "failed", photo.error)], []
+            rows, crops = self._failed(photo, name, stem)
         rows = [_with_remarks(row, photo.remarks) for row in rows]
         return DescribedPhoto(AlignedPhoto(rows, photo.state), crops)
 
@@ -63,8 +65,14 @@ class CropRows:
         self, photo: CroppedPhoto, name: str, stem: str
     ) -> tuple[list[AlignRow], list[RGBImage]]:
         faces, missed = photo.located
+        if not any(located.face.found for located in faces):
+            stand_in = self._stand_in(photo, name, stem, missed)
+            if stand_in is not None:
+                return stand_in
         if not faces:
-            return self._without_face(photo, name, stem)
+            return [
+                AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", missed)
+            ], []
         reason = missed or self._choice(len(photo.detected))
         rows = [
             _face_row(face, name, f"{stem}.face{number}" if number > 1 else stem, reason)
@@ -77,15 +85,26 @@ class CropRows:
         rule = CHOICES.get(self.select)
         return f"{rule} {detected} faces" if rule and detected > 1 else ""
 
-    def _without_face(
+    def _failed(
         self, photo: CroppedPhoto, name: str, stem: str
     ) -> tuple[list[AlignRow], list[RGBImage]]:
-        reason = photo.located.missed
-        if self.fallback is not None:
-            stand_in = _fallback_crop(self.fallback, photo.name, self.crop)
+        """A photo that cannot be used; so may be the image that should stand in."""
+        with suppress(*PHOTO_ERRORS):
+            stand_in = self._stand_in(photo, name, stem, photo.error)
             if stand_in is not None:
-                return [AlignRow(name, "fallback", reason, output=f"{stem}.png")], [stand_in]
-        return [AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", reason)], []
+                return stand_in
+        return [AlignRow(name, "failed", photo.error)], []
+
+    def _stand_in(
+        self, photo: CroppedPhoto, name: str, stem: str, reason: str
+    ) -> tuple[list[AlignRow], list[RGBImage]] | None:
+        """The row and crop of the image that stands in; None where there is none."""
+        if self.fallback is None:
+            return None
+        crop = _fallback_crop(self.fallback, photo.name, self.crop)
+        if crop is None:
+            return None
+        return [AlignRow(name, "fallback", reason, output=f"{stem}.png")], [crop]
 
 
 @dataclass(frozen=True)

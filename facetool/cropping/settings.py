@@ -24,7 +24,8 @@ class AlignSettings:
         on_no_face: ``skip`` (no crop), ``center`` (cut around the centre) or ``fail`` (no crop,
             and the input counts as failed).
         fallback: folder whose same-named image, scaled to the crop's size, stands in for a
-            photo without a face, as OpenFace's ``--fallbackLfw``.
+            photo without a face or one that cannot be read, as OpenFace's ``--fallbackLfw``;
+            where it has none, ``on_no_face`` applies.
         predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
         strict: truncated photos count as failed.
 

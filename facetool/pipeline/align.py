@@ -227,7 +227,7 @@ def _create_worker(folder: Images, output: Path, settings: AlignSettings, device
         settings.crop,
         settings.detection,
         settings.select,
-        assume_center=settings.on_no_face == "center" and settings.fallback is None,
+        assume_center=settings.on_no_face == "center",
         predictor=settings.predictor,
         device=device,
     )

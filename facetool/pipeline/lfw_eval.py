@@ -18,6 +18,7 @@ from facetool.evaluation.pairs import Pairs, Trials, read_pairs
 from facetool.evaluation.protocols import METRICS, PROTOCOLS
 from facetool.evaluation.published_curves import read_curve
 from facetool.evaluation.roc import Counts, Curve
+from facetool.evaluation.run_curves import read_run_curve
 from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_counts, misfit
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
@@ -115,7 +116,7 @@ def lfw_eval(
         protocol: one of :data:`facetool.evaluation.protocols.PROTOCOLS`.
         output: where the files go; ``reps`` unless given.
         tag: the name of the curve in the plot; that of the weights unless given.
-        curves: label and file of other curves to draw.
+        curves: label and file of other curves to draw, or the folder of another run.
         metric: for facenet, one of :data:`facetool.evaluation.protocols.METRICS`.
         subtract_mean: for facenet, subtract the training folds' mean.
         save_threshold: the weights file of these embeddings, safetensors of facetool's, which gets
@@ -133,7 +134,10 @@ def lfw_eval(
         raise UsageError(
             f"metric and mean subtraction belong to the facenet protocol, not to {protocol}"
         )
-    overlays = [(label, read_curve(file)) for label, file in curves]
+    overlays = [
+        (label, read_run_curve(path) if path.is_dir() else read_curve(path))
+        for label, path in curves
+    ]
     wanted = read_pairs(pairs)
     embeddings = read_embeddings(reps)
     if save_threshold is not None:

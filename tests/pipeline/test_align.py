@@ -201,6 +201,25 @@ def test_a_fallback_image_stands_in(blank: Path, tmp_path: Path) -> None:
     assert crop[0, 0].tolist() == [200, 0, 0]
 
 
+@pytest.mark.slow
+def test_what_a_fallback_cannot_replace_is_cut_at_its_centre(blank: Path, tmp_path: Path) -> None:
+    (tmp_path / "other/nobody").mkdir(parents=True)
+    (blank / "nobody/broken.jpg").write_bytes(b"no photo")
+    (blank / "nobody/lost.jpg").write_bytes(b"no photo either")
+    Image.new("RGB", (250, 250), (200, 0, 0)).save(tmp_path / "other/nobody/broken.png")
+    (tmp_path / "other/nobody/lost.jpg").write_bytes(b"nor this")
+    settings = AlignSettings(crop=DLIB_CHIP, fallback=tmp_path / "other", on_no_face="center")
+    report = align(blank, tmp_path / "out", settings)
+    rows = rows_of(tmp_path / "out")
+    assert rows["nobody/sky.jpg"].status == "center"
+    assert (tmp_path / "out/nobody/sky.png").is_file()
+    broken, lost = rows["nobody/broken.jpg"], rows["nobody/lost.jpg"]
+    assert broken.status == "fallback" and broken.reason.startswith("not an image")
+    assert read_image(tmp_path / "out/nobody/broken.png")[0, 0].tolist() == [200, 0, 0]
+    assert lost.status == "failed" and lost.reason.startswith("not an image")
+    assert report.exit_code == 1 and len(report.failures) == 1
+
+
 @pytest.fixture
 def two_faces(album: Path, tmp_path: Path) -> Path:
     """One photo made of a large and a small face."""

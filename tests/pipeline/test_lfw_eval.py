@@ -8,6 +8,7 @@ import pytest
 
 from facetool.errors import FacetoolError, FormatError, OutputError, UsageError
 from facetool.evaluation.published_curves import read_curve
+from facetool.evaluation.run_curves import read_run_curve
 from facetool.pipeline.lfw_eval import lfw_eval
 
 FILES = {
@@ -93,6 +94,30 @@ def test_fold_tables(reps: Path) -> None:
     # They can be drawn over another evaluation.
     assert read_curve(reps / "l2-roc.fold-3.csv").tpr[-1] == 1
     lfw_eval(reps, reps / "pairs.txt", curves=[("fold 3", reps / "l2-roc.fold-3.csv")])
+
+
+@pytest.mark.usefixtures("blank_pictures")
+@pytest.mark.parametrize("protocol", ["openface", "insightface", "facenet"])
+def test_the_curve_of_another_run(reps: Path, tmp_path: Path, protocol: str) -> None:
+    before = lfw_eval(reps, reps / "pairs.txt", protocol, output=tmp_path / "before")
+    curve, expected = read_run_curve(tmp_path / "before"), before.outcome.curve
+    assert expected is not None and curve.auc == pytest.approx(expected.auc, abs=1e-12)
+    fpr = np.linspace(0, 1, 101)
+    np.testing.assert_allclose(curve.at(fpr), expected.at(fpr), atol=1e-12)
+    lfw_eval(reps, reps / "pairs.txt", output=tmp_path, curves=[("before", tmp_path / "before")])
+
+
+@pytest.mark.usefixtures("blank_pictures")
+def test_what_is_no_run_is_no_curve(reps: Path, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="not a folder that lfw-eval has written"):
+        lfw_eval(reps, reps / "pairs.txt", curves=[("none", tmp_path)])
+    lfw_eval(reps, reps / "pairs.txt", output=tmp_path / "before")
+    fold = tmp_path / "before" / "l2-roc.fold-4.csv"
+    whole = fold.read_text()
+    for damaged in (whole.replace("tpr", "x"), whole.replace(",1.0,", ",1.5,"), "\0" * 9):
+        fold.write_text(damaged)
+        with pytest.raises(FormatError, match=r"l2-roc\.fold-4\.csv"):
+            read_run_curve(tmp_path / "before")
 
 
 @pytest.mark.slow
