@@ -31,6 +31,7 @@ COMMANDS = {
     "embed": "From photos to embeddings in one pass, on one machine or many.",
     "embed-plot": "Draw embeddings as a map (t-SNE).",
     "identify": "Identification rates among distractors, as MegaFace measures.",
+    "ijb-eval": "Verification and identification of templates (IJB-B, IJB-C).",
     "lfw-eval": "Verification accuracy and ROC on LFW-style pairs.",
     "merge": "Turn what embed wrote into a folder like represent's.",
     "models": "List, inspect, fetch and convert networks and weights.",

@@ -36,9 +36,9 @@ _KINDS = {".png": "png", ".pdf": "pdf"}
 def plain(text: str) -> str:
     """Text as it stands: to matplotlib a dollar sign would begin a formula.
 
-    Letters that no font here has are escaped.
+    Letters that no font here has are escaped; ends of lines stay.
     """
-    return readable(text).replace("$", r"\$")
+    return "\n".join(map(readable, text.split("\n"))).replace("$", r"\$")
 
 
 def check_name(path: Path) -> None:

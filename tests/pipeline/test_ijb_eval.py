@@ -1,0 +1,162 @@
+"""IJB's protocols on drawn templates, against a plain reading of InsightFace's programs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from facetool.errors import FacetoolError, FormatError, UsageError
+from facetool.evaluation.templates import FAR_TARGETS, identify_templates, pool
+from facetool.pipeline.ijb_eval import ijb_eval
+
+PEOPLE, EACH, SIZE = 30, 4, 16
+
+
+class Drawn:
+    """Lists and embeddings: of each person four templates of some photos and a video."""
+
+    def __init__(self, folder: Path) -> None:
+        random = np.random.default_rng(0)
+        centres = random.standard_normal((PEOPLE, SIZE))
+        rows, self.people = [], {}
+        for template in range(PEOPLE * EACH):
+            self.people[10 + 3 * template] = template // EACH
+            for medium in range(random.integers(1, 4)):
+                for _ in range(random.integers(1, 4)):
+                    rows.append((10 + 3 * template, 100 + medium))
+        random.shuffle(rows)
+        self.templates, self.media = np.array(rows).T
+        owners = [self.people[template] for template in self.templates.tolist()]
+        self.vectors = centres[owners] + 1.6 * random.standard_normal((len(rows), SIZE))
+        self.vectors = self.vectors.astype(np.float32)
+        self.scores = random.uniform(0.5, 1, len(rows)).astype(np.float32)
+        self.folder = folder / "meta"
+        self.folder.mkdir()
+        self.write("ijbc_face_tid_mid.txt", [(f"{k + 1}.jpg", *r) for k, r in enumerate(rows)])
+        self.write(
+            "ijbc_name_5pts_score.txt",
+            [(f"{k + 1}.jpg", *range(10), s) for k, s in enumerate(self.scores.tolist())],
+        )
+        numbers = sorted(self.people)
+        self.pairs = random.choice(numbers, (3000, 2))
+        self.same = np.array([self.people[a] == self.people[b] for a, b in self.pairs.tolist()])
+        self.write(
+            "ijbc_template_pair_label.txt",
+            [(a, b, int(s)) for (a, b), s in zip(self.pairs.tolist(), self.same, strict=True)],
+        )
+        self.gallery = numbers[::EACH]
+        half = len(self.gallery) // 2
+        self.probes = [number for number in numbers if number not in self.gallery]
+        for name, part in (
+            ("gallery_G1", self.gallery[:half]),
+            ("gallery_G2", self.gallery[half:]),
+            ("probe_mixed", self.probes),
+        ):
+            titles = "TEMPLATE_ID,SUBJECT_ID,FILENAME\n"
+            lines = "".join(f"{n},{self.people[n]},img/1.jpg\n" for n in part)
+            (self.folder / f"ijbc_1N_{name}.csv").write_text(titles + lines)
+
+    def write(self, name: str, rows: list[tuple[object, ...]]) -> None:
+        (self.folder / name).write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+
+    def template(self, number: int) -> np.ndarray:
+        """As ijb_11.py pools one: means of media, summed, at unit length."""
+        own = self.templates == number
+        weighted = (self.vectors * self.scores[:, None])[own]
+        media = self.media[own]
+        total = sum(weighted[media == medium].mean(axis=0) for medium in np.unique(media))
+        return np.asarray(total / np.linalg.norm(total))
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Drawn:
+    return Drawn(tmp_path)
+
+
+@pytest.fixture
+def features(drawn: Drawn, tmp_path: Path) -> Path:
+    np.save(tmp_path / "features.npy", drawn.vectors)
+    return tmp_path / "features.npy"
+
+
+def test_verification_by_the_nearest_point(drawn: Drawn, features: Path) -> None:
+    result = ijb_eval(features, drawn.folder)
+    scores = [float(drawn.template(a) @ drawn.template(b)) for a, b in drawn.pairs.tolist()]
+    far, tar, _ = roc_curve(drawn.same, scores)
+    assert result.verification is not None
+    for one, target in zip(result.verification, FAR_TARGETS, strict=True):
+        nearest = np.abs(far - target).min()
+        assert one.tar == max(tar[np.abs(far - target) == nearest])
+    assert [one.measurable for one in result.verification] == [False] * 3 + [True] * 3
+    assert 0.2 < result.verification[-1].tar < 1
+
+
+def test_identification(drawn: Drawn, features: Path) -> None:
+    result = ijb_eval(features, drawn.folder).identification
+    assert result is not None
+    gallery = np.stack([drawn.template(number) for number in drawn.gallery])
+    probes = np.stack([drawn.template(number) for number in drawn.probes])
+    similarity = probes @ gallery.T
+    mates = [drawn.people[number] for number in drawn.probes]
+    own = similarity[range(len(mates)), mates]
+    order = np.argsort(-similarity, axis=1)
+    for rank in (1, 5, 10):
+        assert result.rank[rank] == np.mean(
+            [mate in row[:rank] for mate, row in zip(mates, order, strict=True)]
+        )
+    similarity[range(len(mates)), mates] = -2
+    others = np.sort(similarity[similarity > -2])[::-1]
+    for target in (0.01, 0.1):
+        threshold = others[int(np.ceil(len(mates) * target)) - 1]
+        assert result.thresholds[target] == pytest.approx(threshold)
+        assert result.tpir[target] == (own > threshold).mean()
+
+
+def test_a_represent_folder_is_matched_by_name(
+    drawn: Drawn, features: Path, tmp_path: Path
+) -> None:
+    """In another order, and with the mirrored images' embeddings behind the others."""
+    order = np.random.default_rng(1).permutation(len(drawn.vectors))
+    reps = tmp_path / "reps"
+    reps.mkdir()
+    half = drawn.vectors[order] / 2
+    np.save(reps / "reps.npy", np.hstack([half, half]))
+    (reps / "labels.csv").write_text("".join(f"1,loose_crop/{k + 1}.png\n" for k in order))
+    (reps / "represent.json").write_text(json.dumps({"flip": "concat"}))
+    expected = ijb_eval(features, drawn.folder).as_dict()
+    assert ijb_eval(reps, drawn.folder).as_dict() == expected
+    (reps / "labels.csv").write_text("".join(f"1,x/{k + 2}.png\n" for k in order))
+    with pytest.raises(UsageError, match=r"lacks 1 of .* such as 1\.jpg"):
+        ijb_eval(reps, drawn.folder)
+
+
+def test_lists_that_cannot_be(drawn: Drawn, features: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "short.npy", drawn.vectors[1:])
+    with pytest.raises(FormatError, match="of shape"):
+        ijb_eval(tmp_path / "short.npy", drawn.folder)
+    (drawn.folder / "ijbc_template_pair_label.txt").write_text("10 13 1\n10 11 0\n")
+    with pytest.raises(FacetoolError, match="template 11 has no image"):
+        ijb_eval(features, drawn.folder)
+    (drawn.folder / "ijbc_template_pair_label.txt").write_text("10 13\n")
+    with pytest.raises(FormatError, match="3 whole numbers"):
+        ijb_eval(features, drawn.folder)
+    with pytest.raises(UsageError, match="0 files"):
+        ijb_eval(features, tmp_path)
+
+
+def test_a_gallery_has_everybody_once() -> None:
+    vectors = np.eye(3)
+    ids = np.array([1, 2, 1])
+    with pytest.raises(FacetoolError, match="subject 1 has several"):
+        identify_templates(vectors[:1], ids[:1], vectors, ids)
+    with pytest.raises(FacetoolError, match="subject 7"):
+        identify_templates(vectors[:1], np.array([7]), vectors[:2], ids[:2])
+
+
+def test_a_video_counts_as_one_photo() -> None:
+    vectors = np.array([[4, 0], [0, 2], [0, 6]], np.float32)
+    pooled = pool(vectors, np.array([5, 5, 5]), np.array([1, 2, 2]))
+    assert pooled.numbers.tolist() == [5]
+    np.testing.assert_allclose(pooled.vectors, [[0.5**0.5, 0.5**0.5]])
