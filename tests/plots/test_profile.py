@@ -31,8 +31,8 @@ def test_several_networks_beside_what_is_published(tmp_path: Path) -> None:
     assert labels[0].startswith("a.jpg, dlib-resnet.v1")
     assert labels[2].startswith("a.jpg, nn4.small2.v1")
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    hatched = [bar for bar in bars if bar.get_hatch()]
-    assert [bar.get_width() for bar in hatched] == [2822, 1557, 1446, 884]
+    widths = [bar.get_width() for bar in bars if bar.get_hatch()]
+    assert widths == [2822, 1557, 1446, 884]
     assert [label.split("\n")[0] for label in labels[4:6]] == [
         "lennon-1, OpenFace 0.1.1 published",
         "lennon-1, OpenFace 0.2.0 published",

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from facetool.images.read import decode_image, read_image
 from facetool.sample.album import draw_image
 from tests.server.running import Server, running
 
@@ -171,10 +172,10 @@ def test_a_box_is_drawn_around_the_face_and_a_click_in_it_asks_who_it_is(
     add(page, photos[:1])
     canvas = page.find_element(By.ID, "canvas")
     drawn = page.execute_script("return document.getElementById('canvas').toDataURL()")
-    pixels = cv2.imdecode(np.frombuffer(b64decode(drawn.split(",")[1]), np.uint8), 1)
+    pixels = decode_image(b64decode(drawn.split(",")[1])).astype(int)
     edge = len(pixels)
-    plain = cv2.resize(cv2.imread(str(photos[0])), (edge, edge))
-    rows, columns = np.nonzero(np.abs(pixels.astype(int) - plain).max(axis=2) > 60)
+    plain = cv2.resize(read_image(photos[0]), (edge, edge))
+    rows, columns = np.nonzero(np.abs(pixels - plain).max(axis=2) > 60)
     assert 0.02 < len(rows) / edge**2 < 0.2
     middle = np.median(columns) / edge, np.median(rows) / edge
     size = canvas.size
