@@ -80,6 +80,12 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 )
 @click.option("--keep-gone", is_flag=True, help="Keep the crops of photos that no longer exist.")
 @click.option("--overwrite", is_flag=True, help="Start over if OUTPUT already holds crops.")
+@click.option(
+    "--explain",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Plot box, landmarks, transform and crop of the first faces to FILE, a .png or .pdf.",
+)
 @options.html_option("photos that failed, have no face or several")
 @options.quiet_option
 def command(
@@ -101,6 +107,7 @@ def command(
     check: str,
     keep_gone: bool,
     overwrite: bool,
+    explain: Path | None,
     html: Path | None,
 ) -> int:
     """Cut the faces out of the photos under INPUT.
@@ -142,6 +149,10 @@ def command(
         keep_gone=keep_gone,
     )
     print(f"{output}: {report}", file=sys.stderr)
+    if explain is not None:
+        from facetool.pipeline.explain import explain_alignment
+
+        explain_alignment(input, output, crop, explain)
     if html is not None:
         from facetool.reports.align import align_report
 
