@@ -126,6 +126,12 @@ def command(
     from facetool.alignment.recipes import override
     from facetool.pipeline.align import AlignSettings, align
 
+    if explain is not None:
+        from facetool.plots.style import check_name
+
+        check_name(explain)
+        if str(input) == "-":
+            raise click.UsageError("--explain reads the photos once more: give them as files")
     crop = override(crop_of(model), landmarks, size, detection.detector)
     settings = AlignSettings(
         crop=crop,

@@ -36,7 +36,7 @@ def explain_alignment(photos: Path, crops: Path, crop: Crop, plot: Path) -> None
     check_name(plot)
     source = open_photos(photos, crops)
     there = set(source.names)
-    faces = []
+    faces: list[ExplainedCrop] = []
     for row in read_manifest(crops / ALIGN_CSV):
         if row.status != "aligned" or row.input not in there or len(faces) == MOST_FACES:
             continue

@@ -5,10 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from facetool.alignment.crop import cut_face
 from facetool.alignment.outline import crop_outline
 from facetool.alignment.recipes import ARCFACE_112, DLIB_CHIP, OPENFACE_OUTER, Crop
+from facetool.cli.align import command
 from facetool.errors import FacetoolError
 from facetool.files.align_manifest import read_manifest
 from facetool.pipeline.explain import explain_alignment
@@ -44,3 +46,20 @@ def test_faces_are_explained(album: Path, crops: Path, tmp_path: Path) -> None:
     (other / "b.jpg").write_bytes((album / aligned[0]).read_bytes())
     with pytest.raises(FacetoolError, match="no crop of a face"):
         explain_alignment(other, crops, DLIB_CHIP, tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in", "out", "--explain", "a.gif"], "png or .pdf"),
+        (["-", "out", "--explain", "a.png"], "once more"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_before_anything_is_aligned(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(command, arguments, standalone_mode=False)
+    assert message in str(done.exception)
+    assert not (tmp_path / "out").exists()
