@@ -79,6 +79,14 @@ def _parse_part(
     help="Work on every N-th shard only, from the I-th: one of N jobs, counted from 0.",
 )
 @click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[ADDRESS]",
+    help="Work on a Ray cluster: the one at ADDRESS, or the one that Ray knows of, or else this "
+    "machine. Give it last, or as --ray=ADDRESS.",
+)
+@click.option(
     "--per-shard",
     type=click.IntRange(1),
     default=1000,
@@ -105,6 +113,7 @@ def command(
     engine: str,
     flip: str,
     part: tuple[int, int],
+    ray: str | None,
     per_shard: int,
     keep_crops: bool,
     jobs: int | None,
@@ -118,12 +127,15 @@ def command(
     The first run writes OUT/plan.json: the list of the photos, in shards, and the settings. Every
     shard becomes a Parquet file with a row for each face and for each photo without one. Shards
     that are there are checked and not made again, so that an interrupted run continues, and
-    several machines share the work: on Slurm and the like with --shard. Photos that are added
-    later get a plan of their own.
+    several machines share the work: with --ray, or on Slurm and the like with --shard. Photos
+    that are added later get a plan of their own. With --ray, --jobs is the number of CPUs that a
+    shard takes (default: 1), and with --device cuda it takes a GPU.
 
     merge turns OUT into a folder like represent's; lfw-eval, identify, classify train, cluster,
     outliers and embed-plot read it as it is.
     """
+    import torch
+
     from facetool.alignment.recipes import override
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
@@ -132,7 +144,9 @@ def command(
     from facetool.pipeline.represent import RepresentSettings
 
     keep_freed_memory()
-    where = resolve_device(device)
+    # The GPUs of a cluster need not be on this machine.
+    elsewhere = ray is not None and device.startswith("cuda")
+    where = torch.device("cuda") if elsewhere else resolve_device(device)
     network = weights.load(model)
     crop = override(network.recipe.crop, None, None, detection.detector)
     settings = EmbedSettings(
@@ -154,6 +168,6 @@ def command(
         per_shard=per_shard,
         keep_crops=keep_crops,
     )
-    report = embed(photos, out, network, settings, part=part, jobs=jobs, null=null)
+    report = embed(photos, out, network, settings, part=part, ray=ray, jobs=jobs, null=null)
     print(f"{out}: {report}", file=sys.stderr)
     return report.exit_code

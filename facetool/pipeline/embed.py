@@ -141,7 +141,11 @@ def _run(
     if not missing:
         return iter(())
     _check_source(job, missing[0])
-    return run_here(job, missing, jobs or available_cores())
+    if ray is None:
+        return run_here(job, missing, jobs or available_cores())
+    from facetool.runners.on_ray import run_on_ray
+
+    return run_on_ray(job, missing, ray, jobs or 1)
 
 
 def _detector_device(settings: EmbedSettings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,6 +268,18 @@ def test_a_killed_run_goes_on_and_has_every_photo_once(photos, separate, tmp_pat
         path.relative_to(photos).as_posix() for path in photos.glob("*/*.*")
     )
     merge(out, tmp_path / "reps")
+    assert same_reps(separate / "reps", tmp_path / "reps")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("parallel") is None, reason="GNU parallel is not installed")
+def test_jobs_of_gnu_parallel_share_the_work(photos, separate, tmp_path) -> None:
+    embed = [sys.executable, "-m", "facetool", "embed", str(photos), str(tmp_path / "out")]
+    options = ["--per-shard", "5", "--batch-size", "4", "--jobs", "1", "--quiet", "--shard", "{}/3"]
+    jobs = [*embed, *options, ":::", "0", "1", "2"]
+    found = subprocess.run(["parallel", "-j", "2", *jobs], timeout=200, capture_output=True)
+    assert found.returncode == 1, found.stderr  # one of the three has the damaged photo
+    merge(tmp_path / "out", tmp_path / "reps")
     assert same_reps(separate / "reps", tmp_path / "reps")
 
 
