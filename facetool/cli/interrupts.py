@@ -33,6 +33,11 @@ def handle_interrupts() -> None:
     threading.Thread(target=_watch, args=(receiver, sender), daemon=True).start()
 
 
+def came() -> bool:
+    """Whether a signal has come."""
+    return _seen.is_set()
+
+
 def expect_no_more() -> None:
     """A command is ending for a signal: the next one ends it at once."""
     _seen.set()

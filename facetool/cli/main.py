@@ -145,6 +145,11 @@ def main() -> None:
     except OSError as error:
         _drop_output()
         _fail(_os_error(error), 1)
+    except Exception:
+        # A library that a signal cuts in the middle may fail over its own half-done work.
+        if not interrupts.came():
+            raise
+        _fail("interrupted", interrupts.STOPPED)
 
 
 class _InterruptedError(FacetoolError):

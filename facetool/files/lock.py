@@ -11,6 +11,8 @@ from pathlib import Path
 from facetool.errors import OutputError, UsageError
 from facetool.jobs.progress import listener
 
+_LOCK = ".facetool.lock"
+
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 """What ``flock`` says of a file that somebody else holds; other numbers mean that it cannot."""
 
@@ -41,6 +43,11 @@ def is_same_file(descriptor: int, path: Path) -> bool:
         return False
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a writer is at work in ``folder``, or was killed there."""
+    return (folder / _LOCK).exists()
+
+
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
     """Make ``folder`` and hold it for this process; the hold ends with the process, even killed.
@@ -53,7 +60,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / ".facetool.lock"
+        path = folder / _LOCK
         descriptor, locked = _hold(path)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error

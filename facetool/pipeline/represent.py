@@ -18,8 +18,14 @@ from facetool.errors import ImageError, UsageError
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import largest_of_several, missed_faces
 from facetool.files.embeddings import map_embeddings
-from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames, number_people
+from facetool.files.embeddings_writer import (
+    EmbeddingsWriter,
+    complete_renames,
+    number_people,
+    unfinished_renames,
+)
 from facetool.files.image_states import ImageState, read_states
+from facetool.files.lock import is_locked, sole_writer
 from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.images.changes import read_with_state, unchanged
 from facetool.images.inputs import Images, open_images, unsupported_files
@@ -73,7 +79,9 @@ def represent(
     for skipped in unsupported_files(folder):
         report.failed(*skipped)
     missed = missed_faces(input)
-    complete_renames(output)
+    if is_locked(output) or unfinished_renames(output) is not None:
+        with sole_writer(output):
+            complete_renames(output)
     earlier = read_represent_description(output)
     if overwrite or earlier.counts is None:
         kept = _KeptRows()

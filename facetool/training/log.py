@@ -138,7 +138,7 @@ def read_log(path: Path) -> list[LogRow]:
     reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     try:
         return [_row(line) for line in reader]
-    except (TypeError, ValueError, KeyError) as error:
+    except (AttributeError, TypeError, ValueError, KeyError, csv.Error) as error:
         raise FormatError(f"{path}, line {reader.line_num}: not a training log") from error
 
 

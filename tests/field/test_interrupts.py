@@ -1,6 +1,7 @@
 """Ctrl-C: the first ends a command within a second, no number of them shows a traceback."""
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -55,3 +56,23 @@ def test_lines_of_json_come_photo_by_photo(album: Path, crops: Path, tmp_path: P
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["image"] for line in lines] == [str(photo) for photo in photos]
     assert all({"image", "faces"} <= line.keys() for line in lines)
+
+
+def test_what_a_library_says_of_being_cut_is_not_shown() -> None:
+    """A signal may come while a library is in the middle of its own bookkeeping."""
+    program = (
+        "import os, signal\n"
+        "from facetool.cli import main\n"
+        "def command(**settings):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    finally:\n"
+        "        raise AssertionError('half done')\n"
+        "main.cli.main = command\n"
+        "main.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr == "facetool: interrupted\n"

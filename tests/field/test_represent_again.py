@@ -282,3 +282,16 @@ def test_pairs_of_raw_photos_are_not_packed(photos: Path, crops: Path, tmp_path:
         shutil.copy(crops / file, renamed / "crops" / file)
     pack_pairs(renamed / "crops", tmp_path / "set.bin", pairs)
     pack_pairs(renamed / "photos", tmp_path / "raw.bin", pairs, any_crop=True)
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_killed_run_left_behind_goes_away(
+    crops: Path, tmp_path: Path, network: EmbeddingNetwork
+) -> None:
+    """Killed when all was done but that."""
+    reps = tmp_path / "reps"
+    represent(crops, reps, network, SETTINGS)
+    (reps / ".facetool.lock").touch()
+    report = represent(crops, reps, network, SETTINGS)
+    assert list(report.counts) == ["already there"]
+    assert not (reps / ".facetool.lock").exists()

@@ -71,3 +71,14 @@ def test_tensorboard_gets_the_same_figures(tmp_path, monkeypatch):
     assert ("train/loss", 1.5, 10) in written
     assert ("verification/lfw", 0.75, 10) in written
     assert written[-1] == "closed"
+
+
+@pytest.mark.parametrize("line", ["1,2,3,4,5,6,7,8,9,10,11", "1", '"', "x" * 200_000 + ",1"])
+def test_a_damaged_line_is_named(tmp_path, line):
+    path = tmp_path / "log.csv"
+    with TrainLog(path, ["lfw"], 0, tmp_path / "events") as log:
+        log.add(_row(10))
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(FormatError, match="not a training log"):
+        read_log(path)
