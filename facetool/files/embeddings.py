@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,18 @@ class Embeddings:
     def missed_faces(self) -> set[str]:
         """Names of images whose face was missed and which a stand-in crop represents."""
         return set(self.description.missed_faces or ())
+
+
+NPY_DAMAGE = (
+    ValueError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    EOFError,
+)
+"""What NumPy raises for a damaged head, which it reads as Python's literals."""
 
 
 def read_embeddings(folder: Path) -> Embeddings:
@@ -124,8 +137,8 @@ def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
     try:
         with reading(path):
             vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise FormatError(f"{path}: not a whole NumPy array file ({error})") from error
+    except NPY_DAMAGE as error:
+        raise FormatError(f"{path}: not a whole NumPy array file ({one_line(error)})") from error
     names = _read_labels(folder / "labels.csv")[1]
     if len(names) != len(vectors):
         raise FormatError(f"{folder}: reps.npy and labels.csv are not of the same run")
@@ -136,7 +149,7 @@ def _read_npy(path: Path) -> NDArray[np.float32]:
     try:
         with reading(path), path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, MemoryError) as error:
+    except (*NPY_DAMAGE, MemoryError) as error:
         raise FormatError(f"{path}: not a whole NumPy array file ({one_line(error)})") from error
     if array.ndim != 2 or array.dtype.kind != "f":
         raise FormatError(

@@ -132,3 +132,17 @@ def test_rows_on_disk_are_counted_against_the_labels(
     (folder / "labels.csv").write_text(labels)
     with pytest.raises(FormatError, match="not of the same run"):
         map_embeddings(folder)
+
+
+@pytest.mark.parametrize("old", [b"{", b"'", b"(3", b"<f4"])
+@pytest.mark.parametrize("new", [b"\0", b"", b"}", b"9" * 30])
+def test_a_damaged_head_of_an_array_is_named(
+    folder: Path, vectors: np.ndarray, old: bytes, new: bytes
+) -> None:
+    np.save(folder / "reps.npy", vectors)
+    data = (folder / "reps.npy").read_bytes()
+    (folder / "reps.npy").write_bytes(data.replace(old, new, 1))
+    for read in (read_embeddings, map_embeddings):
+        with pytest.raises(FormatError) as caught:
+            read(folder)
+        assert "\n" not in str(caught.value)
