@@ -4,9 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facetool.cli.tables.bin_eval import table
+from facetool.pipeline.bin_eval import evaluate_set
 from tests.cli.conftest import Run
 
 
@@ -56,3 +58,20 @@ def test_several_epochs_share_a_table(run: Run, shared: Path, tmp_path: Path) ->
     assert first["weights"]["name"] == "model-0001.params"
     assert first["sets"][0]["flip"] == second["sets"][0]["flip"]
     assert len(first["sets"][0]["flip"]["accuracy"]["folds"]) == 3
+
+
+def test_folds_of_one_kind_have_rates_without_deviation() -> None:
+    """Few pairs: each fold holds one kind, and TAR is that of all pairs together."""
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal((10, 8)).astype(np.float32)
+    same = np.arange(10) % 2 == 0
+    second = np.where(same[:, None], first, rng.standard_normal((10, 8))).astype(np.float32)
+    vectors = np.stack([first, second], axis=1).reshape(20, 8)
+    metrics = evaluate_set(np.hstack([vectors, vectors]), same, np.ones(20, bool))
+    one = {"set": "few", "published": [], **metrics}
+    weights = {"name": "w", "sha256": ""}
+    text = table(
+        {"network": "n", "weights": weights, "device": "cpu", "dtype": "float32", "sets": [one]}
+    )
+    (line,) = [line for line in text.splitlines() if line.startswith("0.1 ")]
+    assert "1.0000" in line and "±" not in line

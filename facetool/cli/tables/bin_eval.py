@@ -63,7 +63,8 @@ def _details(one: dict[str, Any]) -> str:
         rates.append(
             [
                 f"{rate['target']:g}" + ("" if rate["measurable"] else " (too few impostors)"),
-                f"{rate['tar']:.4f} ± {rate['tar_std']:.4f}",
+                f"{rate['tar']:.4f}"
+                + ("" if rate["tar_std"] is None else f" ± {rate['tar_std']:.4f}"),
                 f"{rate['far']:.5f}",
                 f"{rate['genuine_accepted']:,} of {rate['genuine']:,}",
                 f"{rate['impostors_accepted']:,} of {rate['impostors']:,}",
