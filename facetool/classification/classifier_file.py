@@ -135,7 +135,7 @@ def _build(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Classi
         lda = Lda(**_part(arrays, "lda.")) if "lda.mean" in arrays else None
         means = arrays["means"]
     except (KeyError, TypeError) as error:
-        raise FormatError(f"its arrays are not those of {kind}: {error}") from error
+        raise FormatError(f"its arrays are not those of {kind}: {one_line(error)}") from error
     if means.ndim != 2 or len(means) != len(people) or not np.isfinite(means).all():
         raise FormatError("the array 'means' is not one row per person")
     dimensions = means.shape[1]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facetool.detection.mtcnn_weights import read_weights
-from facetool.errors import WeightsError
+from facetool.errors import WeightsError, one_line
 
 MEAN, SCALE = 127.5, 1 / 128
 
@@ -138,7 +138,7 @@ def load_networks(
         pnet, rnet, onet = map(read_weights, weights)
         proposal, refine, output = ProposalNetwork(pnet), RefineNetwork(rnet), OutputNetwork(onet)
     except (ValueError, RuntimeError, IndexError) as error:
-        raise WeightsError(f"MTCNN's weights do not fit its networks: {error}") from error
+        raise WeightsError(f"MTCNN's weights do not fit its networks: {one_line(error)}") from error
     return proposal.eval(), refine.eval(), output.eval()
 
 

@@ -100,7 +100,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
             f"{url} needs more than the base install: pip install 'facetool[cloud]' ({error})"
         ) from None
     except ValueError as error:
-        raise UsageError(f"{url}: {error}") from None
+        raise UsageError(f"{url}: {one_line(error)}") from None
     return filesystem, str(path)
 
 

@@ -14,7 +14,7 @@ from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 from xml.sax.saxutils import quoteattr
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.text import printable, read_text
 
@@ -135,7 +135,7 @@ def _parse(text: str, source: str) -> minidom.Document:
         # Whatever encoding the text names, it is UTF-8 by now.
         return minidom.parseString(re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode())
     except ExpatError as error:
-        raise FormatError(f"{source}: no XMP: {error}") from error
+        raise FormatError(f"{source}: no XMP: {one_line(error)}") from error
 
 
 def _value(node: minidom.Element, namespace: str, name: str) -> str:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import stat
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,6 +50,10 @@ _TURNS = {
 """What turns a photo of each EXIF orientation upright."""
 
 _PIPE_STEP = 1 << 20
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
+_SHORT = 3
+"""TIFF's type of an orientation."""
+
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
@@ -320,10 +325,29 @@ def _check_tiff(image: Image.Image) -> None:
 
 def _orientation(image: Image.Image) -> Any:
     """The EXIF orientation; nothing else of EXIF matters, however odd it is."""
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # as many types as the decoders have
+    found = None
+    with suppress(Exception):  # as many types as the decoders have
+        found = image.getexif().get(ExifTags.Base.Orientation)
+    # Before Pillow 13 what follows an odd entry is lost.
+    return found or _orientation_entry(image.info.get("exif", b""))
+
+
+def _orientation_entry(exif: bytes) -> int | None:
+    """The orientation in EXIF some other entry of which Pillow cannot read (TIFF 6.0, 2)."""
+    data = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
         return None
+    try:
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, values, value = struct.unpack_from(f"{order}HHIH", data, entry)
+            if (tag, kind, values) == (ExifTags.Base.Orientation, _SHORT, 1):
+                return int(value)
+    except struct.error:
+        pass
+    return None
 
 
 def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:
@@ -401,8 +425,13 @@ def _decode_with_opencv(data: bytes, max_pixels: int, known: bool) -> RGBImage:
     if size := stated_size(data):  # OpenCV's own limit is five times as high
         _check_size(size, max_pixels)
     image = None
+    pixels = np.frombuffer(data, np.uint8)
     with _silent_opencv(), suppress(cv2.error):
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
+        if data.startswith(_TIFF_STARTS):
+            deep = cv2.imdecode(pixels, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            if deep is not None and deep.dtype.kind == "f":
+                image = None  # OpenCV 4 cuts off what is above 1, or takes 255 for the end
     if image is None:
         raise ImageError(
             "damaged image, or one of a rare kind" if known else f"not an image{_guess(data)}"

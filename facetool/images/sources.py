@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
-from facetool.errors import FormatError, ImageError, OutputError, UsageError
+from facetool.errors import FormatError, ImageError, OutputError, UsageError, one_line
 from facetool.files.embed_plan import ListedPhoto
 from facetool.files.storage import is_url, open_filesystem, patiently
 from facetool.images.folder import ImageFolder
@@ -175,7 +175,7 @@ class UrlPhotos:
                 lambda: self._filesystem.find(self._path, detail=True)
             )
         except OSError as error:
-            raise UsageError(f"{self.place} cannot be listed: {error}") from error
+            raise UsageError(f"{self.place} cannot be listed: {one_line(error)}") from error
         below = self._path.rstrip("/") + "/"
         photos, others = [], []
         for path, info in found.items():
@@ -263,7 +263,7 @@ def _hold(filesystem: Any, path: str, *part: int) -> HeldPhoto:
     except (FileNotFoundError, PermissionError) as error:
         return HeldPhoto(b"", f"cannot be read: {' '.join(str(error).split())}")
     except OSError as error:
-        raise OutputError(f"cannot read {path}: {error}") from error
+        raise OutputError(f"cannot read {path}: {one_line(error)}") from error
 
 
 def _expand(path: str) -> list[str]:

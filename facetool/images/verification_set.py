@@ -20,7 +20,7 @@ from typing import IO, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FormatError, UsageError, one_line
 from facetool.images.read import RGBImage, decode_image
 
 SUFFIX = ".bin"
@@ -76,7 +76,7 @@ def read_bin(path: Path) -> VerificationSet:
     try:
         found = _Unpickler(data).load()
     except pickle.UnpicklingError as error:
-        raise FormatError(f"{path} is not a verification set: {error}") from error
+        raise FormatError(f"{path} is not a verification set: {one_line(error)}") from error
     except Exception as error:  # the unpickler stumbles over damage with errors of any type
         raise FormatError(f"{path} is not a verification set: the pickle is damaged") from error
     if not (isinstance(found, (tuple, list)) and len(found) == 2):
@@ -85,7 +85,7 @@ def read_bin(path: Path) -> VerificationSet:
         images, flags = (_sequence(part) for part in found)
         encoded, same = [_image_bytes(image) for image in images], [_flag(flag) for flag in flags]
     except (TypeError, ValueError) as error:
-        raise FormatError(f"{path} is not a verification set: {error}") from error
+        raise FormatError(f"{path} is not a verification set: {one_line(error)}") from error
     if not same or len(encoded) != 2 * len(same):
         raise FormatError(f"{path}: {len(encoded):,} images do not make {len(same):,} pairs")
     return VerificationSet(path.stem, encoded, np.array(same, bool))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facetool.errors import UsageError, WeightsError
+from facetool.errors import UsageError, WeightsError, one_line
 from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
 from facetool.networks.lrn import local_response_norm
 
@@ -220,7 +220,9 @@ class Graph(nn.Module):
                 try:
                     self.layers[node.name] = MODULES[node.op](**node.attributes)
                 except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
-                    raise WeightsError(f"graph: {node.name} ({node.op}): {error}") from error
+                    raise WeightsError(
+                        f"graph: {node.name} ({node.op}): {one_line(error)}"
+                    ) from error
             elif node.op not in FUNCTIONS:
                 raise WeightsError(f"graph: {node.name} is of unknown kind {node.op!r}")
         if not self.nodes:

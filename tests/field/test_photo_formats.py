@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -200,6 +201,8 @@ def test_negative_values_and_floats_are_refused_with_a_reason(
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16"])
 def test_every_mode_of_tiff_and_png(picture: Image.Image, mode: str) -> None:
+    if mode == "YCbCr" and int(version("pillow").split(".")[0]) < 13:
+        pytest.skip("Pillow 12 does not read the TIFF of this mode that it writes")
     gray = picture.convert("L")
     if mode == "I;16":
         image = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
