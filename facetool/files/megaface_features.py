@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
+from facetool.files.embed_plan import plan_name
 from facetool.files.embeddings import Embeddings, read_embeddings
 
 _HEADER = struct.Struct("<4i")
@@ -73,7 +74,7 @@ def read_features(path: Path) -> Embeddings:
     if path.is_file():
         vectors = read_feature(path)
         return _embeddings([f"{path.name}:{row + 1}" for row in range(len(vectors))], vectors)
-    if any((path / name).is_file() for name in ("reps.npy", "reps.csv")):
+    if any((path / name).is_file() for name in ("reps.npy", "reps.csv", plan_name(1))):
         return read_embeddings(path)
     files = sorted(
         os.path.join(folder, name)  # noqa: PTH118 (a million of them)

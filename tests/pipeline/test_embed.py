@@ -22,6 +22,7 @@ from facetool.files.align_manifest import read_manifest
 from facetool.files.embed_plan import read_plans
 from facetool.files.embeddings import read_embeddings
 from facetool.files.face_shards import read_shard, rows_of
+from facetool.files.megaface_features import read_features
 from facetool.files.storage import FolderStorage
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -130,6 +131,7 @@ def test_what_embed_wrote_is_read_as_it_is(out, separate) -> None:
     assert found.names == wanted.names
     np.testing.assert_array_equal(found.vectors, wanted.vectors)
     np.testing.assert_array_equal(found.labels, wanted.labels)
+    assert read_features(out).names == wanted.names  # as identify does
 
 
 def test_fewer_faces_than_a_batch_in_one_shard(album, network, settings, tmp_path) -> None:
