@@ -51,8 +51,10 @@ if TYPE_CHECKING:
         compare,
         known_threshold,
     )
+    from facetool.pipeline.embed import EmbedSettings, embed
     from facetool.pipeline.identify import IdentifyResult, identify
     from facetool.pipeline.lfw_eval import LfwResult, lfw_eval
+    from facetool.pipeline.merge import merge
     from facetool.pipeline.outliers import Outlier, OutliersResult, outliers
     from facetool.pipeline.records import pack_pairs
     from facetool.pipeline.represent import RepresentSettings, represent
@@ -71,6 +73,7 @@ _PLACES = {
     "Comparison": "pipeline.compare",
     "ComparisonResult": "pipeline.compare",
     "Crop": "alignment.recipes",
+    "EmbedSettings": "pipeline.embed",
     "Embedder": "embedding.embedder",
     "EmbeddingNetwork": "networks.base",
     "Embeddings": "files.embeddings",
@@ -103,6 +106,7 @@ _PLACES = {
     "compare": "pipeline.compare",
     "create_detector": "cropping.detectors",
     "detect": "cropping.detectors",
+    "embed": "pipeline.embed",
     "evaluate_classifier": "pipeline.classify",
     "follow": "jobs.progress",
     "identify": "pipeline.identify",
@@ -110,6 +114,7 @@ _PLACES = {
     "lfw_eval": "pipeline.lfw_eval",
     "load_classifier": "classification.classifier_file",
     "load_network": "weights.load",
+    "merge": "pipeline.merge",
     "name_people": "pipeline.classify_infer",
     "outliers": "pipeline.outliers",
     "pack_pairs": "pipeline.records",
@@ -133,6 +138,7 @@ __all__ = [
     "Comparison",
     "ComparisonResult",
     "Crop",
+    "EmbedSettings",
     "Embedder",
     "EmbeddingNetwork",
     "Embeddings",
@@ -172,6 +178,7 @@ __all__ = [
     "compare",
     "create_detector",
     "detect",
+    "embed",
     "evaluate_classifier",
     "follow",
     "identify",
@@ -179,6 +186,7 @@ __all__ = [
     "lfw_eval",
     "load_classifier",
     "load_network",
+    "merge",
     "name_people",
     "outliers",
     "pack_pairs",
