@@ -72,11 +72,11 @@ def command(
     from facetool.alignment.recipes import Recipe
     from facetool.cli.tables.search import search_text
     from facetool.embedding.embedder import resolve_device
-    from facetool.files.represent_description import read_represent_description
+    from facetool.files.embeddings import describe_embeddings
     from facetool.pipeline.search import SearchSettings, gallery_network, search
 
     where = resolve_device(device)
-    description = read_represent_description(reps)
+    description = describe_embeddings(reps)
     name = gallery_network(description, reps)
     recipe = Recipe.from_dict(dict(description.recipe or {}))
     settings = SearchSettings(

@@ -62,6 +62,18 @@ NPY_DAMAGE = (
 """What NumPy raises for a damaged head, which it reads as Python's literals."""
 
 
+def describe_embeddings(folder: Path) -> RepresentDescription:
+    """Where the embeddings of a represent folder, or of what ``embed`` has written, come from.
+
+    Raises:
+        FormatError: the description is damaged.
+        UsageError: pyarrow, which reads what ``embed`` has written, is not installed.
+    """
+    if (folder / plan_name(1)).is_file():
+        return open_faces(FolderStorage(folder)).description
+    return read_represent_description(folder)
+
+
 def read_embeddings(folder: Path) -> Embeddings:
     """Read a represent folder, or what embed wrote; ``reps.npy`` is preferred to ``reps.csv``.
 

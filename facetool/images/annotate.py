@@ -16,7 +16,7 @@ _COLOUR = (255, 214, 0)
 
 @dataclass(frozen=True)
 class Label:
-    """A box (left, top, right, bottom; pixels) and the text beside it."""
+    """A box (left, top, right, bottom; pixels) and the text beside it, if any."""
 
     box: tuple[float, ...]
     text: str
@@ -37,6 +37,8 @@ def annotate(image: RGBImage, labels: Sequence[Label]) -> RGBImage:
         left, top, right, bottom = label.box
         draw.rectangle((left, top, right, bottom), outline=_COLOUR, width=line)
         text = runs(label.text.replace("_", " "))
+        if not text:
+            continue
         x0, y0, x1, y1 = _draw(draw, (0, 0), text, size, fill=None)
         wide, high = x1 - x0 + 2 * line, y1 - y0 + 2 * line
         x = max(0.0, min(left, width - wide))

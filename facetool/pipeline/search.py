@@ -23,8 +23,8 @@ from facetool.evaluation.distances import Floats, normalize
 from facetool.evaluation.nearest import nearest_rows
 from facetool.files.align_description import read_align_description
 from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
-from facetool.files.embeddings import read_embeddings
-from facetool.files.represent_description import RepresentDescription, read_represent_description
+from facetool.files.embeddings import describe_embeddings, read_embeddings
+from facetool.files.represent_description import RepresentDescription
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
@@ -177,9 +177,9 @@ def search(
         FacetoolError: no photo has a face.
     """
     settings = settings or SearchSettings()
-    description = read_represent_description(reps[0])
+    description = describe_embeddings(reps[0])
     for path in reps[1:]:
-        if reason := description.difference(read_represent_description(path)):
+        if reason := description.difference(describe_embeddings(path)):
             raise UsageError(f"{reps[0]} and {path} hold embeddings of different kinds: {reason}")
     _check_network(description, reps[0], network)
     threshold = pair_threshold(description)
@@ -318,7 +318,7 @@ class _Faces:
     """Some rows of the ``align.csv`` behind a represent folder."""
 
     def __init__(self, reps: Path, images: set[str]) -> None:
-        crops = Path(read_represent_description(reps).input or "")
+        crops = Path(describe_embeddings(reps).input or "")
         self._rows: dict[str, AlignRow] = {}
         self._photos = AlignedPhotos({})
         try:

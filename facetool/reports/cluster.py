@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.files.represent_description import read_represent_description
+from facetool.files.embeddings import describe_embeddings
 from facetool.pipeline.cluster import Clustering
 from facetool.reports.crops import Crops
 from facetool.reports.page import Card, write_page
@@ -25,7 +25,7 @@ def cluster_report(result: Clustering, reps: Path, path: Path) -> None:
         FormatError: the folder's description is damaged.
         OutputError: the page cannot be written.
     """
-    crops = Crops(read_represent_description(reps))
+    crops = Crops(describe_embeddings(reps))
     sizes = np.bincount(result.groups)
     order = np.argsort(result.groups, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from facetool.files.represent_description import read_represent_description
+from facetool.files.embeddings import describe_embeddings
 from facetool.images.read import RGBImage, read_image
 from facetool.pipeline.search import Match, SearchResult
 from facetool.reports.crops import Crops
@@ -28,7 +28,7 @@ def search_report(result: SearchResult, path: Path) -> None:
         OutputError: the page cannot be written.
     """
     crops = {
-        reps: Crops(read_represent_description(reps))
+        reps: Crops(describe_embeddings(reps))
         for reps in dict.fromkeys(match.reps for match in result.matches)
     }
 

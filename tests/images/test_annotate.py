@@ -20,3 +20,10 @@ def test_boxes_and_text_stay_in_the_photo():
 def test_no_labels():
     image = np.full((20, 20, 3), 7, np.uint8)
     assert (annotate(image, []) == image).all()
+
+
+def test_a_box_needs_no_text() -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    drawn = annotate(image, [Label((20, 20, 60, 60), "")])
+    rows, columns = np.nonzero(drawn.any(axis=2))
+    assert (rows.min(), columns.min(), rows.max(), columns.max()) == (20, 20, 60, 60)

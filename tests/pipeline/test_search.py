@@ -9,7 +9,9 @@ import pytest
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.align_manifest import read_manifest
 from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.align import AlignSettings
 from facetool.pipeline.compare import compare
+from facetool.pipeline.embed import EmbedSettings, embed
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.pipeline.search import SearchSettings, gallery_network, search
 from facetool.weights.load import load_network
@@ -138,3 +140,17 @@ def test_the_network_of_a_folder(reps):
     from facetool.files.represent_description import read_represent_description
 
     assert gallery_network(read_represent_description(reps), reps) == "dlib-resnet.v1"
+
+
+def test_what_embed_has_written_is_searched(tmp_path: Path, album: Path) -> None:
+    pytest.importorskip("pyarrow")
+    network = load_network("dlib-resnet")
+    settings = EmbedSettings(
+        align=AlignSettings(crop=network.recipe.crop), represent=RepresentSettings()
+    )
+    embed(album, tmp_path / "out", network, settings)
+    probe = sorted(album.glob("*/*_0001.jpg"))[0]
+    result = search([tmp_path / "out"], [probe], network, SearchSettings(top=1))
+    (match,) = result.matches
+    assert match.image == f"{probe.parent.name}/{probe.stem}.png"
+    assert match.squared_l2 < 1e-6
