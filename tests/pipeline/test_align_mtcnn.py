@@ -29,11 +29,12 @@ ARCFACE = AlignSettings(crop=ARCFACE_112X96)
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six drawn people, one in a smaller photo, and a wall."""
     folder = tmp_path_factory.mktemp("photos")
-    for person in range(6):
+    # To MTCNN the sixth of them looks clearer lying on the side.
+    for number, person in enumerate((0, 1, 2, 3, 4, 7)):
         photo = Image.fromarray(draw_image(seed=3, person=person, image=0)[0])
-        if person == 2:
+        if number == 2:
             photo = photo.resize((180, 180))
-        photo.save(folder / f"{person}.png")
+        photo.save(folder / f"{number}.png")
     Image.new("RGB", (250, 250), (90, 120, 90)).save(folder / "wall.png")
     return folder
 

@@ -46,7 +46,11 @@ def test_default_model_needs_no_download(name: str, home: Path) -> None:
         ("nn4", "facetool models fetch nn4.v2"),
         ("nn4.v1", "facetool models fetch nn4.v1"),
         ("lresnet100e-ir", "facetool models fetch lresnet100e-ir.onnx-zoo"),
-        ("lresnet50e-ir", "put it in .* and run: facetool models fetch lresnet50e-ir.ms1m-v1"),
+        ("lresnet50e-ir", "facetool models fetch lresnet50e-ir.w600k"),
+        (
+            "lresnet50e-ir.ms1m-v1",
+            "put it in .* and run: facetool models fetch lresnet50e-ir.ms1m-v1",
+        ),
         ("nn2", "no weights are published"),
         ("lresnet100e-ir.onnx-zoo-int8", "8 bits"),
     ],
