@@ -62,6 +62,20 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 @click.option(
     "--strict", is_flag=True, help="Count truncated photos as failed instead of reading them."
 )
+@click.option(
+    "--min-face",
+    type=click.FloatRange(0),
+    default=0,
+    metavar="PIXELS",
+    help="Count faces whose box has a shorter edge than this as missed.",
+)
+@click.option(
+    "--min-sharpness",
+    type=click.FloatRange(0),
+    default=0,
+    metavar="X",
+    help="Count faces as missed whose sharpness in align.csv would be below this.",
+)
 @options.null_option
 @options.device_option
 @options.jobs_option
@@ -100,6 +114,8 @@ def command(
     on_no_face: str,
     fallback: Path | None,
     strict: bool,
+    min_face: float,
+    min_sharpness: float,
     null: bool,
     device: str,
     jobs: int | None,
@@ -141,6 +157,8 @@ def command(
         fallback=fallback,
         predictor=int(predictor) if predictor else None,
         strict=strict,
+        min_face=min_face,
+        min_sharpness=min_sharpness,
     )
     report = align(
         input,

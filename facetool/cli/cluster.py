@@ -26,6 +26,7 @@ from facetool.cli.output import print_json
     metavar="DIR",
     help="Create a folder per group here, with links to its crops.",
 )
+@options.quality_options
 @options.html_option("the faces of each group")
 @click.option(
     "--names",
@@ -43,6 +44,8 @@ def command(
     links: Path | None,
     html: Path | None,
     names: Path | None,
+    min_face: float,
+    min_sharpness: float,
     as_json: bool,
 ) -> None:
     """Group the faces of unknown people.
@@ -54,7 +57,15 @@ def command(
     from facetool.pipeline.cluster import cluster
 
     table = output or reps / "groups.csv"
-    clustering = cluster(reps, threshold, table, links, names)
+    clustering = cluster(
+        reps,
+        threshold,
+        table,
+        links,
+        names,
+        min_face=min_face,
+        min_sharpness=min_sharpness,
+    )
     if html is not None:
         from facetool.reports.cluster import cluster_report
 

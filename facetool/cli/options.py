@@ -274,6 +274,25 @@ def html_option(shows: str) -> Callable[[Command], Command]:
     )
 
 
+def quality_options(command: Command) -> Command:
+    """``--min-face``, ``--min-sharpness``: which faces of a represent folder take part."""
+    sharpness = click.option(
+        "--min-sharpness",
+        type=click.FloatRange(0),
+        default=0,
+        metavar="X",
+        help="Leave out faces whose sharpness in align.csv is below this.",
+    )
+    size = click.option(
+        "--min-face",
+        type=click.FloatRange(0),
+        default=0,
+        metavar="PIXELS",
+        help="Leave out faces whose box has a shorter edge than this.",
+    )
+    return size(sharpness(command))
+
+
 def pair_threshold_option(command: Command) -> Command:
     """``--threshold``: where "same person" ends."""
     return click.option(

@@ -14,9 +14,17 @@ from facetool.files.text import printable
 @click.command("outliers")
 @click.argument("reps", type=options.FOLDER)
 @options.pair_threshold_option
+@options.quality_options
 @options.html_option("each of them beside faces of the same person and of the nearest")
 @options.json_option
-def command(reps: Path, threshold: float | None, html: Path | None, as_json: bool) -> None:
+def command(
+    reps: Path,
+    threshold: float | None,
+    min_face: float,
+    min_sharpness: float,
+    html: Path | None,
+    as_json: bool,
+) -> None:
     """Find faces unlike the rest of their folder: wrong people, wrong crops.
 
     Lists the images of a represent folder whose mean squared L2 distance to the other images of
@@ -24,7 +32,7 @@ def command(reps: Path, threshold: float | None, html: Path | None, as_json: boo
     """
     from facetool.pipeline.outliers import outliers
 
-    result = outliers(reps, threshold)
+    result = outliers(reps, threshold, min_face=min_face, min_sharpness=min_sharpness)
     if html is not None:
         from facetool.reports.outliers import outliers_report
 

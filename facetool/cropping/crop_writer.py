@@ -12,8 +12,9 @@ import numpy as np
 from facetool.alignment.recipes import Crop
 from facetool.cropping.face_cropper import LocatedFace
 from facetool.cropping.photo_cropper import PHOTO_ERRORS, CroppedPhoto, reason_of
+from facetool.cropping.quality import FaceQuality, measure_quality, poor_quality
 from facetool.files.align_journal import AlignedPhoto
-from facetool.files.align_manifest import CHOICES, AlignRow, format_number
+from facetool.files.align_manifest import CHOICES, AlignRow, format_number, format_quality
 from facetool.files.atomic import atomic_write
 from facetool.images.formats import SUFFIXES
 from facetool.images.png import encode_png
@@ -37,12 +38,16 @@ class CropRows:
         on_no_face: ``fail`` where a photo without a face counts as failed.
         fallback: folder of images that stand in for photos without a face, and for those that
             cannot be read.
+        min_face: faces whose box has a shorter edge, in pixels, are left out.
+        min_sharpness: so are those whose crop is less sharp.
     """
 
     crop: Crop
     select: str
     on_no_face: str
     fallback: Path | None = None
+    min_face: float = 0
+    min_sharpness: float = 0
 
     def describe(self, photo: CroppedPhoto, name: str, stem: str) -> DescribedPhoto:
         """The rows of a photo and their crops.
@@ -65,20 +70,27 @@ class CropRows:
         self, photo: CroppedPhoto, name: str, stem: str
     ) -> tuple[list[AlignRow], list[RGBImage]]:
         faces, missed = photo.located
-        if not any(located.face.found for located in faces):
-            stand_in = self._stand_in(photo, name, stem, missed)
+        good, crops, poor = [], [], []
+        for face, crop in zip(faces, photo.crops, strict=True):
+            quality = measure_quality(*face, crop)
+            if why := poor_quality(quality, self.min_face, self.min_sharpness):
+                poor.append(why)
+            else:
+                good.append((face, quality))
+                crops.append(crop)
+        lack = poor[0] if poor and not good else missed
+        if not any(located.face.found for located, _ in good):
+            stand_in = self._stand_in(photo, name, stem, lack)
             if stand_in is not None:
                 return stand_in
-        if not faces:
-            return [
-                AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", missed)
-            ], []
+        if not good:
+            return [AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", lack)], []
         reason = missed or self._choice(len(photo.detected))
         rows = [
-            _face_row(face, name, f"{stem}.face{number}" if number > 1 else stem, reason)
-            for number, face in enumerate(faces, 1)
+            _face_row(*one, name, f"{stem}.face{number}" if number > 1 else stem, reason)
+            for number, one in enumerate(good, 1)
         ]
-        return rows, photo.crops
+        return [*rows, *(AlignRow(name, "no-face", why) for why in poor)], crops
 
     def _choice(self, detected: int) -> str:
         """Of how many faces a crop is one, where that was for a rule to choose."""
@@ -135,7 +147,9 @@ class CropWriter:
         return aligned
 
 
-def _face_row(located: LocatedFace, name: str, stem: str, reason: str) -> AlignRow:
+def _face_row(
+    located: LocatedFace, quality: FaceQuality, name: str, stem: str, reason: str
+) -> AlignRow:
     face, landmarks = located
     left, top, right, bottom = (format_number(edge) for edge in face.box)
     return AlignRow(
@@ -150,6 +164,7 @@ def _face_row(located: LocatedFace, name: str, stem: str, reason: str) -> AlignR
         " ".join(format_number(value) for value in landmarks.ravel()),
         f"{stem}.png",
         str(face.turn) if face.found else "",
+        *format_quality((*quality[:3], *(quality.pose or (None, None, None)))),
     )
 
 

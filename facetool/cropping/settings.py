@@ -28,6 +28,8 @@ class AlignSettings:
             where it has none, ``on_no_face`` applies.
         predictor: 5 or 68 for dlib's landmarks instead of those the recipe comes with.
         strict: truncated photos count as failed.
+        min_face: smaller faces, by the shorter edge of the box in pixels, count as missed.
+        min_sharpness: so do blurred ones, by the variance of the Laplacian of the crop.
 
     Raises:
         UsageError: a setting has no such choice.
@@ -40,6 +42,8 @@ class AlignSettings:
     fallback: Path | None = None
     predictor: int | None = None
     strict: bool = False
+    min_face: float = 0
+    min_sharpness: float = 0
 
     def __post_init__(self) -> None:
         check_choice("select", self.select, SELECTIONS)
@@ -55,4 +59,6 @@ class AlignSettings:
             fallback=str(self.fallback) if self.fallback else None,
             points=points_of(self.crop, self.predictor),
             strict=self.strict,
+            min_face=float(self.min_face) or None,
+            min_sharpness=float(self.min_sharpness) or None,
         )

@@ -29,6 +29,8 @@ class AlignDescription:
         fallback: folder whose images stand in for such photos.
         points: whose landmarks drove the crops, such as ``dlib 5``.
         strict: whether truncated photos were refused.
+        min_face: shorter edge in pixels that the box of a face had to have.
+        min_sharpness: sharpness that its crop had to have.
         inputs: folders of the photos, by the name that their crops are kept under; "" for those
             that are kept under none.
         counts: rows of each status; None while a run goes on.
@@ -42,6 +44,8 @@ class AlignDescription:
     fallback: str | None = None
     points: str | None = None
     strict: bool = False
+    min_face: float | None = None
+    min_sharpness: float | None = None
     inputs: Mapping[str, str] | None = None
     counts: Mapping[str, int] | None = None
     facetool: str | None = None
@@ -63,6 +67,8 @@ class AlignDescription:
                 fallback=str,
                 points=str,
                 strict=bool,
+                min_face=float,
+                min_sharpness=float,
                 inputs=dict,
                 counts=dict,
                 facetool=str,
@@ -70,9 +76,9 @@ class AlignDescription:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; inputs and outcome are left out where there are none."""
+        """Plain JSON values; limits, inputs and outcome are left out where there are none."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        later = ("inputs", *_OUTCOME)
+        later = ("min_face", "min_sharpness", "inputs", *_OUTCOME)
         return {
             key: value for key, value in values.items() if key not in later or value is not None
         }

@@ -36,6 +36,13 @@ class AlignRow(NamedTuple):
         landmarks: ``x1 y1 x2 y2 …`` in pixels of the upright photo.
         output: path of the crop, relative to OUTPUT.
         turn: degrees clockwise by which the photo was turned to find the face.
+        size: shorter edge of the box in pixels.
+        sharpness: variance of the Laplacian of the crop; so the next columns, as
+            ``facetool.cropping.quality`` says.
+        exposure: mean brightness of the crop, 0…1.
+        yaw: degrees that the head is turned to the right of the photo.
+        pitch: degrees up.
+        roll: degrees clockwise.
     """
 
     input: str
@@ -49,14 +56,34 @@ class AlignRow(NamedTuple):
     landmarks: str = ""
     output: str = ""
     turn: str = ""
+    size: str = ""
+    sharpness: str = ""
+    exposure: str = ""
+    yaw: str = ""
+    pitch: str = ""
+    roll: str = ""
 
 
 ALIGN_COLUMNS = AlignRow._fields
-_COLUMNS_OF_0_1 = 10
-"""Version 0.1 turned no photos."""
+_QUALITY_DIGITS = {"size": 0, "sharpness": 1, "exposure": 3, "yaw": 1, "pitch": 1, "roll": 1}
+
+QUALITY_COLUMNS = tuple(_QUALITY_DIGITS)
+"""The columns of numbers that say how good a face is."""
+
+_COLUMN_COUNTS = (10, 11, len(ALIGN_COLUMNS))
+"""Version 0.1 turned no photos, and its successors at first measured no quality."""
 
 
-_HEADERS = (AlignRow(*ALIGN_COLUMNS), AlignRow(*ALIGN_COLUMNS[:_COLUMNS_OF_0_1]))
+_HEADERS = tuple(AlignRow(*ALIGN_COLUMNS[:count]) for count in _COLUMN_COUNTS)
+
+
+def format_quality(values: Sequence[float | None]) -> list[str]:
+    """The cells of :data:`QUALITY_COLUMNS`; empty where a value is None."""
+    digits = _QUALITY_DIGITS.values()
+    return [
+        "" if value is None else f"{value:.{places}f}"
+        for value, places in zip(values, digits, strict=True)
+    ]
 
 
 def format_row(row: AlignRow) -> str:
@@ -92,7 +119,7 @@ def row_of(cells: Sequence[str]) -> AlignRow:
     Raises:
         FormatError: there are too few or too many.
     """
-    if len(cells) not in (len(ALIGN_COLUMNS), _COLUMNS_OF_0_1):
+    if len(cells) not in _COLUMN_COUNTS:
         raise FormatError(f"{len(ALIGN_COLUMNS)} columns expected")
     return AlignRow(*cells)
 

@@ -29,7 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, one_line
-from facetool.files.align_manifest import MADE_CROP, AlignRow, format_number
+from facetool.files.align_manifest import (
+    MADE_CROP,
+    QUALITY_COLUMNS,
+    AlignRow,
+    format_number,
+    format_quality,
+)
 from facetool.files.embed_plan import EmbedPlan, need_pyarrow
 from facetool.files.storage import Storage
 
@@ -125,6 +131,10 @@ def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
         "turn": arrow.array(
             [int(one.row.turn) if one.row.turn else None for one in rows], arrow.int32()
         ),
+        **{
+            name: arrow.array([_number(getattr(one.row, name)) for one in rows], arrow.float64())
+            for name in QUALITY_COLUMNS
+        },
         "embedding": _embeddings(rows, size),
     }
     if keep_crops:
@@ -192,12 +202,9 @@ def read_shard(
 
 def rows_of(columns: Mapping[str, Any]) -> Iterable[AlignRow]:
     """The rows of ``align.csv`` of a shard, but for the names of crops."""
-    for photo, status, reason, box, score, landmarks, turn in zip(
-        *(
-            columns[name]
-            for name in ("photo", "status", "reason", "box", "score", "landmarks", "turn")
-        ),
-        strict=True,
+    names = ("photo", "status", "reason", "box", "score", "landmarks", "turn", *QUALITY_COLUMNS)
+    for photo, status, reason, box, score, landmarks, turn, *quality in zip(
+        *(columns[name] for name in names), strict=True
     ):
         left, top, right, bottom = map(format_number, box) if box else ("",) * 4
         yield AlignRow(
@@ -212,6 +219,7 @@ def rows_of(columns: Mapping[str, Any]) -> Iterable[AlignRow]:
             " ".join(map(format_number, landmarks or ())),
             "",
             "" if turn is None else str(turn),
+            *format_quality(quality),
         )
 
 

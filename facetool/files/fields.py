@@ -7,7 +7,13 @@ from typing import Any
 
 from facetool.errors import FormatError
 
-_KINDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "an object"}
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+}
 
 
 def checked(values: Mapping[str, Any], **kinds: type) -> dict[str, Any]:

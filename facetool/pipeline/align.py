@@ -236,7 +236,14 @@ def _create_worker(folder: Images, output: Path, settings: AlignSettings, device
         PhotoCropper(folder.without_names(), cropper, settings.strict),
         CropWriter(
             output,
-            CropRows(settings.crop, settings.select, settings.on_no_face, settings.fallback),
+            CropRows(
+                settings.crop,
+                settings.select,
+                settings.on_no_face,
+                settings.fallback,
+                settings.min_face,
+                settings.min_sharpness,
+            ),
         ),
     )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from facetool.classification import clustering
 from facetool.classification.clustering import PairMetrics
 from facetool.classification.fit import class_means
+from facetool.embedding.good_crops import leave_out_poor
 from facetool.embedding.people import UNSORTED, read_people, same_person_threshold
 from facetool.errors import UsageError
 from facetool.files.atomic import atomic_write, output_errors
@@ -64,6 +65,9 @@ def cluster(
     table: Path | None = None,
     links: Path | None = None,
     names: Path | None = None,
+    *,
+    min_face: float = 0,
+    min_sharpness: float = 0,
 ) -> Clustering:
     """Group the faces of a represent folder and write the groups.
 
@@ -77,14 +81,17 @@ def cluster(
             are one group, those of two never are, and others join them as they would join any
             group. Rewritten with every image of the named groups, and below them an image of
             each other group, to be named.
+        min_face: leave out faces whose box has a shorter edge, in pixels.
+        min_sharpness: leave out faces whose crop is less sharp, as in ``align.csv``.
 
     Raises:
-        UsageError: no threshold is given or known, the crops are not where they were, or there are
-            too many pairs below the threshold for this machine's memory.
+        UsageError: no threshold is given or known, nor the quality of the faces, the crops are not
+            where they were, or there are too many pairs below the threshold for this machine's
+            memory.
         FormatError: an input is damaged.
         OutputError: a result cannot be written.
     """
-    people = read_people(reps, unsorted=True)
+    people = leave_out_poor(read_people(reps, unsorted=True), reps, min_face, min_sharpness)
     limit = same_person_threshold(people, threshold, reps)
     given = read_given_names(names) if names is not None and names.exists() else {}
     known = sorted({given[image] for image in people.images if image in given})

@@ -10,6 +10,7 @@ import numpy as np
 
 from facetool.classification.fit import class_means
 from facetool.classification.outliers import distance_to_rest
+from facetool.embedding.good_crops import leave_out_poor
 from facetool.embedding.people import read_people, same_person_threshold
 from facetool.errors import FacetoolError
 
@@ -50,16 +51,28 @@ class OutliersResult:
         return asdict(self)
 
 
-def outliers(reps: Path, threshold: float | None = None) -> OutliersResult:
+def outliers(
+    reps: Path,
+    threshold: float | None = None,
+    *,
+    min_face: float = 0,
+    min_sharpness: float = 0,
+) -> OutliersResult:
     """Faces whose mean distance to the rest of their folder is beyond a threshold.
 
     Images that lie in no person's folder are taken as those of one person.
 
+    Args:
+        reps: a represent folder.
+        threshold: squared L2; the network's own unless given.
+        min_face: leave out faces whose box has a shorter edge, in pixels.
+        min_sharpness: leave out faces whose crop is less sharp, as in ``align.csv``.
+
     Raises:
-        UsageError: no threshold is given or known.
+        UsageError: no threshold is given or known, or the quality of the faces is not.
         FacetoolError: nobody has two images.
     """
-    people = read_people(reps, unsorted=True)
+    people = leave_out_poor(read_people(reps, unsorted=True), reps, min_face, min_sharpness)
     limit = same_person_threshold(people, threshold, reps)
     vectors = people.prepared()
     distances = distance_to_rest(vectors, people.labels)

@@ -123,7 +123,13 @@ def _create_worker(settings: AlignSettings, keep_crops: bool, device: str) -> _W
         predictor=settings.predictor,
         device=device,
     )
-    rows = CropRows(settings.crop, settings.select, settings.on_no_face)
+    rows = CropRows(
+        settings.crop,
+        settings.select,
+        settings.on_no_face,
+        min_face=settings.min_face,
+        min_sharpness=settings.min_sharpness,
+    )
     return _Worker(cropper, rows, settings.strict, keep_crops)
 
 
@@ -135,7 +141,8 @@ def _crop_chunk(worker: _Worker, tasks: Sequence[CropTask]) -> list[PhotoRows]:
     for photo in cropped:
         aligned, crops = worker.rows.describe(photo, photo.name, "")
         rows = [FaceRow(row._replace(output="")) for row in aligned.rows]
-        for face, (one, crop) in enumerate(zip(rows, crops, strict=bool(crops)), 1):
+        # Faces that are not good enough come after those with a crop.
+        for face, (one, crop) in enumerate(zip(rows, crops, strict=False), 1):
             one.face, one.crop = face, crop
             one.png = encode_png(crop) if worker.keep_crops else None
         found.append(rows)

@@ -101,7 +101,10 @@ def test_openface_crops_put_the_points_on_the_mean_face(
 
 def test_the_manifest_and_its_columns(album: Path, crops: Path) -> None:
     header = (crops / "align.csv").read_text().splitlines()[0]
-    assert header == "input,status,reason,left,top,right,bottom,score,landmarks,output,turn"
+    assert header == (
+        "input,status,reason,left,top,right,bottom,score,landmarks,output,turn,"
+        "size,sharpness,exposure,yaw,pitch,roll"
+    )
     rows = rows_of(crops)
     assert list(rows) == sorted(str(p.relative_to(album)) for p in album.glob("*/*.jpg"))
     for row in rows.values():
@@ -349,3 +352,47 @@ def test_an_error_in_a_worker_lets_go_of_the_journal(
         align(album, tmp_path / "out", CHIP, jobs=1)
     assert journals == [True]
     assert (tmp_path / "out" / JOURNAL).exists()
+
+
+def test_how_good_each_face_is(album: Path, crops: Path, tmp_path: Path) -> None:
+    rows = rows_of(crops)
+    found = [row for row in rows.values() if row.status == "aligned"]
+    for row in found:
+        box = [float(edge) for edge in row[3:7]]
+        assert row.size == f"{min(box[2] - box[0], box[3] - box[1]) + 1:.0f}"
+        assert abs(float(row.roll)) < 45 and abs(float(row.yaw)) < 60
+    assert all(not row.size and row.sharpness for row in rows.values() if row.status == "center")
+
+    sharp = sorted(float(row.sharpness) for row in found)[len(found) // 2]
+    output = tmp_path / "sharp"
+    report = align(album, output, AlignSettings(crop=DLIB_CHIP, min_sharpness=sharp))
+    assert report.exit_code == 0
+    for name, row in rows_of(output).items():
+        before = rows[name]
+        if before.status == "aligned" and float(before.sharpness) >= sharp:
+            assert row == before
+        elif before.status == "aligned":
+            assert (row.status, row.output) == ("no-face", "")
+            assert row.reason.startswith("face too blurred: sharpness ")
+    with pytest.raises(UsageError, match=r"min sharpness .* there, none now"):
+        align(album, output, CHIP)
+
+
+def test_small_faces_beside_large_ones(album: Path, crops: Path, tmp_path: Path) -> None:
+    photo = read_image(album / next(n for n, r in rows_of(crops).items() if r.status == "aligned"))
+    small = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    canvas = np.full((photo.shape[0], photo.shape[1] * 2, 3), 128, np.uint8)
+    canvas[:, : photo.shape[1]] = photo
+    canvas[: small.shape[0], photo.shape[1] : photo.shape[1] + small.shape[1]] = small
+    (tmp_path / "in" / "two").mkdir(parents=True)
+    Image.fromarray(canvas).save(tmp_path / "in" / "two" / "a.png")
+    every = AlignSettings(crop=DLIB_CHIP, select="all")
+    align(tmp_path / "in", tmp_path / "all", every)
+    sizes = [float(row.size) for row in read_manifest(tmp_path / "all" / "align.csv")]
+    assert len(sizes) == 2
+    large = AlignSettings(crop=DLIB_CHIP, select="all", min_face=sizes[0])
+    align(tmp_path / "in", tmp_path / "large", large)
+    first, second = read_manifest(tmp_path / "large" / "align.csv")
+    assert (first.status, first.output) == ("aligned", "two/a.png")
+    assert (second.status, second.output) == ("no-face", "")
+    assert second.reason.startswith("face too small: ")
