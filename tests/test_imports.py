@@ -56,6 +56,7 @@ def test_every_room_has_a_level() -> None:
     assert there | {"errors", "_version"} == set(LEVEL)
 
 
+@pytest.mark.slow
 def test_rooms_import_only_what_is_below_them() -> None:
     wrong = []
     for path in ROOT.glob("*/**/*.py"):

@@ -38,6 +38,7 @@ def test_mistakes_are_one_line(run: Run, tmp_path: Path) -> None:
         assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_several_epochs_share_a_table(run: Run, shared: Path, tmp_path: Path) -> None:
     golden = shared / "golden" / "mxnet"
     shutil.copy(golden / "tiny18-symbol.json", tmp_path / "model-symbol.json")

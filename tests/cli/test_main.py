@@ -107,6 +107,7 @@ def test_failed_inputs_exit_with_1_and_are_named(photos: Path, tmp_path: Path) -
     assert (tmp_path / "out/align.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_crash(photos: Path) -> None:
     command = f"{sys.executable} -m facetool models list | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)

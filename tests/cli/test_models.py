@@ -99,6 +99,7 @@ def test_fetch_of_detectors() -> None:
     assert "no weights are published for retinaface" in str(refused.exception)
 
 
+@pytest.mark.slow
 def test_convert_and_export(shared: Path, tmp_path: Path) -> None:
     converted = tmp_path / "tiny.safetensors"
     run("convert", shared / "golden/mxnet/tiny18-0000.params", converted)
@@ -123,6 +124,7 @@ def test_mistakes_are_one_line_without_traceback() -> None:
         assert process.stdout == ""
 
 
+@pytest.mark.slow
 def test_help_is_quick_and_light() -> None:
     for name in COMMANDS:
         code = (

@@ -37,6 +37,7 @@ def test_network(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == b"plot"
 
 
+@pytest.mark.slow
 def test_network_json_is_all_there_is_on_stdout() -> None:
     arguments = ["network", "mobilefacenet", "--passes", "1", "--batch-sizes", "2,1,2", "--json"]
     (one,) = json.loads(run(*arguments).stdout)["networks"]

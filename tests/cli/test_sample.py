@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from facetool.evaluation.pairs import read_pairs
 
 
@@ -15,6 +17,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_draws(tmp_path: Path) -> None:
     done = run(tmp_path / "album", "--people", 3, "--images", 2, "--seed", 1)
     assert done.returncode == 0

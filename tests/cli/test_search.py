@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run
 
 
+@pytest.mark.slow
 def test_faces_are_listed_with_what_the_threshold_means(
     run: Run, album: Path, crops: Path, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def test_faces_of_photos_are_dlibs_own(shared: Path) -> None:
     assert assert_dlibs_own([read_image(path) for path in paths], upsample=0) >= 2
 
 
+@pytest.mark.slow
 def test_photos_in_a_batch_are_found_as_alone(drawn: list[RGBImage]) -> None:
     detector = create(1)
     together = detector.detect(drawn)

@@ -88,6 +88,7 @@ def test_faces_are_those_of_a_plain_cascade(detector: MtcnnDetector, drawn: list
         assert_same(faces, plain_cascade(image), 0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"min_face_size": 60}, {"scale_factor": 0.5}])
 def test_options_of_the_pyramid(options: dict[str, float], drawn: list[RGBImage]) -> None:
     image = drawn[0]

@@ -57,6 +57,7 @@ def test_faces_of_scrfd_are_the_originals(
     assert count >= len(photos)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "anchors", "points", "batched"),
     [

@@ -118,6 +118,7 @@ def test_triplets_go_on_from_softmax(data: Path, tmp_path: Path, run: Run) -> No
     assert (tmp_path / "model-m1-triplet" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margins, options", MARGINS)
 def test_a_combined_margin_of_the_page_trains(
     margins: str, options: str, data: Path, tmp_path: Path, run: Run

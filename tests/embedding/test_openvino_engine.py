@@ -33,6 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", ["none", "concat"])
 def test_the_same_embeddings(
     network: EmbeddingNetwork, crops: np.ndarray, home: Path, flip: str

@@ -60,6 +60,7 @@ def slow_protocol(first, second, trials):  # type: ignore[no-untyped-def]
     return accuracies, chosen_thresholds, mean
 
 
+@pytest.mark.slow
 def test_against_the_slow_derivation(synthetic) -> None:  # type: ignore[no-untyped-def]
     outcome = openface.evaluate(synthetic.first, synthetic.second, synthetic.trials)
     accuracies, thresholds, mean = slow_protocol(

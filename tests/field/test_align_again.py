@@ -56,6 +56,7 @@ def as_fresh(photos: Path, output: Path) -> bool:
     return files(output) == files(fresh)
 
 
+@pytest.mark.slow
 def test_nothing_changed(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -80,6 +81,7 @@ def test_a_second_album_with_the_same_names_is_refused(photos: Path, tmp_path: P
     assert files(output) == before
 
 
+@pytest.mark.slow
 def test_a_second_album_under_a_name(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -117,6 +119,7 @@ def test_a_replaced_photo_is_done_again(photos: Path, tmp_path: Path) -> None:
     assert as_fresh(photos, output)
 
 
+@pytest.mark.slow
 def test_a_photo_turned_upright_since_is_tried_again(photos: Path, tmp_path: Path) -> None:
     settings = AlignSettings(crop=DLIB_CHIP)
     photo = photos / names(photos)[0]
@@ -130,6 +133,7 @@ def test_a_photo_turned_upright_since_is_tried_again(photos: Path, tmp_path: Pat
     assert rows(output)[0].status == "aligned"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("by_content", "redone"), [(False, 0), (True, 1)])
 def test_a_photo_replaced_with_its_size_and_time_kept(
     photos: Path, tmp_path: Path, by_content: bool, redone: int
@@ -145,6 +149,7 @@ def test_a_photo_replaced_with_its_size_and_time_kept(
     assert report.counts["already there"] == 4 - redone
 
 
+@pytest.mark.slow
 def test_a_copy_with_other_times_is_not_done_again(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -154,6 +159,7 @@ def test_a_copy_with_other_times_is_not_done_again(photos: Path, tmp_path: Path)
     assert as_fresh(photos, output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_gone", [False, True])
 def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
     photos: Path, tmp_path: Path, keep_gone: bool
@@ -181,6 +187,7 @@ def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
         assert as_fresh(photos, output)
 
 
+@pytest.mark.slow
 def test_a_renamed_person_is_not_there_twice(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -204,6 +211,7 @@ def test_a_photo_that_takes_anothers_name_with_another_suffix(photos: Path, tmp_
     assert as_fresh(photos, output)
 
 
+@pytest.mark.slow
 def test_fewer_faces_than_before_leave_no_crop_behind(photos: Path, tmp_path: Path) -> None:
     settings = AlignSettings(crop=DLIB_CHIP, select="all")
     first, second = (photos / name for name in names(photos)[:2])
@@ -221,6 +229,7 @@ def test_fewer_faces_than_before_leave_no_crop_behind(photos: Path, tmp_path: Pa
     assert {name for name in files(output) if name.endswith(".png")} == made
 
 
+@pytest.mark.slow
 def test_what_was_missed_is_tried_again_with_another_policy(photos: Path, tmp_path: Path) -> None:
     blank = photos / names(photos)[0]
     Image.new("RGB", (250, 250)).save(blank)
@@ -233,6 +242,7 @@ def test_what_was_missed_is_tried_again_with_another_policy(photos: Path, tmp_pa
     assert as_fresh(photos, output)
 
 
+@pytest.mark.slow
 def test_a_list_adds_to_what_is_there(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     first, second, *_ = names(photos)

@@ -27,6 +27,7 @@ def photos(album: Path, tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+@pytest.mark.slow
 def test_every_reader_of_lines_gets_the_rows(photos: Path, tmp_path: Path) -> None:
     crops, reps = tmp_path / "crops", tmp_path / "reps"
     settings = AlignSettings(crop=DLIB_CHIP)

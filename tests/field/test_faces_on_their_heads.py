@@ -41,6 +41,7 @@ def test_a_face_that_is_not_there_is_a_miss_with_a_reason(shared: Path, name: st
     assert assumed.missed == missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crop", [DLIB_CHIP, ARCFACE_112])
 @pytest.mark.parametrize(
     ("detector", "weights", "least"),
@@ -66,6 +67,7 @@ def test_every_detectors_faces_on_their_heads_are_refused(
     assert found >= least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", ["hog", "mtcnn"])
 def test_tilted_faces_are_kept(shared: Path, detector: str) -> None:
     cropper = FaceCropper(override(DLIB_CHIP, detector=detector))
@@ -76,6 +78,7 @@ def test_tilted_faces_are_kept(shared: Path, detector: str) -> None:
     assert sum(bool(cropper.find(photo).faces) for photo in found) >= 0.8 * len(found)
 
 
+@pytest.mark.slow
 def test_align_says_it_and_rotate_mends_it(shared: Path, tmp_path: Path) -> None:
     for name in FOUND_UPSIDE_DOWN:
         photo = photo_of(shared, name)[::-1, ::-1]

@@ -30,6 +30,7 @@ def test_align_can_be_interrupted_and_continued(album: Path, tmp_path: Path, tim
     assert len(list(read_manifest(output / "align.csv"))) == 24
 
 
+@pytest.mark.slow
 def test_nothing_false_is_promised(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((4000, 64)).astype("f4")
     np.save(tmp_path / "reps.npy", vectors)

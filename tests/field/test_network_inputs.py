@@ -190,6 +190,7 @@ def test_options_reach_the_network(tmp_path: Path, run: Run, crops: Path) -> Non
     assert done.returncode == 2 and "neither a number" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_converted_file_keeps_name_and_threshold(tmp_path: Path) -> None:
     network = load_network("dlib-resnet")
     source = network.info.weights_path

@@ -75,6 +75,7 @@ def test_raw_photos_are_refused(photos: Path, tmp_path: Path, network: Embedding
     assert read_embeddings(tmp_path / "reps").vectors.shape == (6, 128)
 
 
+@pytest.mark.slow
 def test_crops_that_align_has_not_finished_are_refused(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -87,6 +88,7 @@ def test_crops_that_align_has_not_finished_are_refused(
         represent(crops, tmp_path / "reps", network, SETTINGS)
 
 
+@pytest.mark.slow
 def test_images_that_align_did_not_make_are_refused(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -95,6 +97,7 @@ def test_images_that_align_did_not_make_are_refused(
         represent(crops, tmp_path / "reps", network, SETTINGS)
 
 
+@pytest.mark.slow
 def test_crops_removed_by_hand_are_left_out(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -103,6 +106,7 @@ def test_crops_removed_by_hand_are_left_out(
     assert len(read_embeddings(tmp_path / "reps").names) == 5
 
 
+@pytest.mark.slow
 def test_records_of_another_size_are_refused(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -114,6 +118,7 @@ def test_records_of_another_size_are_refused(
     represent(tmp_path / "train.rec", tmp_path / "reps", network, SETTINGS)
 
 
+@pytest.mark.slow
 def test_one_photo_more_embeds_one_photo(
     photos: Path, crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -126,6 +131,7 @@ def test_one_photo_more_embeds_one_photo(
     assert as_fresh(crops, tmp_path / "reps", network)
 
 
+@pytest.mark.slow
 def test_one_photo_less_drops_a_row(
     photos: Path, crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -138,6 +144,7 @@ def test_one_photo_less_drops_a_row(
     assert as_fresh(crops, tmp_path / "reps", network)
 
 
+@pytest.mark.slow
 def test_a_replaced_photo_gets_its_own_embedding(
     photos: Path, crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -166,6 +173,7 @@ def test_fewer_images_than_a_batch_are_embedded_anew(
     assert files(tmp_path / "reps") == files(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_crops_touched_but_the_same_are_kept(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -177,6 +185,7 @@ def test_crops_touched_but_the_same_are_kept(
     assert as_fresh(crops, tmp_path / "reps", network)
 
 
+@pytest.mark.slow
 def test_a_crop_that_failed_is_tried_again(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -191,6 +200,7 @@ def test_a_crop_that_failed_is_tried_again(
     assert as_fresh(crops, tmp_path / "reps", network)
 
 
+@pytest.mark.slow
 def test_crops_of_another_album_are_refused(
     photos: Path, crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -249,6 +259,7 @@ def test_an_embedding_does_not_depend_on_its_neighbours(name: str, dtype: str) -
         assert np.array_equal(embedder.embed(images[:count], 8), together[:count])
 
 
+@pytest.mark.slow
 def test_a_set_of_another_size_is_refused(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
@@ -264,6 +275,7 @@ def test_a_set_of_another_size_is_refused(
     bin_eval([tmp_path / "set.bin"], network, torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_pairs_of_raw_photos_are_not_packed(photos: Path, crops: Path, tmp_path: Path) -> None:
     names = photo_names(photos)
     people = sorted({name.split("/")[0] for name in names})

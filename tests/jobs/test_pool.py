@@ -38,6 +38,7 @@ def test_results_come_in_order_whatever_the_timing(pool: OrderedPool[int, int, i
     assert list(pool.map(chunks)) == [[item + 100 for item in chunk] for chunk in chunks]
 
 
+@pytest.mark.slow
 def test_a_death_costs_one_item(pool: OrderedPool[int, int, int]) -> None:
     chunks = [[0, 1], [2, 13, 3], [4, 5], [6], [7], [8], [9, 10]]
     expected = [[-item if item == 13 else item + 100 for item in chunk] for chunk in chunks]

@@ -49,6 +49,7 @@ def test_an_error_comes_through_and_costs_no_worker(workers: Workers[int, int, i
     assert workers.replaced == before
 
 
+@pytest.mark.slow
 def test_a_death_and_a_timeout_cost_one_item_each(workers: Workers[int, int, int]) -> None:
     before = workers.replaced
     doomed, endless = workers.submit(13, soon()), workers.submit(50, soon(0.3))

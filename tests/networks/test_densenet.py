@@ -72,6 +72,7 @@ def test_internal_outputs(golden):
             assert np.abs(ours - values).max() < 2e-5 * max(1, values.std()), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "expected"),
     [

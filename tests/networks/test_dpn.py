@@ -44,6 +44,7 @@ def test_tiny_gives_mxnets_embeddings_and_another_eps_does_not(golden):
     assert all(0.0055 < deviation < 0.0235 for deviation in golden.deviations(network))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "expected"),
     [

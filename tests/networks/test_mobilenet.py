@@ -24,6 +24,7 @@ def full(shared):
     return Golden.read(shared, "m1")
 
 
+@pytest.mark.slow
 def test_seeded_weights_are_those_of_the_goldens(full):
     assert digest(full.weights) == (
         "185314a1c34c4b295fb55298457a0190af248340caa741d96770dad365ec61ad"

@@ -332,6 +332,7 @@ def test_an_output_that_cannot_be_made(album: Path, tmp_path: Path) -> None:
         align(album, tmp_path / "file" / "out", CHIP)
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_lets_go_of_the_journal(
     album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,6 +355,7 @@ def test_an_error_in_a_worker_lets_go_of_the_journal(
     assert (tmp_path / "out" / JOURNAL).exists()
 
 
+@pytest.mark.slow
 def test_how_good_each_face_is(album: Path, crops: Path, tmp_path: Path) -> None:
     rows = rows_of(crops)
     found = [row for row in rows.values() if row.status == "aligned"]
@@ -378,6 +380,7 @@ def test_how_good_each_face_is(album: Path, crops: Path, tmp_path: Path) -> None
         align(album, output, CHIP)
 
 
+@pytest.mark.slow
 def test_small_faces_beside_large_ones(album: Path, crops: Path, tmp_path: Path) -> None:
     photo = read_image(album / next(n for n, r in rows_of(crops).items() if r.status == "aligned"))
     small = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)

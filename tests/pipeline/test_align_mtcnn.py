@@ -50,6 +50,7 @@ def points_of(row: AlignRow) -> np.ndarray:
     return np.array(row.landmarks.split(), dtype=np.float64).reshape(-1, 2)
 
 
+@pytest.mark.slow
 def test_crops_come_from_the_detectors_points(photos: Path, aligned: Path) -> None:
     rows = list(read_manifest(aligned / "align.csv"))
     assert [row.status for row in rows] == ["aligned"] * 6 + ["center"]

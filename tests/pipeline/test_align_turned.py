@@ -43,6 +43,7 @@ def rows_of(folder: Path) -> dict[str, AlignRow]:
     return {Path(row.input).stem: row for row in read_manifest(folder / "align.csv")}
 
 
+@pytest.mark.slow
 def test_turned_photos_give_the_upright_crop(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "out", "--rotate", "if-missed", "--jobs", "1")
     rows = rows_of(tmp_path / "out")
@@ -62,6 +63,7 @@ def test_turned_photos_give_the_upright_crop(photos: Path, tmp_path: Path) -> No
     assert described.detector["rotate"] == "if-missed"
 
 
+@pytest.mark.slow
 def test_another_size_is_another_setting(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "out", "--detect-at", "200", "--jobs", "1")
     described = read_align_description(tmp_path / "out")

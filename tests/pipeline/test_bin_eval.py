@@ -56,6 +56,7 @@ def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwo
     assert result.report.exit_code == 0
 
 
+@pytest.mark.slow
 def test_several_sets(bins: Path, network: EmbeddingNetwork) -> None:
     files = [bins / "py2_str_proto2.bin", bins / "py3_numpy_proto4.bin"]
     result = bin_eval(files, network, CPU)

@@ -38,6 +38,7 @@ def photos(album: Path) -> list[Path]:
     return sorted(album.glob("*/*_0001.*"))
 
 
+@pytest.mark.slow
 def test_photos_are_named_in_order(made, network, photos, capsys, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     Image.new("RGB", (80, 80)).save(tmp_path / "black.png")
@@ -136,6 +137,7 @@ def test_a_photo_that_goes_before_its_copy_is_drawn(made, network, photos, tmp_p
     assert len(list(tmp_path.glob("*.png"))) == 2
 
 
+@pytest.mark.slow
 def test_lists_of_photos_and_what_is_not_read(made, network, photos, tmp_path):
     listing = tmp_path / "photos.txt"
     listing.write_bytes(b"".join(f"{path}\0".encode() for path in photos[:2]))
@@ -150,6 +152,7 @@ def test_lists_of_photos_and_what_is_not_read(made, network, photos, tmp_path):
     assert "1 video: not read (a.mov)" in ": ".join(report.failures[0])
 
 
+@pytest.mark.slow
 def test_embeddings_of_openface_are_used_once_their_network_is_told(
     crops, network, photos, tmp_path
 ):

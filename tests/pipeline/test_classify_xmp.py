@@ -54,6 +54,7 @@ def named(unsorted: Path, tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_people_are_named_as_their_regions(named: Path) -> None:
     result = train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
     photos = [row.input for row in found(named)[1:]]

@@ -79,6 +79,7 @@ def test_several_faces_of_one_photo(shared: Path) -> None:
     assert faces[0].face.box.area >= faces[1].face.box.area
 
 
+@pytest.mark.slow
 def test_the_mirrored_face_takes_part(photos: list[Path]) -> None:
     network = load_network("dlib-resnet")
     plain = compare(photos[:2], network, threshold=None).comparisons[0]

@@ -109,6 +109,7 @@ def all_rows(out: Path) -> list:
     ]
 
 
+@pytest.mark.slow
 def test_rows_and_embeddings_are_those_of_align_and_represent(finished, separate, tmp_path) -> None:
     out, report = finished
     assert report.exit_code == 1
@@ -134,6 +135,7 @@ def test_what_embed_wrote_is_read_as_it_is(out, separate) -> None:
     assert read_features(out).names == wanted.names  # as identify does
 
 
+@pytest.mark.slow
 def test_fewer_faces_than_a_batch_in_one_shard(album, network, settings, tmp_path) -> None:
     large = replace(settings, represent=RepresentSettings(batch_size=64), per_shard=1000)
     align(album, tmp_path / "al", large.align)
@@ -143,6 +145,7 @@ def test_fewer_faces_than_a_batch_in_one_shard(album, network, settings, tmp_pat
     assert same_reps(tmp_path / "wanted", tmp_path / "reps")
 
 
+@pytest.mark.slow
 def test_all_faces_and_crops(photos, network, settings, tmp_path) -> None:
     chosen = replace(settings, align=replace(settings.align, select="all"), keep_crops=True)
     align(photos, tmp_path / "al", chosen.align)
@@ -160,6 +163,7 @@ def test_all_faces_and_crops(photos, network, settings, tmp_path) -> None:
     assert kept == wanted
 
 
+@pytest.mark.slow
 def test_parts_together_are_the_whole(photos, separate, network, settings, tmp_path) -> None:
     out = tmp_path / "out"
     for index in (2, 0, 1):
@@ -168,6 +172,7 @@ def test_parts_together_are_the_whole(photos, separate, network, settings, tmp_p
     assert same_reps(separate / "reps", tmp_path / "reps")
 
 
+@pytest.mark.slow
 def test_missing_and_damaged_shards_are_made_again(
     photos, separate, network, settings, tmp_path
 ) -> None:
@@ -217,6 +222,7 @@ def test_other_photos_are_refused(photos, out, network, settings, tmp_path) -> N
         embed(other, out, network, settings)
 
 
+@pytest.mark.slow
 def test_photos_that_come_change_and_go_get_another_plan(
     photos, network, settings, tmp_path
 ) -> None:
@@ -239,6 +245,7 @@ def test_photos_that_come_change_and_go_get_another_plan(
     assert same_reps(tmp_path / "wanted", tmp_path / "reps")
 
 
+@pytest.mark.slow
 def test_a_photo_that_kills_its_worker_three_times_is_a_failed_row(
     photos, network, settings, tmp_path, monkeypatch
 ) -> None:

@@ -149,6 +149,7 @@ def upload(album: Path, store: Faults) -> None:
         place.write(path.relative_to(album).as_posix(), path.read_bytes())
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_and_is_slow_gives_the_same(
     album, network, wanted, store, tmp_path
 ) -> None:
@@ -164,6 +165,7 @@ def test_a_store_that_fails_and_is_slow_gives_the_same(
     assert dict(again.counts) == {"already there": 24}
 
 
+@pytest.mark.slow
 def test_a_store_that_is_down_ends_the_run_and_the_next_goes_on(
     album, network, wanted, store, tmp_path
 ) -> None:
@@ -179,6 +181,7 @@ def test_a_store_that_is_down_ends_the_run_and_the_next_goes_on(
     assert (tmp_path / "reps" / "reps.npy").read_bytes() == wanted
 
 
+@pytest.mark.slow
 def test_of_two_first_writers_one_is_first(store) -> None:
     place = open_storage(f"s3://{store.bucket}/out")
     won = []
@@ -194,6 +197,7 @@ def test_of_two_first_writers_one_is_first(store) -> None:
     assert place.read("plan.json") == b"%d" % first
 
 
+@pytest.mark.slow
 def test_photos_in_tar_archives(album, network, wanted, tmp_path) -> None:
     pytest.importorskip("fsspec")
     with tarfile.open(tmp_path / "album.tar", "w") as tar:

@@ -36,6 +36,7 @@ def test_an_outline_is_what_the_crop_shows(crop: Crop, points: np.ndarray) -> No
     assert np.abs(found - expected)[inside, inside].mean() < 1.5
 
 
+@pytest.mark.slow
 def test_faces_are_explained(album: Path, crops: Path, tmp_path: Path) -> None:
     explain_alignment(album, crops, DLIB_CHIP, tmp_path / "explain.png")
     assert (tmp_path / "explain.png").read_bytes().startswith(b"\x89PNG")

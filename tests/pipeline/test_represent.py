@@ -119,6 +119,7 @@ def test_a_second_run_does_nothing(crops: Path, reps: Path, network: EmbeddingNe
     assert files_of(reps) == before
 
 
+@pytest.mark.slow
 def test_other_embeddings_are_not_overwritten(
     crops: Path, reps: Path, network: EmbeddingNetwork, tmp_path: Path
 ) -> None:
@@ -244,6 +245,7 @@ def test_nothing_readable_is_an_error(network: EmbeddingNetwork, tmp_path: Path)
         represent(tmp_path / "in", tmp_path / "out", network, RepresentSettings(any_crop=True))
 
 
+@pytest.mark.slow
 def test_another_engine_is_another_run(
     crops: Path,
     network: EmbeddingNetwork,

@@ -35,6 +35,7 @@ def photos(album: Path) -> list[Path]:
     return sorted(person.iterdir())
 
 
+@pytest.mark.slow
 def test_what_compare_says_of_two_photos(reps, album, crops, network, photos):
     result = search([reps], photos[:1], network)
     assert result.faces == 23  # one of the 24 faces was missed
@@ -65,6 +66,7 @@ def test_one_to_many_is_not_one_to_one(reps, network, photos):
     assert given.fpir is None and given.false_matches is None
 
 
+@pytest.mark.slow
 def test_several_photos_are_one_person(reps, network, photos, album):
     one = search([reps], photos[:1], network).matches
     result = search([reps], photos[:3], network)
@@ -99,6 +101,7 @@ def test_missed_faces_and_lost_crops(reps, network, photos, tmp_path):
     assert {(match.photo, match.box) for match in result.matches} == {(None, None)}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_searched(reps, network, photos, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     with pytest.raises(FacetoolError, match="none of the photos has a face"):
@@ -142,6 +145,7 @@ def test_the_network_of_a_folder(reps):
     assert gallery_network(read_represent_description(reps), reps) == "dlib-resnet.v1"
 
 
+@pytest.mark.slow
 def test_what_embed_has_written_is_searched(tmp_path: Path, album: Path) -> None:
     pytest.importorskip("pyarrow")
     network = load_network("dlib-resnet")

@@ -148,6 +148,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path, crops, monkeypa
     assert whole.read_bytes() == killed.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_result_is_a_file_that_represent_takes(tmp_path, crops):
     output = tmp_path / "run"
     train(crops, output, _config(steps=2), QUIET)
@@ -183,6 +184,7 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     assert not (tmp_path / "best.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_other_data_is_refused(tmp_path, crops):
     train(crops, tmp_path / "run", _config(steps=1), QUIET)
     other = draw_people(tmp_path / "other", 5, 3)
@@ -201,6 +203,7 @@ def test_crops_of_another_size_are_refused(tmp_path):
         train(small, tmp_path / "run", _config(), QUIET)
 
 
+@pytest.mark.slow
 def test_crops_of_another_recipe_are_refused(tmp_path):
     folder = draw_people(tmp_path / "crops", 2, 2)
     crop = {"method": "chip", "landmarks": "five", "width": 112, "height": 112, "detector": "hog"}
@@ -211,6 +214,7 @@ def test_crops_of_another_recipe_are_refused(tmp_path):
     assert train(folder, tmp_path / "run", _config(steps=1), insisting).counts["steps"] == 1
 
 
+@pytest.mark.slow
 def test_damaged_images_are_counted_and_named(tmp_path):
     folder = draw_people(tmp_path / "crops", 3, 4)
     damaged = folder / "P01" / "P01_0003.png"
@@ -240,6 +244,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, crops
     assert all(value.isfinite().all() for value in state["network"].values())
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_weights_and_leaves_their_file_alone(tmp_path, crops):
     train(crops, tmp_path / "first", _config(steps=4), QUIET)
     start = tmp_path / "first" / "model.safetensors"

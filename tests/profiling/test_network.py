@@ -37,6 +37,7 @@ def profiles() -> NetworkProfiles:
     return profile_networks(["dlib-resnet", "NN4.small2"], settings)
 
 
+@pytest.mark.slow
 def test_figures(profiles: NetworkProfiles) -> None:
     dlib, nn4 = profiles.networks
     assert (dlib.weights, dlib.weights_bytes) == ("dlib-resnet.v1", 22_466_066)

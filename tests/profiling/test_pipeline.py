@@ -47,6 +47,7 @@ def profile(
     return profile_pipeline([photos[0], folder / "bad.jpg", folder], network, settings)
 
 
+@pytest.mark.slow
 def test_photo(profile: PipelineProfile) -> None:
     (photo,) = profile.photos
     assert list(photo.stages) == ["detection", "alignment", "representation"]
@@ -67,6 +68,7 @@ def test_folder(profile: PipelineProfile) -> None:
     assert folder.worker_memory is None or folder.worker_memory > 10_000_000
 
 
+@pytest.mark.slow
 def test_a_folder_on_a_gpu(
     album: Path,
     network: EmbeddingNetwork,
@@ -85,6 +87,7 @@ def test_a_folder_on_a_gpu(
     assert all(share > 0 for share in folder.shares.values())
 
 
+@pytest.mark.slow
 def test_crops_are_those_of_align(album: Path, tmp_path: Path) -> None:
     person = sorted(album.iterdir())[0]
     images = list_images(person)
@@ -120,6 +123,7 @@ def test_json(profile: PipelineProfile) -> None:
     assert len(document["failed"]) == 2
 
 
+@pytest.mark.slow
 def test_nothing_to_measure(
     tmp_path: Path, network: EmbeddingNetwork, settings: PipelineSettings
 ) -> None:

@@ -24,6 +24,7 @@ def test_milliseconds() -> None:
     assert 20 <= clock.milliseconds(start, clock.mark()) < 2000
 
 
+@pytest.mark.slow
 def test_what_happens_after_a_pass_is_not_its_time() -> None:
     calls: list[str] = []
 

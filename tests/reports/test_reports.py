@@ -129,6 +129,7 @@ def test_crops_that_are_gone_leave_their_places_empty(reps: Path, tmp_path: Path
     assert text.count("no image") == text.count("<figure")
 
 
+@pytest.mark.slow
 def test_search_shows_probe_and_faces(reps: Path, album: Path, tmp_path: Path) -> None:
     probe = sorted(album.glob("*/*_0001.jpg"))[0]
     settings = SearchSettings(top=5)

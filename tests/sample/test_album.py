@@ -29,6 +29,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_layout(small: Path) -> None:
     names = draw_names(4, 7)
     images = {f"{name}/{name}_000{k}.jpg" for name in names for k in (1, 2, 3)}
@@ -44,17 +45,20 @@ def test_images_are_the_drawn_ones(small: Path) -> None:
     assert np.abs(drawn.astype(int) - saved).mean() < 6  # JPEG smooths the noise
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_run(small: Path, tmp_path: Path) -> None:
     draw_album(tmp_path / "again", people=4, images=3, seed=7)
     assert contents(tmp_path / "again") == contents(small)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_jobs(tmp_path: Path) -> None:
     for jobs in (1, 2):
         draw_album(tmp_path / str(jobs), people=8, images=6, jobs=jobs)
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
+@pytest.mark.slow
 def test_a_larger_album_begins_like_the_smaller(small: Path, tmp_path: Path) -> None:
     draw_album(tmp_path / "larger", people=5, images=4, seed=7)
     larger = contents(tmp_path / "larger")
@@ -68,6 +72,7 @@ def test_another_seed_gives_other_people(small: Path, tmp_path: Path) -> None:
     assert not set(contents(small).values()) & set(contents(tmp_path / "other").values())
 
 
+@pytest.mark.slow
 def test_continues(small: Path, tmp_path: Path) -> None:
     output = tmp_path / "album"
     assert draw_album(output, people=4, images=3, seed=7).drawn == 12
@@ -98,6 +103,7 @@ def test_a_killed_run_is_finished_by_the_next(tmp_path: Path) -> None:
     assert {k: v for k, v in killed.items() if "/." not in f"/{k}"} == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_refuses_another_album(small: Path, tmp_path: Path) -> None:
     output = tmp_path / "album"
     draw_album(output, people=3, images=2, seed=1)

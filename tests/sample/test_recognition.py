@@ -38,6 +38,7 @@ def embeddings() -> dict[tuple[int, int], np.ndarray | None]:
     return found
 
 
+@pytest.mark.slow
 def test_hog_finds_one_face_in_each(embeddings: dict[tuple[int, int], np.ndarray | None]) -> None:
     assert np.mean([e is not None for e in embeddings.values()]) >= 0.98
 

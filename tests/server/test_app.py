@@ -38,6 +38,7 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_compare_gives_what_the_command_gives(
     client: AppClient, photos: list[Path], network: EmbeddingNetwork
 ) -> None:
@@ -68,6 +69,7 @@ def test_crops_are_embedded_as_represent_does(client: AppClient, reps: Path, cro
     assert {answer.json["faces"][0]["score"] for answer in answers} == {None}
 
 
+@pytest.mark.slow
 def test_photos_are_cut_and_embedded_as_align_and_represent_do(
     client: AppClient, photos: list[Path], network: EmbeddingNetwork
 ) -> None:
@@ -81,6 +83,7 @@ def test_photos_are_cut_and_embedded_as_align_and_represent_do(
         assert np.abs(np.array(face["embedding"]) - expected).max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_all_faces_are_found_and_one_where_one_is_asked_for(
     client: AppClient, group: bytes, network: EmbeddingNetwork
 ) -> None:
@@ -100,6 +103,7 @@ def test_all_faces_are_found_and_one_where_one_is_asked_for(
     assert len(client.post("/compare?select=all", img1=group, img2=group).json["comparisons"]) == 9
 
 
+@pytest.mark.slow
 def test_people_are_named_as_classify_infer_does(
     client: AppClient,
     group: bytes,
@@ -121,6 +125,7 @@ def test_people_are_named_as_classify_infer_does(
     assert "name" not in client.post("/embed", image=group).json["faces"][0]
 
 
+@pytest.mark.slow
 def test_a_classifier_of_mirrored_images_gets_them(
     make_client: Callable[..., AppClient],
     crops: Path,

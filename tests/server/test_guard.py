@@ -104,6 +104,7 @@ def test_a_photo_of_many_pixels_is_refused(make_client: Callable[..., AppClient]
     assert answer.status == 422 and answer.reason.startswith("100x101 pixels are more than")
 
 
+@pytest.mark.slow
 def test_a_full_server_turns_requests_away(
     make_client: Callable[..., AppClient], photos: list[Path]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_full_server_turns_requests_away(
     assert client.send(request).status == 200
 
 
+@pytest.mark.slow
 def test_time_is_limited(make_client: Callable[..., AppClient]) -> None:
     pixels = np.concatenate([draw_image(0, n, 0)[0] for n in range(8)], axis=1)
     file = io.BytesIO()
@@ -132,6 +134,7 @@ def test_time_is_limited(make_client: Callable[..., AppClient]) -> None:
     assert workers.replaced >= 1  # the search was not left to go on
 
 
+@pytest.mark.slow
 def test_a_body_that_never_ends_is_limited(make_client: Callable[..., AppClient]) -> None:
     client = make_client(jobs=1, limits=Limits(seconds=0.2))
 

@@ -25,6 +25,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 def test_many_clients_at_once(server: Server, crops: Path) -> None:
     files = sorted(crops.rglob("*.png"))
     requests = [upload("/embed?aligned=true", image=file.read_bytes()) for file in files] * 4
@@ -145,6 +146,7 @@ def test_a_server_for_others_warns() -> None:
             assert answer.status == status, host
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_one_line(server: Server) -> None:
     command = [sys.executable, "-m", "facetool", "serve", "--port", str(server.port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

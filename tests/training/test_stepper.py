@@ -119,6 +119,7 @@ def test_a_state_put_back_gives_the_same_next_step():
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_dlibs_scales_are_trained_but_see_no_batch_statistics():
     network = load_network("dlib-resnet")
     for tensor in [*network.parameters(), *network.buffers()]:
@@ -164,6 +165,7 @@ def _compiled_stepper(monkeypatch, backend):
     return _stepper(compiled=True)
 
 
+@pytest.mark.slow
 def test_a_compiled_network_makes_the_same_step(monkeypatch):
     plain, compiled = _stepper(), _compiled_stepper(monkeypatch, "eager")
     for _ in range(2):

@@ -50,6 +50,7 @@ def test_names(entry: Pretrained) -> None:
     assert entry in of_architecture(entry.architecture)
 
 
+@pytest.mark.slow
 @ENTRIES
 def test_builds_with_its_options(entry: Pretrained) -> None:
     with torch.device("meta"):
@@ -101,6 +102,7 @@ def test_published_openface_recipes() -> None:
     assert january == inner | outer
 
 
+@pytest.mark.slow
 def test_the_packs_of_insightface_scale_outside_the_network() -> None:
     for name in ("lresnet50e-ir.w600k", "mbf-deep.w600k"):
         recipe = models.info(name).info.recipe

@@ -71,6 +71,7 @@ def test_published_file_in_the_store(home: Path, shared: Path) -> None:
     assert network.recipe.scale == pytest.approx(1 / 255)
 
 
+@pytest.mark.slow
 def test_recipe_of_a_name_goes_with_its_file(
     home: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ def test_absent_device() -> None:
         load_network("dlib-resnet", device="cuda:77")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [

@@ -85,6 +85,7 @@ def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [False, True])
 @pytest.mark.parametrize("name", SMALL)
 def test_networks_built_by_name(name: str, fold: bool, tmp_path: Path) -> None:
@@ -97,6 +98,7 @@ def test_network_of_unit_length(fold: bool, tmp_path: Path) -> None:
     check(shake(create("inception-resnet-v1")), tmp_path / "x.onnx", fold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [False, True])
 def test_default_network(fold: bool, tmp_path: Path) -> None:
     check(load_network("dlib-resnet"), tmp_path / "x.onnx", fold)
@@ -161,6 +163,7 @@ def test_unknown_functions_are_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_operator_for_local_response_normalisation_is_written_on_request() -> None:
     network = shake(create("nn4.small2")).eval()
     x = torch.rand(2, 3, 96, 96)

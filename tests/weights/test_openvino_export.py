@@ -14,6 +14,7 @@ from facetool.weights.load import read_network
 openvino = pytest.importorskip("openvino")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bgr", "half"), [(False, False), (True, False), (False, True)])
 def test_the_file_computes_the_same_and_says_its_recipe(
     bgr: bool, half: bool, tmp_path: Path

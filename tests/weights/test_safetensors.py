@@ -82,6 +82,7 @@ def test_converted_files_compute_the_same_bits(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -111,6 +112,7 @@ def test_the_description_comes_back_whole(tmp_path: Path) -> None:
     assert safetensors.load(tmp_path / "x.safetensors").info == network.info
 
 
+@pytest.mark.slow
 def test_files_of_0_1_say_nothing_of_unit_length(tmp_path: Path) -> None:
     for name, unit_length in (("dlib-resnet", False), ("mobilefacenet", True)):
         path = tmp_path / f"{name}.safetensors"

@@ -128,6 +128,7 @@ def test_order_of_the_batch_does_not_matter():
     assert {(a, p) for a, p, _ in triplets} == {pair for pair in wanted if wanted[pair]}
 
 
+@pytest.mark.slow
 def test_negatives_are_drawn_evenly():
     x, labels = people([2, 9, 11], spread=5)
     loss = create_loss("triplet", 6, 3, alpha=9.0, seed=0)  # all 20 others are within

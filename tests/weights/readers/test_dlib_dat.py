@@ -125,6 +125,7 @@ def difference(
     return float(np.linalg.norm(ours - expected, axis=1).max())
 
 
+@pytest.mark.slow
 def test_equals_dlib_on_drawn_chips(
     network: EmbeddingNetwork, original: dlib.face_recognition_model_v1
 ) -> None:

@@ -241,6 +241,7 @@ def test_iresnet(tmp_path):
         assert torch.equal(again(batch), outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNITS)
 def test_iresnet_depths_are_told_by_their_units(name):
     with torch.device("meta"):
@@ -283,6 +284,7 @@ def test_own_state_dicts(name, embedding_size, tmp_path):
         assert torch.equal(loaded.state_dict()[key], tensor), key
 
 
+@pytest.mark.slow
 def test_half_precision_and_the_format_before_pytorch_1_6(tmp_path):
     state = create("mobilefacenet").state_dict()
     halves = {key: t.half() if t.is_floating_point() else t for key, t in state.items()}
@@ -293,6 +295,7 @@ def test_half_precision_and_the_format_before_pytorch_1_6(tmp_path):
         assert torch.equal(tensor, halves[key].to(tensor.dtype))
 
 
+@pytest.mark.slow
 def test_the_network_outlives_its_file_and_trains(tmp_path):
     path = tmp_path / "own.pt"
     torch.save(create("mobilefacenet").state_dict(), path)
@@ -353,6 +356,7 @@ def test_what_is_no_state_dict(tmp_path, good):
     check_refusal(path, saved({"a": meta}), WeightsError, "ordinary")
 
 
+@pytest.mark.slow
 def test_tensors_that_do_not_fit(tmp_path):
     path = tmp_path / "file.pt"
     state = dict(create("mobilefacenet", embedding_size=8).state_dict())

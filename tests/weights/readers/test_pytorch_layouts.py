@@ -144,6 +144,7 @@ def test_mobilefacenet_of_insightface_pytorch_and_evolve(tmp_path: Path) -> None
     assert (network.recipe.mean, network.recipe.channels) == (127.5, "RGB")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "blocks"),
     [("mbf", (1, 4, 6, 2)), ("mbf-deep", (2, 8, 12, 4)), ("mbf-large", (2, 8, 12, 4))],
@@ -154,6 +155,7 @@ def test_mobilefacenet_of_arcface_torch(name: str, blocks: tuple[int, ...], tmp_
     check(tmp_path / "backbone.pth", original, ARCFACE)
 
 
+@pytest.mark.slow
 def test_magface_has_another_eps_and_input_than_arcface_torch(tmp_path: Path) -> None:
     own = {"dropout": 0.0, "eps": 2e-5, "scale_input": False}
     original = random_network("lresnet18e-ir", embedding_size=16, **own)
@@ -174,6 +176,7 @@ class Scheduler:
         return Scheduler, ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
 def test_adaface_in_a_lightning_checkpoint(zipped: bool, tmp_path: Path) -> None:
     original = random_network("adaface-ir-18", embedding_size=16)
@@ -205,6 +208,7 @@ def test_ir_and_ir_se(se: bool, name: str) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "encoder.", "model.backbone."])
 def test_prefixes_and_a_classification_head(prefix: str, tmp_path: Path) -> None:
     original = random_network("lightcnn-9")
@@ -216,6 +220,7 @@ def test_prefixes_and_a_classification_head(prefix: str, tmp_path: Path) -> None
     assert network.recipe.crop == recipes.LIGHT_CNN and network.recipe.channels == "gray"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lightcnn-29", "lightcnn-29v2"])
 def test_light_cnn_29(name: str, tmp_path: Path) -> None:
     original = random_network(name)
@@ -223,6 +228,7 @@ def test_light_cnn_29(name: str, tmp_path: Path) -> None:
     check(tmp_path / "x.pth", original, (1, 128, 128))
 
 
+@pytest.mark.slow
 def test_facenet_pytorch(tmp_path: Path) -> None:
     original = random_network("inception-resnet-v1")
     state = {**original.state_dict(), "logits.weight": torch.ones(9, 512)}
@@ -231,6 +237,7 @@ def test_facenet_pytorch(tmp_path: Path) -> None:
     assert network.recipe.crop == recipes.FACENET_160 and network.recipe.scale == 1 / 128
 
 
+@pytest.mark.slow
 def test_vision_transformer_without_the_token_that_hides_patches(tmp_path: Path) -> None:
     original = random_network("vit-t")
     state = {**original.state_dict(), "mask_token": torch.zeros(1, 1, 256)}

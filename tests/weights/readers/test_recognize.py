@@ -26,6 +26,7 @@ def test_finds_its_own(name: str) -> None:
     assert found[0] == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("name", ["nn4.small2", "nn4.small1", "nn4", "nn2"])
 def test_openface_poolings(name: str, pooling: str) -> None:
