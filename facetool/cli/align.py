@@ -11,7 +11,6 @@ from facetool.alignment.recipes import LANDMARK_SETS
 from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
-from facetool.detection.options import SELECTIONS
 from facetool.files.align_description import ON_NO_FACE
 from facetool.weights.catalogue import DEFAULT, crop_of
 
@@ -34,18 +33,8 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     "--size", type=click.IntRange(16, 4096), help="Width and height of the crop in pixels."
 )
 @detection_options
-@click.option(
-    "--predictor",
-    type=click.Choice(["5", "68"]),
-    help="dlib's landmark model, instead of the recipe's or the detector's landmarks.",
-)
-@click.option(
-    "--select",
-    type=click.Choice(SELECTIONS),
-    default="largest",
-    show_default=True,
-    help="Which faces of a photo to crop.",
-)
+@options.predictor_option
+@options.select_option("crop")
 @click.option(
     "--on-no-face",
     type=click.Choice(ON_NO_FACE),
@@ -59,9 +48,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     help="Folder whose image of the same name replaces a photo without a face, or one that cannot "
     "be read; where it has none, --on-no-face applies.",
 )
-@click.option(
-    "--strict", is_flag=True, help="Count truncated photos as failed instead of reading them."
-)
+@options.strict_option
 @click.option(
     "--min-face",
     type=click.FloatRange(0),

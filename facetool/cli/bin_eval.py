@@ -15,13 +15,7 @@ from facetool.cli.output import print_json
 @click.argument("files", nargs=-1, required=True, type=options.IMAGES, metavar="FILE.bin|FOLDER...")
 @options.model_option
 @options.weights_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=64,
-    show_default=True,
-    help="Images per forward pass.",
-)
+@options.batch_size_option
 @click.option(
     "--nfolds",
     type=click.IntRange(2),

@@ -11,7 +11,6 @@ import click
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
-from facetool.detection.options import SELECTIONS
 from facetool.embedding.choices import FLIPS
 from facetool.errors import FacetoolError, UsageError
 
@@ -29,13 +28,7 @@ _FAILED = 2
 @options.model_option
 @options.weights_option
 @options.pair_threshold_option
-@click.option(
-    "--select",
-    type=click.Choice(SELECTIONS),
-    default="largest",
-    show_default=True,
-    help="Which faces of a photo to compare.",
-)
+@options.select_option("compare")
 @click.option(
     "--flip",
     type=click.Choice(FLIPS),

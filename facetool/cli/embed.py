@@ -9,8 +9,6 @@ import click
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
-from facetool.detection.options import SELECTIONS
-from facetool.embedding.choices import FLIPS
 from facetool.files.align_description import ON_NO_FACE
 
 
@@ -29,18 +27,8 @@ def _parse_part(
 @options.model_option
 @options.weights_option
 @detection_options
-@click.option(
-    "--predictor",
-    type=click.Choice(["5", "68"]),
-    help="dlib's landmark model, instead of the recipe's or the detector's landmarks.",
-)
-@click.option(
-    "--select",
-    type=click.Choice(SELECTIONS),
-    default="largest",
-    show_default=True,
-    help="Which faces of a photo to embed.",
-)
+@options.predictor_option
+@options.select_option("embed")
 @click.option(
     "--on-no-face",
     type=click.Choice(ON_NO_FACE),
@@ -49,28 +37,13 @@ def _parse_part(
     help="What to do with a photo without a face: no row of a face, embed its centre, or count it "
     "as failed.",
 )
-@click.option(
-    "--strict", is_flag=True, help="Count truncated photos as failed instead of reading them."
-)
+@options.strict_option
 @options.null_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=64,
-    show_default=True,
-    help="Faces per pass through the network.",
-)
+@options.batch_size_option
 @options.device_option
 @options.dtype_option
 @options.engine_option
-@click.option(
-    "--flip",
-    type=click.Choice(FLIPS),
-    default="none",
-    show_default=True,
-    help="Embed the mirrored crop as well and add the two (sum, as InsightFace) or join them "
-    "(concat, as facenet).",
-)
+@options.flip_option
 @click.option(
     "--shard",
     "part",
@@ -131,8 +104,8 @@ def command(
     that are added later get a plan of their own. With --ray, --jobs is the number of CPUs that a
     shard takes (default: 1), and with --device cuda it takes a GPU.
 
-    merge turns OUT into a folder like represent's; lfw-eval, identify, classify train, cluster,
-    outliers and embed-plot read it as it is.
+    merge turns OUT into a folder like represent's; lfw-eval, identify, search, classify train,
+    cluster, outliers and embed-plot read it as it is.
     """
     import torch
 

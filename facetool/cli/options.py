@@ -20,7 +20,8 @@ from facetool.alignment.stated_recipe import (
 )
 from facetool.cli.completion import complete_model
 from facetool.cli.progress import TerminalProgress
-from facetool.embedding.choices import ENGINES
+from facetool.detection.options import SELECTIONS
+from facetool.embedding.choices import ENGINES, FLIPS
 from facetool.errors import UsageError
 from facetool.jobs.progress import follow
 from facetool.networks.dtypes import DTYPES
@@ -231,6 +232,56 @@ def engine_option(command: Command) -> Command:
         show_default=True,
         help="Inference engine; openvino (an extra) suits many crops on a CPU.",
     )(command)
+
+
+def batch_size_option(command: Command) -> Command:
+    """``--batch-size``: of the network's forward passes."""
+    return click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=64,
+        show_default=True,
+        help="Images per pass through the network.",
+    )(command)
+
+
+def flip_option(command: Command) -> Command:
+    """``--flip``: what becomes of the mirrored crop."""
+    return click.option(
+        "--flip",
+        type=click.Choice(FLIPS),
+        default="none",
+        show_default=True,
+        help="Embed the mirrored crop as well and add the two (sum, as InsightFace) or join them "
+        "(concat, as facenet).",
+    )(command)
+
+
+def predictor_option(command: Command) -> Command:
+    """``--predictor``: dlib's landmarks."""
+    return click.option(
+        "--predictor",
+        type=click.Choice(["5", "68"]),
+        help="dlib's landmark model, instead of the recipe's or the detector's landmarks.",
+    )(command)
+
+
+def strict_option(command: Command) -> Command:
+    """``--strict``: what becomes of truncated photos."""
+    return click.option(
+        "--strict", is_flag=True, help="Count truncated photos as failed instead of reading them."
+    )(command)
+
+
+def select_option(does: str) -> Callable[[Command], Command]:
+    """``--select``: which faces of a photo to do what ``does`` says with."""
+    return click.option(
+        "--select",
+        type=click.Choice(SELECTIONS),
+        default="largest",
+        show_default=True,
+        help=f"Which faces of a photo to {does}.",
+    )
 
 
 def quiet_option(command: Command) -> Command:

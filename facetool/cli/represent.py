@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from facetool.cli import options
-from facetool.embedding.choices import FLIPS
 
 
 @click.command("represent")
@@ -16,24 +15,11 @@ from facetool.embedding.choices import FLIPS
 @click.argument("output", type=options.NEW_FOLDER)
 @options.model_option
 @options.weights_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=64,
-    show_default=True,
-    help="Images per pass through the network.",
-)
+@options.batch_size_option
 @options.device_option
 @options.dtype_option
 @options.engine_option
-@click.option(
-    "--flip",
-    type=click.Choice(FLIPS),
-    default="none",
-    show_default=True,
-    help="Embed the mirrored crop as well and add the two (sum, as InsightFace) or join them "
-    "(concat, as facenet).",
-)
+@options.flip_option
 @click.option("--any-crop", is_flag=True, help="Accept crops made by another recipe.")
 @options.jobs_option
 @click.option("--overwrite", is_flag=True, help="Start over if OUTPUT already holds embeddings.")
