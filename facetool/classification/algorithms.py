@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
-from facetool.evaluation.distances import normalize
-
-Floats = NDArray[np.float64]
+from facetool.evaluation.distances import Floats, normalize
 
 _BLOCK = 1 << 24
 """Numbers that a step of a prediction may hold at once: 128 MB."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.algorithms import Floats, Model
+from facetool.classification.algorithms import Model
 from facetool.classification.confidence import Confidence, fit_slope, fit_temperature
 from facetool.classification.fit import (
     FITTERS,
@@ -21,7 +21,7 @@ from facetool.classification.fit import (
 )
 from facetool.classification.open_set import OpenSetThreshold, calibrate, genuine, impostors
 from facetool.errors import UsageError
-from facetool.evaluation.distances import normalize
+from facetool.evaluation.distances import Floats, normalize
 from facetool.files.represent_description import RepresentDescription
 
 UNKNOWN = "unknown"
@@ -162,7 +162,7 @@ def prepare(vectors: NDArray[Any], provenance: Provenance) -> Floats:
     return normalize(exact) if provenance.unit_length else exact
 
 
-def train(
+def fit_classifier(
     vectors: NDArray[Any],
     labels: Labels,
     people: Sequence[str],

@@ -20,7 +20,7 @@ from facetool.classification.classifier import Classifier, CrossValidation, Prov
 from facetool.classification.confidence import Confidence
 from facetool.classification.fit import FITTERS, Lda
 from facetool.classification.open_set import OpenSetThreshold
-from facetool.classification.openface_pickle import OpenFaceClassifier, recognise
+from facetool.classification.openface_pickle import OpenFaceClassifier, recognise_pickle
 from facetool.errors import FormatError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
@@ -76,7 +76,7 @@ def load_classifier(path: Path) -> Classifier:
     """
     from safetensors import SafetensorError, safe_open
 
-    if openface := recognise(path):
+    if openface := recognise_pickle(path):
         raise _instead_of(openface, path)
     try:
         with safe_open(path, framework="np") as file:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels
 from facetool.classification.linkage import average_linkage
 from facetool.classification.neighbours import neighbour_graph
+from facetool.evaluation.distances import Floats
 
 
-def cluster(vectors: Floats, squared_l2: float, given: Labels | None = None) -> Labels:
+def group_faces(vectors: Floats, squared_l2: float, given: Labels | None = None) -> Labels:
     """Group faces so that those of a group are, on average, less than a distance apart.
 
     Average linkage of the Euclidean distances, exact as scikit-learn's

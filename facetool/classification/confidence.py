@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels
-from facetool.classification.open_set import OpenSetThreshold, angle
+from facetool.classification.open_set import OpenSetThreshold, angle_of
+from facetool.evaluation.distances import Floats
 
 _DEFAULT_SLOPE = 3.0
 """Where nobody has two images: three standard deviations decide nearly everything."""
@@ -41,7 +41,7 @@ class Confidence:
         """Probability that a face is not a stranger's, (N,) to (N,)."""
         if self.slope == 0:
             return np.ones(len(cosines))
-        above = self.slope * (angle(threshold.cosine) - angle(cosines))
+        above = self.slope * (angle_of(threshold.cosine) - angle_of(cosines))
         return np.asarray(1 / (1 + np.exp(-above.clip(-50, 50))))
 
 
@@ -95,7 +95,7 @@ def fit_slope(
     if len(genuine) == 0 or len(impostors) == 0:
         return _DEFAULT_SLOPE / unit
     cosines = np.concatenate([genuine, impostors])
-    above = (angle(threshold.cosine) - angle(cosines))[:, None] / unit
+    above = (angle_of(threshold.cosine) - angle_of(cosines))[:, None] / unit
     known = np.arange(len(cosines)) < len(genuine)
     model = LogisticRegression(fit_intercept=False, class_weight="balanced").fit(above, known)
     return max(float(model.coef_[0, 0]), 0.1) / unit

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.classification.algorithms import (
-    Floats,
     Gaussians,
     KernelMachines,
     Linear,
@@ -19,7 +18,7 @@ from facetool.classification.algorithms import (
     Neighbours,
     Tree,
 )
-from facetool.evaluation.distances import normalize
+from facetool.evaluation.distances import Floats, normalize
 
 Labels = NDArray[np.int64]
 

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels
+from facetool.evaluation.distances import Floats
 from facetool.jobs.progress import progress_bar
 
 _MEASURED = 1 << 21

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.algorithms import Floats
+from facetool.evaluation.distances import Floats
 
 FPIRS = (0.001, 0.01, 0.1)
 

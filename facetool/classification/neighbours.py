@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from facetool.classification.algorithms import Floats
 from facetool.errors import UsageError
+from facetool.evaluation.distances import Floats
 from facetool.evaluation.products import BLOCK, above, product_blocks, workers
 from facetool.jobs.memory import available_memory
 from facetool.jobs.progress import progress_bar

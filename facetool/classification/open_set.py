@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels, class_means
-from facetool.evaluation.distances import normalize
+from facetool.evaluation.distances import Floats, normalize
 
 FEWEST_PEOPLE = 5
 """With fewer there are less than ten pairs of people, too few for a bound."""
@@ -59,7 +58,7 @@ class OpenSetThreshold:
         return asdict(self)
 
 
-def angle(cosine: Floats | float) -> Any:
+def angle_of(cosine: Floats | float) -> Any:
     """Radians, 0…π; cosines that rounding put outside -1…1 are clipped."""
     return np.arccos(np.clip(cosine, -1, 1))
 
@@ -94,7 +93,7 @@ def calibrate(
     block = max(1, _BLOCK // people)
     for start in range(0, len(vectors), block):
         own = labels[start : start + block]
-        angles = angle(similarities(vectors[start : start + block], means))
+        angles = angle_of(similarities(vectors[start : start + block], means))
         angles[np.arange(len(own)), own] = 0
         weights = 1 / counts[own]
         total += float(weights @ angles.sum(axis=1))

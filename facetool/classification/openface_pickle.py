@@ -39,7 +39,7 @@ class OpenFaceClassifier(NamedTuple):
     lda: bool
 
 
-def recognise(path: Path) -> OpenFaceClassifier | None:
+def recognise_pickle(path: Path) -> OpenFaceClassifier | None:
     """What a file of OpenFace's is; None where it is none, or cannot be read."""
     try:
         if path.stat().st_size > _MOST:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from facetool.classification.algorithms import Floats
 from facetool.classification.fit import Labels, class_means
+from facetool.evaluation.distances import Floats
 
 
 def distance_to_rest(vectors: Floats, labels: Labels) -> Floats:

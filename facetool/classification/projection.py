@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.algorithms import Floats
 from facetool.errors import FacetoolError
+from facetool.evaluation.distances import Floats
 
 
 def project(vectors: Floats) -> NDArray[np.float32]:

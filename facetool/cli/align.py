@@ -44,7 +44,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 )
 @click.option(
     "--fallback",
-    type=options.FOLDER,
+    type=options.EXISTING_FOLDER,
     help="Folder whose image of the same name replaces a photo without a face, or one that cannot "
     "be read; where it has none, --on-no-face applies.",
 )

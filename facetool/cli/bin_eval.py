@@ -47,7 +47,7 @@ def command(
     Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, beside the
     published results of the network. 'facetool records pack-pairs' makes such a set.
     """
-    from facetool.cli.tables.bin_eval import epochs_table, table
+    from facetool.cli.tables.bin_eval import bin_eval_table, epochs_table
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.bin_eval import bin_eval
@@ -75,5 +75,5 @@ def command(
     if as_json:
         print_json(documents[0] if len(documents) == 1 else {"epochs": documents})
     else:
-        click.echo(table(documents[0]) if len(documents) == 1 else epochs_table(documents))
+        click.echo(bin_eval_table(documents[0]) if len(documents) == 1 else epochs_table(documents))
     return max(result.report.exit_code for result in results)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -19,7 +18,6 @@ from facetool.files.text import printable
 if TYPE_CHECKING:
     from facetool.pipeline.classify_infer import NamedPhoto
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -32,7 +30,7 @@ def _complete_classifier(
     return [CompletionItem(name) for name in FITTERS if name.startswith(incomplete.lower())]
 
 
-def _training_options(command: Command) -> Command:
+def _training_options(command: options.Command) -> options.Command:
     for option in (
         click.option(
             "--fpir",
@@ -69,7 +67,7 @@ def command() -> None:
 
 
 @command.command("train")
-@click.argument("reps", type=options.FOLDER)
+@click.argument("reps", type=options.EXISTING_FOLDER)
 @click.option(
     "-o",
     "--output",

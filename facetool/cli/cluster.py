@@ -11,7 +11,7 @@ from facetool.cli.output import print_json
 
 
 @click.command("cluster")
-@click.argument("reps", type=options.FOLDER)
+@click.argument("reps", type=options.EXISTING_FOLDER)
 @options.pair_threshold_option
 @click.option(
     "-o",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from facetool.cli.options import FILE
-from facetool.detection.options import ROTATIONS, STAGES, DetectionSettings
+from facetool.cli.options import FILE, Command
+from facetool.detection.options import MTCNN_STAGES, ROTATIONS, DetectionSettings
 from facetool.detection.registry import DETECTORS, detector_entry
 from facetool.errors import UsageError
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OF_ONE_DETECTOR = (
     click.option(
@@ -34,7 +32,7 @@ _OF_ONE_DETECTOR = (
     ),
     click.option(
         "--stages",
-        type=click.Choice(list(STAGES)),
+        type=click.Choice(list(MTCNN_STAGES)),
         help="Networks of mtcnn that work, by first letters; ro is for photos that are cropped to "
         "one face, such as aligned crops.  [default: pro]",
     ),

@@ -10,7 +10,7 @@ from facetool.cli import options
 
 
 @click.command("embed-plot")
-@click.argument("reps", type=options.FOLDER)
+@click.argument("reps", type=options.EXISTING_FOLDER)
 @click.option(
     "-o",
     "--output",

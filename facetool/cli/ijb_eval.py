@@ -16,7 +16,7 @@ from facetool.cli.output import print_json
 @click.option(
     "--meta",
     "lists",
-    type=options.FOLDER,
+    type=options.EXISTING_FOLDER,
     required=True,
     help="Folder of the protocol's lists: *_face_tid_mid.txt, *_template_pair_label.txt, "
     "*_1N_gallery_*.csv, *_1N_probe_mixed.csv.",

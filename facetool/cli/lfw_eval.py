@@ -30,7 +30,7 @@ def _curve(
 
 
 @click.command("lfw-eval")
-@click.argument("reps", type=options.FOLDER)
+@click.argument("reps", type=options.EXISTING_FOLDER)
 @click.option(
     "--pairs",
     type=options.FILE,

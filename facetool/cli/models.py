@@ -46,9 +46,9 @@ def list_command(detectors: bool, as_json: bool) -> None:
 def info_command(model: str, weights: options.WeightsRequest, as_json: bool) -> None:
     """Show parameters, layers, crop recipe, accuracy and licence of MODEL."""
     from facetool.cli.tables.models import info_text
-    from facetool.pipeline.models import info
+    from facetool.pipeline.models import network_info
 
-    found = info(model, weights.file, recipe=weights.recipe, output=weights.output)
+    found = network_info(model, weights.file, recipe=weights.recipe, output=weights.output)
     values = found.as_dict()
     if as_json:
         print_json(values)
@@ -138,7 +138,7 @@ def export_command(
     half: bool,
 ) -> None:
     """Write MODEL as OUT.onnx, or OUT.xml and OUT.bin for OpenVINO, for any batch size."""
-    from facetool.pipeline.models import export, export_to_openvino
+    from facetool.pipeline.models import export_network, export_to_openvino
 
     file, recipe, output = weights.file, weights.recipe, weights.output
     if to == "openvino":
@@ -148,6 +148,6 @@ def export_command(
     elif bgr or half:
         raise UsageError("--bgr and --half are for --to openvino")
     else:
-        export(model, target, file, fold, recipe=recipe, output=output)
+        export_network(model, target, file, fold, recipe=recipe, output=output)
     result = "fc1" if to == "openvino" else "embedding"
     print(f"{target}: input data, output {result}", file=sys.stderr)

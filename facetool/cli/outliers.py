@@ -12,7 +12,7 @@ from facetool.files.text import printable
 
 
 @click.command("outliers")
-@click.argument("reps", type=options.FOLDER)
+@click.argument("reps", type=options.EXISTING_FOLDER)
 @options.pair_threshold_option
 @options.quality_options
 @options.html_option("each of them beside faces of the same person and of the nearest")

@@ -101,7 +101,7 @@ def network_command(
     from facetool.embedding.embedder import resolve_device
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import network_figure
-    from facetool.plots.style import check_name, save
+    from facetool.plots.style import check_name, save_plot
     from facetool.profiling.network import NetworkSettings, profile_networks
 
     keep_freed_memory()
@@ -123,7 +123,7 @@ def network_command(
     else:
         click.echo(networks_text(profiles, published))
     if plot is not None:
-        save(network_figure(profiles, published), plot)
+        save_plot(network_figure(profiles, published), plot)
         click.echo(f"plot: {plot}", err=True)
     _warn_if_busy(profiles.machine)
     return profiles.report.exit_code
@@ -200,7 +200,7 @@ def pipeline_command(
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import pipeline_figure
-    from facetool.plots.style import check_name, save
+    from facetool.plots.style import check_name, save_plot
     from facetool.profiling.network import network_to_measure
     from facetool.profiling.pipeline import profile_pipeline
     from facetool.profiling.pipeline_settings import PipelineSettings
@@ -236,7 +236,7 @@ def pipeline_command(
         texts = [pipeline_text(profile) for profile in profiles]
         click.echo("\n\n".join([*texts, *([published_pipelines_text()] if published else [])]))
     if plot is not None:
-        save(pipeline_figure(profiles, published), plot)
+        save_plot(pipeline_figure(profiles, published), plot)
         click.echo(f"plot: {plot}", err=True)
     _warn_if_busy(profiles[0].machine)
     return max(profile.report.exit_code for profile in profiles)

@@ -92,19 +92,19 @@ def unpack(file: Path, output: Path) -> int:
 @options.json_option
 def info(file: Path, as_json: bool) -> int:
     """Describe a record file and check it for damage."""
-    from facetool.cli.tables.records import table
+    from facetool.cli.tables.records import records_table
     from facetool.pipeline import records
 
     found = records.describe(file).as_dict()
     if as_json:
         print_json(found)
     else:
-        click.echo(table(found))
+        click.echo(records_table(found))
     return 1 if found["damaged"] else 0
 
 
 @command.command("pack-pairs")
-@click.argument("folder", type=options.FOLDER)
+@click.argument("folder", type=options.EXISTING_FOLDER)
 @click.argument("output", type=_new_file, metavar="OUT.bin")
 @click.option(
     "--pairs",
@@ -139,7 +139,7 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrit
 )
 @click.option(
     "--crops",
-    type=options.FOLDER,
+    type=options.EXISTING_FOLDER,
     help="Crops that REPS are of; their align.csv tells the photos.  "
     "[default: the folder named in represent.json]",
 )

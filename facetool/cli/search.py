@@ -13,14 +13,14 @@ from facetool.detection.options import ONE_FACE
 
 
 @click.command("search")
-@click.argument("reps", type=options.FOLDER)
+@click.argument("reps", type=options.EXISTING_FOLDER)
 @click.argument(
     "photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO..."
 )
 @click.option(
     "--in",
     "more",
-    type=options.FOLDER,
+    type=options.EXISTING_FOLDER,
     multiple=True,
     metavar="REPS",
     help="Another represent folder to search; may be repeated.",

@@ -213,7 +213,7 @@ def _steps(
     help="Pairs to evaluate on, in LFW's format, with their crops in --eval-crops.",
 )
 @click.option(
-    "--eval-crops", type=options.FOLDER, help="Aligned crops of the pairs in --eval-pairs."
+    "--eval-crops", type=options.EXISTING_FOLDER, help="Aligned crops of the pairs in --eval-pairs."
 )
 @click.option(
     "--eval-every",

@@ -7,7 +7,7 @@ from typing import Any
 
 from facetool.detection.face import Face
 from facetool.detection.options import DetectionSettings
-from facetool.detection.registry import DetectorEntry, build, detector_entry
+from facetool.detection.registry import DetectorEntry, build_detector, detector_entry
 from facetool.detection.search import PhotoSearch
 from facetool.errors import UsageError, WeightsError
 from facetool.files.published_file import PublishedFile
@@ -31,7 +31,9 @@ def create_detector(
     """
     settings = settings or DetectionSettings()
     entry = detector_entry(name)
-    detector = build(name, settings.options, detector_weights(name, settings.weights), device)
+    detector = build_detector(
+        name, settings.options, detector_weights(name, settings.weights), device
+    )
     options = settings.options or entry.options()
     upsample = getattr(options, "upsample", 0)
     return PhotoSearch(
@@ -115,10 +117,10 @@ def _first_at_hand(entry: DetectorEntry) -> PublishedFile:
             f"no weights are published for {entry.name}; give a file with detector_weights=FILE",
             "detector_weights=FILE",
         )
-    return next((file for file in entry.weights if is_available(file)), entry.weights[0])
+    return next((file for file in entry.weights if has_weights(file)), entry.weights[0])
 
 
-def is_available(file: PublishedFile) -> bool:
+def has_weights(file: PublishedFile) -> bool:
     """Whether a detector's file is on this machine."""
     return find(file) is not None
 

@@ -16,7 +16,7 @@ from facetool.images.read import TRUNCATED, RGBImage, decode_photo
 from facetool.jobs.ordered_map import batches_of, chunks_for
 from facetool.jobs.stopwatch import Stopwatch
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 READING, DETECTION, ALIGNMENT = "reading", "detection", "alignment"
 """The steps as a stopwatch counts them; the last is to choose, find landmarks and cut."""
@@ -173,8 +173,8 @@ def reason_of(error: Exception) -> str:
 
 
 def photo_chunks(
-    photos: Sequence[Item], jobs: int, device: str, *, more_follow: bool = False
-) -> list[Sequence[Item]]:
+    photos: Sequence[_Item], jobs: int, device: str, *, more_follow: bool = False
+) -> list[Sequence[_Item]]:
     """Photos in the chunks that a worker on a device takes at once.
 
     Args:

@@ -106,7 +106,7 @@ class MapDetector:
         self._head = head
         self._options = options
         folded = fold(network).to(self._device)
-        if self._device.type == "cpu" and onednn.is_available(torch.float32):
+        if self._device.type == "cpu" and onednn.onednn_runs(torch.float32):
             onednn.fuse_convolutions(folded)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

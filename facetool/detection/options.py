@@ -16,7 +16,7 @@ ONE_FACE = ("largest", "center", "only")
 
 ROTATIONS = ("never", "if-missed", "always")
 
-STAGES = {"pro": (0.6, 0.7, 0.8), "ro": (0.0, 0.0, 0.2)}
+MTCNN_STAGES = {"pro": (0.6, 0.7, 0.8), "ro": (0.0, 0.0, 0.2)}
 """Networks of MTCNN that work, by their first letters, and the thresholds that go with them."""
 
 
@@ -86,10 +86,10 @@ class MtcnnOptions(DetectorOptions):
     stages: str = "pro"
 
     def __post_init__(self) -> None:
-        if self.stages not in STAGES:
-            raise UsageError(f"stages: give one of {', '.join(STAGES)}", "stages")
+        if self.stages not in MTCNN_STAGES:
+            raise UsageError(f"stages: give one of {', '.join(MTCNN_STAGES)}", "stages")
         if not self.thresholds:
-            object.__setattr__(self, "thresholds", STAGES[self.stages])
+            object.__setattr__(self, "thresholds", MTCNN_STAGES[self.stages])
         if len(self.thresholds) != 3 or not all(
             0 <= threshold <= 1 for threshold in self.thresholds
         ):

@@ -251,7 +251,7 @@ def detector_entry(name: str) -> DetectorEntry:
         raise UsageError(f"there is no detector {name!r}; known are {known}") from None
 
 
-def build(
+def build_detector(
     name: str, options: DetectorOptions | None, weights: tuple[Path, ...], device: str = "cpu"
 ) -> Detector:
     """Build a detector.

@@ -21,7 +21,7 @@ from facetool.errors import WeightsError
 from facetool.networks.graph import MapNetwork
 from facetool.weights.readers.onnx import load_maps
 
-STRIDES = {"scrfd": (8, 16, 32), "retinaface": (8, 16, 32, 64, 128)}
+SCRFD_STRIDES = {"scrfd": (8, 16, 32), "retinaface": (8, 16, 32, 64, 128)}
 _MEAN, _SCALE = 127.5, 1 / 128
 
 
@@ -76,7 +76,7 @@ class ScrfdDetector(MapDetector):
     def __init__(self, options: MapOptions, weights: Sequence[Path], device: str = "cpu") -> None:
         (path,) = weights
         network = _load(path, self.name)
-        super().__init__(network, AnchorHead(STRIDES[self.name]), options, device)
+        super().__init__(network, AnchorHead(SCRFD_STRIDES[self.name]), options, device)
 
 
 class RetinaFaceDetector(ScrfdDetector):
@@ -88,7 +88,7 @@ class RetinaFaceDetector(ScrfdDetector):
 def _load(path: Path, kind: str) -> MapNetwork:
     """The network of a file, where its outputs are those of ``kind``."""
     network, outputs = load_maps(path)
-    for name, strides in STRIDES.items():
+    for name, strides in SCRFD_STRIDES.items():
         if len(outputs) in (2 * len(strides), 3 * len(strides)):
             if name != kind:
                 raise WeightsError(

@@ -18,8 +18,10 @@ from facetool.detection.options import YunetOptions
 from facetool.errors import WeightsError
 from facetool.weights.readers.onnx import load_maps
 
-STRIDES = (8, 16, 32)
-_OUTPUTS = tuple(f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in STRIDES)
+YUNET_STRIDES = (8, 16, 32)
+_OUTPUTS = tuple(
+    f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in YUNET_STRIDES
+)
 
 
 class YunetHead:
@@ -29,7 +31,7 @@ class YunetHead:
         order: where each of these is among the network's outputs.
     """
 
-    strides: tuple[int, ...] = STRIDES
+    strides: tuple[int, ...] = YUNET_STRIDES
     whole_pixels = True
 
     def __init__(self, order: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from facetool.evaluation.verification import Verification
 _METRICS = {"squared-l2": squared_l2, "arccos": arccos_distance}
 
 
-def evaluate(
+def evaluate_facenet(
     first: ArrayLike,
     second: ArrayLike,
     trials: Trials,

@@ -26,7 +26,7 @@ def first_argmax(train: Counts) -> int:
     return int(np.argmax(train.accuracy))
 
 
-def evaluate(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verification:
+def evaluate_insightface(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verification:
     """Verify pairs of embeddings, (N, D) each, L2-normalised here, by squared L2 distance.
 
     InsightFace adds the embedding of the mirrored image beforehand.

@@ -29,7 +29,7 @@ def openface_threshold(train: Counts) -> int:
     return int(drops.argmax()) if drops.any() else len(drops)
 
 
-def evaluate(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verification:
+def evaluate_openface(first: ArrayLike, second: ArrayLike, trials: Trials) -> Verification:
     """Verify pairs of embeddings, taken as they are, (N, D) each, by squared L2 distance.
 
     The ROC curves of the folds are interpolated at 1,000 false positive rates and averaged.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from facetool.evaluation.distances import Floats
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from facetool.errors import FormatError
+from facetool.evaluation.distances import Floats
 from facetool.evaluation.openface import GRID
-from facetool.evaluation.roc import Curve, Floats
+from facetool.evaluation.roc import Curve
 from facetool.files.json_file import read_json
 from facetool.files.text import read_text
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from facetool.errors import FacetoolError
 from facetool.evaluation.distances import Floats, normalize
 
-FAR_TARGETS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+IJB_FAR_TARGETS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 FPIR_TARGETS = (0.01, 0.1)
 RANKS = (1, 5, 10)
 
 _BLOCK = 1 << 24
 """Numbers that are held at once, of pairs or of similarities."""
 
-Indices = NDArray[np.int64]
+_Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Templates:
         vectors: float64 (T, D), of unit length.
     """
 
-    numbers: Indices
+    numbers: _Indices
     vectors: Floats
 
-    def rows(self, numbers: Indices) -> Indices:
+    def rows(self, numbers: _Indices) -> _Indices:
         """Where templates stand.
 
         Raises:
@@ -49,7 +49,7 @@ class Templates:
         return np.asarray(rows, np.int64)
 
 
-def pool(vectors: NDArray[np.float32], templates: Indices, media: Indices) -> Templates:
+def pool(vectors: NDArray[np.float32], templates: _Indices, media: _Indices) -> Templates:
     """One vector per template: the mean over the frames of each medium, summed, at unit length.
 
     Args:
@@ -67,7 +67,7 @@ def pool(vectors: NDArray[np.float32], templates: Indices, media: Indices) -> Te
     return Templates(numbers, normalize(np.add.reduceat(means, starts, axis=0)))
 
 
-def pair_scores(templates: Templates, first: Indices, second: Indices) -> Floats:
+def pair_scores(templates: Templates, first: _Indices, second: _Indices) -> Floats:
     """Cosines of pairs of templates, (P,).
 
     Raises:
@@ -104,7 +104,7 @@ class TarNearFar:
 
 
 def tar_near_far(scores: Floats, same: NDArray[np.bool_]) -> list[TarNearFar]:
-    """True accept rates at ``FAR_TARGETS`` by InsightFace's rule: the nearest point counts.
+    """True accept rates at ``IJB_FAR_TARGETS`` by InsightFace's rule: the nearest point counts.
 
     Of several at that rate it is the one with the highest true accept rate. Points between
     two others on a straight line are left out of the curve, as in scikit-learn.
@@ -120,7 +120,7 @@ def tar_near_far(scores: Floats, same: NDArray[np.bool_]) -> list[TarNearFar]:
     far, tar = far[::-1], tar[::-1]
     impostors = int((~same).sum())
     found = []
-    for target in FAR_TARGETS:
+    for target in IJB_FAR_TARGETS:
         place = int(np.abs(far - target).argmin())
         measurable = target * impostors >= 1 - 1e-9
         found.append(TarNearFar(target, float(tar[place]), float(far[place]), measurable))
@@ -147,7 +147,7 @@ class TemplateIdentification:
 
 
 def identify_templates(
-    probes: Floats, probe_people: Indices, gallery: Floats, gallery_people: Indices
+    probes: Floats, probe_people: _Indices, gallery: Floats, gallery_people: _Indices
 ) -> TemplateIdentification:
     """Search each probe among the gallery.
 

@@ -39,7 +39,7 @@ from facetool.files.align_manifest import (
 from facetool.files.embed_plan import EmbedPlan, need_pyarrow
 from facetool.files.storage import Storage
 
-FOLDER = "faces"
+FACES_FOLDER = "faces"
 _KEY = b"facetool"
 _NAME = re.compile(r"plan-(\d+)-(\d{5,})\.parquet")
 
@@ -99,12 +99,12 @@ class FaceShard:
 
 def shard_name(plan: int, shard: int) -> str:
     """Its place in OUT: ``faces/plan-1-00000.parquet``."""
-    return f"{FOLDER}/plan-{plan}-{shard:05}.parquet"
+    return f"{FACES_FOLDER}/plan-{plan}-{shard:05}.parquet"
 
 
 def present_shards(storage: Storage, plan: int) -> set[int]:
     """Numbers of the shards of a plan that are there, whatever is in them."""
-    found = map(_NAME.fullmatch, storage.names(FOLDER))
+    found = map(_NAME.fullmatch, storage.names(FACES_FOLDER))
     return {int(name[2]) for name in found if name and int(name[1]) == plan}
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError
 from facetool.files.text import read_text
 
-SUFFIX = ".lst"
+LIST_SUFFIX = ".lst"
 _WITH_POINTS = 17
 _MOST_LABELS = 1 << 24
 """Labels are float32 in a record, which counts no further."""

@@ -14,7 +14,7 @@ from facetool.errors import OutputError, UsageError, one_line
 from facetool.files.atomic import atomic_write, output_errors, part_path
 from facetool.files.durable import sync_file
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 _ATTEMPTS = 6
 _FIRST_PAUSE = 0.2
@@ -104,7 +104,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
     return filesystem, str(path)
 
 
-def patiently(work: Callable[[], Result]) -> Result:
+def patiently(work: Callable[[], _Result]) -> _Result:
     """What ``work`` gives, tried again where a store fails for a moment.
 
     Raises:

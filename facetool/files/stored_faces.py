@@ -70,7 +70,7 @@ class StoredFaces:
     @property
     def size(self) -> int:
         """Numbers in an embedding."""
-        return embedding_size(self.description)
+        return stored_embedding_size(self.description)
 
     def batches(self, size: int) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         """Names (N) and embeddings (N, D) in order, ``size`` at a time.
@@ -97,7 +97,7 @@ class StoredFaces:
             yield [face.name for face in faces], np.stack([embedding(face) for face in faces])
 
 
-def embedding_size(description: RepresentDescription) -> int:
+def stored_embedding_size(description: RepresentDescription) -> int:
     """Numbers in an embedding, what ``flip`` appends among them."""
     return (description.embedding_size or 0) * (2 if description.flip == "concat" else 1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from facetool.images.letters import Run, runs
+from facetool.images.letters import ScriptRun, runs
 from facetool.images.read import RGBImage
 
 _COLOUR = (255, 214, 0)
@@ -51,7 +51,7 @@ def annotate(image: RGBImage, labels: Sequence[Label]) -> RGBImage:
 def _draw(
     draw: ImageDraw.ImageDraw,
     start: tuple[float, float],
-    text: Sequence[Run],
+    text: Sequence[ScriptRun],
     size: float,
     fill: str | None,
 ) -> tuple[float, float, float, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
 from facetool.files.own_outputs import holds_crops, own_images
-from facetool.images.formats import HEAD, IMAGE, kind_by_content, kind_by_name
+from facetool.images.formats import IMAGE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.jobs.progress import listener
 
@@ -185,7 +185,7 @@ class _Listing:
         if kind is None:
             try:
                 with path.open("rb") as file:
-                    kind = kind_by_content(name, file.read(HEAD))
+                    kind = kind_by_content(name, file.read(IMAGE_HEAD_BYTES))
             except OSError as error:
                 self._lack(name, "cannot be read", error)
         if kind == IMAGE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-HEAD = 64
+IMAGE_HEAD_BYTES = 64
 """First bytes of a file that :func:`sniff` looks at."""
 
 IMAGE = "image"
@@ -97,7 +97,7 @@ _SHORT_STARTS: tuple[Callable[[bytes], object], ...] = (
 
 
 def sniff(head: bytes) -> str | None:
-    """The kind that the first ``HEAD`` bytes of a file show; None: neither image nor video."""
+    """The kind that a file's first bytes show; None: neither image nor video."""
     if head[4:8] == b"ftyp":
         brand = head[8:12]
         if brand in _HEIF_BRANDS or brand in _AVIF_BRANDS:

@@ -11,9 +11,9 @@ from typing import Protocol
 from facetool.errors import UsageError
 from facetool.files.text import decode_text
 from facetool.images.folder import ImageFolder, list_images, list_paths
-from facetool.images.formats import ADVICE, HEAD, kind_by_content, kind_by_name
+from facetool.images.formats import ADVICE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage
-from facetool.images.records import SUFFIX, ImageRecords
+from facetool.images.records import RECORD_SUFFIX, ImageRecords
 
 STDIN = Path("-")
 
@@ -82,14 +82,16 @@ def open_images(path: Path, exclude: Path | None = None) -> Images:
     """
     if path.is_dir():
         found = list_images(path, exclude)
-        records = [] if found.names else sorted(path.glob(f"*{SUFFIX}"))
+        records = [] if found.names else sorted(path.glob(f"*{RECORD_SUFFIX}"))
         if len(records) > 1:
             names = ", ".join(one.name for one in records)
-            raise UsageError(f"{path} holds several {SUFFIX} files; give one of them: {names}")
+            raise UsageError(
+                f"{path} holds several {RECORD_SUFFIX} files; give one of them: {names}"
+            )
         return ImageRecords(records[0]) if records else found
-    if path.suffix.lower() == SUFFIX:
+    if path.suffix.lower() == RECORD_SUFFIX:
         return ImageRecords(path)
-    raise UsageError(f"{path} is neither an image folder nor a {SUFFIX} file")
+    raise UsageError(f"{path} is neither an image folder nor a {RECORD_SUFFIX} file")
 
 
 def images_at(place: Path) -> Images:
@@ -101,7 +103,7 @@ def images_at(place: Path) -> Images:
     Raises:
         FormatError: a ``.rec`` file is damaged as a whole.
     """
-    if place.suffix.lower() == SUFFIX and place.is_file():
+    if place.suffix.lower() == RECORD_SUFFIX and place.is_file():
         return ImageRecords(place)
     return ImageFolder(place, ())
 
@@ -113,7 +115,7 @@ def open_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
         UsageError: it is none of these, or nothing of what a list names is there.
         FormatError: a ``.rec`` file is damaged as a whole.
     """
-    if path.suffix.lower() == SUFFIX and not path.is_dir():
+    if path.suffix.lower() == RECORD_SUFFIX and not path.is_dir():
         return ImageRecords(path)
     return list_photos(path, exclude, null)
 
@@ -142,7 +144,7 @@ def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
     try:
         if kind is None and path.is_file():
             with path.open("rb") as file:
-                kind = kind_by_content(path.name, file.read(HEAD))
+                kind = kind_by_content(path.name, file.read(IMAGE_HEAD_BYTES))
         if kind:
             return ImageFolder(path.parent, (path.name,))
         return _listed(str(path), path.read_bytes(), path.parent, null)
@@ -152,7 +154,7 @@ def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
 
 def is_list(path: Path) -> bool:
     """Whether a path stands for photos other than itself: a folder or a list of them."""
-    text = kind_by_name(path.name) == "" and path.suffix.lower() != SUFFIX
+    text = kind_by_name(path.name) == "" and path.suffix.lower() != RECORD_SUFFIX
     return path == STDIN or path.is_dir() or text
 
 
@@ -171,8 +173,8 @@ def _listed(source: str, data: bytes, beside: Path, null: bool) -> ImageFolder:
         text = "\0"
     if not null and "\0" in text:
         raise UsageError(
-            f"{source} is neither a photo, a folder, a {SUFFIX} file nor a text with a path per "
-            "line; paths separated by NUL need null=True",
+            f"{source} is neither a photo, a folder, a {RECORD_SUFFIX} file nor a text with a path "
+            "per line; paths separated by NUL need null=True",
             "null=True",
         )
     paths = [path for path in text.split("\0" if null else "\n") if path.strip()]

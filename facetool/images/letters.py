@@ -15,7 +15,7 @@ from typing import NamedTuple
 from facetool.files.text import printable
 
 
-class Run(NamedTuple):
+class ScriptRun(NamedTuple):
     """Letters that stand beside each other and come from one font."""
 
     text: str
@@ -32,13 +32,13 @@ def readable(text: str) -> str:
     )
 
 
-def runs(text: str) -> list[Run]:
+def runs(text: str) -> list[ScriptRun]:
     """Text, as it can be drawn, divided by the fonts that its letters are in."""
     text = readable(text)
     fonts = fonts_for(text)
     having = [next(font for font in fonts if letter in _letters(font)) for letter in text]
     pairs = groupby(zip(text, having, strict=True), lambda pair: pair[1])
-    return [Run("".join(letter for letter, _ in run), font) for font, run in pairs]
+    return [ScriptRun("".join(letter for letter, _ in run), font) for font, run in pairs]
 
 
 def fonts_for(text: str) -> list[Path]:

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetool.errors import ImageError, one_line
-from facetool.images.formats import ADVICE, HEAD, IMAGE, RAW, is_heif, sniff, stated_size
+from facetool.images.formats import (
+    ADVICE,
+    IMAGE,
+    IMAGE_HEAD_BYTES,
+    RAW,
+    is_heif,
+    sniff,
+    stated_size,
+)
 
 RGBImage = NDArray[np.uint8]
 
@@ -113,7 +121,7 @@ def read_stored(path: Path) -> StoredImage:
         ImageError: the file cannot be read, or is no image.
     """
     data = read_file(path)
-    if not is_heif(data[:HEAD]):
+    if not is_heif(data[:IMAGE_HEAD_BYTES]):
         try:
             with (
                 _PILLOW_LIMIT.set_aside(),
@@ -185,11 +193,11 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     if not data:
         raise ImageError("the file is empty")
-    kind = sniff(data[:HEAD])
+    kind = sniff(data[:IMAGE_HEAD_BYTES])
     if kind in ADVICE:
         raise ImageError(f"a {kind}, which is not read; {ADVICE[kind].replace('them', 'it')}")
     try:
-        if is_heif(data[:HEAD]):
+        if is_heif(data[:IMAGE_HEAD_BYTES]):
             return Photo(_decode_heif(data, max_pixels))
         return _decode_with_pillow(data, max_pixels)
     except ImageError:
@@ -207,7 +215,7 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> Photo:
     try:
         return Photo(_decode_whole(data, max_pixels))
     except OSError:
-        if not data.startswith(_JPEG_START) or _JPEG_END in data[-HEAD:]:
+        if not data.startswith(_JPEG_START) or _JPEG_END in data[-IMAGE_HEAD_BYTES:]:
             raise
         # libjpeg fills up what is missing before an end of image, where Pillow only waits for it.
         pixels = _decode_whole(data + _JPEG_END, max_pixels)
@@ -273,7 +281,7 @@ def _decode_large_jpeg(data: bytes) -> RGBImage | None:
 
     Both decode with libjpeg-turbo, to the same pixels.
     """
-    if _JPEG_END not in data[-HEAD:]:
+    if _JPEG_END not in data[-IMAGE_HEAD_BYTES:]:
         return None
     import cv2
 
@@ -463,9 +471,9 @@ def _silent_opencv() -> Iterator[None]:
 
 def _guess(data: bytes) -> str:
     """What a file is instead, where a failed download or copy left it."""
-    start = data[:HEAD].lstrip().lower()
+    start = data[:IMAGE_HEAD_BYTES].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return ", but a web page"
     if start.startswith(b"version https://git-lfs"):
         return ", but a pointer of Git LFS; run git lfs pull"
-    return "" if data[:HEAD].strip(b"\0") else ", but zeros"
+    return "" if data[:IMAGE_HEAD_BYTES].strip(b"\0") else ", but zeros"

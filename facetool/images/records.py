@@ -18,7 +18,7 @@ from facetool.files.recordio import RecordFile, index_path, read_index
 from facetool.files.text import read_text
 from facetool.images.read import RGBImage, decode_image
 
-SUFFIX = ".rec"
+RECORD_SUFFIX = ".rec"
 NO_LABEL = -1
 """The label of a record whose own cannot be read."""
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError, UsageError, one_line
 from facetool.images.read import RGBImage, decode_image
 
-SUFFIX = ".bin"
+BIN_SUFFIX = ".bin"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_bins(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    found = sorted(path.glob(f"*{SUFFIX}"))
+    found = sorted(path.glob(f"*{BIN_SUFFIX}"))
     if not found:
         raise UsageError(f"there is no .bin file in {path}; records pack-pairs makes one")
     return found

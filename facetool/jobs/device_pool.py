@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, Generic
 
 from facetool.jobs.ordered_map import ordered_map
-from facetool.jobs.pool import Context, Item, OrderedPool, Result
+from facetool.jobs.pool import OrderedPool, _Context, _Item, _Result
 
 
-class OrderedThreads(Generic[Context, Item, Result]):
+class OrderedThreads(Generic[_Context, _Item, _Result]):
     """Maps chunks of items over threads and yields results in the order of the items.
 
     For work that shares one GPU: while it computes one chunk, other threads read and write.
@@ -25,8 +25,8 @@ class OrderedThreads(Generic[Context, Item, Result]):
 
     def __init__(
         self,
-        work: Callable[[Context, Sequence[Item]], list[Result]],
-        create: Callable[..., Context],
+        work: Callable[[_Context, Sequence[_Item]], list[_Result]],
+        create: Callable[..., _Context],
         arguments: tuple[Any, ...] = (),
         jobs: int = 1,
     ) -> None:
@@ -34,7 +34,7 @@ class OrderedThreads(Generic[Context, Item, Result]):
         self._jobs = jobs
         self._executor = ThreadPoolExecutor(jobs)
 
-    def map(self, chunks: Iterable[Sequence[Item]]) -> Iterator[list[Result]]:
+    def map(self, chunks: Iterable[Sequence[_Item]]) -> Iterator[list[_Result]]:
         """The results of each chunk, chunks in order; a bounded number is in flight."""
         return ordered_map(
             lambda chunk: self._executor.submit(self._work, chunk),
@@ -43,7 +43,7 @@ class OrderedThreads(Generic[Context, Item, Result]):
             2 * self._jobs + 1,
         )
 
-    def __enter__(self) -> OrderedThreads[Context, Item, Result]:
+    def __enter__(self) -> OrderedThreads[_Context, _Item, _Result]:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -51,15 +51,15 @@ class OrderedThreads(Generic[Context, Item, Result]):
 
 
 def open_pool(
-    work: Callable[[Context, Sequence[Item]], list[Result]],
-    on_death: Callable[[Item], Result],
-    create: Callable[..., Context],
+    work: Callable[[_Context, Sequence[_Item]], list[_Result]],
+    on_death: Callable[[_Item], _Result],
+    create: Callable[..., _Context],
     arguments: tuple[Any, ...],
     jobs: int,
     *,
     device: str,
     tries: int = 2,
-) -> OrderedPool[Context, Item, Result] | OrderedThreads[Context, Item, Result]:
+) -> OrderedPool[_Context, _Item, _Result] | OrderedThreads[_Context, _Item, _Result]:
     """The workers that suit a device.
 
     Args:

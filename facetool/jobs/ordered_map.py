@@ -6,17 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 Started = TypeVar("Started")
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 def ordered_map(
-    start: Callable[[Item], Started],
-    finish: Callable[[Started], Result],
-    items: Iterable[Item],
+    start: Callable[[_Item], Started],
+    finish: Callable[[Started], _Result],
+    items: Iterable[_Item],
     in_flight: int,
-) -> Iterator[Result]:
+) -> Iterator[_Result]:
     """The results of items, in their order, while the work on later ones goes on.
 
     Args:
@@ -34,12 +34,12 @@ def ordered_map(
         yield finish(waiting.popleft())
 
 
-def batches_of(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+def batches_of(items: Sequence[_Item], size: int) -> list[Sequence[_Item]]:
     """Items in batches of ``size``; the last may be smaller."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def chunks_for(jobs: int, items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+def chunks_for(jobs: int, items: Sequence[_Item], size: int) -> list[Sequence[_Item]]:
     """Chunks of ``size``, smaller and smaller towards the end, so that all jobs end together."""
     chunks = []
     start = 0

@@ -21,9 +21,9 @@ from facetool.jobs.worker_process import (
     worker_context,
 )
 
-Context = TypeVar("Context")
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Context = TypeVar("_Context")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 _IN_FLIGHT_PER_WORKER = 3
 """Chunks handed out per worker: one at work, one waiting, one being collected."""
@@ -37,14 +37,14 @@ def available_cores() -> int:
 
 
 @dataclass(eq=False)
-class _Started(Generic[Item, Result]):
+class _Started(Generic[_Item, _Result]):
     """A chunk at work; a pool that is started again gives it another future."""
 
-    chunk: Sequence[Item]
-    future: Future[list[Result]] | None
+    chunk: Sequence[_Item]
+    future: Future[list[_Result]] | None
 
 
-class OrderedPool(Generic[Context, Item, Result]):
+class OrderedPool(Generic[_Context, _Item, _Result]):
     """Maps chunks of items over processes and yields results in the order of the items.
 
     A worker that dies (out of memory, a crash inside a native library) takes down only the item
@@ -67,9 +67,9 @@ class OrderedPool(Generic[Context, Item, Result]):
 
     def __init__(
         self,
-        work: Callable[[Context, Sequence[Item]], list[Result]],
-        on_death: Callable[[Item], Result],
-        create: Callable[..., Context],
+        work: Callable[[_Context, Sequence[_Item]], list[_Result]],
+        on_death: Callable[[_Item], _Result],
+        create: Callable[..., _Context],
         arguments: tuple[Any, ...] = (),
         jobs: int = 1,
         tries: int = 2,
@@ -81,7 +81,7 @@ class OrderedPool(Generic[Context, Item, Result]):
         self._arguments = arguments
         self._jobs = jobs
         self._tries = tries
-        self._started: list[_Started[Item, Result]] = []
+        self._started: list[_Started[_Item, _Result]] = []
         self._executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
@@ -90,17 +90,17 @@ class OrderedPool(Generic[Context, Item, Result]):
         arguments = (self._at_work, self._work, self._create, self._arguments)
         return ProcessPoolExecutor(self._jobs, context, _start_worker, arguments)
 
-    def map(self, chunks: Iterable[Sequence[Item]]) -> Iterator[list[Result]]:
+    def map(self, chunks: Iterable[Sequence[_Item]]) -> Iterator[list[_Result]]:
         """The results of each chunk, chunks in order; a bounded number is in flight."""
         self._started.clear()
         return ordered_map(self._begin, self._end, chunks, self._jobs * _IN_FLIGHT_PER_WORKER)
 
-    def _begin(self, chunk: Sequence[Item]) -> _Started[Item, Result]:
+    def _begin(self, chunk: Sequence[_Item]) -> _Started[_Item, _Result]:
         started = _Started(chunk, self._submit(chunk))
         self._started.append(started)
         return started
 
-    def _end(self, started: _Started[Item, Result]) -> list[Result]:
+    def _end(self, started: _Started[_Item, _Result]) -> list[_Result]:
         self._started.remove(started)
         try:
             if started.future is None:
@@ -113,20 +113,20 @@ class OrderedPool(Generic[Context, Item, Result]):
                 other.future = self._submit(other.chunk)
             return results
 
-    def _submit(self, chunk: Sequence[Item]) -> Future[list[Result]] | None:
+    def _submit(self, chunk: Sequence[_Item]) -> Future[list[_Result]] | None:
         try:
             with uninterruptible_children():
                 return self._executor.submit(_work_on, chunk)
         except BrokenProcessPool:
             return None
 
-    def _alone(self, item: Item) -> Result:
+    def _alone(self, item: _Item) -> _Result:
         """One item by itself, so that a death points at it."""
         for _ in range(self._tries - 1):
             try:
                 with uninterruptible_children():
                     future = self._executor.submit(_work_on, [item])
-                results: list[Result] = future.result()
+                results: list[_Result] = future.result()
                 return results[0]
             except BrokenProcessPool:
                 self._restart()
@@ -148,7 +148,7 @@ class OrderedPool(Generic[Context, Item, Result]):
             process.terminate()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def __enter__(self) -> OrderedPool[Context, Item, Result]:
+    def __enter__(self) -> OrderedPool[_Context, _Item, _Result]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:

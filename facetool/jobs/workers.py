@@ -22,9 +22,9 @@ from facetool.jobs.worker_process import (
     worker_context,
 )
 
-Context = TypeVar("Context")
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Context = TypeVar("_Context")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 _START_SECONDS = 120.0
 """For a worker's imports and models, on a machine that does other things too."""
@@ -49,7 +49,7 @@ class _Worker:
         self.connection.close()
 
 
-class Workers(Generic[Context, Item, Result]):
+class Workers(Generic[_Context, _Item, _Result]):
     """Maps single items over processes, for many callers at once.
 
     A worker that dies or takes too long is replaced and takes down only its item.
@@ -66,8 +66,8 @@ class Workers(Generic[Context, Item, Result]):
 
     def __init__(
         self,
-        work: Callable[[Context, Item], Result],
-        create: Callable[..., Context],
+        work: Callable[[_Context, _Item], _Result],
+        create: Callable[..., _Context],
         arguments: tuple[Any, ...] = (),
         jobs: int = 1,
     ) -> None:
@@ -88,7 +88,7 @@ class Workers(Generic[Context, Item, Result]):
             raise
         self._threads = ThreadPoolExecutor(jobs, "workers")
 
-    def submit(self, item: Item, deadline: float) -> Future[Result]:
+    def submit(self, item: _Item, deadline: float) -> Future[_Result]:
         """Hand an item out.
 
         Args:
@@ -132,7 +132,7 @@ class Workers(Generic[Context, Item, Result]):
             self._started.remove(worker)
             worker.end()
 
-    def _answer(self, item: Item, deadline: float) -> Result:
+    def _answer(self, item: _Item, deadline: float) -> _Result:
         if time.monotonic() >= deadline:
             raise WorkerTimeoutError("it waited too long for its turn")
         worker = self._idle.get()
@@ -140,7 +140,7 @@ class Workers(Generic[Context, Item, Result]):
             if worker is None:
                 worker = self._start()
                 _await_ready(worker)
-            answer: Result | _Raised = _ask(worker, item, deadline)
+            answer: _Result | _Raised = _ask(worker, item, deadline)
         except BaseException:
             if worker is not None:
                 self._end(worker)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 STEM_WIDTH = 32
-BLOCKS: tuple[tuple[int, bool], ...] = (
+RESIDUAL_BLOCKS: tuple[tuple[int, bool], ...] = (
     *[(32, False)] * 3,
     *[(64, True), (64, False), (64, False), (64, False)],
     *[(128, True), (128, False), (128, False)],
@@ -52,7 +52,7 @@ def add_zero_extended(x: Tensor, shortcut: Tensor) -> Tensor:
     return x
 
 
-class ResidualBlock(nn.Module):
+class DlibBlock(nn.Module):
     """Two 3x3 convolutions past a shortcut; ``down`` halves height and width."""
 
     def __init__(self, inputs: int, outputs: int, down: bool) -> None:
@@ -86,8 +86,8 @@ class DlibResNet(EmbeddingNetwork):
         self.stem = conv_bn(3, STEM_WIDTH, 7, 2)
         blocks = []
         width = STEM_WIDTH
-        for outputs, down in BLOCKS:
-            blocks.append(ResidualBlock(width, outputs, down))
+        for outputs, down in RESIDUAL_BLOCKS:
+            blocks.append(DlibBlock(width, outputs, down))
             width = outputs
         self.blocks = nn.Sequential(*blocks)
         self.fc = nn.Linear(width, embedding_size, bias=False)

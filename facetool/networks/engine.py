@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
-Run = Callable[[NDArray[np.float32]], NDArray[Any]]
+RunBatch = Callable[[NDArray[np.float32]], NDArray[Any]]
 """From inputs (N, C, H, W) to (N, D); may be called from several threads at once."""
 
 
@@ -28,7 +28,7 @@ class _Engine(nn.Module):
         WeightsError: it does not give one vector a face.
     """
 
-    def __init__(self, run: Run, shape: tuple[int, int, int]) -> None:
+    def __init__(self, run: RunBatch, shape: tuple[int, int, int]) -> None:
         super().__init__()
         self._run = run
         found = run(np.zeros((1, *shape), np.float32)).shape
@@ -59,7 +59,7 @@ class EngineNetwork(EmbeddingNetwork):
         WeightsError: it does not give one vector a face.
     """
 
-    def __init__(self, run: Run, shape: tuple[int, int, int], engine: str) -> None:
+    def __init__(self, run: RunBatch, shape: tuple[int, int, int], engine: str) -> None:
         super().__init__()
         self.engine = _Engine(run, shape)
         self.engine_name = engine

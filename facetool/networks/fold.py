@@ -110,7 +110,7 @@ def for_inference(
     On a CPU what follows a convolution becomes part of it.
     """
     folded = fold_batch_norm(network).to(device, dtype)
-    if device.type == "cpu" and onednn.is_available(dtype):
+    if device.type == "cpu" and onednn.onednn_runs(dtype):
         onednn.fuse_convolutions(folded.body)
     return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

@@ -98,7 +98,7 @@ def depth_concat(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat(padded, dim=1)
 
 
-def normalize(x: Tensor, eps: float) -> Tensor:
+def unit_length(x: Tensor, eps: float) -> Tensor:
     """x / sqrt(sum x² + eps), Torch7's ``nn.Normalize(2)``; eps is under the root."""
     return x * torch.rsqrt(x.square().sum(dim=1, keepdim=True) + eps)
 
@@ -159,7 +159,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "global_avg_pool": lambda x: x.mean(dim=(2, 3), keepdim=True),
     # By its name, so that a tracer can put itself in its place; so with depth_concat.
     "local_response_norm": lambda x, **options: local_response_norm(x, **options),
-    "normalize": normalize,
+    "normalize": unit_length,
     "sub": lambda x, y: x - y,
     "div": lambda x, y: x / y,
     "maximum": lambda x, y: torch.maximum(x, y),

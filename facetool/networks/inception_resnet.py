@@ -106,7 +106,7 @@ class Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
-class ResidualBlock(nn.Module):
+class ScaledResidualBlock(nn.Module):
     """``relu(x + scale * conv1x1(branches(x)))``; the 1x1 convolution has a BN, but no ReLU.
 
     Args:
@@ -133,7 +133,7 @@ class ResidualBlock(nn.Module):
 
 def _repeat(count: int, channels: int, chains: Sequence[Chain], scale: float) -> nn.Sequential:
     """The same block several times."""
-    return nn.Sequential(*[ResidualBlock(channels, chains, scale) for _ in range(count)])
+    return nn.Sequential(*[ScaledResidualBlock(channels, chains, scale) for _ in range(count)])
 
 
 class LInceptionResNetV2E(EmbeddingNetwork):
@@ -177,7 +177,7 @@ class LInceptionResNetV2E(EmbeddingNetwork):
                 block17=_repeat(blocks[1], wider, thin(_BLOCK17), 0.1),
                 reduction_b=Branches(wider, reduction_b, [nn.MaxPool2d(3, 2)]),
                 block8=_repeat(blocks[2] - 1, widest, thin(_BLOCK8), 0.2),
-                block8_last=ResidualBlock(widest, thin(_BLOCK8), 1.0, activation=False),
+                block8_last=ScaledResidualBlock(widest, thin(_BLOCK8), 1.0, activation=False),
                 last=_chain(widest, last),
             )
         )

@@ -16,7 +16,7 @@ from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 _WIDTHS = (48, 96, 192, 128, 128)
 _LAST = 128 * 8 * 8  # numbers before the fully connected layer, of a 128x128 crop
-EMBEDDING_SIZE = 256
+_EMBEDDING_SIZE = 256
 
 
 class MaxFeatureMap(nn.Module):
@@ -62,7 +62,7 @@ class Group(nn.Module):
         return y
 
 
-class ResidualBlock(nn.Module):
+class MaxFeatureMapBlock(nn.Module):
     """Two 3x3 :class:`MaxFeatureMap` around a shortcut.
 
     Args:
@@ -85,7 +85,7 @@ class LightCNN9(EmbeddingNetwork):
 
     def __init__(self) -> None:
         super().__init__()
-        self.info = NetworkInfo(embedding_size=EMBEDDING_SIZE)
+        self.info = NetworkInfo(embedding_size=_EMBEDDING_SIZE)
         first, *widths = _WIDTHS
         layers: list[nn.Module] = [MaxFeatureMap(1, first, 5), nn.MaxPool2d(2, ceil_mode=True)]
         channels = first
@@ -95,7 +95,7 @@ class LightCNN9(EmbeddingNetwork):
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
             channels = filters
         self.features = nn.Sequential(*layers)
-        self.fc1 = MaxFeatureMap(_LAST, EMBEDDING_SIZE, 0)
+        self.fc1 = MaxFeatureMap(_LAST, _EMBEDDING_SIZE, 0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (N, 256), not normalised."""
@@ -114,16 +114,18 @@ class LightCNN29(EmbeddingNetwork):
 
     def __init__(self, units: Sequence[int] = (1, 2, 3, 4), second: bool = False) -> None:
         super().__init__()
-        self.info = NetworkInfo(embedding_size=EMBEDDING_SIZE)
+        self.info = NetworkInfo(embedding_size=_EMBEDDING_SIZE)
         self.second = second
         self.conv1 = MaxFeatureMap(1, _WIDTHS[0], 5)
         for stage, count in enumerate(units):
             channels, filters = _WIDTHS[stage : stage + 2]
-            blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
+            blocks = nn.Sequential(*(MaxFeatureMapBlock(channels) for _ in range(count)))
             self.add_module(f"block{stage + 1}", blocks)
             self.add_module(f"group{stage + 1}", Group(channels, filters))
         self.fc: nn.Module = (
-            nn.Linear(_LAST, EMBEDDING_SIZE) if second else MaxFeatureMap(_LAST, EMBEDDING_SIZE, 0)
+            nn.Linear(_LAST, _EMBEDDING_SIZE)
+            if second
+            else MaxFeatureMap(_LAST, _EMBEDDING_SIZE, 0)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def local_response_norm(
 
 def _without_gradient(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
     """The same for beta 0.75 on a CPU, image by image, so that all steps find theirs in cache."""
-    if k == 1 and x.dtype == torch.bfloat16 and onednn.is_available(x.dtype) and x.numel():
+    if k == 1 and x.dtype == torch.bfloat16 and onednn.onednn_runs(x.dtype) and x.numel():
         squares = x.square()
         # As integers they have the same order, and the largest is found 10 times as fast.
         largest = squares.view(torch.int16).amax().view(torch.bfloat16)

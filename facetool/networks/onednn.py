@@ -34,7 +34,7 @@ _PACKED_SHAPES = 2
 """Shapes of input to keep ordered weights for: single images and full batches."""
 
 
-def is_available(dtype: torch.dtype) -> bool:
+def onednn_runs(dtype: torch.dtype) -> bool:
     """Whether this PyTorch and this processor have the operators in a precision."""
     if not (
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

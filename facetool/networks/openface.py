@@ -16,13 +16,13 @@ from torch import Tensor, finfo, nn
 
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
-from facetool.networks.graph import depth_concat, normalize
+from facetool.networks.graph import depth_concat, unit_length
 from facetool.networks.lrn import LocalResponseNorm
 
 Pooling = Literal["june2016", "january2016"]
 
 
-class Block(NamedTuple):
+class InceptionWidths(NamedTuple):
     """One Inception block; 0 leaves a convolution out.
 
     Attributes:
@@ -47,30 +47,30 @@ class Block(NamedTuple):
 
 
 _START = {
-    "3a": Block(96, 128, 16, 32, "max", 32, 64),
-    "3b": Block(96, 128, 32, 64, "l2", 64, 64),
-    "3c": Block(128, 256, 32, 64, "max", 0, 0, stride=2),
-    "4a": Block(96, 192, 32, 64, "l2", 128, 256),
+    "3a": InceptionWidths(96, 128, 16, 32, "max", 32, 64),
+    "3b": InceptionWidths(96, 128, 32, 64, "l2", 64, 64),
+    "3c": InceptionWidths(128, 256, 32, 64, "max", 0, 0, stride=2),
+    "4a": InceptionWidths(96, 192, 32, 64, "l2", 128, 256),
 }
-_4B = {"4b": Block(112, 224, 32, 64, "l2", 128, 224)}
+_4B = {"4b": InceptionWidths(112, 224, 32, 64, "l2", 128, 224)}
 _4CD = {
-    "4c": Block(128, 256, 32, 64, "l2", 128, 192),
-    "4d": Block(144, 288, 32, 64, "l2", 128, 160),
+    "4c": InceptionWidths(128, 256, 32, 64, "l2", 128, 192),
+    "4d": InceptionWidths(144, 288, 32, 64, "l2", 128, 160),
 }
-_4E = {"4e": Block(160, 256, 64, 128, "max", 0, 0, stride=2)}
+_4E = {"4e": InceptionWidths(160, 256, 64, 128, "max", 0, 0, stride=2)}
 _NN2_END = {
-    "5a": Block(192, 384, 48, 128, "l2", 128, 384),
-    "5b": Block(192, 384, 48, 128, "max", 128, 384),
+    "5a": InceptionWidths(192, 384, 48, 128, "l2", 128, 384),
+    "5b": InceptionWidths(192, 384, 48, 128, "max", 128, 384),
 }
 _NN4_END = {
-    "5a": Block(192, 384, 0, 0, "l2", 128, 384),
-    "5b": Block(192, 384, 0, 0, "max", 128, 384),
+    "5a": InceptionWidths(192, 384, 0, 0, "l2", 128, 384),
+    "5b": InceptionWidths(192, 384, 0, 0, "max", 128, 384),
 }
 _SMALL2_END = {
-    "5a": Block(96, 384, 0, 0, "l2", 96, 256),
-    "5b": Block(96, 384, 0, 0, "max", 96, 256),
+    "5a": InceptionWidths(96, 384, 0, 0, "l2", 96, 256),
+    "5b": InceptionWidths(96, 384, 0, 0, "max", 96, 256),
 }
-BLOCKS: dict[str, dict[str, Block]] = {
+INCEPTION_BLOCKS: dict[str, dict[str, InceptionWidths]] = {
     "nn2": {**_START, **_4B, **_4CD, **_4E, **_NN2_END},
     "nn4": {**_START, **_4B, **_4CD, **_4E, **_NN4_END},
     "nn4.small1": {**_START, **_4B, **_4E, **_NN4_END},
@@ -117,7 +117,7 @@ class Inception(nn.Module):
         pooling: which of the two sets of pooling layers.
     """
 
-    def __init__(self, channels: int, block: Block, pooling: Pooling) -> None:
+    def __init__(self, channels: int, block: InceptionWidths, pooling: Pooling) -> None:
         super().__init__()
         january = pooling == "january2016"
         pool: nn.Module
@@ -181,7 +181,7 @@ class OpenFace(EmbeddingNetwork):
         )
         self.inception = nn.Sequential()
         channels = 192
-        for name, block in BLOCKS[variant].items():
+        for name, block in INCEPTION_BLOCKS[variant].items():
             inception = Inception(channels, block, pooling)
             self.inception.add_module(name, inception)
             channels = inception.out_channels
@@ -195,4 +195,4 @@ class OpenFace(EmbeddingNetwork):
         """Embeddings (N, D) of length 1 for inputs (N, 3, H, W) in 0…1."""
         y = self.inception(self.stem(x))
         y = F.avg_pool2d(y, self.final_size, stride=1).flatten(1)
-        return normalize(self.fc(y), eps=1e-10)
+        return unit_length(self.fc(y), eps=1e-10)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 _STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters and layers
-EMBEDDING_SIZE = 4096
+_EMBEDDING_SIZE = 4096
 
 
 class VggFace(EmbeddingNetwork):
@@ -25,7 +25,7 @@ class VggFace(EmbeddingNetwork):
 
     def __init__(self, relu: bool = True, dropout: float = 0.5) -> None:
         super().__init__()
-        self.info = NetworkInfo(embedding_size=EMBEDDING_SIZE)
+        self.info = NetworkInfo(embedding_size=_EMBEDDING_SIZE)
         self.relu = relu
         channels = 3
         for stage, (filters, count) in enumerate(_STAGES, start=1):
@@ -33,8 +33,8 @@ class VggFace(EmbeddingNetwork):
                 conv = nn.Conv2d(channels, filters, 3, padding=1)
                 self.add_module(f"conv_{stage}_{layer}", conv)
                 channels = filters
-        self.fc6 = nn.Linear(channels * 7 * 7, EMBEDDING_SIZE)
-        self.fc7 = nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE)
+        self.fc6 = nn.Linear(channels * 7 * 7, _EMBEDDING_SIZE)
+        self.fc7 = nn.Linear(_EMBEDDING_SIZE, _EMBEDDING_SIZE)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class Mlp(nn.Module):
         return y
 
 
-class Block(nn.Module):
+class EncoderBlock(nn.Module):
     """Attention and :class:`Mlp`, each behind a layer normalisation and around a shortcut.
 
     Args:
@@ -116,7 +116,7 @@ class VisionTransformer(EmbeddingNetwork):
         self.info = NetworkInfo(embedding_size=embedding_size)
         self.pos_embed = nn.Parameter(torch.zeros(1, _PATCHES, width))
         self.patch_embed = PatchEmbedding(width)
-        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(sum(blocks))))
+        self.blocks = nn.Sequential(*(EncoderBlock(width, heads) for _ in range(sum(blocks))))
         self.norm = nn.LayerNorm(width)
         self.feature = nn.Sequential(
             nn.Linear(width * _PATCHES, width, bias=False),

@@ -164,7 +164,7 @@ def evaluate_set(
 
     def verify(embeddings: NDArray[np.float32]) -> dict[str, Any]:
         first, second = embeddings[0::2][scored], embeddings[1::2][scored]
-        return insightface.evaluate(first, second, trials).as_dict()
+        return insightface.evaluate_insightface(first, second, trials).as_dict()
 
     kinds = {"genuine": int(trials.same.sum()), "impostors": int((~trials.same).sum())}
     return {

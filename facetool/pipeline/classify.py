@@ -216,7 +216,7 @@ def _train(people: People, settings: ClassifierSettings) -> Classifier:
         # |a - b|² = 2 r² (1 - cosine) for embeddings of about the same length r.
         length = float(np.square(people.prepared()).sum(axis=1).mean())
         cosine = 1 - published.squared_l2 / (2 * length)
-    return classification.train(
+    return classification.fit_classifier(
         people.vectors,
         people.labels,
         people.names,
@@ -339,7 +339,7 @@ def evaluate_classifier(
         from facetool.plots.confusion import confusion_figure
 
         figure = confusion_figure(outcome.truth, outcome.answers, list(dict.fromkeys(shown)))
-        style.save(figure, folder / CONFUSION_FILE, dpi=150)
+        style.save_plot(figure, folder / CONFUSION_FILE, dpi=150)
     return result
 
 

@@ -98,7 +98,7 @@ def cluster(
     numbers = {name: number for number, name in enumerate(known)}
     labels = np.array([numbers.get(given.get(image, ""), -1) for image in people.images], np.int64)
     vectors = people.prepared()
-    groups = clustering.cluster(vectors, limit, labels)
+    groups = clustering.group_faces(vectors, limit, labels)
     metrics = None
     if len(people.names) > 1 and UNSORTED not in people.names:
         metrics = clustering.pair_metrics(groups, people.labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from facetool.cropping.detectors import find_weights, is_available
+from facetool.cropping.detectors import find_weights, has_weights
 from facetool.detection.registry import DETECTORS, DetectorEntry
 from facetool.files.published_file import PublishedFile
 
@@ -45,11 +45,11 @@ def list_detectors() -> list[ListedDetector]:
 
 
 def _status(entry: DetectorEntry) -> str:
-    available = [is_available(file) for file in entry.weights]
+    available = [has_weights(file) for file in entry.weights]
     usable = any(available) if entry.choice else all(available)
     return "available locally" if usable else "fetch"
 
 
 def _describe_file(file: PublishedFile) -> dict[str, Any]:
-    path = str(find_weights(file)) if is_available(file) else None
+    path = str(find_weights(file)) if has_weights(file) else None
     return {"path": path, **asdict(file)}

@@ -20,11 +20,11 @@ def embed_plot(reps: Path, output: Path) -> int:
         OutputError: the plot cannot be written.
     """
     from facetool.plots.embedding_map import embedding_map
-    from facetool.plots.style import save
+    from facetool.plots.style import save_plot
 
     people = read_people(reps, unsorted=True)
     if len(people.images) < 4:
         raise FacetoolError(f"{reps} has {len(people.images)} images; a map needs four or more")
     figure = embedding_map(project(people.prepared()), people.labels, people.names)
-    save(figure, output, dpi=150)
+    save_plot(figure, output, dpi=150)
     return len(people.images)

@@ -13,7 +13,7 @@ from facetool.files.align_manifest import ALIGN_CSV, read_manifest
 from facetool.images.inputs import open_photos
 from facetool.images.read import read_image
 from facetool.plots.alignment import ExplainedCrop, alignment_figure
-from facetool.plots.style import check_name, save
+from facetool.plots.style import check_name, save_plot
 
 MOST_FACES = 6
 """Rows of a plot that a page holds."""
@@ -54,4 +54,4 @@ def explain_alignment(photos: Path, crops: Path, crop: Crop, plot: Path) -> None
         )
     if not faces:
         raise FacetoolError(f"{crops} has no crop of a face that was found in {photos}")
-    save(alignment_figure(faces), plot)
+    save_plot(alignment_figure(faces), plot)

@@ -184,11 +184,11 @@ def _figures(outcome: Identification) -> dict[str, Any]:
 
 def _write(folder: Path, result: IdentifyResult) -> None:
     from facetool.plots.identification import identification_figure
-    from facetool.plots.style import save
+    from facetool.plots.style import save_plot
 
     figure = identification_figure(result.outcome)
     for kind in ("png", "pdf"):
-        save(figure, folder / f"identify.{kind}")
+        save_plot(figure, folder / f"identify.{kind}")
     write_json(folder / "identify.json", result.as_dict())
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError, UsageError
 from facetool.evaluation.templates import (
-    Indices,
     TarNearFar,
     TemplateIdentification,
     Templates,
+    _Indices,
     identify_templates,
     pair_scores,
     pool,
@@ -118,7 +118,7 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
     )
 
 
-def _side(pooled: Templates, templates: Indices, people: Indices) -> tuple[Any, Indices]:
+def _side(pooled: Templates, templates: _Indices, people: _Indices) -> tuple[Any, _Indices]:
     """Vectors and people of templates, each template once."""
     numbers, first = np.unique(templates, return_index=True)
     return pooled.vectors[pooled.rows(numbers)], people[first]
@@ -131,7 +131,7 @@ def _only(lists: Path, pattern: str) -> Path:
     return found[0]
 
 
-def _images(path: Path) -> tuple[list[str], Indices, Indices]:
+def _images(path: Path) -> tuple[list[str], _Indices, _Indices]:
     """Names, templates and media of a list ``<image> <template> <medium>``."""
     rows = [line.split() for line in read_text(path).splitlines() if line.strip()]
     try:
@@ -141,7 +141,7 @@ def _images(path: Path) -> tuple[list[str], Indices, Indices]:
     return [row[0] for row in rows], templates, media
 
 
-def _numbers(path: Path, columns: int, separator: str | None) -> tuple[Indices, ...]:
+def _numbers(path: Path, columns: int, separator: str | None) -> tuple[_Indices, ...]:
     """The first columns of a list of whole numbers; with commas, below a line of titles."""
     lines = [line for line in read_text(path).splitlines() if line.strip()]
     rows = [line.split(separator)[:columns] for line in lines[1 if separator else 0 :]]

@@ -153,11 +153,11 @@ def lfw_eval(
     trials.check()
     first, second = (embeddings.vectors[row] for row in rows[:, scored])
     if protocol == "openface":
-        outcome = openface.evaluate(first, second, trials)
+        outcome = openface.evaluate_openface(first, second, trials)
     elif protocol == "insightface":
-        outcome = insightface.evaluate(first, second, trials)
+        outcome = insightface.evaluate_insightface(first, second, trials)
     else:
-        outcome = facenet.evaluate(first, second, trials, metric, subtract_mean)
+        outcome = facenet.evaluate_facenet(first, second, trials, metric, subtract_mean)
 
     missed = embeddings.missed_faces
     images = {embeddings.names[row] for row in np.unique(rows[:, scored])}
@@ -282,7 +282,7 @@ def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
 
 def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]]) -> None:
     from facetool.plots.roc import roc_figure
-    from facetool.plots.style import save
+    from facetool.plots.style import save_plot
 
     outcome = result.outcome
     with atomic_write(folder / "accuracies.txt", "w", encoding="utf-8") as file:
@@ -295,7 +295,7 @@ def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]
     assert outcome.curve is not None  # the trials were checked
     figure = roc_figure(outcome.curve, folds, result.tag, overlays)
     for kind in ("png", "pdf"):
-        save(figure, folder / f"roc.{kind}")
+        save_plot(figure, folder / f"roc.{kind}")
     write_json(folder / "result.json", result.as_dict())
 
 

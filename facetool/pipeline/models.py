@@ -124,7 +124,7 @@ class ModelInfo:
         }
 
 
-def info(
+def network_info(
     name: str,
     weights: Path | None = None,
     *,
@@ -334,11 +334,11 @@ def convert(
     if target.suffix.lower() != ".safetensors":
         raise UsageError(f"{target}: the new file is safetensors, so call it *.safetensors")
     network = load_network(source, recipe=recipe, output=output)
-    safetensors.save(network, target, source=source)
+    safetensors.save_network(network, target, source=source)
     return network
 
 
-def export(
+def export_network(
     name: str,
     target: Path,
     weights: Path | None = None,
@@ -362,7 +362,7 @@ def export(
         FacetoolError: the network cannot be loaded or written.
     """
     from facetool.weights.load import load_network
-    from facetool.weights.onnx_export import export as write
+    from facetool.weights.onnx_export import export_onnx as write
 
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target}: the new file is ONNX, so call it *.onnx")
@@ -397,7 +397,7 @@ def export_to_openvino(
         FacetoolError: the network cannot be loaded or written.
     """
     from facetool.weights.load import load_network
-    from facetool.weights.openvino_export import export as write
+    from facetool.weights.openvino_export import export_openvino as write
 
     if target.suffix.lower() != ".xml":
         raise UsageError(f"{target}: the new file is OpenVINO's, so call it *.xml")

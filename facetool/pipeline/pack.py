@@ -17,14 +17,13 @@ from facetool.alignment.crop import cut_face
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96
 from facetool.errors import ImageError, UsageError, check_choice
 from facetool.files.atomic import atomic_write
-from facetool.files.image_list import SUFFIX as LIST_SUFFIX
-from facetool.files.image_list import ListedImage, read_image_list
+from facetool.files.image_list import LIST_SUFFIX, ListedImage, read_image_list
 from facetool.files.recordio import RecordWriter, index_path
 from facetool.images.choices import ENCODINGS
 from facetool.images.folder import list_images
 from facetool.images.inputs import unsupported_files
 from facetool.images.read import RGBImage, decode_image, read_file
-from facetool.images.records import SUFFIX, Properties, format_record, read_properties
+from facetool.images.records import RECORD_SUFFIX, Properties, format_record, read_properties
 from facetool.jobs.ordered_map import ordered_map
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -100,8 +99,8 @@ def pack(input: Path, output: Path, settings: PackSettings | None = None) -> Rep
         OutputError: a file cannot be written.
     """
     settings = settings or PackSettings()
-    if output.suffix != SUFFIX:
-        raise UsageError(f"{output}: the name of a record file ends in {SUFFIX}")
+    if output.suffix != RECORD_SUFFIX:
+        raise UsageError(f"{output}: the name of a record file ends in {RECORD_SUFFIX}")
     _check_new(output, settings)
     listed = input.suffix.lower() == LIST_SUFFIX and input.is_file()
     if not listed and settings.quality is not None and settings.encoding is None:
@@ -198,7 +197,7 @@ def _check_new(output: Path, settings: PackSettings) -> None:
             "overwrite=True",
         )
     properties = output.with_name("property")
-    others = sorted(path.name for path in output.parent.glob(f"*{SUFFIX}"))
+    others = sorted(path.name for path in output.parent.glob(f"*{RECORD_SUFFIX}"))
     if properties.exists() and others:
         raise UsageError(
             f"{properties} is that of {others[0]}; choose another folder or give overwrite=True",

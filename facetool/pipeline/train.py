@@ -326,7 +326,7 @@ class _Run:
             "step": self._step,
             "verification": verification,
         }
-        safetensors.save(self._network, self._output / name, training=training)
+        safetensors.save_network(self._network, self._output / name, training=training)
 
     def _write_checkpoint(self) -> None:
         """Write the state after this step. Every process must take part."""
@@ -348,7 +348,7 @@ class _Run:
     def _finish(self, rows: Sequence[LogRow]) -> None:
         """Write the result and the plot."""
         title = f"{self._network.info.architecture}, {self._config.loss}"
-        style.save(training_figure(rows, title), self._output / PLOT)
+        style.save_plot(training_figure(rows, title), self._output / PLOT)
         self._save(MODEL, rows[-1].verification)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facetool.plots.style import PALETTE, PAPER, plain
-from facetool.profiling.folder import STAGES
+from facetool.profiling.folder import PROFILE_STAGES
 from facetool.profiling.network import NetworkProfiles
 from facetool.profiling.pipeline import PipelineProfile
 from facetool.profiling.published_times import PUBLISHED_PIPELINES, published_times
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PUBLISHED = "#FEFEFE"
-_STAGE_COLOURS = dict(zip(STAGES, (PALETTE[k] for k in (4, 0, 2, 1)), strict=True))
+_STAGE_COLOURS = dict(zip(PROFILE_STAGES, (PALETTE[k] for k in (4, 0, 2, 1)), strict=True))
 
 
 def network_figure(profiles: NetworkProfiles, published: bool = False) -> Figure:
@@ -156,7 +156,7 @@ def pipeline_figure(profiles: Sequence[PipelineProfile], published: bool = False
         axes = figure.subplots()
         places = np.arange(len(rows))
         left = np.zeros(len(rows))
-        for stage in STAGES:
+        for stage in PROFILE_STAGES:
             times = np.array([stages.get(stage, 0.0) for _, stages in rows])
             if times.any():
                 colour = _STAGE_COLOURS[stage]
@@ -187,7 +187,7 @@ def pipeline_figure(profiles: Sequence[PipelineProfile], published: bool = False
         axes.invert_yaxis()
         axes.grid(True, axis="x")
         axes.set_axisbelow(True)
-        figure.legend(loc="outside lower center", ncols=len(STAGES), frameon=False)
+        figure.legend(loc="outside lower center", ncols=len(PROFILE_STAGES), frameon=False)
     return figure
 
 

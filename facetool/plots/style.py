@@ -51,7 +51,7 @@ def check_name(path: Path) -> None:
         raise UsageError(f"{path}: the name of a plot must end in .png or .pdf")
 
 
-def save(figure: Figure, path: Path, *, dpi: int = 300) -> None:
+def save_plot(figure: Figure, path: Path, *, dpi: int = 300) -> None:
     """Write a figure as PNG or PDF, as its file's name says; equal figures make equal files.
 
     Args:

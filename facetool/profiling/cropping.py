@@ -34,7 +34,7 @@ class Cropped(NamedTuple):
     problem: str = ""
 
 
-def create_worker(
+def create_crop_worker(
     images: Images, crop: Crop, detection: DetectionSettings | None, device: str
 ) -> PhotoCropper:
     """Load detector and landmark predictor, once per worker process."""

@@ -21,11 +21,11 @@ from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
-from facetool.profiling.cropping import create_worker, crop_chunk, worker_died
+from facetool.profiling.cropping import create_crop_worker, crop_chunk, worker_died
 from facetool.profiling.pipeline_settings import PipelineSettings
 
 REPRESENTATION = "representation"
-STAGES = (READING, DETECTION, ALIGNMENT, REPRESENTATION)
+PROFILE_STAGES = (READING, DETECTION, ALIGNMENT, REPRESENTATION)
 """In the order they run in."""
 
 _ROUND = 1024
@@ -80,7 +80,7 @@ class FolderProfile:
     @property
     def bottleneck(self) -> str:
         """The stage that takes most of the time."""
-        return max(STAGES, key=lambda stage: self.shares[stage])
+        return max(PROFILE_STAGES, key=lambda stage: self.shares[stage])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -113,13 +113,15 @@ def profile_folder(
     device = detector_device(crop.detector, str(settings.device))
     rows = min(settings.batch_size, len(names))
     watch = Stopwatch()
-    watch.seconds.update(dict.fromkeys(STAGES, 0.0))
+    watch.seconds.update(dict.fromkeys(PROFILE_STAGES, 0.0))
     faces = worker_memory = 0
 
     begin = perf_counter()
     arguments = (images.without_names(), crop, settings.detection, device)
     with (
-        open_pool(crop_chunk, worker_died, create_worker, arguments, jobs, device=device) as pool,
+        open_pool(
+            crop_chunk, worker_died, create_crop_worker, arguments, jobs, device=device
+        ) as pool,
         progress_bar(Path(name).name, len(names)) as bar,
     ):
         for _ in pool.map([()] * jobs):

@@ -21,8 +21,8 @@ from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
 from facetool.networks.base import EmbeddingNetwork
 from facetool.profiling.folder import (
+    PROFILE_STAGES,
     REPRESENTATION,
-    STAGES,
     FolderProfile,
     profile_folder,
 )
@@ -201,7 +201,7 @@ def _profile_photo(
         str(path),
         width,
         height,
-        {stage: Timing.of([1000 * one[stage] for one in rounds]) for stage in STAGES[1:]},
+        {stage: Timing.of([1000 * one[stage] for one in rounds]) for stage in PROFILE_STAGES[1:]},
         Timing.of([1000 * sum(one.values()) for one in rounds]),
     )
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-FOLDS = 10
+from facetool.evaluation.pairs import FOLDS
+
 MOST_PER_FOLD = 300  # of either kind, as in LFW's View 2
 
 

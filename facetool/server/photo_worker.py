@@ -38,7 +38,7 @@ class PhotoWorker:
     max_pixels: int
 
 
-def create_worker(crop: Crop, detection: DetectionSettings, max_pixels: int) -> PhotoWorker:
+def create_photo_worker(crop: Crop, detection: DetectionSettings, max_pixels: int) -> PhotoWorker:
     """Load the detector.
 
     Raises:

@@ -32,7 +32,7 @@ from facetool.pipeline.compare import (
 )
 from facetool.server.batcher import Batcher
 from facetool.server.limits import Limits
-from facetool.server.photo_worker import PhotoTask, PhotoWorker, create_worker, work
+from facetool.server.photo_worker import PhotoTask, PhotoWorker, create_photo_worker, work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Recognizer:
         detection = settings.detection or DetectionSettings()
         FaceCropper(self.crop, detection)  # what is wrong with the detector is said once
         self.workers: Workers[PhotoWorker, PhotoTask, SearchedPhoto] = Workers(
-            work, create_worker, (self.crop, detection, settings.limits.pixels), self.jobs
+            work, create_photo_worker, (self.crop, detection, settings.limits.pixels), self.jobs
         )
         self._batcher = Batcher(embedder, self.jobs, observe)
         mirrors = settings.classifier is not None and settings.classifier.provenance.flip != "none"

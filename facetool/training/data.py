@@ -22,7 +22,7 @@ from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.images.records import NO_LABEL, Flaw, ImageRecords
 from facetool.jobs.ordered_map import ordered_map
 
-Indices = NDArray[np.int64]
+ImageIndices = NDArray[np.int64]
 
 MOST_FLAWS = 0.01
 """Share of a ``.rec`` file's records, or of its identities, that may be missing or unfit."""
@@ -84,7 +84,7 @@ class TrainingSet:
                 self.flaws.append(Flaw(what, "in no person's folder", self.unlabelled, 0.0))
         if not len(numbers):
             raise UsageError(f"{path} holds no images with identities (PERSON/IMAGE)")
-        self.labels: Indices = numbers.astype(np.int64)
+        self.labels: ImageIndices = numbers.astype(np.int64)
         self.size = self._first_size()
 
     def __len__(self) -> int:
@@ -190,10 +190,10 @@ class Sampler(ABC):
         """Batches of an epoch, in this process."""
 
     @abstractmethod
-    def epoch(self, number: int, start: int = 0) -> Iterator[Indices]:
+    def epoch(self, number: int, start: int = 0) -> Iterator[ImageIndices]:
         """This process's batches of an epoch, int64 (N,) each, from batch ``start`` on."""
 
-    def stream(self, start: int = 0) -> Iterator[tuple[int, Indices]]:
+    def stream(self, start: int = 0) -> Iterator[tuple[int, ImageIndices]]:
         """This process's batches without end, each with its epoch.
 
         Args:
@@ -223,7 +223,7 @@ class PlainSampler(Sampler):
     """
 
     def __init__(
-        self, labels: Indices, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+        self, labels: ImageIndices, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
     ) -> None:
         super().__init__(seed, rank, world_size)
         self._images = len(labels)
@@ -232,7 +232,7 @@ class PlainSampler(Sampler):
     def __len__(self) -> int:
         return max(self._images // (self.batch_size * self.world_size), 1)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Indices]:
+    def epoch(self, number: int, start: int = 0) -> Iterator[ImageIndices]:
         """See :meth:`Sampler.epoch`."""
         order = self._random(number).permutation(self._images)
         shape = (len(self), self.world_size, self.batch_size)
@@ -261,7 +261,7 @@ class IdentitySampler(Sampler):
 
     def __init__(
         self,
-        labels: Indices,
+        labels: ImageIndices,
         people: int = 15,
         images: int = 20,
         seed: int = 0,
@@ -286,7 +286,7 @@ class IdentitySampler(Sampler):
     def __len__(self) -> int:
         return self._batches
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Indices]:
+    def epoch(self, number: int, start: int = 0) -> Iterator[ImageIndices]:
         """See :meth:`Sampler.epoch`."""
         turn, order = -1, np.empty(0, np.int64)
         for batch in range(start, len(self)):
@@ -346,7 +346,7 @@ class Loader:
     def __init__(
         self,
         dataset: TrainingSet,
-        batches: Iterable[tuple[int, Indices]],
+        batches: Iterable[tuple[int, ImageIndices]],
         workers: int,
         seed: int,
         flip: bool = True,
@@ -372,7 +372,7 @@ class Loader:
     def __next__(self) -> Batch:
         return next(self._results)
 
-    def _start(self, batch: tuple[int, Indices]) -> _Pending:
+    def _start(self, batch: tuple[int, ImageIndices]) -> _Pending:
         epoch, indices = batch
         shape = (len(indices), *self._dataset.size, 3)
         pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self._pinned)
@@ -390,7 +390,11 @@ class Loader:
         return Batch(pending.pixels, pending.labels, skipped)
 
     def _fill(
-        self, pixels: RGBImage, labels: Indices, indices: Indices, flipped: NDArray[np.bool_]
+        self,
+        pixels: RGBImage,
+        labels: ImageIndices,
+        indices: ImageIndices,
+        flipped: NDArray[np.bool_],
     ) -> int:
         """Read images into their places; how many were replaced."""
         replaced = 0
@@ -418,7 +422,7 @@ class Loader:
         raise FormatError(f"no image of {self._dataset.path} can be read any more")
 
 
-def flips(seed: int, epoch: int, indices: Indices) -> NDArray[np.bool_]:
+def flips(seed: int, epoch: int, indices: ImageIndices) -> NDArray[np.bool_]:
     """Whether to flip each image: a fair coin for every seed, epoch and index, bool (N,).
 
     The finaliser of SplitMix64 (Steele et al. 2014) over a Weyl sequence.

@@ -123,7 +123,7 @@ def verify_pairs(
     if damaged:
         scored = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
         first, second, trials = first[scored], second[scored], trials[scored]
-    return insightface.evaluate(first, second, trials)
+    return insightface.evaluate_insightface(first, second, trials)
 
 
 def sets_beside(data: Path) -> list[Path]:
@@ -132,9 +132,9 @@ def sets_beside(data: Path) -> list[Path]:
     Args:
         data: what a run is trained on; none are looked for where it is no such folder.
     """
-    if not (data.is_dir() and any(data.glob(f"*{records.SUFFIX}"))):
+    if not (data.is_dir() and any(data.glob(f"*{records.RECORD_SUFFIX}"))):
         return []
-    return sorted(data.glob(f"*{verification_set.SUFFIX}"))
+    return sorted(data.glob(f"*{verification_set.BIN_SUFFIX}"))
 
 
 def collect_pairs(bins: Sequence[Path], pairs: Path | None, crops: Path | None) -> list[PairSet]:

@@ -20,9 +20,9 @@ from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import available_locally, digest, find
 from facetool.weights.epochs import weights_file
-from facetool.weights.readers.foreign_formats import HEAD, refuse_foreign
+from facetool.weights.readers.foreign_formats import WEIGHTS_HEAD_BYTES, refuse_foreign
 from facetool.weights.readers.recognize import candidates, recognize
-from facetool.weights.shapes import embedding_size
+from facetool.weights.shapes import measure_embedding_size
 
 _SUFFIXES = {
     ".t7": "torch7_network",
@@ -303,7 +303,7 @@ def _check_size(network: EmbeddingNetwork, info: NetworkInfo, recipe: Recipe) ->
         problem = f"it takes {width}x{height}"
     else:
         try:
-            embedding_size(network, recipe.shape)
+            measure_embedding_size(network, recipe.shape)
         except WeightsError as error:
             problem = str(error)
     if problem:
@@ -319,7 +319,7 @@ def _cut(network: EmbeddingNetwork, output: str, path: Path) -> EmbeddingNetwork
         raise UsageError(f"{path}: this network has one output only, not {output!r}")
     try:
         part = cut(network, output)
-        size = embedding_size(part, input_shape(network.info))
+        size = measure_embedding_size(part, input_shape(network.info))
     except (UsageError, WeightsError) as error:
         raise UsageError(f"{path}: {error}") from None
     part.info = replace(part.info, embedding_size=size)
@@ -353,7 +353,7 @@ def _published(path: Path, sha256: str) -> Pretrained | None:
 def _choose_reader(path: Path) -> str:
     """The module that reads a file, by its first bytes, or else by its name."""
     with path.open("rb") as file:
-        head = file.read(HEAD)
+        head = file.read(WEIGHTS_HEAD_BYTES)
     size = path.stat().st_size
     if head.startswith(b"version https://git-lfs"):
         raise FormatError(f"{path} is a Git LFS pointer, not the weights; fetch it with git lfs")

@@ -36,7 +36,7 @@ _BATCH = 7919  # a prime that no other length is a multiple of: no handler may w
 _IR_VERSION = 8  # the one of opset 17
 
 
-def export(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None:
+def export_onnx(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None:
     """Write an ONNX file, whole or not at all.
 
     The input ``data`` is float32 (batch, C, H, W) made as the recipe says, the output

@@ -18,7 +18,7 @@ from facetool.weights.readers.openvino_ir import RECIPE_KEY
 OUTPUT = "fc1"
 
 
-def export(
+def export_openvino(
     network: EmbeddingNetwork, path: Path, *, fold: bool, bgr: bool = False, half: bool = False
 ) -> None:
     """Write ``path`` and the ``.bin`` beside it; the ``.xml`` comes last.

@@ -39,7 +39,7 @@ from facetool.weights.catalogue import CATALOGUE
 from facetool.weights.download import digest
 from facetool.weights.readers.pytorch import from_states
 from facetool.weights.readers.recognize import POOLINGS
-from facetool.weights.shapes import embedding_size
+from facetool.weights.shapes import measure_embedding_size
 
 NETWORK_KEY = "facetool"
 NETWORK_VERSION = 1
@@ -50,7 +50,7 @@ _LARGEST = 1 << 24  # no size, width or stride of a face network comes near
 _DEPTHS = ("units", "blocks")  # options that say how many layers are built
 
 
-def save(
+def save_network(
     network: EmbeddingNetwork,
     path: Path,
     *,
@@ -363,7 +363,7 @@ def _check_output(network: EmbeddingNetwork) -> None:
     """Only a network that runs, and gives what its description announces, is let in."""
     announced = network.info.embedding_size
     try:
-        found = embedding_size(network, network.recipe.shape)
+        found = measure_embedding_size(network, network.recipe.shape)
     except WeightsError as error:
         crop = network.recipe.crop
         raise FormatError(f"the network does not run on {crop}: {error}") from error

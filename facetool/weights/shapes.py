@@ -12,7 +12,7 @@ _MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeErro
 """What PyTorch's layers raise for an input that does not fit them."""
 
 
-def embedding_size(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> int:
+def measure_embedding_size(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> int:
     """Run a network on a batch of no faces, which goes through every layer and costs nothing.
 
     The meta device would do as well, but makes PyTorch import seconds' worth of code.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facetool.classification.algorithms import Linear
-from facetool.classification.classifier import UNKNOWN, Provenance, train
+from facetool.classification.classifier import UNKNOWN, Provenance, fit_classifier
 from facetool.classification.fit import FITTERS
 from facetool.errors import UsageError
 
@@ -14,7 +14,7 @@ def test_known_people_are_found_and_strangers_are_not(kind, draw):
     vectors, labels = draw(312, 8, size=64)
     known = labels < 12
     train_rows = known & (np.arange(len(labels)) % 2 == 0)
-    made = train(vectors[train_rows], labels[train_rows], NAMES, Provenance(), kind)
+    made = fit_classifier(vectors[train_rows], labels[train_rows], NAMES, Provenance(), kind)
     test = made.answer(vectors[known & ~train_rows])
     names = made.names(test)
     right = np.mean(
@@ -31,46 +31,46 @@ def test_known_people_are_found_and_strangers_are_not(kind, draw):
 
 def test_lda(draw):
     vectors, labels = draw(12, 8)
-    made = train(vectors, labels, NAMES, Provenance(), lda_dim=6)
+    made = fit_classifier(vectors, labels, NAMES, Provenance(), lda_dim=6)
     assert isinstance(made.model, Linear)
     assert made.model.weights.shape == (12, 6)
     assert (made.answer(vectors).best == labels).all()
     assert made.cross_validation.accuracy > 0.95
     for wrong in (12, 33):
         with pytest.raises(UsageError, match="12 people have 11 at most"):
-            train(vectors, labels, NAMES, Provenance(), lda_dim=wrong)
+            fit_classifier(vectors, labels, NAMES, Provenance(), lda_dim=wrong)
 
 
 def test_embeddings_are_scaled_only_where_the_network_says_so(draw):
     vectors, labels = draw(12, 6)
     lengths = np.random.default_rng(0).uniform(0.5, 20, size=(len(vectors), 1))
-    made = train(vectors, labels, NAMES, Provenance(unit_length=True))
-    again = train(vectors * lengths, labels, NAMES, Provenance(unit_length=True))
+    made = fit_classifier(vectors, labels, NAMES, Provenance(unit_length=True))
+    again = fit_classifier(vectors * lengths, labels, NAMES, Provenance(unit_length=True))
     np.testing.assert_allclose(again.means, made.means, atol=1e-12)
-    raw = train(vectors * lengths, labels, NAMES, Provenance(unit_length=False))
+    raw = fit_classifier(vectors * lengths, labels, NAMES, Provenance(unit_length=False))
     assert np.linalg.norm(raw.means, axis=1).max() > 2
 
 
 def test_too_few(draw):
     vectors, labels = draw(1, 5)
     with pytest.raises(UsageError, match="two people or more"):
-        train(vectors, labels, ["A"], Provenance())
+        fit_classifier(vectors, labels, ["A"], Provenance())
     vectors, labels = draw(2, 3)
-    made = train(vectors, labels, ["A", "B"], Provenance())
+    made = fit_classifier(vectors, labels, ["A", "B"], Provenance())
     assert made.threshold.source == "none"
     assert UNKNOWN not in made.names(made.answer(-vectors))
 
 
 def test_nobody_twice(draw):
     vectors, labels = draw(12, 1)
-    made = train(vectors, labels, NAMES, Provenance(), "nearest-mean")
+    made = fit_classifier(vectors, labels, NAMES, Provenance(), "nearest-mean")
     assert made.cross_validation.accuracy is None
     assert made.names(made.answer(vectors)) == NAMES
     with pytest.raises(UsageError, match="two images"):
-        train(vectors, labels, NAMES, Provenance(), lda_dim=2)
+        fit_classifier(vectors, labels, NAMES, Provenance(), lda_dim=2)
 
 
 def test_no_faces(draw):
     vectors, labels = draw(12, 2)
-    made = train(vectors, labels, NAMES, Provenance())
+    made = fit_classifier(vectors, labels, NAMES, Provenance())
     assert made.names(made.answer(vectors[:0])) == []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as to_bytes
 
-from facetool.classification.classifier import Provenance, train
+from facetool.classification.classifier import Provenance, fit_classifier
 from facetool.classification.classifier_file import CLASSIFIER_KEY, load_classifier, save_classifier
 from facetool.classification.fit import FITTERS
 from facetool.errors import FormatError
@@ -19,14 +19,14 @@ SOURCE = Provenance("dlib-resnet", "dlib-resnet.v1", "ab" * 32, {"mean": 0}, "no
 @pytest.fixture
 def made(draw):
     vectors, labels = draw(6, 5)
-    return train(vectors, labels, list("ABCDEF"), SOURCE)
+    return fit_classifier(vectors, labels, list("ABCDEF"), SOURCE)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FITTERS if "grid" not in kind])
 @pytest.mark.parametrize("lda_dim", [None, 4])
 def test_what_is_loaded_answers_as_what_was_saved(kind, lda_dim, draw, tmp_path):
     vectors, labels = draw(6, 5)
-    made = train(vectors, labels, list("ABCDEÄ"), SOURCE, kind, lda_dim)
+    made = fit_classifier(vectors, labels, list("ABCDEÄ"), SOURCE, kind, lda_dim)
     save_classifier(made, tmp_path / "c")
     loaded = load_classifier(tmp_path / "c")
     test = draw(6, 20, seed=3, scatter=2)[0]

@@ -9,12 +9,12 @@ from facetool.classification import clustering
 def test_clusters_are_the_people_largest_first(draw):
     vectors, labels = draw(8, 6, scatter=0.2)
     order = np.random.default_rng(0).permutation(len(labels))[5:]
-    found = clustering.cluster(vectors[order], 1.0)
+    found = clustering.group_faces(vectors[order], 1.0)
     sizes = np.bincount(found)
     assert len(sizes) == 8 and (np.diff(sizes) <= 0).all()
     assert clustering.pair_metrics(found, labels[order]) == clustering.PairMetrics(1.0, 1.0)
-    assert (clustering.cluster(vectors[:1], 1.0) == [0]).all()
-    assert len(set(clustering.cluster(vectors, 1e-6))) == len(vectors)
+    assert (clustering.group_faces(vectors[:1], 1.0) == [0]).all()
+    assert len(set(clustering.group_faces(vectors, 1e-6))) == len(vectors)
 
 
 def test_pair_metrics_by_hand():

@@ -5,7 +5,7 @@ import pytest
 from sklearn.cluster import AgglomerativeClustering
 
 from facetool.classification import neighbours
-from facetool.classification.clustering import cluster
+from facetool.classification.clustering import group_faces
 from facetool.errors import UsageError
 from facetool.evaluation import products
 from facetool.files.embeddings import read_embeddings
@@ -41,7 +41,7 @@ def test_same_groups_as_with_all_distances(seed):
     if seed % 3 == 2:  # the same photo several times
         vectors = vectors[rng.integers(0, count, count)]
     threshold = quantile(vectors, rng.uniform(0.01, 0.6)) or 0.1
-    groups = cluster(vectors, threshold)
+    groups = group_faces(vectors, threshold)
     assert (first_rows(groups) == reference(vectors, threshold)).all()
     sizes = np.bincount(groups)
     assert (np.diff(sizes) <= 0).all()
@@ -49,11 +49,11 @@ def test_same_groups_as_with_all_distances(seed):
 
 def test_blocks_do_not_matter(monkeypatch):
     vectors = np.random.default_rng(1).normal(size=(100, 4))
-    whole = cluster(vectors, 1.5)
+    whole = group_faces(vectors, 1.5)
     monkeypatch.setitem(products.BLOCK, "cpu", (7, 13))
     monkeypatch.setattr(neighbours, "_DIFFERENCES", 8)
     monkeypatch.setattr("facetool.classification.linkage._MEASURED", 5)
-    assert (cluster(vectors, 1.5) == whole).all()
+    assert (group_faces(vectors, 1.5) == whole).all()
 
 
 def test_no_more_memory_is_taken_than_said(monkeypatch):
@@ -76,7 +76,7 @@ def test_tied_distances_give_groups_that_average_linkage_could_end_with():
     for seed in range(20):
         rng = np.random.default_rng(seed)
         vectors = np.unique(rng.integers(0, 4, (40, 3)), axis=0).astype(float)
-        groups = cluster(vectors, 2.0)
+        groups = group_faces(vectors, 2.0)
         members = [vectors[groups == group] for group in range(groups.max() + 1)]
         for number, own in enumerate(members):
             for other in members[:number]:
@@ -88,11 +88,11 @@ def test_given_groups_stay_and_grow_but_never_meet():
     near = [[0.0, 0], [0.1, 0], [0.3, 0], [0.4, 0], [0.15, 0], [5, 5], [5.1, 5], [0.45, 0]]
     vectors = np.array(near)
     given = np.array([0, -1, -1, 1, -1, -1, -1, 1])
-    groups = cluster(vectors, 0.25, given)
+    groups = group_faces(vectors, 0.25, given)
     assert groups[0] == groups[1] == groups[4] != groups[3]
     assert groups[2] == groups[3] == groups[7]
     assert groups[5] == groups[6]
-    far = cluster(vectors, 0.01, np.array([0, -1, -1, -1, -1, 0, -1, -1]))
+    far = group_faces(vectors, 0.01, np.array([0, -1, -1, -1, -1, 0, -1, -1]))
     assert far[0] == far[5]  # however far apart
 
 
@@ -101,5 +101,5 @@ def test_lfw_a(shared):
     """1,000 genuine embeddings of OpenFace's network, of unit length in float32."""
     vectors = read_embeddings(shared / "openface-reps").vectors.astype(np.float64)
     for threshold in (0.3, 0.6, 0.99):
-        groups = cluster(vectors, threshold)
+        groups = group_faces(vectors, threshold)
         assert (first_rows(groups) == reference(vectors, threshold)).all()

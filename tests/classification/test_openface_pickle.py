@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facetool.classification.classifier_file import load_classifier
-from facetool.classification.openface_pickle import recognise
+from facetool.classification.openface_pickle import recognise_pickle
 from facetool.cli.messages import error_text
 from facetool.errors import FormatError
 
@@ -61,7 +61,7 @@ def write(path: Path, classifier: object, protocol: int) -> Path:
 )
 def test_each_kind_is_recognised(option: str, kind: str, protocol: int, tmp_path: Path) -> None:
     path = write(tmp_path / "classifier.pkl", made(option), protocol)
-    assert recognise(path) == (kind, False)
+    assert recognise_pickle(path) == (kind, False)
     with pytest.raises(FormatError, match=f"WORKDIR model=nn4.small2.v1 classifier={kind}$"):
         load_classifier(path)
 
@@ -83,7 +83,7 @@ def test_python_2_wrote_names_of_old_modules(tmp_path: Path) -> None:
         b"(csklearn.preprocessing.label\nLabelEncoder\np0\nccopy_reg\n_reconstructor\n"
         b"(csklearn.svm.classes\nSVC\np1\nS'kernel'\nS'linear'\ntp2\n."
     )
-    assert recognise(path) == ("linear-svm", False)
+    assert recognise_pickle(path) == ("linear-svm", False)
 
 
 def test_nothing_is_run(tmp_path: Path) -> None:
@@ -103,5 +103,5 @@ def test_nothing_is_run(tmp_path: Path) -> None:
 
 def test_other_files_are_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("LabelEncoder of sklearn")
-    assert recognise(tmp_path / "a") is None
-    assert recognise(tmp_path / "gone") is None
+    assert recognise_pickle(tmp_path / "a") is None
+    assert recognise_pickle(tmp_path / "gone") is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facetool.cli.tables.bin_eval import table
+from facetool.cli.tables.bin_eval import bin_eval_table
 from facetool.pipeline.bin_eval import evaluate_set
 from tests.cli.conftest import Run
 
@@ -21,7 +21,7 @@ def test_bin_eval(run: Run, shared: Path) -> None:
     result = json.loads(done.stdout)
     assert [one["pairs"]["scored"] for one in result["sets"]] == [60, 60]
     assert 0 <= result["sets"][0]["flip"]["accuracy"]["mean"] <= 1
-    lines = table(result).splitlines()
+    lines = bin_eval_table(result).splitlines()
     assert lines[3].startswith("py3_bytes_proto4")
     assert lines[4].startswith("py3_numpy_proto4")
 
@@ -71,7 +71,7 @@ def test_folds_of_one_kind_have_rates_without_deviation() -> None:
     metrics = evaluate_set(np.hstack([vectors, vectors]), same, np.ones(20, bool))
     one = {"set": "few", "published": [], **metrics}
     weights = {"name": "w", "sha256": ""}
-    text = table(
+    text = bin_eval_table(
         {"network": "n", "weights": weights, "device": "cpu", "dtype": "float32", "sets": [one]}
     )
     (line,) = [line for line in text.splitlines() if line.startswith("0.1 ")]

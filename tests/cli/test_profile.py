@@ -24,7 +24,9 @@ def run(*arguments: str | Path) -> Result:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything else; the pipeline's tests draw."""
-    monkeypatch.setattr("facetool.plots.style.save", lambda figure, path: path.write_bytes(b"plot"))
+    monkeypatch.setattr(
+        "facetool.plots.style.save_plot", lambda figure, path: path.write_bytes(b"plot")
+    )
     monkeypatch.setattr("facetool.profiling.network._SECONDS_PER_BATCH_SIZE", 0.01)
 
 

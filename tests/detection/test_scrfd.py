@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from facetool.detection.options import MapOptions
-from facetool.detection.scrfd import STRIDES, RetinaFaceDetector, ScrfdDetector
+from facetool.detection.scrfd import SCRFD_STRIDES, RetinaFaceDetector, ScrfdDetector
 from facetool.errors import FormatError, WeightsError
 from facetool.images.read import RGBImage, read_image
 from facetool.sample.album import draw_image
@@ -46,7 +46,7 @@ def test_faces_of_scrfd_are_the_originals(
     grey = sorted((shared / "lfw-a" / "images").glob("A*/*_0001.jpg"))
     examples = sorted((shared / "photos" / "examples").glob("c*.jpg"))
     photos = [read_image(path) for path in [*colour_photos(shared)[::8], *grey[::50], *examples]]
-    reference = AnchorReference(scrfd_file, STRIDES["scrfd"], OPTIONS)
+    reference = AnchorReference(scrfd_file, SCRFD_STRIDES["scrfd"], OPTIONS)
     count = 0
     for image, faces in zip(photos, scrfd.detect(photos), strict=True):
         expected = reference.detect(image)
@@ -71,10 +71,10 @@ def test_faces_of_every_kind_of_file(
     tmp_path: Path, drawn: list[RGBImage], kind: str, anchors: int, points: bool, batched: bool
 ) -> None:
     file, plain = tmp_path / "batched.onnx", tmp_path / "plain.onnx"
-    write_anchor_graph(file, STRIDES[kind], anchors, points=points, batched=batched)
-    write_anchor_graph(plain, STRIDES[kind], anchors, points=points)
+    write_anchor_graph(file, SCRFD_STRIDES[kind], anchors, points=points, batched=batched)
+    write_anchor_graph(plain, SCRFD_STRIDES[kind], anchors, points=points)
     detector = KINDS[kind](OPTIONS, [file])
-    reference = AnchorReference(plain, STRIDES[kind], OPTIONS)
+    reference = AnchorReference(plain, SCRFD_STRIDES[kind], OPTIONS)
     count = 0
     for image, faces in zip(drawn, detector.detect(drawn), strict=True):
         np.testing.assert_allclose(as_array(faces), reference.detect(image), atol=0.01)
@@ -85,7 +85,7 @@ def test_faces_of_every_kind_of_file(
 
 def test_a_batch_of_many_sizes_is_one_by_one(tmp_path: Path, drawn: list[RGBImage]) -> None:
     file = tmp_path / "retinaface.onnx"
-    write_anchor_graph(file, STRIDES["retinaface"])
+    write_anchor_graph(file, SCRFD_STRIDES["retinaface"])
     detector = RetinaFaceDetector(OPTIONS, [file])
     images = [*drawn, drawn[0][::-1], drawn[1][:, ::-1], drawn[0]]
     together = detector.detect(images)
@@ -105,7 +105,7 @@ def test_a_gpu_finds_the_same(scrfd_file: Path, scrfd: ScrfdDetector, shared: Pa
 
 def test_other_files_are_refused_in_one_line(tmp_path: Path, shared: Path) -> None:
     retinaface = tmp_path / "retinaface.onnx"
-    write_anchor_graph(retinaface, STRIDES["retinaface"])
+    write_anchor_graph(retinaface, SCRFD_STRIDES["retinaface"])
     with pytest.raises(WeightsError, match="use detector='retinaface'"):
         ScrfdDetector(OPTIONS, [retinaface])
     with pytest.raises(WeightsError, match="12 outputs; scrfd has none of that number"):

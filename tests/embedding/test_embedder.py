@@ -36,7 +36,7 @@ def crops() -> np.ndarray:
 def embedder(network: EmbeddingNetwork, monkeypatch: pytest.MonkeyPatch, flip: str) -> Embedder:
     """Without folding, which would trace the limit away."""
     monkeypatch.setattr("facetool.networks.fold.fold_batch_norm", lambda network: network)
-    monkeypatch.setattr("facetool.networks.onednn.is_available", lambda dtype: False)
+    monkeypatch.setattr("facetool.networks.onednn.onednn_runs", lambda dtype: False)
     return Embedder(network, torch.device("cpu"), flip=flip)
 
 

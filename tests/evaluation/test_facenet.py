@@ -24,7 +24,7 @@ def test_against_the_slow_derivation(synthetic, metric: str, subtract_mean: bool
         scores = [np.mean((distances[train] < t) == same[train]) for t in sweep]
         best = sweep[int(np.argmax(scores))]
         accuracies.append(np.mean((distances[test] < best) == same[test]))
-    outcome = facenet.evaluate(first, second, synthetic.trials, metric, subtract_mean)
+    outcome = facenet.evaluate_facenet(first, second, synthetic.trials, metric, subtract_mean)
     np.testing.assert_allclose(outcome.accuracies, accuracies, atol=1e-12)
 
 
@@ -32,7 +32,9 @@ def test_the_mean_matters_to_angles_only(synthetic) -> None:  # type: ignore[no-
     first, second = synthetic.first + 0.5, synthetic.second + 0.5
 
     def accuracy(metric: str, subtract_mean: bool) -> float:
-        return facenet.evaluate(first, second, synthetic.trials, metric, subtract_mean).accuracy
+        return facenet.evaluate_facenet(
+            first, second, synthetic.trials, metric, subtract_mean
+        ).accuracy
 
     assert accuracy("squared-l2", True) == accuracy("squared-l2", False)
     assert accuracy("arccos", True) > accuracy("arccos", False)

@@ -22,7 +22,7 @@ def golden(shared: Path):  # type: ignore[no-untyped-def]
 
 def test_golden_accuracy_and_rates(golden) -> None:  # type: ignore[no-untyped-def]
     embeddings, trials, arrays, figures = golden
-    outcome = insightface.evaluate(embeddings[0::2], embeddings[1::2], trials)
+    outcome = insightface.evaluate_insightface(embeddings[0::2], embeddings[1::2], trials)
     np.testing.assert_allclose(outcome.accuracies, arrays["accuracy"], rtol=0, atol=1e-12)
     np.testing.assert_allclose(outcome.curve.tpr, arrays["tpr"], rtol=0, atol=1e-12)
     np.testing.assert_allclose(outcome.curve.fpr, arrays["fpr"], rtol=0, atol=1e-12)
@@ -47,8 +47,8 @@ def test_golden_tar_at_far(golden, target: str) -> None:  # type: ignore[no-unty
 def test_length_does_not_matter(synthetic) -> None:  # type: ignore[no-untyped-def]
     rng = np.random.default_rng(0)
     lengths = rng.uniform(1, 30, size=(2, 600, 1))
-    outcome = insightface.evaluate(synthetic.first, synthetic.second, synthetic.trials)
-    stretched = insightface.evaluate(
+    outcome = insightface.evaluate_insightface(synthetic.first, synthetic.second, synthetic.trials)
+    stretched = insightface.evaluate_insightface(
         synthetic.first * lengths[0], synthetic.second * lengths[1], synthetic.trials
     )
     np.testing.assert_array_equal(outcome.accuracies, stretched.accuracies)
@@ -71,7 +71,7 @@ def test_against_the_slow_derivation(synthetic) -> None:  # type: ignore[no-unty
         impostors = distances[train][~same[train]]
         far = [np.mean(impostors < t) for t in fine]
         tars.append(np.mean(d[s] < np.interp(0.01, far, fine)))
-    outcome = insightface.evaluate(synthetic.first, synthetic.second, synthetic.trials)
+    outcome = insightface.evaluate_insightface(synthetic.first, synthetic.second, synthetic.trials)
     np.testing.assert_allclose(outcome.accuracies, accuracies, atol=1e-12)
     np.testing.assert_allclose(np.array([f.threshold for f in outcome.folds]), thresholds)
     np.testing.assert_allclose(outcome.curve.tpr, np.mean(tprs, axis=0), atol=1e-12)

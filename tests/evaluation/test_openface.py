@@ -62,7 +62,7 @@ def slow_protocol(first, second, trials):  # type: ignore[no-untyped-def]
 
 @pytest.mark.slow
 def test_against_the_slow_derivation(synthetic) -> None:  # type: ignore[no-untyped-def]
-    outcome = openface.evaluate(synthetic.first, synthetic.second, synthetic.trials)
+    outcome = openface.evaluate_openface(synthetic.first, synthetic.second, synthetic.trials)
     accuracies, thresholds, mean = slow_protocol(
         synthetic.first, synthetic.second, synthetic.trials
     )
@@ -77,7 +77,7 @@ def test_against_the_slow_derivation(synthetic) -> None:  # type: ignore[no-unty
 
 def test_an_empty_fold_has_no_part_in_the_averages(synthetic) -> None:  # type: ignore[no-untyped-def]
     kept = synthetic.trials.folds != 4
-    outcome = openface.evaluate(
+    outcome = openface.evaluate_openface(
         synthetic.first[kept], synthetic.second[kept], synthetic.trials[kept]
     )
     assert outcome.folds[4] is None and len(outcome.folds) == 10
@@ -85,14 +85,14 @@ def test_an_empty_fold_has_no_part_in_the_averages(synthetic) -> None:  # type: 
     assert outcome.averaging.startswith("9 folds")
     # It trains no threshold either: the same as evaluating nine folds.
     nine = Trials.in_order(synthetic.trials.same[kept], 9)
-    expected = openface.evaluate(synthetic.first[kept], synthetic.second[kept], nine)
+    expected = openface.evaluate_openface(synthetic.first[kept], synthetic.second[kept], nine)
     np.testing.assert_array_equal(outcome.accuracies, expected.accuracies)
     np.testing.assert_array_equal(outcome.curve.tpr, expected.curve.tpr)
 
 
 def test_a_fold_of_one_kind_is_tested_but_has_no_curve(synthetic) -> None:  # type: ignore[no-untyped-def]
     kept = (synthetic.trials.folds != 4) | synthetic.trials.same
-    outcome = openface.evaluate(
+    outcome = openface.evaluate_openface(
         synthetic.first[kept], synthetic.second[kept], synthetic.trials[kept]
     )
     assert len(outcome.accuracies) == 10
@@ -102,4 +102,6 @@ def test_a_fold_of_one_kind_is_tested_but_has_no_curve(synthetic) -> None:  # ty
 def test_too_few_pairs(synthetic) -> None:  # type: ignore[no-untyped-def]
     same = synthetic.trials.same
     with pytest.raises(FacetoolError, match="all pairs that can be scored are genuine"):
-        openface.evaluate(synthetic.first[same], synthetic.second[same], synthetic.trials[same])
+        openface.evaluate_openface(
+            synthetic.first[same], synthetic.second[same], synthetic.trials[same]
+        )

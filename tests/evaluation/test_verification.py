@@ -14,7 +14,7 @@ from facetool.evaluation.verification import misfit
     [(1, None), (25, "farther apart than the largest threshold, 3.99"), (0.05, "closer than 0.1")],
 )
 def test_misfit(synthetic, length: float, reason: str | None) -> None:  # type: ignore[no-untyped-def]
-    outcome = openface.evaluate(
+    outcome = openface.evaluate_openface(
         length * synthetic.first, length * synthetic.second, synthetic.trials
     )
     found = misfit(outcome.folds)
@@ -23,7 +23,7 @@ def test_misfit(synthetic, length: float, reason: str | None) -> None:  # type: 
 
 def test_figures_are_plain_json(synthetic) -> None:  # type: ignore[no-untyped-def]
     kept = synthetic.trials.folds != 2
-    outcome = openface.evaluate(
+    outcome = openface.evaluate_openface(
         synthetic.first[kept], synthetic.second[kept], synthetic.trials[kept]
     )
     figures = json.loads(json.dumps(outcome.as_dict(), allow_nan=False))
@@ -39,7 +39,7 @@ def test_lfws_size_takes_no_time() -> None:
     trials = Trials.in_order(np.tile(np.repeat([True, False], 300), 10))
     first, second = rng.normal(size=(2, 6000, 128)).astype(np.float32)
     start = time.process_time()
-    openface.evaluate(first, second, trials)
-    insightface.evaluate(first, second, trials)
-    facenet.evaluate(first, second, trials, "arccos", subtract_mean=True)
+    openface.evaluate_openface(first, second, trials)
+    insightface.evaluate_insightface(first, second, trials)
+    facenet.evaluate_facenet(first, second, trials, "arccos", subtract_mean=True)
     assert time.process_time() - start < 2

@@ -22,7 +22,7 @@ from facetool.weights import safetensors
 from facetool.weights.catalogue import CATALOGUE
 from facetool.weights.download import digest
 from facetool.weights.load import load_network, read_network
-from facetool.weights.onnx_export import export
+from facetool.weights.onnx_export import export_onnx
 from facetool.weights.safetensors import known_checksums
 from tests.cli.conftest import Run, run  # noqa: F401
 
@@ -116,7 +116,7 @@ def test_what_is_stated_stays_in_a_converted_file(
     assert load_network(untold).info.assumed == PARTS
     assert len(caplog.messages) == 1
     again = tmp_path / "again.onnx"
-    models.export(str(untold), again)
+    models.export_network(str(untold), again)
     assert load_network(again).info.assumed == PARTS
 
 
@@ -154,7 +154,7 @@ def test_the_layer_of_the_embedding(converted: bool, tmp_path: Path) -> None:
 
 
 def test_networks_built_by_name_have_one_output(tmp_path: Path) -> None:
-    safetensors.save(create("mobilefacenet").eval(), tmp_path / "x.safetensors")
+    safetensors.save_network(create("mobilefacenet").eval(), tmp_path / "x.safetensors")
     with pytest.raises(UsageError, match="one output only"):
         load_network(tmp_path / "x.safetensors", output="fc")
 
@@ -197,7 +197,7 @@ def test_a_converted_file_keeps_name_and_threshold(tmp_path: Path) -> None:
     assert source is not None
     for target in (tmp_path / "x.safetensors", tmp_path / "x.onnx"):
         if target.suffix == ".onnx":
-            export(network, target)
+            export_onnx(network, target)
         else:
             models.convert(source, target)
         info = read_network(target).info
@@ -212,9 +212,9 @@ def test_a_threshold_travels(tmp_path: Path) -> None:
     network = read_network(write(tmp_path / "x.onnx"))
     threshold = PairThreshold(0.7, "ours", far=0.01, normalized=True)
     network.info = replace(network.info, threshold=threshold)
-    safetensors.save(network, tmp_path / "x.safetensors")
+    safetensors.save_network(network, tmp_path / "x.safetensors")
     assert read_network(tmp_path / "x.safetensors").info.threshold == threshold
-    export(network, tmp_path / "y.onnx")
+    export_onnx(network, tmp_path / "y.onnx")
     assert read_network(tmp_path / "y.onnx").info.threshold == threshold
 
 
@@ -239,7 +239,7 @@ def test_known_structures_need_no_statement(
 ) -> None:
     """InsightFace's packs and arcface_torch's exports, with batch normalisation folded or not."""
     path = tmp_path / "x.onnx"
-    export(create(name, **options).eval(), path, fold=fold)
+    export_onnx(create(name, **options).eval(), path, fold=fold)
     model = onnx.load(path)
     del model.metadata_props[:]
     onnx.save(model, path)
@@ -278,7 +278,7 @@ def test_every_network_is_readable_after_its_export(name: str, tmp_path: Path) -
     torch.manual_seed(0)
     network = create(name, **options).eval()
     path = tmp_path / "x.onnx"
-    export(network, path)
+    export_onnx(network, path)
     again = read_network(path)
     assert again.recipe == network.recipe
     assert again.info.assumed == ()

@@ -23,7 +23,7 @@ PEOPLE, IMAGES = 6, 4
 def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     path = tmp_path / "mine.safetensors"
-    safetensors.save(create("mobilefacenet").eval(), path)
+    safetensors.save_network(create("mobilefacenet").eval(), path)
     return path
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from facetool.cli.tables.bin_eval import table
+from facetool.cli.tables.bin_eval import bin_eval_table
 from facetool.errors import FormatError, UsageError
 from facetool.images.verification_set import read_bin, write_bin
 from facetool.networks.base import EmbeddingNetwork
@@ -166,7 +166,7 @@ def test_insightfaces_small_set_has_a_table(shared: Path) -> None:
     file = shared / "cases" / "bins" / "small_lfw.bin"
     result = bin_eval([file], network, torch.device("cpu"))
     assert result.report.exit_code == 0
-    text = table(result.as_dict())
+    text = bin_eval_table(result.as_dict())
     assert "small_lfw: all pairs are genuine" in text
     assert "represent more" not in text and "TAR at FAR" not in text
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from facetool.images import letters
 from facetool.images.annotate import Label, annotate
 from facetool.images.letters import readable, runs
-from facetool.plots.style import plain, save
+from facetool.plots.style import plain, save_plot
 
 ALPHABETS = "Zoë Łukasz Özil Ελένη Дмитрий Հայկ გია علي"
 HAN = "田中"
@@ -86,7 +86,7 @@ def test_plots_take_letters_from_the_systems_fonts(
     def draw(name: str) -> bytes:
         figure = Figure(figsize=(2, 1))
         figure.subplots().set_yticks([0], [plain(name)])
-        save(figure, tmp_path / "a.png")
+        save_plot(figure, tmp_path / "a.png")
         return (tmp_path / "a.png").read_bytes()
 
     escaped = draw(HAN)

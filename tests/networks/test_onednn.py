@@ -13,7 +13,7 @@ from facetool.networks.fold import fold_batch_norm, for_inference
 from facetool.networks.registry import create
 
 pytestmark = pytest.mark.skipif(
-    not onednn.is_available(torch.float32), reason="this PyTorch has no oneDNN"
+    not onednn.onednn_runs(torch.float32), reason="this PyTorch has no oneDNN"
 )
 
 

@@ -39,7 +39,9 @@ def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwo
         plain = network(torch.from_numpy(pixels.astype(np.float32))).numpy()
         mirrored = network(torch.from_numpy(pixels[..., ::-1].astype(np.float32))).numpy()
     summed = normalize(plain + mirrored)
-    expected = insightface.evaluate(summed[0::2], summed[1::2], Trials.in_order(one.same))
+    expected = insightface.evaluate_insightface(
+        summed[0::2], summed[1::2], Trials.in_order(one.same)
+    )
     lengths = np.linalg.norm(np.concatenate([plain, mirrored]), axis=1)
 
     result = bin_eval([file], network, CPU, batch_size=17)
@@ -50,7 +52,9 @@ def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwo
         == expected.tar_at_far[2].genuine_accepted
     )
     assert found["xnorm"] == pytest.approx(lengths.mean(), rel=1e-5)
-    unmirrored = insightface.evaluate(plain[0::2], plain[1::2], Trials.in_order(one.same))
+    unmirrored = insightface.evaluate_insightface(
+        plain[0::2], plain[1::2], Trials.in_order(one.same)
+    )
     assert found["no_flip"]["accuracy"]["folds"] == unmirrored.accuracies.tolist()
     assert found["pairs"] == {"scored": 60, "failed": 0, "genuine": 30, "impostors": 30}
     assert result.report.exit_code == 0

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from facetool.errors import FacetoolError, FormatError, UsageError
-from facetool.evaluation.templates import FAR_TARGETS, identify_templates, pool
+from facetool.evaluation.templates import IJB_FAR_TARGETS, identify_templates, pool
 from facetool.pipeline.ijb_eval import ijb_eval
 
 PEOPLE, EACH, SIZE = 30, 4, 16
@@ -86,7 +86,7 @@ def test_verification_by_the_nearest_point(drawn: Drawn, features: Path) -> None
     scores = [float(drawn.template(a) @ drawn.template(b)) for a, b in drawn.pairs.tolist()]
     far, tar, _ = roc_curve(drawn.same, scores)
     assert result.verification is not None
-    for one, target in zip(result.verification, FAR_TARGETS, strict=True):
+    for one, target in zip(result.verification, IJB_FAR_TARGETS, strict=True):
         nearest = np.abs(far - target).min()
         assert one.tar == max(tar[np.abs(far - target) == nearest])
     assert [one.measurable for one in result.verification] == [False] * 3 + [True] * 3

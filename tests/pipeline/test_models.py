@@ -48,12 +48,12 @@ def test_list_has_everything_once(home: Path) -> None:
     ],
 )
 def test_published_numbers_of_parameters(name: str, parameters: int, home: Path) -> None:
-    assert models.info(name.upper()).parameters == parameters
+    assert models.network_info(name.upper()).parameters == parameters
 
 
 @pytest.mark.slow
 def test_arcface_as_openvino_counts_it(home: Path) -> None:
-    values = models.info("lresnet100e-ir").as_dict()
+    values = models.network_info("lresnet100e-ir").as_dict()
     assert values["parameters"] == 65_156_160
     assert values["parameters_folded"] == 65_131_968
     assert f"{values['flops'] / 1e9:.4f}" == "24.2115"
@@ -66,7 +66,7 @@ def test_arcface_as_openvino_counts_it(home: Path) -> None:
 
 
 def test_weights_have_their_own_recipe(home: Path) -> None:
-    values = models.info("nn4.v1").as_dict()
+    values = models.network_info("nn4.v1").as_dict()
     assert values["recipe"]["crop"]["landmarks"] == "innerEyesAndBottomLip"
     assert values["variant"] == "january2016"
     assert [entry["name"] for entry in values["weights"]] == ["nn4.v1"]
@@ -74,16 +74,16 @@ def test_weights_have_their_own_recipe(home: Path) -> None:
 
 def test_info_of_a_file(shared: Path) -> None:
     path = shared / "golden/torch7/nn4.small2.old2016.t7"
-    values = models.info(str(path)).as_dict()
+    values = models.network_info(str(path)).as_dict()
     assert (values["architecture"], values["variant"]) == ("nn4.small2", "january2016")
     assert values["file"] == str(path)
     assert len(values["sha256"]) == 64
-    assert models.info("nn4.small2", path).parameters == values["parameters"] == 3_733_968
+    assert models.network_info("nn4.small2", path).parameters == values["parameters"] == 3_733_968
 
 
 def test_info_of_nothing() -> None:
     with pytest.raises(UsageError):
-        models.info("nn5")
+        models.network_info("nn5")
 
 
 def test_verify(home: Path) -> None:
@@ -120,6 +120,6 @@ def test_names_of_new_files(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="safetensors"):
         models.convert(shared / "golden/mxnet/y1-0000.params", tmp_path / "y1.pt")
     with pytest.raises(UsageError, match="onnx"):
-        models.export("dlib-resnet", tmp_path / "dlib.pt")
+        models.export_network("dlib-resnet", tmp_path / "dlib.pt")
     with pytest.raises(FacetoolError):
         models.convert(tmp_path / "gone.t7", tmp_path / "x.safetensors")

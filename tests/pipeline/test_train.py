@@ -250,7 +250,7 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_their_file_alone(tmp_pat
     start = tmp_path / "first" / "model.safetensors"
     network = load_network(start)
     network.info = replace(network.info, assumed=("crop",))
-    safetensors.save(network, start)
+    safetensors.save_network(network, start)
     before = start.read_bytes()
     config = _config(network="", network_options={}, start=str(start), steps=1, learning_rate=1e-7)
     train(crops, tmp_path / "second", config, QUIET)

@@ -7,15 +7,15 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from facetool.plots.profile import network_figure, pipeline_figure
-from facetool.plots.style import save
-from facetool.profiling.folder import STAGES
+from facetool.plots.style import save_plot
+from facetool.profiling.folder import PROFILE_STAGES
 from tests.example_profiles import network_profiles, pipeline_profile
 
 
 def test_pipeline() -> None:
     profile = pipeline_profile()
     (axes,) = pipeline_figure([profile]).axes
-    assert len(axes.patches) == len(STAGES) * 2
+    assert len(axes.patches) == len(PROFILE_STAGES) * 2
     bars = [patch for patch in axes.patches[-2:] if isinstance(patch, Rectangle)]
     ends = [bar.get_x() + bar.get_width() for bar in bars]
     assert ends[0] == pytest.approx(profile.photos[0].total.mean)
@@ -37,7 +37,7 @@ def test_several_networks_beside_what_is_published(tmp_path: Path) -> None:
         "lennon-1, OpenFace 0.1.1 published",
         "lennon-1, OpenFace 0.2.0 published",
     ]
-    save(figure, tmp_path / "plot.png")
+    save_plot(figure, tmp_path / "plot.png")
 
 
 def test_networks(tmp_path: Path) -> None:
@@ -47,5 +47,5 @@ def test_networks(tmp_path: Path) -> None:
     assert (rates.get_xscale(), rates.get_yscale()) == ("log", "log")
     figure = network_figure(profiles, published=True)
     assert len(figure.axes[0].patches) == 6
-    save(figure, tmp_path / "plot.png")
+    save_plot(figure, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

@@ -14,8 +14,8 @@ from facetool.images.folder import list_images
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings, align
-from facetool.profiling.cropping import create_worker, crop_chunk
-from facetool.profiling.folder import STAGES, FolderProfile
+from facetool.profiling.cropping import create_crop_worker, crop_chunk
+from facetool.profiling.folder import PROFILE_STAGES, FolderProfile
 from facetool.profiling.pipeline import PipelineProfile, profile_pipeline
 from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.weights.load import load_network
@@ -61,7 +61,7 @@ def test_folder(profile: PipelineProfile) -> None:
     (folder,) = profile.folders
     assert (folder.images, folder.jobs) == (6, 2)
     assert 1 <= folder.faces <= 5
-    assert list(folder.busy) == list(STAGES)
+    assert list(folder.busy) == list(PROFILE_STAGES)
     assert all(share > 0 for share in folder.shares.values())
     assert sum(folder.shares.values()) < 1.01
     assert folder.images_per_second == pytest.approx(6 / folder.wall)
@@ -91,7 +91,7 @@ def test_a_folder_on_a_gpu(
 def test_crops_are_those_of_align(album: Path, tmp_path: Path) -> None:
     person = sorted(album.iterdir())[0]
     images = list_images(person)
-    cropped = crop_chunk(create_worker(images, DLIB_CHIP, None, "cpu"), images.names)
+    cropped = crop_chunk(create_crop_worker(images, DLIB_CHIP, None, "cpu"), images.names)
     align(person, tmp_path, AlignSettings(crop=DLIB_CHIP), jobs=1)
     rows = [row for row in read_manifest(tmp_path / "align.csv") if row.output]
     crops = {one.name: one.crop for one in cropped if one.crop is not None}
@@ -118,7 +118,7 @@ def test_bottleneck() -> None:
 def test_json(profile: PipelineProfile) -> None:
     document = json.loads(json.dumps(profile.as_dict()))
     assert document["photos"][0]["stages"]["detection"]["count"] == 3
-    assert document["folders"][0]["bottleneck"] in STAGES
+    assert document["folders"][0]["bottleneck"] in PROFILE_STAGES
     assert document["crop"]["detector"] == "hog"
     assert len(document["failed"]) == 2
 

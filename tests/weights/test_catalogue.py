@@ -105,9 +105,9 @@ def test_published_openface_recipes() -> None:
 @pytest.mark.slow
 def test_the_packs_of_insightface_scale_outside_the_network() -> None:
     for name in ("lresnet50e-ir.w600k", "mbf-deep.w600k"):
-        recipe = models.info(name).info.recipe
+        recipe = models.network_info(name).info.recipe
         assert recipe == RECIPES["arcface"]
-    assert models.info("lresnet50e-ir.ms1m-v1").info.recipe == RECIPES["arcface-inside"]
+    assert models.network_info("lresnet50e-ir.ms1m-v1").info.recipe == RECIPES["arcface-inside"]
 
 
 def test_architectures_resolve_with_their_dots() -> None:

@@ -91,7 +91,7 @@ def test_recipe_of_a_name_goes_with_its_file(
     assert load_network(home / inner.file).info.weights_name == inner.name
     assert load_network(golden).recipe.crop == recipes.OPENFACE_OUTER
     converted = home / "converted.safetensors"
-    safetensors.save(overridden, converted, source=golden)
+    safetensors.save_network(overridden, converted, source=golden)
     assert load_network("nn4.small2", converted).recipe == overridden.recipe
 
 
@@ -122,7 +122,7 @@ def test_weights_of_another_network(shared: Path) -> None:
 def test_twin_names_take_the_same_weights(tmp_path: Path) -> None:
     network = create("lresnet49e-ir", filters=(4, 4, 4, 8, 8)).eval()
     path = tmp_path / "x.safetensors"
-    safetensors.save(network, path)
+    safetensors.save_network(network, path)
     assert load_network("lresnet50e-ir", path).info.architecture == "lresnet49e-ir"
 
 
@@ -186,7 +186,7 @@ def test_library_is_light_until_used() -> None:
 
 def test_tensors_are_aligned(shared: Path, tmp_path: Path) -> None:
     network = read_network(shared / "golden/torch7/nn4.small2.t7")
-    safetensors.save(network, tmp_path / "x.safetensors")
+    safetensors.save_network(network, tmp_path / "x.safetensors")
     for loaded in (network, read_network(tmp_path / "x.safetensors")):
         assert not any(tensor.data_ptr() % 64 for tensor in loaded.state_dict().values())
 

@@ -17,7 +17,7 @@ from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import create
 from facetool.weights.load import load_network, read_network
-from facetool.weights.onnx_export import export, to_onnx
+from facetool.weights.onnx_export import export_onnx, to_onnx
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -69,7 +69,7 @@ def shake(network: EmbeddingNetwork) -> EmbeddingNetwork:
 
 def check(network: EmbeddingNetwork, path: Path, fold: bool) -> onnx.ModelProto:
     """Export, run with batches of one and three, compare."""
-    export(network, path, fold=fold)
+    export_onnx(network, path, fold=fold)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for count in (1, 3):
         x = torch.randint(0, 256, (count, *network.recipe.shape))
@@ -125,7 +125,7 @@ def test_plain_graph(tmp_path: Path) -> None:
 def test_exported_file_is_readable_here(tmp_path: Path) -> None:
     network = shake(create("mobilefacenet"))
     path = tmp_path / "x.onnx"
-    export(network, path)
+    export_onnx(network, path)
     again = read_network(path)
     assert again.info.architecture == "mobilefacenet"
     assert again.recipe == network.recipe
@@ -138,14 +138,14 @@ def test_a_network_that_compares_other_lengths_still_does_when_read_back(tmp_pat
     network = shake(create("mobilefacenet"))
     network.info = replace(network.info, unit_length=False)
     path = tmp_path / "x.onnx"
-    export(network, path)
+    export_onnx(network, path)
     assert not read_network(path).info.unit_length
 
 
 def test_the_network_stays_in_training(tmp_path: Path) -> None:
     network = create("mobilefacenet")
     network.train()
-    export(network, tmp_path / "x.onnx")
+    export_onnx(network, tmp_path / "x.onnx")
     assert network.training
     assert all(p.device.type == "cpu" for p in network.parameters())
 
@@ -159,7 +159,7 @@ class Odd(EmbeddingNetwork):
 
 def test_unknown_functions_are_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="fft_rfft"):
-        export(Odd().eval(), tmp_path / "x.onnx")
+        export_onnx(Odd().eval(), tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
 
 

@@ -20,7 +20,7 @@ def test_the_file_computes_the_same_and_says_its_recipe(
     bgr: bool, half: bool, tmp_path: Path
 ) -> None:
     network = create("mobilefacenet", embedding_size=16).eval()
-    safetensors.save(network, tmp_path / "x.safetensors")
+    safetensors.save_network(network, tmp_path / "x.safetensors")
     target = tmp_path / "out" / "x.xml"
     export_to_openvino(str(tmp_path / "x.safetensors"), target, bgr=bgr, half=half)
     assert sorted(path.name for path in target.parent.iterdir()) == ["x.bin", "x.xml"]

@@ -64,7 +64,7 @@ def test_converted_files_compute_the_same_bits(
     source = shared / "golden" / name
     network = read_network(source)
     path = tmp_path / "converted.safetensors"
-    safetensors.save(network, path, source=source)
+    safetensors.save_network(network, path, source=source)
     again = safetensors.load(path)
     x = crops(network)
     with torch.inference_mode():
@@ -95,7 +95,7 @@ def test_converted_files_compute_the_same_bits(
 def test_networks_built_by_name(name: str, options: dict[str, Any], tmp_path: Path) -> None:
     network = create(name, **options).eval()
     path = tmp_path / "trained.safetensors"
-    safetensors.save(network, path, training={"loss": "arcface", "steps": 10})
+    safetensors.save_network(network, path, training={"loss": "arcface", "steps": 10})
     again = safetensors.load(path)
     x = crops(network)
     with torch.inference_mode():
@@ -108,7 +108,7 @@ def test_networks_built_by_name(name: str, options: dict[str, Any], tmp_path: Pa
 def test_the_description_comes_back_whole(tmp_path: Path) -> None:
     network = small_graph()
     network.info = replace(network.info, unit_length=False)
-    safetensors.save(network, tmp_path / "x.safetensors")
+    safetensors.save_network(network, tmp_path / "x.safetensors")
     assert safetensors.load(tmp_path / "x.safetensors").info == network.info
 
 
@@ -117,7 +117,7 @@ def test_files_of_0_1_say_nothing_of_unit_length(tmp_path: Path) -> None:
     for name, unit_length in (("dlib-resnet", False), ("mobilefacenet", True)):
         path = tmp_path / f"{name}.safetensors"
         network = create(name)
-        safetensors.save(network, path)
+        safetensors.save_network(network, path)
         header = describe(path)
         del header["unit_length"]
         save_file(dict(network.state_dict()), path, metadata={"facetool": json.dumps(header)})
@@ -126,7 +126,7 @@ def test_files_of_0_1_say_nothing_of_unit_length(tmp_path: Path) -> None:
 
 def test_layers_that_are_not_trained_stay_so(tmp_path: Path) -> None:
     network = create("mobilefacenet")
-    safetensors.save(network, tmp_path / "x.safetensors")
+    safetensors.save_network(network, tmp_path / "x.safetensors")
     again = safetensors.load(tmp_path / "x.safetensors")
     fixed = [name for name, p in network.named_parameters() if not p.requires_grad]
     assert fixed == ["head.bn.weight"]
@@ -135,7 +135,7 @@ def test_layers_that_are_not_trained_stay_so(tmp_path: Path) -> None:
 
 def test_half_precision_is_widened(tmp_path: Path) -> None:
     network = small_graph().half()
-    safetensors.save(network, tmp_path / "x.safetensors")
+    safetensors.save_network(network, tmp_path / "x.safetensors")
     again = safetensors.load(tmp_path / "x.safetensors")
     assert all(p.dtype == torch.float32 for p in again.parameters())
     stored = network.state_dict()["layers.fc.weight"]
@@ -145,13 +145,13 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
 def test_unwritable(tmp_path: Path) -> None:
     tmp_path.joinpath("file").touch()
     with pytest.raises(OutputError):
-        safetensors.save(small_graph(), tmp_path / "file" / "x.safetensors")
+        safetensors.save_network(small_graph(), tmp_path / "file" / "x.safetensors")
 
 
 def rewrite(path: Path, **changes: Any) -> None:
     """Change fields of the description of a small network's file."""
     network = small_graph()
-    safetensors.save(network, path)
+    safetensors.save_network(network, path)
     header = {**describe(path), **changes}
     save_file(dict(network.state_dict()), path, metadata={"facetool": json.dumps(header)})
 
@@ -224,7 +224,7 @@ def test_other_descriptions(text: str, tmp_path: Path) -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    safetensors.save(small_graph(), path)
+    safetensors.save_network(small_graph(), path)
     content = path.read_bytes()
     for end in range(0, len(content), 37):
         path.write_bytes(content[:end])
@@ -245,6 +245,6 @@ def test_normalisation_of_another_width(tmp_path: Path) -> None:
     network = build_graph(nodes, {f"bn.{part}": torch.ones(4) for part in parts})
     recipe = Recipe(OPENFACE_INNER, scale=1 / 255)
     network.info = replace(network.info, recipe=recipe, embedding_size=3)
-    safetensors.save(network, tmp_path / "x.safetensors")
+    safetensors.save_network(network, tmp_path / "x.safetensors")
     with pytest.raises(FormatError, match="normalisation of 4 channels on 3"):
         safetensors.load(tmp_path / "x.safetensors")

@@ -8,7 +8,7 @@ from typing import Any
 from facetool.cli.tables.columns import format_table
 
 
-def table(result: dict[str, Any]) -> str:
+def bin_eval_table(result: dict[str, Any]) -> str:
     """One line per set, then TAR at FAR and the folds of each."""
     rows = [["set", "pairs", "accuracy", "without flip", "XNorm", "published"]]
     for one in result["sets"]:

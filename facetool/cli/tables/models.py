@@ -27,7 +27,7 @@ def list_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def info_text(values: dict[str, Any]) -> str:
-    """Lines of what :func:`facetool.pipeline.models.info` returns."""
+    """Lines of what :func:`facetool.pipeline.models.network_info` returns."""
     layers = ", ".join(f"{number} {kind}" for kind, number in values["layers"].items())
     lines = {
         "name": values["name"],

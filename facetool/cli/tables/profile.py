@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from facetool.cli.tables.columns import format_table
 from facetool.cropping.detectors import describe_detector
-from facetool.profiling.folder import STAGES, FolderProfile
+from facetool.profiling.folder import PROFILE_STAGES, FolderProfile
 from facetool.profiling.network import NetworkProfiles
 from facetool.profiling.pipeline import PhotoProfile, PipelineProfile
 from facetool.profiling.pipeline_settings import PipelineSettings
@@ -162,12 +162,12 @@ def _photos_text(photos: Sequence[PhotoProfile]) -> str:
         (
             photo.image,
             f"{photo.width}x{photo.height}",
-            *(str(photo.stages[stage]) for stage in STAGES[1:]),
+            *(str(photo.stages[stage]) for stage in PROFILE_STAGES[1:]),
             str(photo.total),
         )
         for photo in photos
     ]
-    return format_table(("photo", "pixels", *STAGES[1:], "total"), rows)
+    return format_table(("photo", "pixels", *PROFILE_STAGES[1:], "total"), rows)
 
 
 def _folder_text(folder: FolderProfile) -> str:
@@ -179,7 +179,7 @@ def _folder_text(folder: FolderProfile) -> str:
             _Fixed(each[stage], 2),
             _Fixed(100 * shares[stage], 1),
         )
-        for stage in STAGES
+        for stage in PROFILE_STAGES
     ]
     waiting = max(0.0, 1 - sum(shares.values()))
     table = format_table(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float32]
+Pixels = NDArray[np.float32]
 _SUBPIXEL_BITS = 4
 DOWN = np.array((0.0, 1.0))
 # The face is painted from the front at nearly twice the size at which it appears.
@@ -21,7 +21,7 @@ class Mask(NamedTuple):
 
     rows: slice
     cols: slice
-    cover: Array
+    cover: Pixels
 
 
 class Canvas:
@@ -36,10 +36,10 @@ class Canvas:
     def __init__(self, left: float, top: float, width: int, height: int, scale: float) -> None:
         self.scale = scale
         self.corner = np.array((left, top))
-        self.x: Array = (left + (np.arange(width, dtype=np.float32) + 0.5) / scale).astype("f4")
-        self.y: Array = (top + (np.arange(height, dtype=np.float32) + 0.5) / scale).astype("f4")
+        self.x: Pixels = (left + (np.arange(width, dtype=np.float32) + 0.5) / scale).astype("f4")
+        self.y: Pixels = (top + (np.arange(height, dtype=np.float32) + 0.5) / scale).astype("f4")
         self.y = self.y[:, None]
-        self.image: Array = np.zeros((height, width, 3), np.float32)
+        self.image: Pixels = np.zeros((height, width, 3), np.float32)
 
     def mask(self, points: ArrayLike, soft: float = 0.0) -> Mask:
         """The inside of a polygon, its edge blurred by ``soft`` (sigma in face units).
@@ -64,14 +64,14 @@ class Canvas:
         inside = cover[: max(bottom - top, 0), : max(right - left, 0)]
         return Mask(rows, cols, inside.astype(np.float32) / np.float32(255))
 
-    def full(self, mask: Mask) -> Array:
+    def full(self, mask: Mask) -> Pixels:
         """A mask as one array over the whole canvas, (height, width)."""
         whole = np.zeros(self.image.shape[:2], np.float32)
         whole[mask.rows, mask.cols] = mask.cover
         return whole
 
     def blend(
-        self, mask: Mask, colour: ArrayLike, strength: float = 1.0, within: Array | None = None
+        self, mask: Mask, colour: ArrayLike, strength: float = 1.0, within: Pixels | None = None
     ) -> None:
         """Mix a colour, or an image as large as the mask, into the covered pixels."""
         cover = mask.cover * np.float32(strength)
@@ -86,7 +86,7 @@ class Canvas:
         colour: ArrayLike,
         soft: float = 0.0,
         strength: float = 1.0,
-        within: Array | None = None,
+        within: Pixels | None = None,
     ) -> None:
         """Fill a polygon."""
         self.blend(self.mask(points, soft), colour, strength, within)
@@ -97,7 +97,7 @@ def face_canvas() -> Canvas:
     return Canvas(LEFT, TOP, WIDTH, HEIGHT, SCALE)
 
 
-def blurred(image: Array, sigma: float) -> Array:
+def blurred(image: Pixels, sigma: float) -> Pixels:
     """A wide Gaussian blur (sigma in pixels), computed at a quarter of the size."""
     height, width = image.shape[:2]
     small = cv2.resize(image, (width // 4, height // 4), interpolation=cv2.INTER_AREA)

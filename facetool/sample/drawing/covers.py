@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.sample.drawing.canvas import Array, Canvas, ellipse, mirrored, ribbon, spline
+from facetool.sample.drawing.canvas import Canvas, Pixels, ellipse, mirrored, ribbon, spline
 from facetool.sample.drawing.person import Person
 from facetool.sample.drawing.photo import PhotoSettings
 
@@ -38,7 +38,7 @@ def paint_glasses(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
     canvas.paint(ribbon(spline([(-inner, 0), (0, -0.05), (inner, 0)]), 0.018), frame, 0.003, 0.95)
 
 
-def paint_hat(canvas: Canvas, person: Person, photo: PhotoSettings) -> Array:
+def paint_hat(canvas: Canvas, person: Person, photo: PhotoSettings) -> Pixels:
     """A knitted hat with a folded brim; returns how much it covers, (height, width)."""
     if photo.cover != "hat":
         return np.zeros(canvas.image.shape[:2], np.float32)

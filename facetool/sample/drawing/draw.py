@@ -14,7 +14,7 @@ from facetool.sample.drawing.canvas import (
     SCALE,
     TOP,
     WIDTH,
-    Array,
+    Pixels,
     ellipse,
     face_canvas,
 )
@@ -112,7 +112,7 @@ def _head(person: Person, photo: PhotoSettings, turn: NDArray[np.float64]) -> ND
 
 def _place(
     head: NDArray[np.uint8], person: Person, photo: PhotoSettings, turn: NDArray[np.float64]
-) -> Array:
+) -> Pixels:
     """Turn the head and set it where it appears, 0…1, (250, 250, 4)."""
     depth = _depth(person)
     cells = 2 * SIZE // _COARSE
@@ -136,7 +136,7 @@ def _place(
     return np.asarray(turned / np.float32(255))
 
 
-def _depth(person: Person) -> Array:
+def _depth(person: Person) -> Pixels:
     """Height field for turning, a quarter of the canvas: gentler than the one for light."""
     x = np.linspace(LEFT, LEFT + WIDTH / SCALE, WIDTH // _COARSE, dtype=np.float32)[None, :]
     y = np.linspace(TOP, TOP + HEIGHT / SCALE, HEIGHT // _COARSE, dtype=np.float32)[:, None]
@@ -148,7 +148,7 @@ def _depth(person: Person) -> Array:
     return np.asarray(cv2.GaussianBlur(np.maximum(z, -0.5), (0, 0), 1.0), np.float32)
 
 
-def _develop(image: Array, photo: PhotoSettings) -> NDArray[np.uint8]:
+def _develop(image: Pixels, photo: PhotoSettings) -> NDArray[np.uint8]:
     """Exposure, blur and noise of the camera."""
     rng = np.random.default_rng(photo.texture + 1)
     if photo.blur > 0.3:

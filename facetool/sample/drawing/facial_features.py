@@ -12,8 +12,8 @@ from facetool.sample.drawing.canvas import (
     DOWN,
     HEIGHT,
     WIDTH,
-    Array,
     Canvas,
+    Pixels,
     ellipse,
     face_canvas,
     mirrored,
@@ -45,7 +45,7 @@ def paint_skin(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
 
 
 @lru_cache(maxsize=1)
-def _skin(person: Person) -> Array:
+def _skin(person: Person) -> Pixels:
     """What of the skin is the same in all photos of a person."""
     canvas = face_canvas()
     rng = np.random.default_rng(person.texture)
@@ -148,7 +148,7 @@ def _iris(person: Person, photo: PhotoSettings, side: int) -> tuple[float, float
     return x, person.eye_y + side * person.asymmetry - 0.012 + 0.05 * photo.gaze[1]
 
 
-def paint_sparkle(canvas: Canvas, person: Person, photo: PhotoSettings, direction: Array) -> None:
+def paint_sparkle(canvas: Canvas, person: Person, photo: PhotoSettings, direction: Pixels) -> None:
     """The light mirrored in the eyes; drawn after everything else is lit."""
     for side in SIDES:
         upper, lower = _eyelids(person, photo, side)
@@ -288,7 +288,7 @@ def paint_beard(canvas: Canvas, person: Person, photo: PhotoSettings) -> None:
 
 
 @lru_cache(maxsize=1)
-def _beard_grain(person: Person) -> Array:
+def _beard_grain(person: Person) -> Pixels:
     """Noise drawn out downwards, around 0, (height, width)."""
     rng = np.random.default_rng(person.texture + 2)
     grain = rng.standard_normal((HEIGHT, WIDTH), dtype=np.float32)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.sample.drawing.canvas import (
-    Array,
     Canvas,
+    Pixels,
     blurred,
     ellipse,
     face_canvas,
@@ -83,7 +83,7 @@ def _opening(person: Person, photo: PhotoSettings) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
-def _strands(person: Person) -> Array:
+def _strands(person: Person) -> Pixels:
     """Brightness of the strands, around 1, (height, width)."""
     canvas = face_canvas()
     rng = np.random.default_rng(person.texture + 3)
@@ -100,7 +100,7 @@ def _strands(person: Person) -> Array:
     return np.asarray(1 + np.float32(0.22) * strands + np.float32(0.16 * person.curl) * wobble)
 
 
-def paint_hair(canvas: Canvas, person: Person, photo: PhotoSettings, face: Array) -> Array:
+def paint_hair(canvas: Canvas, person: Person, photo: PhotoSettings, face: Pixels) -> Pixels:
     """Paint the hair in front and return how much it covers, (height, width).
 
     Outside ``face``, the cover of head and ears, all is hair: its soft edge shows no skin.

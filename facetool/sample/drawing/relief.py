@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.sample.drawing.canvas import Array, Canvas, blurred
+from facetool.sample.drawing.canvas import Canvas, Pixels, blurred
 from facetool.sample.drawing.person import Person
 from facetool.sample.drawing.photo import PhotoSettings
 
@@ -32,7 +32,7 @@ def half_width(person: Person, chin: float, y: NDArray[Any]) -> NDArray[Any]:
     return np.where(y > WIDEST, lower, upper)
 
 
-def relief(canvas: Canvas, person: Person, photo: PhotoSettings) -> Array:
+def relief(canvas: Canvas, person: Person, photo: PhotoSettings) -> Pixels:
     """Height of the face towards the camera in face units, (height, width)."""
     x, y = canvas.x, canvas.y
     chin = chin_height(person, photo)
@@ -74,7 +74,7 @@ def _bumps(person: Person, photo: PhotoSettings) -> list[tuple[float, float, flo
     ]
 
 
-def _add_nose(z: Array, canvas: Canvas, person: Person) -> None:
+def _add_nose(z: Pixels, canvas: Canvas, person: Person) -> None:
     x, y = canvas.x, canvas.y
     base, tip = person.nose_y, person.nose_y - 0.10
     rows = slice(*np.searchsorted(y[:, 0], (-0.45, base + 0.25)))
@@ -97,8 +97,8 @@ def _add_nose(z: Array, canvas: Canvas, person: Person) -> None:
 
 
 def light(
-    canvas: Canvas, z: Array, hair: Array, photo: PhotoSettings, direction: Array
-) -> tuple[Array, Array]:
+    canvas: Canvas, z: Pixels, hair: Pixels, photo: PhotoSettings, direction: Pixels
+) -> tuple[Pixels, Pixels]:
     """Light that reaches each pixel, and its mirror reflection.
 
     Args:
@@ -139,7 +139,7 @@ def light(
     return diffuse, shine * lit * key
 
 
-def _unshadowed(canvas: Canvas, z: Array, lx: float, ly: float, lz: float) -> Array:
+def _unshadowed(canvas: Canvas, z: Pixels, lx: float, ly: float, lz: float) -> Pixels:
     """1 where the main light arrives, 0 where another part of the face is in its way."""
     height, width = z.shape
     small = cv2.resize(z, (width // 2, height // 2), interpolation=cv2.INTER_AREA)

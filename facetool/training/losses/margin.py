@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facetool.errors import UsageError
-from facetool.networks.graph import normalize
+from facetool.networks.graph import unit_length
 from facetool.training.losses.base import ClassificationLoss, full_precision
 
 UNIT_EPS = 1e-10
@@ -23,7 +23,7 @@ direction is the one to move in.
 """
 
 
-def angle(cosine: Tensor) -> Tensor:
+def smooth_angle(cosine: Tensor) -> Tensor:
     """arccos with a finite gradient: 0 at ±1, and never more than 2,300."""
     return torch.acos(cosine.clamp(EDGE - 1, 1 - EDGE))
 
@@ -44,7 +44,7 @@ def combined_margin(cosine: Tensor, m1: float, m2: float, m3: float) -> Tensor:
     """
     if m1 == 1 and m2 == 0:
         return cosine - m3
-    theta = angle(cosine)
+    theta = smooth_angle(cosine)
     turning = (math.pi - m2) / m1
     with_margin = torch.cos(m1 * theta + m2)
     if turning < math.pi:
@@ -98,7 +98,7 @@ class MarginLoss(ClassificationLoss):
     def scores(self, embeddings: Tensor, rows: Tensor | None) -> Tensor:
         """Cosines (N, K)."""
         weight = full_precision(self.weight if rows is None else self.weight[rows])
-        return F.linear(normalize(embeddings, UNIT_EPS), normalize(weight, UNIT_EPS))
+        return F.linear(unit_length(embeddings, UNIT_EPS), unit_length(weight, UNIT_EPS))
 
     def with_margin(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Scaled cosines with the margin on each image's own class."""

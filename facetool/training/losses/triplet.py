@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from facetool.errors import UsageError
-from facetool.networks.graph import normalize
+from facetool.networks.graph import unit_length
 from facetool.training.losses.base import EmbeddingLoss, LossResult, full_precision
-from facetool.training.losses.margin import UNIT_EPS, angle
+from facetool.training.losses.margin import UNIT_EPS, smooth_angle
 
 
 class TripletLoss(EmbeddingLoss):
@@ -43,7 +43,7 @@ class TripletLoss(EmbeddingLoss):
     def forward(self, embeddings: Tensor, labels: Tensor) -> LossResult:
         """Loss of the distinct images of a batch: embeddings (N, D), labels int64 (N,)."""
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = normalize(full_precision(embeddings), UNIT_EPS)
+            x = unit_length(full_precision(embeddings), UNIT_EPS)
             distances = self.distances(x @ x.T)
             anchor, positive, negative, found = self.choose(distances.detach(), labels)
             near, far = distances[anchor, positive], distances[anchor, negative]
@@ -91,4 +91,4 @@ class AngularTripletLoss(TripletLoss):
 
     def distances(self, cosines: Tensor) -> Tensor:
         """Angles (N, N)."""
-        return angle(cosines)
+        return smooth_angle(cosines)

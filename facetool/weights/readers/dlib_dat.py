@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from facetool.files.dlib_reader import DlibReader
 from facetool.networks.base import EmbeddingNetwork
-from facetool.networks.dlib_resnet import BATCH_NORM_EPS, BLOCKS, DlibResNet
+from facetool.networks.dlib_resnet import BATCH_NORM_EPS, RESIDUAL_BLOCKS, DlibResNet
 from facetool.networks.registry import create
 
 _BLOCK = ("tag", "con", "affine", "relu", "con", "affine")
@@ -23,7 +23,7 @@ LAYERS: tuple[str, ...] = (
     *("con", "affine", "relu", "max_pool"),
     *(
         kind
-        for _, down in BLOCKS
+        for _, down in RESIDUAL_BLOCKS
         for kind in (*_BLOCK, *(("tag", "skip", "avg_pool") if down else ()), "add_prev", "relu")
     ),
     *("avg_pool_everything", "fc"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facetool.errors import FormatError
 
-HEAD = 64
+WEIGHTS_HEAD_BYTES = 64
 """Bytes that are enough to tell."""
 
 SAVE = "torch.save(network.state_dict(), 'weights.pt')"
@@ -71,7 +71,7 @@ def refuse_foreign(path: Path, head: bytes) -> None:
 
     Args:
         path: the file.
-        head: its first ``HEAD`` bytes, or all it has.
+        head: its first ``WEIGHTS_HEAD_BYTES`` bytes, or all it has.
 
     Raises:
         FormatError: it is of a format that is known not to be readable.

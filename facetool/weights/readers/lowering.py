@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from facetool.alignment.recipes import Crop, Recipe
 from facetool.errors import WeightsError
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, Node, build_graph, build_maps
-from facetool.weights.shapes import embedding_size
+from facetool.weights.shapes import measure_embedding_size
 
 Array = NDArray[Any]
 
@@ -170,7 +170,7 @@ class GraphBuilder:
         network = build_graph(self.nodes, self.tensors)
         for crop in crops:
             try:
-                size = embedding_size(network, Recipe(crop).shape)
+                size = measure_embedding_size(network, Recipe(crop).shape)
             except WeightsError as error:
                 reason = str(error)
             else:

@@ -19,7 +19,7 @@ from facetool.files.byte_reader import ByteReader
 from facetool.files.json_file import parse_json
 from facetool.weights.readers.lowering import Array, small_integer
 
-EMBEDDING = "fc1"
+_EMBEDDING = "fc1"
 """The layer whose output InsightFace's networks give as the embedding."""
 
 _LIST_MAGIC = 0x112
@@ -205,12 +205,12 @@ def read_symbol(path: Path, output: str = "") -> tuple[list[SymbolNode], int]:
     except (FormatError, *_BAD_JSON) as error:
         raise FormatError(f"{path}: not a symbol of MXNet: {str(error)[:100]}") from None
     for number, node in enumerate(nodes):
-        if node.name == (output or EMBEDDING) and node.op != "null":
+        if node.name == (output or _EMBEDDING) and node.op != "null":
             return nodes, number
     if output:
         raise WeightsError(f"{path}: there is no node {output!r}")
     if len(heads) != 1:
-        raise WeightsError(f"{path}: {len(heads)} outputs, and none is called {EMBEDDING}")
+        raise WeightsError(f"{path}: {len(heads)} outputs, and none is called {_EMBEDDING}")
     (last,) = heads
     if not 0 <= last < len(nodes):
         raise FormatError(f"{path}: the output is node {last} of {len(nodes)}")

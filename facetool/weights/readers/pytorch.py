@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from facetool.errors import FormatError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.readers.foreign_formats import KERAS, SAVE
-from facetool.weights.readers.pytorch_layouts import State, recognise
+from facetool.weights.readers.pytorch_layouts import State, recognise_layout
 
 _DEEPEST = 4  # dictionaries inside each other; Lightning and arcface_torch need two
 _MOST_CLASSES = 64
@@ -65,7 +65,7 @@ def from_states(states: list[State], *, describe: str = "no tensors") -> Embeddi
     )
     for index, state in enumerate(states):
         try:
-            network, own = recognise(state)
+            network, own = recognise_layout(state)
         except WeightsError as error:
             problem = error if index == 0 else problem
         else:

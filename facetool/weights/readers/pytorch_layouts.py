@@ -82,7 +82,7 @@ class Layout:
     behind: tuple[str, ...] = ()
 
 
-def recognise(state: State) -> Recognised:
+def recognise_layout(state: State) -> Recognised:
     """The network that tensors belong to, on the meta device, and the tensors by its own names.
 
     Raises:
@@ -108,7 +108,7 @@ def recognise(state: State) -> Recognised:
     return _own(state)
 
 
-def build(name: str, embedding_size: int, **options: Any) -> EmbeddingNetwork:
+def build_empty(name: str, embedding_size: int, **options: Any) -> EmbeddingNetwork:
     """A network that has shapes but no memory yet."""
     with torch.device("meta"):
         network = create(name, **options)
@@ -123,12 +123,12 @@ def build(name: str, embedding_size: int, **options: Any) -> EmbeddingNetwork:
 
 
 def _openface(state: State, prefix: str) -> Recognised:
-    network = build("nn4.small2", _length(state, "ln.bias"), pooling="january2016")
+    network = build_empty("nn4.small2", _length(state, "ln.bias"), pooling="january2016")
     return network, _rename(state, _OPENFACE_RULES)
 
 
 def _mobilefacenet_112x96(state: State, prefix: str) -> Recognised:
-    network = build("mobilefacenet-112x96", _length(state, "linear1.bn.weight"))
+    network = build_empty("mobilefacenet-112x96", _length(state, "linear1.bn.weight"))
     renamed = _rename(state, _MOBILEFACENET_RULES)
     weight = renamed.get("head.fc.weight")
     if weight is not None and weight.shape[2:] == (1, 1):
@@ -140,7 +140,7 @@ def _iresnet(state: State, prefix: str) -> Recognised:
     """arcface_torch's, or MagFace's, which calls it ``features`` and has another eps and input."""
     magface = "features" in prefix.split(".")
     name, units = _iresnet_depth(state)
-    network = build(
+    network = build_empty(
         name,
         _length(state, "features.weight"),
         units=units,
@@ -179,7 +179,7 @@ def _ir(state: State, prefix: str) -> Recognised:
         units = options["units"]
         raise WeightsError(f"an IR network of {units} units per stage, which is no known depth")
     size = _length(state, "output_layer.4.running_var")
-    network = build(entry.name, size)
+    network = build_empty(entry.name, size)
     # CurricularFace and AdaFace have no scale and shift in their last batch normalisation.
     state.setdefault("output_layer.4.weight", torch.ones(size))
     state.setdefault("output_layer.4.bias", torch.zeros(size))
@@ -221,7 +221,7 @@ def _mobilefacenet_pytorch(state: State, prefix: str) -> Recognised:
             (r"bn\.", "head.bn."),
         ],
     )
-    return build("mobilefacenet-pytorch", _length(state, "bn.running_var")), renamed
+    return build_empty("mobilefacenet-pytorch", _length(state, "bn.running_var")), renamed
 
 
 def _mbf(state: State, prefix: str) -> Recognised:
@@ -270,7 +270,7 @@ def _mbf(state: State, prefix: str) -> Recognised:
             tuple(blocks),
             width,
         ):
-            return build(entry.name, _length(state, "features.layers.3.running_var")), renamed
+            return build_empty(entry.name, _length(state, "features.layers.3.running_var")), renamed
     raise WeightsError(f"a MobileFaceNet of {tuple(blocks)} blocks and width {width}, not known")
 
 
@@ -283,7 +283,7 @@ def _vision_transformer(state: State, prefix: str) -> Recognised:
             "width": width,
             "blocks": (depth,),
         }:
-            return build(entry.name, _length(state, "feature.3.running_var")), state
+            return build_empty(entry.name, _length(state, "feature.3.running_var")), state
     raise WeightsError(f"a vision transformer of {depth} blocks of width {width}, not known")
 
 
@@ -291,7 +291,7 @@ def _named(architecture: str, length: str) -> Callable[[State, str], Recognised]
     """A network whose modules are named as the file's; the tensor has the embedding's length."""
 
     def make(state: State, prefix: str) -> Recognised:
-        return build(architecture, _length(state, length)), state
+        return build_empty(architecture, _length(state, length)), state
 
     return make
 
@@ -299,10 +299,10 @@ def _named(architecture: str, length: str) -> Callable[[State, str], Recognised]
 def _light_cnn(state: State, prefix: str) -> Recognised:
     """All give 256 numbers; the first versions halve twice as many."""
     if "features.0.filter.weight" in state:
-        return build("lightcnn-9", _length(state, "fc1.filter.bias") // 2), state
+        return build_empty("lightcnn-9", _length(state, "fc1.filter.bias") // 2), state
     if "fc.weight" in state:
-        return build("lightcnn-29v2", _length(state, "fc.bias")), state
-    return build("lightcnn-29", _length(state, "fc.filter.bias") // 2), state
+        return build_empty("lightcnn-29v2", _length(state, "fc.bias")), state
+    return build_empty("lightcnn-29", _length(state, "fc.filter.bias") // 2), state
 
 
 _LAYOUTS = (
@@ -330,7 +330,7 @@ def _own(state: State) -> Recognised:
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     names = _weights_of(state)
     built = [
-        build(architecture, _length(state, _last_vector(architecture)))
+        build_empty(architecture, _length(state, _last_vector(architecture)))
         for architecture in ARCHITECTURES
         if _own_names(architecture) == names
     ]

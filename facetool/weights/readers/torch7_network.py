@@ -21,7 +21,7 @@ from facetool.alignment.recipes import OPENFACE_224, OPENFACE_OUTER, Crop, Recip
 from facetool.errors import WeightsError
 from facetool.networks.graph import INPUT, GraphNetwork, Node, build_graph, cut
 from facetool.weights.readers.torch7 import LuaTable, TorchObject, read
-from facetool.weights.shapes import embedding_size
+from facetool.weights.shapes import measure_embedding_size
 
 MAX_NESTING = 32
 MAX_LAYERS = 10_000
@@ -323,7 +323,7 @@ def _fit_crops(network: GraphNetwork) -> dict[Crop, int]:
     fits, reasons = {}, []
     for crop in (OPENFACE_OUTER, OPENFACE_224):
         try:
-            fits[crop] = embedding_size(network, Recipe(crop).shape)
+            fits[crop] = measure_embedding_size(network, Recipe(crop).shape)
         except WeightsError as error:
             reasons.append(f"{crop.width}x{crop.height}: {error}")
     if not fits:

@@ -15,7 +15,7 @@ from facetool.errors import FacetoolError, FormatError, WeightsError
 from facetool.networks.registry import create
 from facetool.weights.readers import torch7_network
 from facetool.weights.readers.pytorch import load
-from facetool.weights.readers.pytorch_layouts import recognise
+from facetool.weights.readers.pytorch_layouts import recognise_layout
 
 State = dict[str, Tensor]
 
@@ -246,7 +246,7 @@ def test_iresnet(tmp_path):
 def test_iresnet_depths_are_told_by_their_units(name):
     with torch.device("meta"):
         state = {key: torch.ones(s) for key, s in iresnet_shapes(UNITS[name], 512).items()}
-    network, renamed = recognise(state)
+    network, renamed = recognise_layout(state)
     assert network.info.architecture == name
     expected = {key: tensor.shape for key, tensor in network.state_dict().items()}
     assert {key: tensor.shape for key, tensor in renamed.items()} == expected

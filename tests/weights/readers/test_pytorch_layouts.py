@@ -15,7 +15,7 @@ from facetool.errors import FormatError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
 from facetool.weights.load import read_network
-from facetool.weights.readers.pytorch_layouts import recognise
+from facetool.weights.readers.pytorch_layouts import recognise_layout
 
 State = dict[str, Tensor]
 BN = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -201,7 +201,7 @@ def test_ir_and_ir_se(se: bool, name: str) -> None:
     with torch.device("meta"):
         state = create(name).state_dict()
     assert ("body.0.res_layer.5.fc1.weight" in state) is se
-    network, own = recognise(dict(state))
+    network, own = recognise_layout(dict(state))
     assert network.info.architecture == name
     assert {key: tensor.shape for key, tensor in own.items()} == {
         key: tensor.shape for key, tensor in network.state_dict().items()
@@ -248,7 +248,7 @@ def test_vision_transformer_without_the_token_that_hides_patches(tmp_path: Path)
 def test_vgg_face_is_told_by_its_shapes() -> None:
     with torch.device("meta"):
         state = {**create("vgg-face").state_dict(), "fc8.weight": torch.ones(2622, 4096)}
-    network, own = recognise(state)
+    network, own = recognise_layout(state)
     assert network.info.architecture == "vgg-face" and "fc8.weight" not in own
     assert network.recipe.shape == (3, 224, 224)
 

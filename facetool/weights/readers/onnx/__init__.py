@@ -27,7 +27,7 @@ from facetool.weights.readers.onnx.shapes import channels_last
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
 
-EMBEDDING = "fc1"
+_EMBEDDING = "fc1"
 _LARGEST_INPUT = 4096  # pixels of an edge
 _PHOTO = (640, 640)  # pixels; a detector is read for photos of every size, tried with this one
 
@@ -165,8 +165,8 @@ def _layer(graph: GraphProto, name: str) -> str:
 def _embedding(graph: GraphProto) -> str:
     """The name of the output that is the embedding."""
     outputs = [value.name for value in graph.output]
-    if len(outputs) == 1 or EMBEDDING in outputs:
-        return outputs[0] if len(outputs) == 1 else EMBEDDING
+    if len(outputs) == 1 or _EMBEDDING in outputs:
+        return outputs[0] if len(outputs) == 1 else _EMBEDDING
     vectors = [str(value.name) for value in graph.output if _is_vector(value)]
     if len(vectors) != 1:
         listed = ", ".join(outputs[:5])

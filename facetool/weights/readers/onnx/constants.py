@@ -13,7 +13,7 @@ import numpy as np
 
 from facetool.errors import WeightsError
 from facetool.weights.readers.lowering import Array
-from facetool.weights.readers.onnx.node import Node
+from facetool.weights.readers.onnx.node import OnnxNode
 from facetool.weights.readers.onnx.shapes import BATCH
 
 if TYPE_CHECKING:
@@ -21,23 +21,25 @@ if TYPE_CHECKING:
 
 LARGEST_CONSTANT = 1 << 22  # numbers
 
-Fold = Callable[..., Array]
+FoldRule = Callable[..., Array]
 """From the reader, the node and its inputs."""
 
 
-def _reshape(reader: GraphReader, node: Node, array: Array, shape: Array | None = None) -> Array:
+def _reshape(
+    reader: GraphReader, node: OnnxNode, array: Array, shape: Array | None = None
+) -> Array:
     lengths = node.integers("shape") if shape is None else [int(n) for n in shape.ravel()[:8]]
     kept = [length or array.shape[axis] for axis, length in enumerate(lengths)]
     return array.reshape(kept)
 
 
-def _slice(reader: GraphReader, node: Node, array: Array, *more: Array) -> Array:
+def _slice(reader: GraphReader, node: OnnxNode, array: Array, *more: Array) -> Array:
     for axis, part in slices(reader, node):
         array = array[(slice(None),) * axis + (part,)]
     return array
 
 
-def slices(reader: GraphReader, node: Node) -> list[tuple[int, slice]]:
+def slices(reader: GraphReader, node: OnnxNode) -> list[tuple[int, slice]]:
     """Axis and part of each cut that a ``Slice`` makes, as NumPy writes them.
 
     Raises:
@@ -58,26 +60,26 @@ def slices(reader: GraphReader, node: Node) -> list[tuple[int, slice]]:
     return found
 
 
-def _unsqueeze(reader: GraphReader, node: Node, array: Array, *more: Array) -> Array:
+def _unsqueeze(reader: GraphReader, node: OnnxNode, array: Array, *more: Array) -> Array:
     axes = reader.integers(node, "axes", 1) or []
     return np.expand_dims(array, tuple(axes))
 
 
-def _squeeze(reader: GraphReader, node: Node, array: Array, *more: Array) -> Array:
+def _squeeze(reader: GraphReader, node: OnnxNode, array: Array, *more: Array) -> Array:
     axes = reader.integers(node, "axes", 1)
     return np.squeeze(array, None if axes is None else tuple(axes))
 
 
-def _transpose(reader: GraphReader, node: Node, array: Array) -> Array:
+def _transpose(reader: GraphReader, node: OnnxNode, array: Array) -> Array:
     return np.transpose(array, node.integers("perm", range(array.ndim)[::-1]))
 
 
-def _cast(reader: GraphReader, node: Node, array: Array) -> Array:
+def _cast(reader: GraphReader, node: OnnxNode, array: Array) -> Array:
     kinds: dict[int, type] = {6: np.int64, 7: np.int64, 9: np.bool_}
     return array.astype(kinds.get(node.integer("to", 1), np.float32))
 
 
-def _expand(reader: GraphReader, node: Node, array: Array, shape: Array) -> Array:
+def _expand(reader: GraphReader, node: OnnxNode, array: Array, shape: Array) -> Array:
     target = [int(length) for length in shape.ravel()[:8]]
     if BATCH in target[:1] and (array.ndim < len(target) or array.shape[0] == 1):
         target[0] = 1  # the same for every face
@@ -86,14 +88,14 @@ def _expand(reader: GraphReader, node: Node, array: Array, shape: Array) -> Arra
     return np.broadcast_to(array, lengths)
 
 
-def _fill(reader: GraphReader, node: Node, shape: Array) -> Array:
+def _fill(reader: GraphReader, node: OnnxNode, shape: Array) -> Array:
     lengths = [int(length) for length in shape.ravel()[:8]]
     _check_size(lengths)
     value = node.tensor("value") if node.has("value") else np.zeros(1)
     return np.full(lengths, value.ravel()[0])
 
 
-def _range(reader: GraphReader, node: Node, start: Array, limit: Array, step: Array) -> Array:
+def _range(reader: GraphReader, node: OnnxNode, start: Array, limit: Array, step: Array) -> Array:
     _check_size([math.ceil((limit.item() - start.item()) / step.item())])
     return np.arange(start.item(), limit.item(), step.item())
 
@@ -103,8 +105,8 @@ def _check_size(lengths: Sequence[int]) -> None:
         raise WeightsError("a constant that is too large")
 
 
-def _elementwise(function: Callable[..., Array]) -> Fold:
-    def fold(reader: GraphReader, node: Node, *arrays: Array) -> Array:
+def _elementwise(function: Callable[..., Array]) -> FoldRule:
+    def fold(reader: GraphReader, node: OnnxNode, *arrays: Array) -> Array:
         _check_size(np.broadcast_shapes(*(array.shape for array in arrays)))
         return function(*arrays)
 
@@ -117,7 +119,7 @@ def _divide(left: Array, right: Array) -> Array:
     return np.asarray(left / right)
 
 
-FOLDED: dict[str, Fold] = {
+FOLDED: dict[str, FoldRule] = {
     "Add": _elementwise(np.add),
     "Cast": _cast,
     "Concat": lambda reader, node, *arrays: np.concatenate(arrays, node.integer("axis", 0)),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 
-class Node:
+class OnnxNode:
     """One operation.
 
     Attributes:

@@ -26,7 +26,7 @@ import numpy as np
 from facetool.errors import WeightsError
 from facetool.weights.readers.lowering import Array
 from facetool.weights.readers.onnx.constants import slices
-from facetool.weights.readers.onnx.node import Node
+from facetool.weights.readers.onnx.node import OnnxNode
 from facetool.weights.readers.onnx.shapes import BATCH
 
 if TYPE_CHECKING:
@@ -36,26 +36,26 @@ _FLOAT_TYPES = (1, 10, 11, 16)  # float, float16, double, bfloat16
 _MOST_PADDING = 4096  # pixels
 _FACTORS = (1, 2, 4, 8)  # of enlargements
 
-Operator = Callable[["GraphReader", Node], str]
+Operator = Callable[["GraphReader", OnnxNode], str]
 """Adds steps to ``reader.builder`` and returns the name of the one that is the result."""
 
 
 def _plain(op: str, **attributes: Any) -> Operator:
     """One step of one input."""
 
-    def read(reader: GraphReader, node: Node) -> str:
+    def read(reader: GraphReader, node: OnnxNode) -> str:
         return reader.builder.add(node.name, op, [reader.data(node)], **attributes)
 
     return read
 
 
-def _cast(reader: GraphReader, node: Node) -> str:
+def _cast(reader: GraphReader, node: OnnxNode) -> str:
     if node.integer("to", 1) not in _FLOAT_TYPES:  # all of which are float32 here
         raise WeightsError("turns numbers into whole ones")
     return reader.builder.add(node.name, "identity", [reader.data(node)])
 
 
-def _dropout(reader: GraphReader, node: Node) -> str:
+def _dropout(reader: GraphReader, node: OnnxNode) -> str:
     ratio = reader.number(node, 1)
     p = node.number("ratio", 0.5) if ratio is None else float(str(np.float32(ratio)))
     return reader.builder.add(node.name, "dropout", [reader.data(node)], p=p)
@@ -64,7 +64,7 @@ def _dropout(reader: GraphReader, node: Node) -> str:
 # Layers with weights.
 
 
-def _conv(reader: GraphReader, node: Node) -> str:
+def _conv(reader: GraphReader, node: OnnxNode) -> str:
     weight = reader.array(node, 1)
     if node.integers("kernel_shape", weight.shape[2:]) != list(weight.shape[2:]):
         raise WeightsError(f"kernel_shape and a weight of shape {weight.shape}")
@@ -80,7 +80,7 @@ def _conv(reader: GraphReader, node: Node) -> str:
     )
 
 
-def _batch_norm(reader: GraphReader, node: Node) -> str:
+def _batch_norm(reader: GraphReader, node: OnnxNode) -> str:
     arrays = [reader.array(node, index) for index in range(1, 5)]
     if any(array.size != max(array.shape, default=0) for array in arrays):
         raise WeightsError("normalises places, not channels")
@@ -97,7 +97,7 @@ def _batch_norm(reader: GraphReader, node: Node) -> str:
     )
 
 
-def _layer_norm(reader: GraphReader, node: Node) -> str:
+def _layer_norm(reader: GraphReader, node: OnnxNode) -> str:
     axis = reader.axis(node, -1)
     weight, bias = reader.array(node, 1), reader.optional(node, 2)
     return reader.builder.add(
@@ -110,7 +110,7 @@ def _layer_norm(reader: GraphReader, node: Node) -> str:
     )
 
 
-def _prelu(reader: GraphReader, node: Node) -> str:
+def _prelu(reader: GraphReader, node: OnnxNode) -> str:
     slope = reader.array(node, 1)
     rank, shape = len(reader.shape(node)), slope.shape
     if rank in (2, 4):
@@ -122,7 +122,7 @@ def _prelu(reader: GraphReader, node: Node) -> str:
     return reader.builder.prelu(node.name, reader.data(node), slope)
 
 
-def _gemm(reader: GraphReader, node: Node) -> str:
+def _gemm(reader: GraphReader, node: OnnxNode) -> str:
     if node.integer("transA", 0) or (node.number("alpha", 1), node.number("beta", 1)) != (1, 1):
         raise WeightsError("unsupported transA, alpha or beta")
     weight, bias = reader.array(node, 1), reader.optional(node, 2)
@@ -134,7 +134,7 @@ def _gemm(reader: GraphReader, node: Node) -> str:
     return reader.builder.linear(node.name, x, weight, bias)
 
 
-def _matmul(reader: GraphReader, node: Node) -> str:
+def _matmul(reader: GraphReader, node: OnnxNode) -> str:
     weight = reader.optional(node, 1)
     if weight is None or weight.ndim != 2 or reader.known(node.inputs[0]):
         return reader.builder.add(node.name, "matmul", [reader.data(node), reader.data(node, 1)])
@@ -151,7 +151,7 @@ def _matmul(reader: GraphReader, node: Node) -> str:
 def _binary(op: str) -> Operator:
     """Of two values; with a known number, or one for each channel, in the plainest form."""
 
-    def read(reader: GraphReader, node: Node) -> str:
+    def read(reader: GraphReader, node: OnnxNode) -> str:
         if len(node.inputs) != 2:
             raise WeightsError(f"{len(node.inputs)} inputs")
         left, right = (reader.known(name) for name in node.inputs)
@@ -161,7 +161,7 @@ def _binary(op: str) -> Operator:
     return read
 
 
-def _with_known(reader: GraphReader, node: Node, op: str, known: int) -> str:
+def _with_known(reader: GraphReader, node: OnnxNode, op: str, known: int) -> str:
     """``op`` of a value and a known array, in its plain form if it has one."""
     builder, name = reader.builder, node.name
     array, x = reader.array(node, known), reader.data(node, 1 - known)
@@ -191,7 +191,7 @@ def _with_known(reader: GraphReader, node: Node, op: str, known: int) -> str:
 
 
 def _channel_wise(
-    reader: GraphReader, node: Node, x: str, weight: Array, bias: Array | None
+    reader: GraphReader, node: OnnxNode, x: str, weight: Array, bias: Array | None
 ) -> str:
     """A factor and a summand for each channel of a map, as a convolution of each by itself."""
     return reader.builder.conv(
@@ -206,12 +206,12 @@ def _channel_wise(
     )
 
 
-def _sum(reader: GraphReader, node: Node) -> str:
+def _sum(reader: GraphReader, node: OnnxNode) -> str:
     inputs = [reader.data(node, index) for index in range(len(node.inputs))]
     return reader.builder.sum(node.name, inputs)
 
 
-def _power(reader: GraphReader, node: Node) -> str:
+def _power(reader: GraphReader, node: OnnxNode) -> str:
     exponent = reader.number(node, 1)
     if exponent == 2:
         return reader.builder.add(node.name, "square", [reader.data(node)])
@@ -220,7 +220,7 @@ def _power(reader: GraphReader, node: Node) -> str:
     raise WeightsError("only squares and square roots are supported")
 
 
-def _clip(reader: GraphReader, node: Node) -> str:
+def _clip(reader: GraphReader, node: OnnxNode) -> str:
     bounds: list[float | None] = []
     for index, key in enumerate(("min", "max"), start=1):
         if len(node.inputs) > index and node.inputs[index]:
@@ -233,17 +233,17 @@ def _clip(reader: GraphReader, node: Node) -> str:
     return reader.builder.add(node.name, "clip", [reader.data(node)], min=low, max=high)
 
 
-def _leaky_relu(reader: GraphReader, node: Node) -> str:
+def _leaky_relu(reader: GraphReader, node: OnnxNode) -> str:
     slope = node.number("alpha", 0.01)
     return reader.builder.add(node.name, "leaky_relu", [reader.data(node)], negative_slope=slope)
 
 
-def _gelu(reader: GraphReader, node: Node) -> str:
+def _gelu(reader: GraphReader, node: OnnxNode) -> str:
     op = "gelu_tanh" if node.text("approximate", "none") == "tanh" else "gelu"
     return reader.builder.add(node.name, op, [reader.data(node)])
 
 
-def _softmax(reader: GraphReader, node: Node) -> str:
+def _softmax(reader: GraphReader, node: OnnxNode) -> str:
     axis = reader.axis(node, -1 if reader.opset >= 13 else 1)
     if reader.opset < 13 and axis != len(reader.shape(node)) - 1:
         raise WeightsError("over several axes")
@@ -254,7 +254,7 @@ def _softmax(reader: GraphReader, node: Node) -> str:
 
 
 def _pool(op: str) -> Operator:
-    def read(reader: GraphReader, node: Node) -> str:
+    def read(reader: GraphReader, node: OnnxNode) -> str:
         if node.pair("dilations", (1, 1)) != [1, 1]:
             raise WeightsError("unsupported dilations")
         attributes: dict[str, Any] = {
@@ -271,7 +271,7 @@ def _pool(op: str) -> Operator:
 
 
 def _reduce(op: str) -> Operator:
-    def read(reader: GraphReader, node: Node) -> str:
+    def read(reader: GraphReader, node: OnnxNode) -> str:
         shape = reader.shape(node)
         given = reader.integers(node, "axes", 1)
         axes = sorted(axis % len(shape) for axis in given or range(len(shape)))
@@ -287,7 +287,7 @@ def _reduce(op: str) -> Operator:
     return read
 
 
-def _lp_normalization(reader: GraphReader, node: Node) -> str:
+def _lp_normalization(reader: GraphReader, node: OnnxNode) -> str:
     if node.integer("p", 2) != 2:
         raise WeightsError("only p = 2 is supported")
     x, axis = reader.data(node), reader.axis(node, -1)
@@ -295,7 +295,7 @@ def _lp_normalization(reader: GraphReader, node: Node) -> str:
     return reader.builder.add(node.name, "div", [x, length])
 
 
-def _local_response_norm(reader: GraphReader, node: Node) -> str:
+def _local_response_norm(reader: GraphReader, node: OnnxNode) -> str:
     return reader.builder.add(
         node.name,
         "local_response_norm",
@@ -310,7 +310,7 @@ def _local_response_norm(reader: GraphReader, node: Node) -> str:
 # Shapes.
 
 
-def _flatten(reader: GraphReader, node: Node) -> str:
+def _flatten(reader: GraphReader, node: OnnxNode) -> str:
     axis = node.integer("axis", 1)
     if axis in (1, -1):
         return reader.builder.add(node.name, "flatten", [reader.data(node)])
@@ -319,7 +319,7 @@ def _flatten(reader: GraphReader, node: Node) -> str:
     return reader.reshaped(node, [math.prod(shape[:axis]), math.prod(shape[axis:])])
 
 
-def _reshape(reader: GraphReader, node: Node) -> str:
+def _reshape(reader: GraphReader, node: OnnxNode) -> str:
     given = reader.integers(node, "shape", 1)
     if given is None:
         raise WeightsError("a shape that depends on the photo")
@@ -342,7 +342,7 @@ def _reshape(reader: GraphReader, node: Node) -> str:
     return reader.reshaped(node, lengths)
 
 
-def _rows(reader: GraphReader, node: Node, shape: list[int]) -> str:
+def _rows(reader: GraphReader, node: OnnxNode, shape: list[int]) -> str:
     """A map with its channels last becomes a list of places."""
     x = reader.maps_turned.get(node.inputs[0])
     if x is None or len(shape) not in (2, 3) or shape[-1] < 1 or -1 not in shape[:-1]:
@@ -350,7 +350,7 @@ def _rows(reader: GraphReader, node: Node, shape: list[int]) -> str:
     return reader.builder.add(node.name, "rows", [x], width=shape[-1])
 
 
-def _squeeze(reader: GraphReader, node: Node) -> str:
+def _squeeze(reader: GraphReader, node: OnnxNode) -> str:
     shape = reader.shape(node)
     given = reader.integers(node, "axes", 1)
     axes = (
@@ -361,7 +361,7 @@ def _squeeze(reader: GraphReader, node: Node) -> str:
     return reader.reshaped(node, [n for axis, n in enumerate(shape) if axis not in axes])
 
 
-def _unsqueeze(reader: GraphReader, node: Node) -> str:
+def _unsqueeze(reader: GraphReader, node: OnnxNode) -> str:
     shape = list(reader.shape(node))
     given = reader.integers(node, "axes", 1) or []
     rank = len(shape) + len(given)
@@ -370,7 +370,7 @@ def _unsqueeze(reader: GraphReader, node: Node) -> str:
     return reader.reshaped(node, shape)
 
 
-def _transpose(reader: GraphReader, node: Node) -> str:
+def _transpose(reader: GraphReader, node: OnnxNode) -> str:
     x = reader.data(node)
     rank = len(reader.shape(node))
     dims = node.integers("perm", range(rank)[::-1])
@@ -383,7 +383,7 @@ def _transpose(reader: GraphReader, node: Node) -> str:
     return reader.builder.add(node.name, "permute", [x], dims=dims)
 
 
-def _expand(reader: GraphReader, node: Node) -> str:
+def _expand(reader: GraphReader, node: OnnxNode) -> str:
     target = reader.integers(node, "shape", 1)
     if target is None:
         raise WeightsError("a shape that depends on the photo")
@@ -398,7 +398,7 @@ def _expand(reader: GraphReader, node: Node) -> str:
     return reader.builder.add(node.name, "expand", [reader.data(node)], shape=lengths)
 
 
-def _pad(reader: GraphReader, node: Node) -> str:
+def _pad(reader: GraphReader, node: OnnxNode) -> str:
     """Zeros around a map, or after its channels."""
     pads, value = reader.integers(node, "pads", 1) or [], reader.number(node, 2)
     number = node.number("value", 0.0) if value is None else value
@@ -410,7 +410,7 @@ def _pad(reader: GraphReader, node: Node) -> str:
     return reader.builder.add(node.name, "pad", [reader.data(node)], pad=edges)
 
 
-def _resize(reader: GraphReader, node: Node) -> str:
+def _resize(reader: GraphReader, node: OnnxNode) -> str:
     """Enlargement to the nearest pixel, by whole factors or to the size of another map."""
     if node.text("mode", "nearest") != "nearest":
         raise WeightsError("only the nearest pixel is supported")
@@ -436,7 +436,7 @@ def _resize(reader: GraphReader, node: Node) -> str:
 # Parts of values, and values put together.
 
 
-def _slice(reader: GraphReader, node: Node) -> str:
+def _slice(reader: GraphReader, node: OnnxNode) -> str:
     x = reader.data(node)
     for axis, part in slices(reader, node):
         length = reader.builder.shapes[x][axis]
@@ -464,7 +464,7 @@ def _picked(reader: GraphReader, name: str, x: str, axis: int, places: range) ->
     return builder.add(name, "slice", [x], dim=axis, start=start, stop=stop, step=step)
 
 
-def _gather(reader: GraphReader, node: Node) -> str:
+def _gather(reader: GraphReader, node: OnnxNode) -> str:
     places = reader.array(node, 1)
     axis = reader.axis(node, 0)
     length = reader.shape(node)[axis]
@@ -482,7 +482,7 @@ def _gather(reader: GraphReader, node: Node) -> str:
     return reader.builder.add(node.name, "pick", [reader.data(node)], dim=axis, places=wanted)
 
 
-def _split(reader: GraphReader, node: Node) -> str:
+def _split(reader: GraphReader, node: OnnxNode) -> str:
     axis = reader.axis(node, 0)
     length = reader.shape(node)[axis]
     count = len(node.outputs)
@@ -496,7 +496,7 @@ def _split(reader: GraphReader, node: Node) -> str:
     return parts[0]
 
 
-def _concat(reader: GraphReader, node: Node) -> str:
+def _concat(reader: GraphReader, node: OnnxNode) -> str:
     first = next(index for index, name in enumerate(node.inputs) if not reader.known(name))
     axis = node.integer("axis", 1) % len(reader.shape(node, first))
     if reader.any_size and axis != 1:

@@ -20,10 +20,10 @@ from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, build_graph
 from facetool.weights.readers.lowering import Array
 from facetool.weights.readers.onnx.constants import FOLDED, LARGEST_CONSTANT
 from facetool.weights.readers.onnx.file import Tensor
-from facetool.weights.readers.onnx.node import Node
+from facetool.weights.readers.onnx.node import OnnxNode
 from facetool.weights.readers.onnx.operators import OPERATORS, SIZE_BOUND
 from facetool.weights.readers.onnx.shapes import BATCH, Shape, ShapeBuilder, channels_last
-from facetool.weights.shapes import embedding_size
+from facetool.weights.shapes import measure_embedding_size
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -65,7 +65,7 @@ class GraphReader:
         self.builder = ShapeBuilder(path, (BATCH, *shape))
         self.maps_turned: dict[str, str] = {}  # to channels last, of networks of any size
         self._tensors = tensors
-        self._nodes = [Node(proto) for proto in graph.node]
+        self._nodes = [OnnxNode(proto) for proto in graph.node]
         self._constants: dict[str, Array] = {}
         self._shape_of: dict[str, str] = {}  # the value whose shape a name stands for
         self._wanted: set[str] = set()
@@ -91,7 +91,7 @@ class GraphReader:
         if value == INPUT or value != self.builder.nodes[-1].name:
             self.builder.add("output", "identity", [value])
         network = build_graph(self.builder.nodes, self.builder.tensors)
-        size = embedding_size(network, self._shape)
+        size = measure_embedding_size(network, self._shape)
         network.info = replace(network.info, embedding_size=size)
         return network
 
@@ -112,7 +112,7 @@ class GraphReader:
             if output not in self._values:
                 raise WeightsError(f"the output {output!r} is made by no layer")
 
-    def _needed(self) -> list[Node]:
+    def _needed(self) -> list[OnnxNode]:
         wanted = set(self._wanted)
         needed = []
         for node in reversed(self._nodes):
@@ -121,7 +121,7 @@ class GraphReader:
                 needed.append(node)
         return needed[::-1]
 
-    def _read_node(self, node: Node) -> None:
+    def _read_node(self, node: OnnxNode) -> None:
         if node.name in self._values:  # the sum that a MatMul has taken as its bias
             return
         if node.op == "Constant":
@@ -141,14 +141,14 @@ class GraphReader:
         else:
             raise WeightsError("unsupported kind of node")
 
-    def _shape_arithmetic(self, node: Node) -> str:
+    def _shape_arithmetic(self, node: OnnxNode) -> str:
         """The value whose shape a node calculates with, the last where there are several."""
         if node.op == "Shape":
             return str(node.inputs[0])
         inputs = node.inputs if node.op == "Concat" else node.inputs[:1]
         return next((self._shape_of[name] for name in inputs[::-1] if name in self._shape_of), "")
 
-    def _fold(self, node: Node) -> None:
+    def _fold(self, node: OnnxNode) -> None:
         arrays = [self.array(node, index) for index in range(len(node.inputs))]
         result = np.asarray(FOLDED[node.op](self, node, *arrays))
         if result.size > max(LARGEST_CONSTANT, *(array.size for array in arrays)):
@@ -165,7 +165,7 @@ class GraphReader:
         """Whether a value does not depend on the photo."""
         return name in self._constants or name in self._tensors
 
-    def array(self, node: Node, index: int) -> Array:
+    def array(self, node: OnnxNode, index: int) -> Array:
         """A known input."""
         found = self.optional(node, index)
         if found is None:
@@ -174,26 +174,26 @@ class GraphReader:
             raise WeightsError(f"{where} is missing, or is not among the file's tensors")
         return found
 
-    def optional(self, node: Node, index: int) -> Array | None:
+    def optional(self, node: OnnxNode, index: int) -> Array | None:
         """A known input, or None where there is none."""
         name = node.inputs[index] if index < len(node.inputs) else ""
         if name in self._constants:
             return self._constants[name]
         return self._tensors[name].array() if name in self._tensors else None
 
-    def number(self, node: Node, index: int) -> float | None:
+    def number(self, node: OnnxNode, index: int) -> float | None:
         """An input that is one known number."""
         array = self.optional(node, index)
         return float(array.item()) if array is not None and array.size == 1 else None
 
-    def integers(self, node: Node, key: str, index: int) -> list[int] | None:
+    def integers(self, node: OnnxNode, key: str, index: int) -> list[int] | None:
         """Whole numbers that are an attribute in older files and an input in newer ones."""
         array = self.optional(node, index)
         if array is not None:
             return [int(value) for value in array.ravel()[:16]]
         return node.integers(key) if node.has(key) else None
 
-    def data(self, node: Node, index: int = 0) -> str:
+    def data(self, node: OnnxNode, index: int = 0) -> str:
         """The step that makes an input; a known one becomes a step of its own."""
         name = node.inputs[index] if index < len(node.inputs) else ""
         if name not in self._values:
@@ -206,13 +206,13 @@ class GraphReader:
             )
         return self._values[name]
 
-    def shape(self, node: Node, index: int = 0) -> Shape:
+    def shape(self, node: OnnxNode, index: int = 0) -> Shape:
         """The shape of an input."""
         if index < len(node.inputs) and self.known(node.inputs[index]):
             return tuple(self.array(node, index).shape)
         return self.builder.shapes[self.data(node, index)]
 
-    def axis(self, node: Node, default: int) -> int:
+    def axis(self, node: OnnxNode, default: int) -> int:
         """The attribute ``axis``, counted from the front."""
         rank = len(self.shape(node))
         axis = node.integer("axis", default)
@@ -220,7 +220,7 @@ class GraphReader:
             raise WeightsError(f"axis {axis} of {rank}")
         return axis % rank
 
-    def size_of(self, node: Node, index: int) -> str:
+    def size_of(self, node: OnnxNode, index: int) -> str:
         """In networks of any size: the value whose height and width an input holds."""
         name = self._shape_of.get(node.inputs[index], "")
         if name not in self._values:
@@ -234,7 +234,7 @@ class GraphReader:
             lengths[0] = BATCH
         return lengths
 
-    def reshaped(self, node: Node, shape: Sequence[int]) -> str:
+    def reshaped(self, node: OnnxNode, shape: Sequence[int]) -> str:
         """An input in another shape, which may be longer where the batch is."""
         x = self.data(node)
         own = self.builder.shapes[x]
@@ -250,7 +250,7 @@ class GraphReader:
         self.builder.shapes[added] = tuple(shape)  # several of the batch's lengths, maybe
         return added
 
-    def bias_after(self, node: Node, length: int) -> tuple[Array | None, list[str]]:
+    def bias_after(self, node: OnnxNode, length: int) -> tuple[Array | None, list[str]]:
         """The vector that the only consumer of a node's output adds to it, if one does.
 
         Returns:

@@ -15,7 +15,7 @@ from facetool.networks.engine import EngineNetwork
 from facetool.networks.fold import fold_batch_norm
 from facetool.weights.load import read_network
 from facetool.weights.onnx_export import to_onnx
-from facetool.weights.safetensors import save
+from facetool.weights.safetensors import save_network
 
 Nodes = list[tuple[str, list[str], list[str], dict[str, Any]]]
 
@@ -95,7 +95,7 @@ def test_normalised_inside(nodes: Nodes, tmp_path: Path) -> None:
     tensors = {**TENSORS, "tiny": np.array(1e-12, np.float32)}
     stem: Nodes = [("Identity", ["data"], ["x"], {}), *STEM]
     network = check(write(tmp_path / "x.onnx", stem + nodes, tensors))
-    save(network, tmp_path / "x.safetensors")
+    save_network(network, tmp_path / "x.safetensors")
     again = read_network(tmp_path / "x.safetensors")
     x = torch.rand(2, 3, 112, 112)
     with torch.inference_mode():
@@ -232,7 +232,7 @@ def test_quantised_networks_run_on_onnx_runtime(tmp_path: Path) -> None:
     network = check(path)
     assert isinstance(network, EngineNetwork) and network.info.embedding_size == 6
     with pytest.raises(WeightsError, match="ONNX Runtime"):
-        save(network, tmp_path / "x.safetensors")
+        save_network(network, tmp_path / "x.safetensors")
 
 
 def test_what_grows_without_bound_is_refused(tmp_path: Path) -> None:
