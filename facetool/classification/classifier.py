@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.alignment.recipes import Recipe
 from facetool.classification.algorithms import Model
 from facetool.classification.confidence import Confidence, fit_slope, fit_temperature
 from facetool.classification.fit import (
@@ -125,6 +126,11 @@ class Classifier:
     confidence: Confidence
     provenance: Provenance
     cross_validation: CrossValidation
+
+    @property
+    def recipe(self) -> Recipe:
+        """How photos become what its network takes."""
+        return Recipe.from_dict(self.provenance.recipe)
 
     def prepare(self, vectors: NDArray[Any]) -> Floats:
         """Embeddings as the network compares them: float64, of unit length if it says so."""

@@ -212,7 +212,6 @@ def infer(
     Prints each face with its name or "unknown", the confidence and the box, from left to
     right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
     """
-    from facetool.alignment.recipes import Recipe
     from facetool.classification.classifier_file import load_classifier
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
@@ -220,11 +219,9 @@ def infer(
 
     made = load_classifier(classifier)
     where = resolve_device(device)
-    name = network_name(made)
-    resolve(name)  # an unknown network is said before its recipe is looked at
-    recipe = Recipe.from_dict(made.provenance.recipe)
-    network = weights.load(name, recipe)
-    detector = detection.detector or recipe.crop.detector
+    resolve(network_name(made))  # an unknown network is said before its recipe is looked at
+    network = weights.load_for(made)
+    detector = detection.detector or made.recipe.crop.detector
     settings = InferSettings(
         multi=multi,
         detector=detection.detector,

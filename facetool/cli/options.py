@@ -20,7 +20,7 @@ from facetool.alignment.stated_recipe import (
 )
 from facetool.cli.completion import complete_model
 from facetool.cli.progress import TerminalProgress
-from facetool.detection.options import SELECTIONS
+from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, SELECTIONS
 from facetool.embedding.choices import ENGINES, FLIPS
 from facetool.errors import UsageError
 from facetool.jobs.progress import follow
@@ -28,6 +28,7 @@ from facetool.networks.dtypes import DTYPES
 from facetool.weights.epochs import weights_file
 
 if TYPE_CHECKING:
+    from facetool.classification.classifier import Classifier
     from facetool.networks.base import EmbeddingNetwork
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -95,6 +96,12 @@ class WeightsRequest:
         if stated is None and recipe is not None:
             stated = StatedRecipe.of(recipe)
         return load_network(model, self.file, recipe=stated, output=self.output)
+
+    def load_for(self, classifier: Classifier, model: str | None = None) -> EmbeddingNetwork:
+        """The network that a classifier was trained with, unless a user chose another."""
+        from facetool.pipeline.classify_infer import network_name
+
+        return self.load(model or network_name(classifier), classifier.recipe)
 
 
 def _usage(parse: Callable[[str], Any]) -> Callable[..., Any]:
@@ -273,14 +280,14 @@ def strict_option(command: Command) -> Command:
     )(command)
 
 
-def select_option(does: str) -> Callable[[Command], Command]:
+def select_option(does: str, choices: tuple[str, ...] = SELECTIONS) -> Callable[[Command], Command]:
     """``--select``: which faces of a photo to do what ``does`` says with."""
     return click.option(
         "--select",
-        type=click.Choice(SELECTIONS),
-        default="largest",
+        type=click.Choice(choices),
+        default=DEFAULT_SELECT,
         show_default=True,
-        help=f"Which faces of a photo to {does}.",
+        help=f"Which {'face' if choices == ONE_FACE else 'faces'} of a photo to {does}.",
     )
 
 

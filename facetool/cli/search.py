@@ -39,13 +39,7 @@ from facetool.detection.options import ONE_FACE
     metavar="X",
     help="List only faces at a squared L2 distance below this.",
 )
-@click.option(
-    "--select",
-    type=click.Choice(ONE_FACE),
-    default="largest",
-    show_default=True,
-    help="Which face of a photo to search for.",
-)
+@options.select_option("search for", ONE_FACE)
 @options.weights_option
 @detection_options
 @options.device_option

@@ -13,8 +13,7 @@ from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.errors import FacetoolError
 
 if TYPE_CHECKING:
-    from facetool.classification.classifier import Classifier
-    from facetool.networks.base import EmbeddingNetwork
+    pass
 
 _NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 
@@ -102,6 +101,7 @@ def command(
             f"serve needs packages that are not installed ({', '.join(missing)}); install them "
             "with: pip install 'facetool[serve]'"
         )
+    from facetool.classification.classifier_file import load_classifier
     from facetool.embedding.embedder import resolve_device
     from facetool.server.hosts import is_loopback
     from facetool.server.limits import MEGABYTE, Limits
@@ -115,7 +115,9 @@ def command(
         seconds=time_limit,
         requests=max_requests,
     )
-    made, network = _load(classifier, model, weights)
+    made = None if classifier is None else load_classifier(classifier)
+    network = weights.load(model) if made is None else weights.load_for(made, model)
+    crop = (made or network).recipe.crop
     settings = ServerSettings(
         host=host,
         port=port,
@@ -123,7 +125,7 @@ def command(
         recognizer=RecognizerSettings(
             classifier=made,
             detector=detection.detector,
-            detection=detection.settings(detection.detector or _detector(made, network)),
+            detection=detection.settings(detection.detector or crop.detector),
             threshold=threshold,
             device=where,
             jobs=jobs,
@@ -148,26 +150,3 @@ def command(
     except KeyboardInterrupt:
         if not started:
             raise
-
-
-def _load(
-    classifier: Path | None, model: str | None, weights: options.WeightsRequest
-) -> tuple[Classifier | None, EmbeddingNetwork]:
-    """The classifier, and the network: the one that a user chose, or else the classifier's."""
-    if classifier is None:
-        return None, weights.load(model)
-    from facetool.alignment.recipes import Recipe
-    from facetool.classification.classifier_file import load_classifier
-    from facetool.pipeline.classify_infer import network_name
-
-    made = load_classifier(classifier)
-    return made, weights.load(model or network_name(made), Recipe.from_dict(made.provenance.recipe))
-
-
-def _detector(classifier: Classifier | None, network: EmbeddingNetwork) -> str:
-    """The detector where a user chooses none."""
-    if classifier is None:
-        return network.recipe.crop.detector
-    from facetool.alignment.recipes import Recipe
-
-    return Recipe.from_dict(classifier.provenance.recipe).crop.detector

@@ -16,7 +16,7 @@ from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
 from facetool.cropping.landmark_check import are_same, contradiction, unsteadiness
 from facetool.detection.face import Box, Face, select_faces
-from facetool.detection.options import SELECTIONS, DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError, check_choice
@@ -139,7 +139,7 @@ class FaceCropper:
 
     crop: Crop
     detection: DetectionSettings | None = None
-    select: str = "largest"
+    select: str = DEFAULT_SELECT
     assume_center: bool = False
     predictor: int | None = None
     device: str = "cpu"

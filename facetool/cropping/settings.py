@@ -7,8 +7,8 @@ from pathlib import Path
 
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import describe_detector
-from facetool.cropping.face_cropper import points_of
-from facetool.detection.options import SELECTIONS, DetectionSettings
+from facetool.cropping.face_cropper import FaceCropper, points_of
+from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
 from facetool.errors import check_choice
 from facetool.files.align_description import ON_NO_FACE, AlignDescription
 
@@ -37,7 +37,7 @@ class AlignSettings:
 
     crop: Crop
     detection: DetectionSettings | None = None
-    select: str = "largest"
+    select: str = DEFAULT_SELECT
     on_no_face: str = "skip"
     fallback: Path | None = None
     predictor: int | None = None
@@ -48,6 +48,17 @@ class AlignSettings:
     def __post_init__(self) -> None:
         check_choice("select", self.select, SELECTIONS)
         check_choice("on_no_face", self.on_no_face, ON_NO_FACE)
+
+    def cropper(self, device: str) -> FaceCropper:
+        """What cuts the faces out, with its detector on ``cpu``, ``cuda`` or ``cuda:N``."""
+        return FaceCropper(
+            self.crop,
+            self.detection,
+            self.select,
+            assume_center=self.on_no_face == "center",
+            predictor=self.predictor,
+            device=device,
+        )
 
     def description(self) -> AlignDescription:
         """The settings as they stand in ``align.json``."""

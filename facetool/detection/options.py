@@ -11,6 +11,8 @@ from facetool.errors import UsageError
 SELECTIONS = ("largest", "center", "all", "only")
 """Which of a photo's faces are taken; see :func:`facetool.detection.face.select_faces`."""
 
+DEFAULT_SELECT = "largest"
+
 ONE_FACE = ("largest", "center", "only")
 """Those that choose one face of a photo at most."""
 

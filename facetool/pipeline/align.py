@@ -13,7 +13,6 @@ from facetool.cropping.detectors import detector_device, detector_weights
 from facetool.cropping.face_cropper import (
     NOT_UPRIGHT,
     TOO_LARGE,
-    FaceCropper,
     keep_to_one_core,
 )
 from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
@@ -223,17 +222,9 @@ class _Worker(NamedTuple):
 
 def _create_worker(folder: Images, output: Path, settings: AlignSettings, device: str) -> _Worker:
     keep_to_one_core(settings.crop, device)
-    cropper = FaceCropper(
-        settings.crop,
-        settings.detection,
-        settings.select,
-        assume_center=settings.on_no_face == "center",
-        predictor=settings.predictor,
-        device=device,
-    )
     # The workers read by name only: the list of names would be a copy in each of them.
     return _Worker(
-        PhotoCropper(folder.without_names(), cropper, settings.strict),
+        PhotoCropper(folder.without_names(), settings.cropper(device), settings.strict),
         CropWriter(
             output,
             CropRows(

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetool.alignment.recipes import Crop, Recipe, override
+from facetool.alignment.recipes import Crop, override
 from facetool.classification.classifier import UNKNOWN, Classifier, Provenance
 from facetool.cropping.photos import PhotoCrops, crop_photos
 from facetool.detection.face import Box
-from facetool.detection.options import DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
@@ -141,7 +141,7 @@ def fit_network(
         FormatError: what the classifier says of the network does not fit it.
     """
     _check_network(classifier, network)
-    crop = Recipe.from_dict(classifier.provenance.recipe).crop
+    crop = classifier.recipe.crop
     if not crop.same_crop(network.recipe.crop):
         raise FormatError(
             f"the classifier was trained on crops made as '{crop}', which is not "
@@ -189,7 +189,7 @@ def name_people(
     cropped = crop_photos(
         photos,
         override(crop, detector=settings.detector),
-        "all" if settings.multi else "largest",
+        "all" if settings.multi else DEFAULT_SELECT,
         settings.detection,
     )
     with closing(cropped), progress_bar("infer", len(photos)) as bar:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facetool.cropping.photos import crop_photos
 from facetool.detection.face import Box
-from facetool.detection.options import DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.evaluation.distances import normalize
 from facetool.images.read import TRUNCATED
@@ -119,7 +119,7 @@ def compare(
     network: EmbeddingNetwork,
     *,
     threshold: PairThreshold | None,
-    select: str = "largest",
+    select: str = DEFAULT_SELECT,
     detector: str | None = None,
     device: torch.device | None = None,
     detection: DetectionSettings | None = None,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facetool.alignment.recipes import Recipe, override
 from facetool.cropping.photos import crop_photos
 from facetool.detection.face import Box
-from facetool.detection.options import DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.embedding.people import pair_threshold
 from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
@@ -50,7 +50,7 @@ class SearchSettings:
 
     top: int = TOP
     threshold: float | None = None
-    select: str = "largest"
+    select: str = DEFAULT_SELECT
     detector: str | None = None
     detection: DetectionSettings | None = None
     device: torch.device | None = None

@@ -115,14 +115,6 @@ class _TaskFiles:
 
 def _create_worker(settings: AlignSettings, keep_crops: bool, device: str) -> _Worker:
     keep_to_one_core(settings.crop, device)
-    cropper = FaceCropper(
-        settings.crop,
-        settings.detection,
-        settings.select,
-        assume_center=settings.on_no_face == "center",
-        predictor=settings.predictor,
-        device=device,
-    )
     rows = CropRows(
         settings.crop,
         settings.select,
@@ -130,7 +122,7 @@ def _create_worker(settings: AlignSettings, keep_crops: bool, device: str) -> _W
         min_face=settings.min_face,
         min_sharpness=settings.min_sharpness,
     )
-    return _Worker(cropper, rows, settings.strict, keep_crops)
+    return _Worker(settings.cropper(device), rows, settings.strict, keep_crops)
 
 
 def _crop_chunk(worker: _Worker, tasks: Sequence[CropTask]) -> list[PhotoRows]:

@@ -20,6 +20,7 @@ from facetool._version import __version__
 from facetool.classification.projection import plane
 from facetool.cropping.face_cropper import LocatedFace
 from facetool.cropping.photos import SearchedPhoto
+from facetool.detection.options import DEFAULT_SELECT
 from facetool.errors import FacetoolError, FormatError
 from facetool.files.json_file import parse_json
 from facetool.jobs.workers import WorkerDiedError, WorkerTimeoutError
@@ -97,7 +98,7 @@ class ServerApp:
     async def _compare(self, request: Request) -> Response:
         check_query(request, ("select",))
         photos = await read_photos(request, ("img1", "img2"))
-        tasks = {name: read_task(request, data, "largest") for name, data in photos.items()}
+        tasks = {name: read_task(request, data, DEFAULT_SELECT) for name, data in photos.items()}
         result = await self._recognizer.compare(tasks, request.scope["deadline"])
         document = result.as_dict()
         del document["failed"]  # that is an error here
@@ -114,7 +115,7 @@ class ServerApp:
         check_query(request, ("select", "aligned", "names"))
         naming = read_flag(request, "names")
         photos = await read_photos(request, ("image",))
-        task = read_task(request, photos["image"], "largest", aligned=True)
+        task = read_task(request, photos["image"], DEFAULT_SELECT, aligned=True)
         embedded = await self._recognizer.embed(task, request.scope["deadline"])
         names = await self._names(embedded) if naming else [{}] * len(embedded.photo.faces)
         rows = zip(embedded.photo.faces, names, embedded.embeddings, strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facetool._version import __version__
-from facetool.detection.options import SELECTIONS
+from facetool.detection.options import DEFAULT_SELECT, SELECTIONS
 
 _NUMBER = {"type": "number"}
 _TEXT = {"type": "string"}
@@ -61,7 +61,7 @@ def openapi_document(about: Mapping[str, Any]) -> dict[str, Any]:
             "/compare": _post(
                 "Compare the faces of two photos",
                 ("img1", "img2"),
-                [_select("largest")],
+                [_select(DEFAULT_SELECT)],
                 {
                     "comparisons": _array(
                         {
@@ -87,7 +87,7 @@ def openapi_document(about: Mapping[str, Any]) -> dict[str, Any]:
                 "Embed the faces of a photo",
                 ("image",),
                 [
-                    _select("largest"),
+                    _select(DEFAULT_SELECT),
                     _flag("aligned", "the photo is a crop already, as align makes them"),
                     _flag("names", "name the faces as well, where a classifier is loaded"),
                 ],
