@@ -26,6 +26,7 @@ from facetool.cli.output import print_json
 @click.option("--any-crop", is_flag=True, help="Resize images that are not of the network's size.")
 @options.device_option
 @options.dtype_option
+@options.engine_option
 @options.json_option
 @options.quiet_option
 def command(
@@ -37,6 +38,7 @@ def command(
     any_crop: bool,
     device: str,
     dtype: str,
+    engine: str,
     as_json: bool,
 ) -> int:
     """Verification accuracy on InsightFace's sets (lfw.bin, cfp_fp.bin, agedb_30.bin ...).
@@ -65,6 +67,7 @@ def command(
             network,
             where,
             dtype=precision,
+            engine=engine,
             batch_size=batch_size,
             any_crop=any_crop,
             nfolds=nfolds,

@@ -183,6 +183,7 @@ def _train_table(result: dict[str, Any]) -> str:
 @options.null_option
 @options.weights_option
 @options.device_option
+@options.engine_option
 @options.json_option
 @click.option(
     "--json-lines",
@@ -201,6 +202,7 @@ def infer(
     null: bool,
     weights: options.WeightsRequest,
     device: str,
+    engine: str,
     as_json: bool,
     json_lines: bool,
 ) -> int:
@@ -230,6 +232,7 @@ def infer(
         device=where,
         null=null,
         xmp=xmp,
+        engine=engine,
     )
     each = _print_line if json_lines else None
     photos, report = name_people(made, images, network, settings, each=each)

@@ -38,6 +38,7 @@ _FAILED = 2
 )
 @detection_options
 @options.device_option
+@options.engine_option
 @click.option(
     "--exit-code",
     is_flag=True,
@@ -54,6 +55,7 @@ def command(
     flip: str,
     detection: DetectionRequest,
     device: str,
+    engine: str,
     exit_code: bool,
     as_json: bool,
 ) -> int:
@@ -67,7 +69,9 @@ def command(
     from facetool.cli.tables.compare import comparison_text
 
     try:
-        result = _compare(images, model, weights, threshold, select, flip, detection, device)
+        result = _compare(
+            images, model, weights, threshold, select, flip, detection, device, engine
+        )
         if exit_code and result.threshold is None:
             raise UsageError("--exit-code needs a verdict; give a threshold with --threshold X")
         if as_json:
@@ -101,6 +105,7 @@ def _compare(
     flip: str,
     detection: DetectionRequest,
     device: str,
+    engine: str,
 ) -> ComparisonResult:
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.compare import compare, known_threshold
@@ -118,4 +123,5 @@ def _compare(
         device=where,
         detection=settings,
         flip=flip,
+        engine=engine,
     )

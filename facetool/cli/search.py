@@ -43,6 +43,7 @@ from facetool.detection.options import ONE_FACE
 @options.weights_option
 @detection_options
 @options.device_option
+@options.engine_option
 @options.html_option("the photos and the faces found")
 @options.json_option
 def command(
@@ -55,6 +56,7 @@ def command(
     weights: options.WeightsRequest,
     detection: DetectionRequest,
     device: str,
+    engine: str,
     html: Path | None,
     as_json: bool,
 ) -> int:
@@ -80,6 +82,7 @@ def command(
         detector=detection.detector,
         detection=detection.settings(detection.detector or recipe.crop.detector),
         device=where,
+        engine=engine,
     )
     result = search([reps, *more], photos, weights.load(name, recipe), settings)
     if html is not None:

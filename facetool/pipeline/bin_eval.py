@@ -65,6 +65,7 @@ def bin_eval(
     device: torch.device,
     *,
     dtype: str = "float32",
+    engine: str = "torch",
     batch_size: int = 64,
     any_crop: bool = False,
     nfolds: int = FOLDS,
@@ -78,6 +79,7 @@ def bin_eval(
         network: in eval mode.
         device: where it runs.
         dtype: its precision, one of :data:`facetool.networks.dtypes.DTYPES`.
+        engine: what runs it, ``torch`` or ``openvino``.
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
         nfolds: folds of the cross-validation, at least 2.
@@ -95,7 +97,7 @@ def bin_eval(
     for file, one in zip(files, sets, strict=True):
         if not any_crop:
             _check_size(one, file, network)
-    embedder = Embedder(network, device, dtype, flip="concat")
+    embedder = Embedder(network, device, dtype, flip="concat", engine=engine)
     report = Report()
     results = []
     for file, one in zip(files, sets, strict=True):

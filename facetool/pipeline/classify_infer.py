@@ -91,6 +91,7 @@ class InferSettings:
         device: where the network runs.
         null: paths in lists are separated by NUL.
         xmp: note the names in a sidecar beside each photo.
+        engine: what runs the network, ``torch`` or ``openvino``.
     """
 
     multi: bool = False
@@ -100,6 +101,7 @@ class InferSettings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     null: bool = False
     xmp: bool = False
+    engine: str = "torch"
 
 
 def network_name(classifier: Classifier) -> str:
@@ -132,7 +134,11 @@ def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
 
 
 def fit_network(
-    classifier: Classifier, network: EmbeddingNetwork, device: torch.device
+    classifier: Classifier,
+    network: EmbeddingNetwork,
+    device: torch.device,
+    *,
+    engine: str = "torch",
 ) -> tuple[Crop, Embedder]:
     """How photos become what a classifier takes: the crop recipe, and what embeds the crops.
 
@@ -147,7 +153,7 @@ def fit_network(
             f"the classifier was trained on crops made as '{crop}', which is not "
             f"what {network.info.architecture} takes ('{network.recipe.crop}')"
         )
-    embedder = Embedder(network, device, flip=classifier.provenance.flip)
+    embedder = Embedder(network, device, flip=classifier.provenance.flip, engine=engine)
     if embedder.size != classifier.means.shape[1]:
         raise FormatError(
             f"the classifier takes embeddings of {classifier.means.shape[1]} "
@@ -181,7 +187,7 @@ def name_people(
         FormatError: what the classifier says of the network does not fit it.
         OutputError: an annotated copy cannot be written.
     """
-    crop, embedder = fit_network(classifier, network, settings.device)
+    crop, embedder = fit_network(classifier, network, settings.device, engine=settings.engine)
     report = Report()
     photos = _expand(images, report, settings.null)
     copies = _copy_names(photos, settings.annotate)

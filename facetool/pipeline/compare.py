@@ -124,6 +124,7 @@ def compare(
     device: torch.device | None = None,
     detection: DetectionSettings | None = None,
     flip: str = "none",
+    engine: str = "torch",
 ) -> ComparisonResult:
     """Detect, crop and embed the faces of photos and compare every two photos.
 
@@ -137,6 +138,7 @@ def compare(
         detection: how the detector is used; default: its default settings.
         flip: what the mirrored crop's embedding is for: ``none``, ``sum`` or ``concat``, see
             :class:`facetool.embedding.embedder.Embedder`.
+        engine: what runs the network, ``torch`` or ``openvino``.
 
     Returns:
         No comparisons where fewer than two photos can be used; the report says why.
@@ -161,7 +163,7 @@ def compare(
             crops.append(image)
     if report.counts["compared"] < 2:
         return ComparisonResult([], threshold, report)
-    embedder = Embedder(network, device or torch.device("cpu"), flip=flip)
+    embedder = Embedder(network, device or torch.device("cpu"), flip=flip, engine=engine)
     embeddings = comparable(embedder.embed(np.stack(crops)), network, flip=flip)
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)

@@ -46,6 +46,7 @@ class SearchSettings:
         detector: instead of the one that the gallery's crops were made with.
         detection: how the detector is used; default: its default settings.
         device: where the network runs; default: the CPU.
+        engine: what runs the network, ``torch`` or ``openvino``.
     """
 
     top: int = TOP
@@ -54,6 +55,7 @@ class SearchSettings:
     detector: str | None = None
     detection: DetectionSettings | None = None
     device: torch.device | None = None
+    engine: str = "torch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +278,10 @@ def _embed(
     if not crops:
         raise FacetoolError("none of the photos has a face to search for")
     embedder = Embedder(
-        network, settings.device or torch.device("cpu"), flip=description.flip or "none"
+        network,
+        settings.device or torch.device("cpu"),
+        flip=description.flip or "none",
+        engine=settings.engine,
     )
     return names, embedder.embed(np.stack(crops))
 
