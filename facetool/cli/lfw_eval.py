@@ -74,6 +74,13 @@ def _curve(
     help="Store the threshold found in FILE, the safetensors file that REPS was made with, and in "
     "REPS, so that compare and classify use it.",
 )
+@click.option(
+    "--pairs-plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Plot the worst errors of each kind and examples, with their similarity.",
+)
+@options.html_option("the ROC and the pairs judged wrongly, side by side")
 @options.json_option
 def command(
     reps: Path,
@@ -85,6 +92,8 @@ def command(
     metric: str,
     subtract_mean: bool,
     save_threshold: Path | None,
+    pairs_plot: Path | None,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Verification accuracy and ROC of the embeddings in REPS on LFW-style pairs.
@@ -97,6 +106,10 @@ def command(
     """
     from facetool.pipeline.lfw_eval import lfw_eval
 
+    if pairs_plot is not None:
+        from facetool.plots.style import check_name
+
+        check_name(pairs_plot)
     result = lfw_eval(
         reps,
         pairs,
@@ -108,6 +121,14 @@ def command(
         subtract_mean=subtract_mean,
         save_threshold=save_threshold,
     )
+    if pairs_plot is not None:
+        from facetool.pipeline.plot_pairs import plot_pairs
+
+        plot_pairs(result, reps, pairs_plot)
+    if html is not None:
+        from facetool.reports.lfw_eval import lfw_eval_report
+
+        lfw_eval_report(result, reps, output or reps, html)
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
     if result.pairs.missing:

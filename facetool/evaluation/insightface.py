@@ -15,6 +15,7 @@ from facetool.evaluation.verification import (
     Verification,
     cross_validate,
     curve_counts,
+    tested_distances,
 )
 
 FINE_SWEEP = np.arange(0, 4, 0.001)
@@ -55,22 +56,21 @@ def evaluate_distances(distances: NDArray[np.float64], trials: Trials) -> Verifi
         np.mean([fold.tpr for fold in counts], axis=0),
     )
     rates = [trained_tar_at_far(distances, trials, target) for target in FAR_TARGETS]
-    return Verification(
-        folds, curve, f"{len(counts)} folds averaged at {len(SWEEP)} thresholds", rates
-    )
+    averaging = f"{len(counts)} folds averaged at {len(SWEEP)} thresholds"
+    return Verification(folds, curve, averaging, rates, tested_distances(distances, trials))
 
 
 def _pooled(
     folds: list[Fold | None], distances: NDArray[np.float64], trials: Trials
 ) -> Verification:
+    distances = tested_distances(distances, trials)
     if trials.same.all() or not trials.same.any():
-        return Verification(folds, None, "all pairs are of one kind", [])
-    if distances.ndim == 2:
-        distances = distances[trials.folds, np.arange(len(trials))]
+        return Verification(folds, None, "all pairs are of one kind", [], distances)
     pooled = count(distances, trials.same, SWEEP)
     rates = [tar_at_far(distances, trials.same, target) for target in FAR_TARGETS]
     curve = Curve(pooled.fpr, pooled.tpr)
-    return Verification(folds, curve, "all pairs together: each fold has one kind only", rates)
+    averaging = "all pairs together: each fold has one kind only"
+    return Verification(folds, curve, averaging, rates, distances)
 
 
 def trained_tar_at_far(distances: NDArray[np.float64], trials: Trials, target: float) -> TarAtFar:

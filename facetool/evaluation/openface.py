@@ -45,5 +45,5 @@ def evaluate_openface(first: ArrayLike, second: ArrayLike, trials: Trials) -> Ve
     mean = Curve(GRID, np.mean([curve.at(GRID) for curve in curves], axis=0))
     rates = [tar_at_far(distances, trials.same, target) for target in FAR_TARGETS]
     return Verification(
-        folds, mean, f"{len(curves)} folds interpolated at {len(GRID):,} FPRs", rates
+        folds, mean, f"{len(curves)} folds interpolated at {len(GRID):,} FPRs", rates, distances
     )

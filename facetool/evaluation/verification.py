@@ -45,12 +45,14 @@ class Verification:
         curve: the averaged ROC curve; None where all pairs are of one kind.
         averaging: how it was averaged, in words.
         tar_at_far: for each of ``FAR_TARGETS``.
+        distances: of each pair, (N,); where they depend on the training folds, as it was tested.
     """
 
     folds: list[Fold | None]
     curve: Curve | None
     averaging: str
     tar_at_far: list[TarAtFar]
+    distances: NDArray[np.float64]
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
@@ -118,6 +120,13 @@ def cross_validate(
         counts = count(values[test], trials.same[test], SWEEP)
         folds.append(Fold(float(SWEEP[best]), float(counts.accuracy[best]), counts))
     return folds
+
+
+def tested_distances(distances: NDArray[np.float64], trials: Trials) -> NDArray[np.float64]:
+    """The distance of each pair as it was tested, (N,), of (N,) or (folds, N)."""
+    if distances.ndim == 2:
+        return distances[trials.folds, np.arange(len(trials))]
+    return distances
 
 
 def curve_counts(folds: list[Fold | None]) -> list[Counts]:

@@ -19,6 +19,7 @@ from facetool.evaluation.protocols import METRICS, PROTOCOLS
 from facetool.evaluation.published_curves import read_curve
 from facetool.evaluation.roc import Counts, Curve
 from facetool.evaluation.run_curves import read_run_curve
+from facetool.evaluation.scored_pairs import ScoredPairs, score_pairs
 from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_counts, misfit
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
@@ -26,6 +27,8 @@ from facetool.files.json_file import write_json
 from facetool.files.represent_description import RepresentDescription, write_represent_description
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.weights import safetensors
+
+ROC_PLOT = "roc.png"
 
 _FEW = 0.01
 """Share of images of several faces that is not worth a warning."""
@@ -65,6 +68,7 @@ class LfwResult:
         subtract_mean: for facenet, whether the training folds' mean was subtracted.
         outcome: accuracy and ROC, with those of each fold.
         pairs: how many there were.
+        scored: each pair with its distance; not in ``result.json``.
         warnings: reasons to doubt the outcome, a sentence each.
         provenance: where the embeddings come from, as JSON values.
     """
@@ -75,8 +79,14 @@ class LfwResult:
     subtract_mean: bool
     outcome: Verification
     pairs: PairCounts
+    scored: ScoredPairs
     warnings: list[str]
     provenance: dict[str, Any]
+
+    @property
+    def distance(self) -> str:
+        """What pairs are judged by, as a plot says it."""
+        return "angle / π" if self.metric == "arccos" else "squared L2"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -152,6 +162,7 @@ def lfw_eval(
     trials = wanted.trials[scored]
     trials.check()
     first, second = (embeddings.vectors[row] for row in rows[:, scored])
+    names = tuple([embeddings.names[row] for row in side] for side in rows[:, scored])
     if protocol == "openface":
         outcome = openface.evaluate_openface(first, second, trials)
     elif protocol == "insightface":
@@ -178,6 +189,7 @@ def lfw_eval(
             largest_of_several=len(several),
             missing_images=missing,
         ),
+        scored=score_pairs((names[0], names[1]), (first, second), trials, outcome),
         warnings=_warnings(protocol, metric, outcome) + _choice(len(several), len(images)),
         provenance=embeddings.description.provenance(),
     )
@@ -294,8 +306,8 @@ def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]
     folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
     assert outcome.curve is not None  # the trials were checked
     figure = roc_figure(outcome.curve, folds, result.tag, overlays)
-    for kind in ("png", "pdf"):
-        save_plot(figure, folder / f"roc.{kind}")
+    for name in (ROC_PLOT, "roc.pdf"):
+        save_plot(figure, folder / name)
     write_json(folder / "result.json", result.as_dict())
 
 

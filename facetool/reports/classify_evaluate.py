@@ -7,8 +7,8 @@ from pathlib import Path
 
 from facetool.classification.classifier import UNKNOWN
 from facetool.embedding.people import read_people
+from facetool.embedding.represented_crops import Crops
 from facetool.pipeline.classify import EvaluationResult
-from facetool.reports.crops import Crops
 from facetool.reports.page import Card, write_page
 
 

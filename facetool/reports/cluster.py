@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.embedding.represented_crops import Crops
 from facetool.files.embeddings import describe_embeddings
 from facetool.pipeline.cluster import Clustering
-from facetool.reports.crops import Crops
 from facetool.reports.page import Card, write_page
 
 

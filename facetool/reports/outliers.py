@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facetool.embedding.people import People, read_people
+from facetool.embedding.represented_crops import Crops
 from facetool.pipeline.outliers import Outlier, OutliersResult
-from facetool.reports.crops import Crops
 from facetool.reports.page import Card, write_page
 
 _EXAMPLES = 3

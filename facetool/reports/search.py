@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from facetool.embedding.represented_crops import Crops
 from facetool.files.embeddings import describe_embeddings
 from facetool.images.read import RGBImage, read_image
 from facetool.pipeline.search import Match, SearchResult
-from facetool.reports.crops import Crops
 from facetool.reports.faces import read_face
 from facetool.reports.page import Card, write_page
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,21 @@ from facetool.alignment.recipes import DLIB_CHIP
 from facetool.classification.classifier import UNKNOWN
 from facetool.detection.face import Box
 from facetool.errors import UsageError
+from facetool.images.read import read_image
 from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.classify import ClassifierSettings, evaluate_classifier
 from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
 from facetool.pipeline.cluster import cluster
+from facetool.pipeline.lfw_eval import lfw_eval
 from facetool.pipeline.outliers import outliers
+from facetool.pipeline.plot_pairs import plot_pairs
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.pipeline.search import SearchSettings, search
 from facetool.reports.align import align_report
 from facetool.reports.classify_evaluate import classify_evaluate_report
 from facetool.reports.classify_infer import classify_infer_report
 from facetool.reports.cluster import cluster_report
+from facetool.reports.lfw_eval import lfw_eval_report
 from facetool.reports.outliers import outliers_report
 from facetool.reports.search import search_report
 from facetool.weights.load import load_network
@@ -158,3 +163,27 @@ def test_errors_of_a_classifier_stand_beside_whom_they_were_taken_for(
     assert f"<b>{first}</b>{outcome.images[0]}" in page
     assert f"taken for {other}" in page
     assert page.count("data:image/jpeg") == 3  # the wrong one, its example, and the stranger
+
+
+def test_errors_of_a_verification_stand_side_by_side(reps: Path, tmp_path: Path) -> None:
+    names = [line.split(",")[1] for line in (reps / "labels.csv").read_text().splitlines()]
+    images = [name.removesuffix(".png") for name in names]
+    rows = [f"{a},{b},{int(a[:4] == b[:4])}" for a, b in pairwise(images)]
+    # Labelled wrongly: the first is a false reject or, of two people, a false accept.
+    rows[0] = rows[0][:-1] + "0"
+    (tmp_path / "pairs.csv").write_text("\n".join(rows) + "\n")
+    result = lfw_eval(reps, tmp_path / "pairs.csv", output=tmp_path)
+    lfw_eval_report(result, reps, tmp_path, tmp_path / "lfw.html")
+    page = (tmp_path / "lfw.html").read_text("utf-8")
+    sections = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert sections == ["ROC", "False accepts", "False rejects", "True accepts", "True rejects"]
+    assert page.count("data:image/png") == 1
+    (accept, *_) = result.scored.errors(accepted=True)
+    wrong = re.findall(r'<figure class="bad".*?</figure>', page, re.DOTALL)
+    first, second = (Path(name).stem for name in (accept.first, accept.second))
+    assert f"<b>{first} | {second}</b>cosine {accept.similarity:.4f}" in wrong[0]
+    errors = [*result.scored.errors(accepted=True), *result.scored.errors(accepted=False)]
+    assert len(wrong) == len(errors)
+    assert "data:image/jpeg" in wrong[0]
+    plot_pairs(result, reps, tmp_path / "pairs.png")
+    assert read_image(tmp_path / "pairs.png").shape[1] == 2100
