@@ -24,6 +24,7 @@ from facetool.cli.output import print_json
     help="Folds of the cross-validation.",
 )
 @click.option("--any-crop", is_flag=True, help="Resize images that are not of the network's size.")
+@options.pairs_plot_option
 @options.device_option
 @options.dtype_option
 @options.engine_option
@@ -36,6 +37,7 @@ def command(
     batch_size: int,
     nfolds: int,
     any_crop: bool,
+    pairs_plot: Path | None,
     device: str,
     dtype: str,
     engine: str,
@@ -58,6 +60,8 @@ def command(
     keep_freed_memory()
     where = resolve_device(device)
     several = epochs(model) if model is not None and weights.file is None else []
+    if pairs_plot is not None and len(several) > 1:
+        raise click.UsageError(f"--pairs-plot shows one network, and {model} is {len(several)}")
     results = []
     for name in several if len(several) > 1 else [model]:
         network = weights.load(name)
@@ -71,6 +75,7 @@ def command(
             batch_size=batch_size,
             any_crop=any_crop,
             nfolds=nfolds,
+            pairs_plot=pairs_plot,
         )
         print(result.report, file=sys.stderr)
         results.append(result)

@@ -74,12 +74,7 @@ def _curve(
     help="Store the threshold found in FILE, the safetensors file that REPS was made with, and in "
     "REPS, so that compare and classify use it.",
 )
-@click.option(
-    "--pairs-plot",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Plot the worst errors of each kind and examples, with their similarity.",
-)
+@options.pairs_plot_option
 @options.html_option("the ROC and the pairs judged wrongly, side by side")
 @options.json_option
 def command(
@@ -122,9 +117,12 @@ def command(
         save_threshold=save_threshold,
     )
     if pairs_plot is not None:
+        from facetool.embedding.represented_crops import Crops
+        from facetool.files.embeddings import describe_embeddings
         from facetool.pipeline.plot_pairs import plot_pairs
 
-        plot_pairs(result, reps, pairs_plot)
+        reader = Crops(describe_embeddings(reps)).reader
+        plot_pairs(result.scored, reader, result.distance, pairs_plot)
     if html is not None:
         from facetool.reports.lfw_eval import lfw_eval_report
 

@@ -322,6 +322,16 @@ def json_option(command: Command) -> Command:
     )(command)
 
 
+def pairs_plot_option(command: Command) -> Command:
+    """``--pairs-plot``: errors and examples of a verification."""
+    return click.option(
+        "--pairs-plot",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Plot the worst errors of each kind and examples, with their similarity.",
+    )(command)
+
+
 def html_option(shows: str) -> Callable[[Command], Command]:
     """``--html``: a page to look at, of what ``shows`` says."""
     return click.option(

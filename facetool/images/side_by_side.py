@@ -10,12 +10,15 @@ import numpy as np
 from facetool.errors import ImageError
 from facetool.images.read import RGBImage
 
+Reader = Callable[[], RGBImage]
+"""Reads one image; raises ImageError where it cannot."""
+
 _GAP = 4
 _EMPTY = 128
 """The grey that stands for an image that is not there."""
 
 
-def side_by_side(readers: Sequence[Callable[[], RGBImage]]) -> RGBImage:
+def side_by_side(readers: Sequence[Reader]) -> RGBImage:
     """Read images and put them beside each other at the height of the highest.
 
     One that cannot be read leaves a grey square.

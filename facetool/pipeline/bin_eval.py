@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from facetool.embedding.embedder import Embedder
 from facetool.errors import ImageError, UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import FOLDS, Trials
+from facetool.evaluation.scored_pairs import score_pairs
 from facetool.images.verification_set import VerificationSet, find_bins, read_bin
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.pipeline.plot_pairs import plot_pairs
+from facetool.plots.style import check_name
 from facetool.weights.catalogue import CATALOGUE, Accuracy
 
 
@@ -69,6 +73,7 @@ def bin_eval(
     batch_size: int = 64,
     any_crop: bool = False,
     nfolds: int = FOLDS,
+    pairs_plot: Path | None = None,
 ) -> BinEvalResult:
     """Evaluate a network on verification sets, as InsightFace's ``verification.py`` does.
 
@@ -83,16 +88,21 @@ def bin_eval(
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
         nfolds: folds of the cross-validation, at least 2.
+        pairs_plot: draws the worst errors and examples of a single set.
 
     Raises:
-        UsageError: there are fewer than 2 folds, a folder holds no ``.bin`` file, or a set images
-            of another size.
+        UsageError: there are fewer than 2 folds, a folder holds no ``.bin`` file, a set images of
+            another size, or a plot is asked for of several sets.
         FormatError: a file is no verification set; all are read before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
     if nfolds < 2:
         raise UsageError("nfolds: give at least 2", "nfolds")
     files = [file for path in files for file in find_bins(path)]
+    if pairs_plot is not None:
+        check_name(pairs_plot)
+        if len(files) > 1:
+            raise UsageError(f"pairs_plot shows one set, and {len(files)} are given", "pairs_plot")
     sets = [read_bin(file) for file in files]
     for file, one in zip(files, sets, strict=True):
         if not any_crop:
@@ -113,6 +123,8 @@ def bin_eval(
             }
         )
         report.done("pairs", metrics["pairs"]["scored"])
+        if pairs_plot is not None:
+            _plot_errors(one, vectors, good, nfolds, pairs_plot)
     return BinEvalResult(
         network=network.info.architecture,
         weights=network.info.weights_name,
@@ -122,6 +134,25 @@ def bin_eval(
         sets=results,
         report=report,
     )
+
+
+def _plot_errors(
+    one: VerificationSet,
+    vectors: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    nfolds: int,
+    plot: Path,
+) -> None:
+    """The errors of the accuracy with mirror images; names are the images' numbers."""
+    summed = np.add(*np.split(vectors, 2, axis=1))
+    scored = good[0::2] & good[1::2]
+    trials = Trials.in_order(one.same[scored], nfolds)
+    first, second = (summed[side::2][scored] for side in (0, 1))
+    numbers = np.flatnonzero(scored) * 2
+    names = [str(number) for number in numbers], [str(number + 1) for number in numbers]
+    outcome = insightface.evaluate_insightface(first, second, trials)
+    scored_pairs = score_pairs(names, (first, second), trials, outcome)
+    plot_pairs(scored_pairs, lambda name: partial(one.read, int(name)), "squared L2", plot)
 
 
 def _check_size(one: VerificationSet, file: Path, network: EmbeddingNetwork) -> None:

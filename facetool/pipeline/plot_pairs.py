@@ -1,44 +1,41 @@
-"""``lfw-eval --pairs-plot``: examples and the worst errors of each kind, as a plot."""
+"""``--pairs-plot``: examples and the worst errors of each kind, as a plot."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from facetool.embedding.represented_crops import Crops
 from facetool.errors import ImageError
-from facetool.evaluation.scored_pairs import ScoredPair
-from facetool.files.embeddings import describe_embeddings
-from facetool.images.side_by_side import side_by_side
-from facetool.pipeline.lfw_eval import LfwResult
+from facetool.evaluation.scored_pairs import ScoredPair, ScoredPairs
+from facetool.images.side_by_side import Reader, side_by_side
 from facetool.plots.pairs import COLUMNS, PairGroup, PlottedPair, pairs_figure
-from facetool.plots.style import check_name, save_plot
+from facetool.plots.style import save_plot
 
 _ERRORS = 2 * COLUMNS
 """Of each kind: two rows."""
 
 
-def plot_pairs(result: LfwResult, reps: Path, plot: Path) -> None:
+def plot_pairs(
+    pairs: ScoredPairs, reader: Callable[[str], Reader], distance: str, plot: Path
+) -> None:
     """Draw the worst false accepts and false rejects, and examples of what was judged rightly.
 
     The worst false accepts are the impostor pairs with the highest similarity, the worst false
     rejects the genuine pairs with the lowest. Examples go from clear to close.
 
     Args:
-        result: of :func:`facetool.pipeline.lfw_eval.lfw_eval`.
-        reps: the represent folder; its crops are shown where they still are.
+        pairs: as they were judged.
+        reader: gives of an image's name what reads it; an ImageError leaves its place empty.
+        distance: what pairs are judged by, in words.
         plot: ``.png`` or ``.pdf``.
 
     Raises:
         UsageError: the plot's name is another.
-        FormatError: the folder's description is damaged.
         OutputError: the plot cannot be written.
     """
-    check_name(plot)
-    crops = Crops(describe_embeddings(reps))
-    pairs = result.scored
 
     def group(title: str, wrong: bool, chosen: list[ScoredPair]) -> PairGroup:
-        return PairGroup(title, wrong, [_plotted(pair, crops, result.distance) for pair in chosen])
+        return PairGroup(title, wrong, [_plotted(pair, reader, distance) for pair in chosen])
 
     accepts, rejects = pairs.errors(accepted=True), pairs.errors(accepted=False)
     groups = [
@@ -55,10 +52,10 @@ def _errors_title(kind: str, count: int) -> str:
     return f"{kind}: {count:,}{shown}"
 
 
-def _plotted(pair: ScoredPair, crops: Crops, distance: str) -> PlottedPair:
+def _plotted(pair: ScoredPair, reader: Callable[[str], Reader], distance: str) -> PlottedPair:
     names = (pair.first, pair.second)
     try:
-        image = side_by_side([crops.reader(name) for name in names])
+        image = side_by_side([reader(name) for name in names])
     except ImageError:
         image = None
     stems = [PurePosixPath(name).stem for name in names]

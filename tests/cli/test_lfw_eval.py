@@ -97,6 +97,18 @@ def test_curves(reps: Path) -> None:
         assert result.exit_code == 2 and "--curve" in result.stderr
 
 
+def test_errors_as_a_plot_and_as_a_page(reps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facetool.pipeline.plot_pairs.save_plot", lambda figure, path: path.touch())
+    arguments = (reps, "--pairs", reps / "pairs.txt")
+    (reps / "roc.png").write_bytes(b"")
+    page, plot = reps / "errors.html", reps / "errors.png"
+    result = run(*arguments, "--pairs-plot", plot, "--html", page)
+    assert result.exception is None and result.return_value == 0
+    assert "False accepts" in page.read_text("utf-8") and plot.is_file()
+    wrong = run(*arguments, "--pairs-plot", reps / "errors.gif")
+    assert "must end in .png or .pdf" in str(wrong.exception)
+
+
 def test_wrong_usage(reps: Path) -> None:
     for arguments in ([], [str(reps)], [str(reps / "none"), "--pairs", str(reps / "pairs.txt")]):
         assert CliRunner().invoke(command, arguments).exit_code == 2

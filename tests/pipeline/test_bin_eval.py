@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.preprocessing import normalize
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
 from facetool.images.verification_set import read_bin, write_bin
@@ -31,7 +31,9 @@ def bins(shared: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwork) -> None:
+def test_figures_are_those_of_the_definition(
+    bins: Path, network: EmbeddingNetwork, tmp_path: Path
+) -> None:
     file = bins / "py3_bytes_proto4.bin"
     one = read_bin(file)
     pixels = np.stack([one.read(n) for n in range(len(one.images))]).transpose(0, 3, 1, 2)
@@ -44,7 +46,9 @@ def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwo
     )
     lengths = np.linalg.norm(np.concatenate([plain, mirrored]), axis=1)
 
-    result = bin_eval([file], network, CPU, batch_size=17)
+    plot = tmp_path / "errors.png"
+    result = bin_eval([file], network, CPU, batch_size=17, pairs_plot=plot)
+    assert plot.read_bytes().startswith(b"\x89PNG")
     found = result.sets[0]
     assert found["flip"]["accuracy"]["folds"] == expected.accuracies.tolist()
     assert (
@@ -61,11 +65,13 @@ def test_figures_are_those_of_the_definition(bins: Path, network: EmbeddingNetwo
 
 
 @pytest.mark.slow
-def test_several_sets(bins: Path, network: EmbeddingNetwork) -> None:
+def test_several_sets(bins: Path, network: EmbeddingNetwork, tmp_path: Path) -> None:
     files = [bins / "py2_str_proto2.bin", bins / "py3_numpy_proto4.bin"]
     result = bin_eval(files, network, CPU)
     assert [one["set"] for one in result.sets] == ["py2_str_proto2", "py3_numpy_proto4"]
     json.dumps(result.as_dict(), allow_nan=False)
+    with pytest.raises(UsageError, match="pairs_plot shows one set, and 2 are given"):
+        bin_eval(files, network, CPU, pairs_plot=tmp_path / "errors.png")
 
 
 @pytest.mark.slow

@@ -15,14 +15,12 @@ from facetool.alignment.recipes import DLIB_CHIP
 from facetool.classification.classifier import UNKNOWN
 from facetool.detection.face import Box
 from facetool.errors import UsageError
-from facetool.images.read import read_image
 from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.classify import ClassifierSettings, evaluate_classifier
 from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
 from facetool.pipeline.cluster import cluster
 from facetool.pipeline.lfw_eval import lfw_eval
 from facetool.pipeline.outliers import outliers
-from facetool.pipeline.plot_pairs import plot_pairs
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.pipeline.search import SearchSettings, search
 from facetool.reports.align import align_report
@@ -185,5 +183,3 @@ def test_errors_of_a_verification_stand_side_by_side(reps: Path, tmp_path: Path)
     errors = [*result.scored.errors(accepted=True), *result.scored.errors(accepted=False)]
     assert len(wrong) == len(errors)
     assert "data:image/jpeg" in wrong[0]
-    plot_pairs(result, reps, tmp_path / "pairs.png")
-    assert read_image(tmp_path / "pairs.png").shape[1] == 2100
