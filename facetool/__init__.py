@@ -35,14 +35,13 @@ if TYPE_CHECKING:
     from facetool.networks.base import EmbeddingNetwork
     from facetool.pipeline.align import AlignSettings, align
     from facetool.pipeline.bin_eval import BinEvalResult, bin_eval
-    from facetool.pipeline.classify import (
+    from facetool.pipeline.classify_evaluate import EvaluationResult, evaluate_classifier
+    from facetool.pipeline.classify_infer import InferSettings, NamedFace, NamedPhoto, name_people
+    from facetool.pipeline.classify_train import (
         ClassifierSettings,
-        EvaluationResult,
         TrainingResult,
-        evaluate_classifier,
         train_classifier,
     )
-    from facetool.pipeline.classify_infer import InferSettings, NamedFace, NamedPhoto, name_people
     from facetool.pipeline.cluster import Clustering, cluster
     from facetool.pipeline.compare import (
         Comparison,
@@ -68,7 +67,7 @@ _PLACES = {
     "BinEvalResult": "pipeline.bin_eval",
     "Box": "detection.face",
     "Classifier": "classification.classifier",
-    "ClassifierSettings": "pipeline.classify",
+    "ClassifierSettings": "pipeline.classify_train",
     "Clustering": "pipeline.cluster",
     "Comparison": "pipeline.compare",
     "ComparisonResult": "pipeline.compare",
@@ -77,7 +76,7 @@ _PLACES = {
     "Embedder": "embedding.embedder",
     "EmbeddingNetwork": "networks.base",
     "Embeddings": "files.embeddings",
-    "EvaluationResult": "pipeline.classify",
+    "EvaluationResult": "pipeline.classify_evaluate",
     "Face": "detection.face",
     "FaceCrop": "cropping.face_cropper",
     "FaceCropper": "cropping.face_cropper",
@@ -99,7 +98,7 @@ _PLACES = {
     "SearchSettings": "pipeline.search",
     "TrainConfig": "training.config",
     "TrainSettings": "pipeline.train",
-    "TrainingResult": "pipeline.classify",
+    "TrainingResult": "pipeline.classify_train",
     "align": "pipeline.align",
     "bin_eval": "pipeline.bin_eval",
     "cluster": "pipeline.cluster",
@@ -107,7 +106,7 @@ _PLACES = {
     "create_detector": "cropping.detectors",
     "detect": "cropping.detectors",
     "embed": "pipeline.embed",
-    "evaluate_classifier": "pipeline.classify",
+    "evaluate_classifier": "pipeline.classify_evaluate",
     "follow": "jobs.progress",
     "identify": "pipeline.identify",
     "known_threshold": "pipeline.compare",
@@ -124,7 +123,7 @@ _PLACES = {
     "resolve_device": "embedding.embedder",
     "search": "pipeline.search",
     "train": "pipeline.train",
-    "train_classifier": "pipeline.classify",
+    "train_classifier": "pipeline.classify_train",
 }
 """Name to the module that has it, and to its name there where that is another."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,9 @@ from facetool.classification.fit import (
     split_folds,
 )
 from facetool.classification.open_set import OpenSetThreshold, calibrate, genuine, impostors
+from facetool.classification.provenance import Provenance
 from facetool.errors import UsageError
 from facetool.evaluation.distances import Floats, normalize
-from facetool.files.represent_description import RepresentDescription
 
 UNKNOWN = "unknown"
 
@@ -31,39 +31,6 @@ _MANY_PEOPLE = 1000
 """Above it one fold of the cross-validation is run: training takes minutes there."""
 
 _TEMPERATURE_ROWS = 2000
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Which embeddings a classifier understands.
-
-    Attributes:
-        network: architecture; empty where it is not known.
-        weights: name of the weights.
-        sha256: of the weights file.
-        recipe: crop and input scaling, plain JSON values.
-        flip: ``none``, ``sum`` or ``concat``.
-        unit_length: whether embeddings are scaled to unit length before they are compared.
-    """
-
-    network: str = ""
-    weights: str = ""
-    sha256: str = ""
-    recipe: dict[str, Any] = field(default_factory=dict)
-    flip: str = "none"
-    unit_length: bool = True
-
-    @classmethod
-    def of(cls, description: RepresentDescription) -> Provenance:
-        """What a represent folder says of its embeddings; OpenFace's own folders say nothing."""
-        return cls(
-            network=description.network or "",
-            weights=description.weights_name or "",
-            sha256=description.weights_sha256 or "",
-            recipe=dict(description.recipe or {}),
-            flip=description.flip or "none",
-            unit_length=description.unit_length is not False,
-        )
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from facetool._version import __version__
 from facetool.classification.algorithms import MODELS
-from facetool.classification.classifier import Classifier, CrossValidation, Provenance
+from facetool.classification.classifier import Classifier, CrossValidation
 from facetool.classification.confidence import Confidence
 from facetool.classification.fit import FITTERS, Lda
 from facetool.classification.open_set import OpenSetThreshold
 from facetool.classification.openface_pickle import OpenFaceClassifier, recognise_pickle
+from facetool.classification.provenance import Provenance
 from facetool.errors import FormatError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json

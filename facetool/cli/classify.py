@@ -107,19 +107,19 @@ def train(
 
     A folder that OpenFace wrote does not say which network made it: give that with --model.
     """
-    from facetool.pipeline import classify
+    from facetool.pipeline import classify_train
 
-    settings = classify.ClassifierSettings(
-        kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
+    settings = classify_train.ClassifierSettings(
+        kind=classify_train.find_kind(kind), lda_dim=lda_dim, fpir=fpir
     )
     network = None
     if model is not None or weights is not None:
         from facetool.weights.load import load_network
 
         network = load_network(model, weights)
-    result = classify.train_classifier(
+    result = classify_train.train_classifier(
         reps,
-        output or reps / classify.CLASSIFIER_FILE,
+        output or reps / classify_train.CLASSIFIER_FILE,
         settings,
         xmp=xmp,
         network=network,
@@ -314,7 +314,7 @@ def evaluate(
 
     Writes classification.json and, for 50 people or fewer, confusion.png.
     """
-    from facetool.pipeline import classify
+    from facetool.pipeline import classify_evaluate, classify_train
 
     *files, reps = paths
     if len(files) > 1 or not reps.is_dir() or any(not file.is_file() for file in files):
@@ -329,10 +329,10 @@ def evaluate(
             "--classifier, --lda-dim and --fpir belong to the training, and the classifier is "
             "trained already; leave them out, or the file"
         )
-    settings = classify.ClassifierSettings(
-        kind=classify.find_kind(kind), lda_dim=lda_dim, fpir=fpir
+    settings = classify_train.ClassifierSettings(
+        kind=classify_train.find_kind(kind), lda_dim=lda_dim, fpir=fpir
     )
-    result = classify.evaluate_classifier(
+    result = classify_evaluate.evaluate_classifier(
         reps,
         classifier=files[0] if files else None,
         unknown=unknown,

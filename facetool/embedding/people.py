@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.classification.classifier import Provenance, prepare
+from facetool.classification.classifier import prepare
+from facetool.classification.provenance import Provenance
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.embeddings import read_embeddings
 from facetool.files.represent_description import RepresentDescription

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Crop, override
-from facetool.classification.classifier import UNKNOWN, Classifier, Provenance
+from facetool.classification.classifier import UNKNOWN, Classifier
+from facetool.classification.provenance import Provenance, check_provenance
 from facetool.cropping.photos import PhotoCrops, crop_photos
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
@@ -32,7 +33,6 @@ from facetool.images.read import TRUNCATED, read_photo
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.classify import check_provenance
 from facetool.weights.catalogue import CATALOGUE
 
 _PHOTOS_AT_ONCE = 16

@@ -8,7 +8,7 @@ from pathlib import Path
 from facetool.classification.classifier import UNKNOWN
 from facetool.embedding.people import read_people
 from facetool.embedding.represented_crops import Crops
-from facetool.pipeline.classify import EvaluationResult
+from facetool.pipeline.classify_evaluate import EvaluationResult
 from facetool.reports.page import Card, write_page
 
 
@@ -16,7 +16,7 @@ def classify_evaluate_report(result: EvaluationResult, reps: Path, path: Path) -
     """Write a page of the errors, those of people who were taken for somebody else first.
 
     Args:
-        result: of :func:`facetool.pipeline.classify.evaluate_classifier`.
+        result: of :func:`facetool.pipeline.classify_evaluate.evaluate_classifier`.
         reps: the represent folder it was measured on; its crops are shown where they still are.
         path: the HTML file.
 

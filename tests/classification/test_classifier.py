@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from facetool.classification.algorithms import Linear
-from facetool.classification.classifier import UNKNOWN, Provenance, fit_classifier
+from facetool.classification.classifier import UNKNOWN, fit_classifier
 from facetool.classification.fit import FITTERS
+from facetool.classification.provenance import Provenance
 from facetool.errors import UsageError
 
 NAMES = [f"P{number:02}" for number in range(12)]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as to_bytes
 
-from facetool.classification.classifier import Provenance, fit_classifier
+from facetool.classification.classifier import fit_classifier
 from facetool.classification.classifier_file import CLASSIFIER_KEY, load_classifier, save_classifier
 from facetool.classification.fit import FITTERS
+from facetool.classification.provenance import Provenance
 from facetool.errors import FormatError
 
 SOURCE = Provenance("dlib-resnet", "dlib-resnet.v1", "ab" * 32, {"mean": 0}, "none", False)

@@ -46,7 +46,7 @@ def test_nothing_false_is_promised(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_lines_of_json_come_photo_by_photo(album: Path, crops: Path, tmp_path: Path) -> None:
     """What is printed when a long run is interrupted stays."""
-    from facetool.pipeline.classify import ClassifierSettings, train_classifier
+    from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
     from facetool.pipeline.represent import RepresentSettings, represent
     from facetool.weights.load import load_network
 

@@ -9,7 +9,8 @@ import pytest
 from facetool.classification.classifier_file import load_classifier
 from facetool.errors import FacetoolError, UsageError
 from facetool.jobs.progress import Progress, follow
-from facetool.pipeline.classify import ClassifierSettings, evaluate_classifier, train_classifier
+from facetool.pipeline.classify_evaluate import evaluate_classifier
+from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
 from facetool.pipeline.cluster import cluster
 from facetool.pipeline.embed_plot import embed_plot
 from facetool.pipeline.identify import identify

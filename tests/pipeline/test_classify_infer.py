@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facetool.classification.classifier import Classifier, Provenance
+from facetool.classification.classifier import Classifier
 from facetool.classification.classifier_file import load_classifier
+from facetool.classification.provenance import Provenance
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.images.read import read_photo
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.classify import ClassifierSettings, train_classifier
 from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
+from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
 

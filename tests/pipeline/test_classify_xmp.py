@@ -12,8 +12,8 @@ from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.files.xmp import FaceRegion, sidecar_of, write_regions
 from facetool.images.named_faces import BoxedName, read_names, write_names
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.classify import ClassifierSettings, find_kind, train_classifier
 from facetool.pipeline.classify_infer import InferSettings, name_people
+from facetool.pipeline.classify_train import ClassifierSettings, find_kind, train_classifier
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
 

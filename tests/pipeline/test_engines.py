@@ -12,8 +12,8 @@ from facetool.errors import UsageError
 from facetool.images.verification_set import write_bin
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.bin_eval import bin_eval
-from facetool.pipeline.classify import ClassifierSettings, train_classifier
 from facetool.pipeline.classify_infer import InferSettings, name_people
+from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
 from facetool.pipeline.compare import compare
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.pipeline.search import SearchSettings, search
@@ -77,7 +77,7 @@ def test_search(photos: list[Path], reps: Path, network: EmbeddingNetwork) -> No
     theirs = search([reps], photos[:1], network, SearchSettings(engine="openvino")).matches
     assert [one.image for one in theirs] == [one.image for one in ours]
     distances = [[match.squared_l2 for match in found] for found in (ours, theirs)]
-    assert np.allclose(*distances, atol=1e-5)
+    assert np.allclose(distances[0], distances[1], atol=1e-5)
 
 
 @pytest.mark.slow

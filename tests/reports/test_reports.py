@@ -16,8 +16,9 @@ from facetool.classification.classifier import UNKNOWN
 from facetool.detection.face import Box
 from facetool.errors import UsageError
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.classify import ClassifierSettings, evaluate_classifier
+from facetool.pipeline.classify_evaluate import evaluate_classifier
 from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
+from facetool.pipeline.classify_train import ClassifierSettings
 from facetool.pipeline.cluster import cluster
 from facetool.pipeline.lfw_eval import lfw_eval
 from facetool.pipeline.outliers import outliers

@@ -36,7 +36,7 @@ def reps(crops: Path, network: EmbeddingNetwork, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def classifier_file(reps: Path) -> Path:
-    from facetool.pipeline.classify import ClassifierSettings, train_classifier
+    from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
 
     file = reps / "people.safetensors"
     train_classifier(reps, file, ClassifierSettings(kind="nearest-mean", fpir=0.5))

@@ -133,7 +133,7 @@ def test_a_classifier_of_mirrored_images_gets_them(
     group: bytes,
     tmp_path: Path,
 ) -> None:
-    from facetool.pipeline.classify import ClassifierSettings, train_classifier
+    from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
     from facetool.pipeline.represent import RepresentSettings, represent
 
     represent(crops, tmp_path / "reps", network, RepresentSettings(flip="concat"))

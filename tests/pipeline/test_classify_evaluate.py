@@ -1,74 +1,26 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from facetool.classification.classifier_file import load_classifier
 from facetool.errors import FacetoolError, UsageError
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.classify import (
-    ClassifierSettings,
-    evaluate_classifier,
-    find_kind,
-    train_classifier,
-)
+from facetool.pipeline.classify_evaluate import evaluate_classifier
+from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
-
-PROVENANCE = {"network": "n", "weights": {"name": "n.v1", "sha256": "ab" * 32}, "flip": "none"}
-
-
-def write(folder: Path, people: range, images: range, provenance: object = PROVENANCE) -> Path:
-    """A represent folder; person K looks the same in every folder."""
-    folder.mkdir()
-    names, rows = [], []
-    for person in people:
-        centre = np.random.default_rng(person).normal(size=32)
-        for image in images:
-            noise = np.random.default_rng(1000 * person + image).normal(size=32)
-            rows.append(centre + 0.5 * noise)
-            names.append(f"P{person:03d}/{image}.png")
-    np.save(folder / "reps.npy", np.array(rows, np.float32))
-    (folder / "labels.csv").write_text("".join(f"1,{name}\n" for name in names))
-    if provenance:
-        (folder / "represent.json").write_text(json.dumps(provenance))
-    return folder
+from tests.pipeline.people_reps import PROVENANCE, write_people
 
 
 @pytest.fixture
 def trained(tmp_path):
-    reps = write(tmp_path / "train", range(12), range(5))
+    reps = write_people(tmp_path / "train", range(12), range(5))
     return train_classifier(reps, tmp_path / "classifier", ClassifierSettings()).as_dict()
-
-
-def test_train(trained, tmp_path):
-    assert trained["people"] == 12 and trained["images"] == 60
-    assert trained["accuracy"]["accuracy"] == 1.0 and trained["warnings"] == []
-    made = load_classifier(tmp_path / "classifier")
-    assert made.people == tuple(f"P{k:03d}" for k in range(12))
-    assert made.provenance.sha256 == "ab" * 32
-    json.dumps(trained, allow_nan=False)
-
-
-def test_train_says_what_is_missing(tmp_path):
-    reps = write(tmp_path / "few", range(3), range(1), None)
-    warnings = " ".join(
-        train_classifier(reps, tmp_path / "c", ClassifierSettings(kind="nearest-mean")).warnings
-    )
-    assert "no represent.json" in warnings and "nobody has two images" in warnings
-    assert "with 3 people no rejection threshold" in warnings
-    dlib = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1", "sha256": "00"}}
-    reps = write(tmp_path / "dlib", range(3), range(2), {**dlib, "unit_length": True})
-    result = train_classifier(reps, tmp_path / "c", ClassifierSettings()).as_dict()
-    assert result["threshold"]["source"] == "network"
-    assert result["threshold"]["cosine"] == pytest.approx(1 - 0.36 / 2)
-    assert "published one is used" in result["warnings"][0]
 
 
 @pytest.mark.usefixtures("trained")
 def test_evaluate_a_file(tmp_path):
-    reps = write(tmp_path / "test", range(5, 200), range(5, 9))
+    reps = write_people(tmp_path / "test", range(5, 200), range(5, 9))
     result = evaluate_classifier(
         reps, classifier=tmp_path / "classifier", output=tmp_path / "out"
     ).as_dict()
@@ -83,8 +35,8 @@ def test_evaluate_a_file(tmp_path):
 
 @pytest.mark.usefixtures("trained")
 def test_strangers_of_another_folder(tmp_path):
-    reps = write(tmp_path / "test", range(6), range(5, 9))
-    others = write(tmp_path / "others", range(10, 40), range(3))
+    reps = write_people(tmp_path / "test", range(6), range(5, 9))
+    others = write_people(tmp_path / "others", range(10, 40), range(3))
     result = evaluate_classifier(reps, classifier=tmp_path / "classifier", unknown=others).as_dict()
     assert result["strangers"]["images"] == 28 * 3  # two of them are known
     assert (
@@ -94,12 +46,12 @@ def test_strangers_of_another_folder(tmp_path):
         evaluate_classifier(
             reps,
             classifier=tmp_path / "classifier",
-            unknown=write(tmp_path / "same", range(3), range(2)),
+            unknown=write_people(tmp_path / "same", range(3), range(2)),
         )
 
 
 def test_cross_validation_with_a_list_of_strangers(tmp_path):
-    reps = write(tmp_path / "reps", range(20), range(5))
+    reps = write_people(tmp_path / "reps", range(20), range(5))
     (tmp_path / "list").write_text("P003\n\nP007/\n")
     result = evaluate_classifier(
         reps, unknown=tmp_path / "list", settings=ClassifierSettings(kind="nearest-mean")
@@ -111,7 +63,7 @@ def test_cross_validation_with_a_list_of_strangers(tmp_path):
     with pytest.raises(UsageError, match="'Nobody' is nobody in this folder"):
         evaluate_classifier(reps, unknown=tmp_path / "list")
     with pytest.raises(FacetoolError, match="nobody has two images"):
-        evaluate_classifier(write(tmp_path / "single", range(6), range(1)))
+        evaluate_classifier(write_people(tmp_path / "single", range(6), range(1)))
 
 
 @pytest.mark.usefixtures("trained")
@@ -126,7 +78,7 @@ def test_cross_validation_with_a_list_of_strangers(tmp_path):
 )
 def test_another_network_is_refused(change, message, tmp_path):
     provenance = {**PROVENANCE, **change} if change is not None else None
-    reps = write(tmp_path / "test", range(5), range(2), provenance)
+    reps = write_people(tmp_path / "test", range(5), range(2), provenance)
     with pytest.raises(UsageError, match=message):
         evaluate_classifier(reps, classifier=tmp_path / "classifier")
 
@@ -135,22 +87,9 @@ def test_another_network_is_refused(change, message, tmp_path):
 def test_nobody_known(tmp_path):
     with pytest.raises(FacetoolError, match="none of the people"):
         evaluate_classifier(
-            write(tmp_path / "test", range(50, 60), range(2)), classifier=tmp_path / "classifier"
+            write_people(tmp_path / "test", range(50, 60), range(2)),
+            classifier=tmp_path / "classifier",
         )
-
-
-def test_openfaces_names_are_known():
-    names = ["LinearSvm", "GridSearchSvm", "GMM", "RadialSvm", "DecisionTree", "GaussianNB"]
-    assert [find_kind(name) for name in names] == [
-        "linear-svm",
-        "grid-search-svm",
-        "gmm",
-        "radial-svm",
-        "decision-tree",
-        "gaussian-nb",
-    ]
-    with pytest.raises(UsageError, match="nearest-mean"):
-        find_kind("DBN")
 
 
 @pytest.mark.slow

@@ -1,0 +1,232 @@
+"""``classify train``: from represent folders to a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facetool.classification import classifier as classification
+from facetool.classification.classifier import UNKNOWN, Classifier
+from facetool.classification.classifier_file import save_classifier
+from facetool.classification.fit import FITTERS
+from facetool.classification.provenance import Provenance
+from facetool.embedding.named_people import read_named_people
+from facetool.embedding.people import People, pair_threshold, read_people
+from facetool.errors import UsageError
+from facetool.files.represent_description import RepresentDescription
+
+if TYPE_CHECKING:
+    from facetool.networks.base import EmbeddingNetwork
+
+CLASSIFIER_FILE = "classifier.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSettings:
+    """How a classifier is made.
+
+    Attributes:
+        kind: key of :data:`facetool.classification.fit.FITTERS`.
+        lda_dim: dimensions to keep by LDA; None for no LDA.
+        fpir: false positive identification rate of the rejection threshold, 0…1.
+    """
+
+    kind: str = "linear-svm"
+    lda_dim: int | None = None
+    fpir: float = 0.01
+
+
+def find_kind(name: str) -> str:
+    """A classifier's name, case and hyphens ignored, so that OpenFace's names are known too.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    wanted = name.lower().replace("-", "")
+    for kind in FITTERS:
+        if kind.replace("-", "") == wanted:
+            return kind
+    raise UsageError(f"there is no classifier {name!r}; known are {', '.join(FITTERS)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What was trained, how well it does, how its threshold was found.
+
+    Attributes:
+        classifier: what the file holds.
+        file: where it lies.
+        images: embeddings it was trained on.
+        lda_dim: dimensions that LDA kept; None for no LDA.
+        warnings: reasons to doubt it, a sentence each.
+    """
+
+    classifier: Classifier
+    file: Path
+    images: int
+    lda_dim: int | None
+    warnings: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        made = self.classifier
+        return {
+            "classifier": made.kind,
+            "file": str(self.file),
+            "people": len(made.people),
+            "images": self.images,
+            "lda_dim": self.lda_dim,
+            "accuracy": asdict(made.cross_validation),
+            "threshold": made.threshold.as_dict(),
+            "network": asdict(made.provenance),
+            "warnings": self.warnings,
+        }
+
+
+def train_classifier(
+    reps: Path,
+    output: Path,
+    settings: ClassifierSettings,
+    *,
+    xmp: bool = False,
+    network: EmbeddingNetwork | None = None,
+) -> TrainingResult:
+    """Train a classifier on a represent folder and write it to a file.
+
+    Args:
+        reps: the represent folder.
+        output: the file.
+        settings: how the classifier is made.
+        xmp: take people's names from the XMP of the photos instead of the folders.
+        network: that made the embeddings, where the folder does not say: OpenFace's own folders
+            have no ``represent.json``.
+
+    Raises:
+        FormatError: the folder is damaged.
+        UsageError: there are too few people, an option does not fit, or the folder is of another
+            network.
+        OutputError: the file cannot be written.
+    """
+    people = read_named_people(reps) if xmp else read_people(reps)
+    if network is not None:
+        people = _made_by(network, people, reps)
+    strangers = people.having(strangers_among(people))
+    warnings = []
+    if strangers.any():
+        warnings.append(
+            f"{int(strangers.sum()):,} images of the folder {', '.join(strangers_among(people))} "
+            "show strangers, not a person of that name: they are left out of the training"
+        )
+        if strangers.all():
+            raise UsageError(f"{reps} has no person but {UNKNOWN!r}")
+        people = people.only(~strangers)
+    if len(people.names) == 1:
+        settings = _one_person(people, settings)
+        warnings.append(
+            "with one person the classifier is nearest-mean, and how often strangers take the name "
+            "cannot be measured; photos of others in folders of their own make that possible"
+        )
+    made = fit_people(people, settings)
+    save_classifier(made, output)
+    if people.missed:
+        warnings.append(
+            f"{people.missed:,} images whose face was not found are left out of the training"
+        )
+    if not made.provenance.network:
+        warnings.append(
+            f"{reps} does not say which network made it (no represent.json), so this classifier "
+            "can be evaluated on such folders but cannot name faces in photos until you say it: "
+            f"facetool classify train {reps} model=NAME (OpenFace's programs use nn4.small2.v1)"
+        )
+    if made.cross_validation.accuracy is None and len(made.people) > 1:
+        warnings.append("nobody has two images, so neither accuracy nor confidence can be measured")
+    warnings += _threshold_warnings(made)
+    return TrainingResult(
+        classifier=made,
+        file=output,
+        images=len(people.labels),
+        lda_dim=settings.lda_dim,
+        warnings=warnings,
+    )
+
+
+def _made_by(network: EmbeddingNetwork, people: People, reps: Path) -> People:
+    """People of a folder that leaves open which network embedded them.
+
+    Raises:
+        UsageError: it says another one, or the embeddings are of another size.
+    """
+    info = network.info
+    size = people.vectors.shape[1]
+    if size != info.embedding_size:
+        raise UsageError(
+            f"{reps} holds embeddings of {size} numbers, {info.weights_name} gives "
+            f"{info.embedding_size}: it did not make them"
+        )
+    made = RepresentDescription(
+        network=info.architecture,
+        weights_name=info.weights_name,
+        weights_sha256=info.weights_sha256,
+        embedding_size=info.embedding_size,
+        unit_length=info.unit_length,
+        threshold=info.threshold.as_dict() if info.threshold else None,
+        recipe=network.recipe.as_dict(),
+        flip=people.description.flip or "none",
+    )
+    if reason := people.description.difference(made):
+        raise UsageError(f"{reps} was made otherwise than model says: {reason}", "model")
+    return replace(people, provenance=Provenance.of(made), description=made)
+
+
+def strangers_among(people: People) -> list[str]:
+    """Folders that are called as the answer for strangers is."""
+    return [name for name in people.names if name.casefold() == UNKNOWN]
+
+
+def _one_person(people: People, settings: ClassifierSettings) -> ClassifierSettings:
+    """A classifier of one person has nothing to tell apart: its threshold decides.
+
+    Raises:
+        UsageError: no threshold is published for the network.
+    """
+    if pair_threshold(people.description) is None:
+        raise UsageError(
+            f"a classifier for {people.names[0]!r} alone needs a threshold, and none is published "
+            "for this network; add folders of other people"
+        )
+    return replace(settings, kind="nearest-mean", lda_dim=None)
+
+
+def fit_people(people: People, settings: ClassifierSettings) -> Classifier:
+    """A classifier of these people, with the threshold published for their network if any."""
+    published = pair_threshold(people.description)
+    cosine = None
+    if published is not None:
+        # |a - b|² = 2 r² (1 - cosine) for embeddings of about the same length r.
+        length = float(np.square(people.prepared()).sum(axis=1).mean())
+        cosine = 1 - published.squared_l2 / (2 * length)
+    return classification.fit_classifier(
+        people.vectors,
+        people.labels,
+        people.names,
+        people.provenance,
+        settings.kind,
+        settings.lda_dim,
+        settings.fpir,
+        cosine,
+    )
+
+
+def _threshold_warnings(made: Classifier) -> list[str]:
+    few = f"with {len(made.people)} people no rejection threshold can be calibrated (5 are needed)"
+    if made.threshold.source == "network":
+        return [
+            f"{few}; the network's published one is used, so how many strangers get named "
+            "is not known"
+        ]
+    if made.threshold.source == "none":
+        return [f"{few}, and none is published for this network: every stranger gets a name"]
+    return []

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+from facetool.classification.classifier_file import load_classifier
+from facetool.errors import UsageError
+from facetool.pipeline.classify_train import ClassifierSettings, find_kind, train_classifier
+from tests.pipeline.people_reps import write_people
+
+
+@pytest.fixture
+def trained(tmp_path):
+    reps = write_people(tmp_path / "train", range(12), range(5))
+    return train_classifier(reps, tmp_path / "classifier", ClassifierSettings()).as_dict()
+
+
+def test_train(trained, tmp_path):
+    assert trained["people"] == 12 and trained["images"] == 60
+    assert trained["accuracy"]["accuracy"] == 1.0 and trained["warnings"] == []
+    made = load_classifier(tmp_path / "classifier")
+    assert made.people == tuple(f"P{k:03d}" for k in range(12))
+    assert made.provenance.sha256 == "ab" * 32
+    json.dumps(trained, allow_nan=False)
+
+
+def test_train_says_what_is_missing(tmp_path):
+    reps = write_people(tmp_path / "few", range(3), range(1), None)
+    warnings = " ".join(
+        train_classifier(reps, tmp_path / "c", ClassifierSettings(kind="nearest-mean")).warnings
+    )
+    assert "no represent.json" in warnings and "nobody has two images" in warnings
+    assert "with 3 people no rejection threshold" in warnings
+    dlib = {"network": "dlib-resnet", "weights": {"name": "dlib-resnet.v1", "sha256": "00"}}
+    reps = write_people(tmp_path / "dlib", range(3), range(2), {**dlib, "unit_length": True})
+    result = train_classifier(reps, tmp_path / "c", ClassifierSettings()).as_dict()
+    assert result["threshold"]["source"] == "network"
+    assert result["threshold"]["cosine"] == pytest.approx(1 - 0.36 / 2)
+    assert "published one is used" in result["warnings"][0]
+
+
+def test_openfaces_names_are_known():
+    names = ["LinearSvm", "GridSearchSvm", "GMM", "RadialSvm", "DecisionTree", "GaussianNB"]
+    assert [find_kind(name) for name in names] == [
+        "linear-svm",
+        "grid-search-svm",
+        "gmm",
+        "radial-svm",
+        "decision-tree",
+        "gaussian-nb",
+    ]
+    with pytest.raises(UsageError, match="nearest-mean"):
+        find_kind("DBN")
