@@ -1,4 +1,4 @@
-"""Which images of a represent folder are good enough, by the quality in ``align.csv``."""
+"""Which images of a represent folder are good enough, by what ``align`` or ``embed`` measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from facetool.embedding.people import People
 from facetool.errors import FacetoolError, UsageError
-from facetool.files.align_manifest import ALIGN_CSV, read_manifest
+from facetool.files.align_manifest import ALIGN_CSV
+from facetool.files.face_rows import holds_shards, read_face_rows
 
 
 def leave_out_poor(
@@ -19,14 +20,15 @@ def leave_out_poor(
     """The people without the images of small or blurred faces.
 
     Args:
-        people: of a represent folder; the aligned folder it was made of must still be there.
+        people: of a represent folder; what it was made of, an aligned folder or what ``embed``
+            wrote, must still be there.
         reps: that folder.
         min_face: shorter edge of the box in pixels that a face must have.
         min_sharpness: sharpness that its crop must have.
 
     Raises:
         UsageError: the quality of the images is not known.
-        FormatError: ``align.csv`` is damaged.
+        FormatError: ``align.csv`` or a shard is damaged.
         FacetoolError: no image is left.
     """
     if not (min_face or min_sharpness):
@@ -40,15 +42,16 @@ def leave_out_poor(
 def _good(
     images: Sequence[str], crops: Path, min_face: float, min_sharpness: float
 ) -> NDArray[np.bool_]:
-    manifest = crops / ALIGN_CSV
-    if not manifest.is_file():
+    shards = holds_shards(crops)
+    manifest = crops if shards else crops / ALIGN_CSV
+    if not (shards or manifest.is_file()):
         raise UsageError(
             f"how good the faces are stands in {manifest}, which is not there; call this where "
             "facetool represent was called, or leave min_face and min_sharpness out",
             "min_face",
             "min_sharpness",
         )
-    rows = {row.output: row for row in read_manifest(manifest) if row.output}
+    rows = read_face_rows(crops, images).rows
     good = np.zeros(len(images), bool)
     for place, image in enumerate(images):
         row = rows.get(image)

@@ -6,9 +6,17 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from facetool.detection.face import Box
+from facetool.detection.face_images import cut_around
+from facetool.errors import ImageError
+from facetool.files.align_manifest import AlignRow
+from facetool.files.face_rows import holds_shards
 from facetool.files.represent_description import RepresentDescription
+from facetool.files.storage import FolderStorage
+from facetool.files.stored_faces import StoredFaces, open_faces
+from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.inputs import images_at
-from facetool.images.read import RGBImage
+from facetool.images.read import RGBImage, decode_image
 
 
 class Crops:
@@ -19,8 +27,42 @@ class Crops:
     """
 
     def __init__(self, description: RepresentDescription) -> None:
-        self._images = images_at(Path(description.input or ""))
+        place = Path(description.input or "")
+        self._read: Callable[[str], RGBImage]
+        if holds_shards(place):
+            self._read = _ShardCrops(open_faces(FolderStorage(place))).read
+        else:
+            self._read = images_at(place).read
 
     def reader(self, name: str) -> Callable[[], RGBImage]:
         """What reads a crop; it raises ImageError where the crop is not there."""
-        return partial(self._images.read, name)
+        return partial(self._read, name)
+
+
+class _ShardCrops:
+    """Faces that ``embed`` found: cut out of the photos, or as they were kept. Safe in threads."""
+
+    def __init__(self, faces: StoredFaces) -> None:
+        self._faces = faces
+        self._photos = AlignedPhotos({"": faces.plans[-1].source})
+        self._places = {row.output: _place(row) for row in faces.rows(set(faces.names))}
+
+    def read(self, name: str) -> RGBImage:
+        try:
+            photo, box = self._places[name]
+            try:
+                pixels = self._photos.read(photo)
+            except ImageError:
+                kept = self._faces.crop(name)
+                if kept is None:
+                    raise
+                return decode_image(kept)
+        except KeyError:
+            raise ImageError("it is not there") from None
+        return pixels if box is None else cut_around(pixels, box)
+
+
+def _place(row: AlignRow) -> tuple[str, Box | None]:
+    if not row.left:
+        return row.input, None
+    return row.input, Box(*(float(edge) for edge in (row.left, row.top, row.right, row.bottom)))

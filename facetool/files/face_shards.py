@@ -200,11 +200,14 @@ def read_shard(
     return record, found
 
 
+ROW_COLUMNS = ("photo", "status", "reason", "box", "score", "landmarks", "turn", *QUALITY_COLUMNS)
+"""What :func:`rows_of` takes."""
+
+
 def rows_of(columns: Mapping[str, Any]) -> Iterable[AlignRow]:
     """The rows of ``align.csv`` of a shard, but for the names of crops."""
-    names = ("photo", "status", "reason", "box", "score", "landmarks", "turn", *QUALITY_COLUMNS)
     for photo, status, reason, box, score, landmarks, turn, *quality in zip(
-        *(columns[name] for name in names), strict=True
+        *(columns[name] for name in ROW_COLUMNS), strict=True
     ):
         left, top, right, bottom = map(format_number, box) if box else ("",) * 4
         yield AlignRow(

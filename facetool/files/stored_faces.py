@@ -6,22 +6,26 @@ They are those that ``align`` and ``represent`` would write of the same photos.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
-from facetool.files.align_manifest import CHOICES, MADE_CROP
+from facetool.files.align_manifest import CHOICES, MADE_CROP, AlignRow
 from facetool.files.crop_names import crop_stems
 from facetool.files.embed_plan import EmbedPlan, PlannedPhotos, read_plans
 from facetool.files.face_shards import (
+    ROW_COLUMNS,
     DamagedShardError,
     present_shards,
     read_shard,
+    rows_of,
     shard_name,
 )
 from facetool.files.represent_description import RepresentDescription
@@ -95,6 +99,41 @@ class StoredFaces:
         for start in range(0, len(self.faces), size):
             faces = self.faces[start : start + size]
             yield [face.name for face in faces], np.stack([embedding(face) for face in faces])
+
+    def rows(self, images: Collection[str]) -> Iterator[AlignRow]:
+        """Rows as ``align.csv`` has them, of crops of these names, shard by shard.
+
+        Raises:
+            FormatError: a shard has been changed meanwhile.
+        """
+        wanted = sorted((face for face in self.faces if face.name in images), key=_place)
+        for (plan, shard), faces in groupby(wanted, _place):
+            _, columns = read_shard(self.storage, self.plans[plan], shard, ROW_COLUMNS)
+            rows = list(rows_of(columns))
+            for face in faces:
+                yield rows[face.row]._replace(output=face.name)
+
+    def crop(self, image: str) -> bytes | None:
+        """The PNG file of a crop; None where crops were not kept.
+
+        Raises:
+            KeyError: there is no face of this name.
+            FormatError: a shard has been changed meanwhile.
+        """
+        place = bisect_left(self.faces, image, key=lambda face: face.name)
+        if place == len(self.faces) or self.faces[place].name != image:
+            raise KeyError(image)
+        face = self.faces[place]
+        plan = self.plans[face.plan]
+        if not plan.keep_crops:
+            return None
+        _, columns = read_shard(self.storage, plan, face.shard, ["crop"])
+        png: bytes = columns["crop"][face.row]
+        return png
+
+
+def _place(face: _Face) -> tuple[int, int]:
+    return face.plan, face.shard
 
 
 def stored_embedding_size(description: RepresentDescription) -> int:

@@ -21,10 +21,11 @@ from facetool.embedding.people import pair_threshold
 from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
 from facetool.evaluation.distances import Floats, normalize
 from facetool.evaluation.nearest import nearest_rows
-from facetool.files.align_description import read_align_description
-from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
+from facetool.files.align_manifest import AlignRow
 from facetool.files.embeddings import describe_embeddings, read_embeddings
+from facetool.files.face_rows import read_face_rows
 from facetool.files.represent_description import RepresentDescription
+from facetool.files.storage import is_url
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
@@ -68,7 +69,7 @@ class Match:
         squared_l2: distance to the person that is searched for.
         similarity: cosine, -1…1.
         same: whether it is below the threshold; None where no threshold is known.
-        photo: the file it was cut out of; None where ``align.csv`` is not there to say.
+        photo: the file it was cut out of, or its URL; None where nothing is there to say.
         box: where in that photo, pixels of the upright photo; None likewise.
     """
 
@@ -77,7 +78,7 @@ class Match:
     squared_l2: float
     similarity: float
     same: bool | None
-    photo: Path | None = None
+    photo: Path | str | None = None
     box: Box | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -311,29 +312,26 @@ def _combine(
 
 
 def _with_photos(matches: list[Match]) -> list[Match]:
-    """The matches with photo and box, where the aligned folders are still there."""
+    """The matches with photo and box, where it is known from which photos the faces were cut."""
     wanted: dict[Path, set[str]] = {}
     for match in matches:
         wanted.setdefault(match.reps, set()).add(match.image)
-    rows: Mapping[Path, _Faces] = {reps: _Faces(reps, images) for reps, images in wanted.items()}
-    return [rows[match.reps].complete(match) for match in matches]
+    faces: Mapping[Path, _Faces] = {reps: _Faces(reps, images) for reps, images in wanted.items()}
+    return [faces[match.reps].complete(match) for match in matches]
 
 
 class _Faces:
-    """Some rows of the ``align.csv`` behind a represent folder."""
+    """What is known of some faces of a represent folder."""
 
     def __init__(self, reps: Path, images: set[str]) -> None:
-        crops = Path(describe_embeddings(reps).input or "")
-        self._rows: dict[str, AlignRow] = {}
-        self._photos = AlignedPhotos({})
+        self._rows: Mapping[str, AlignRow] = {}
+        self._inputs: Mapping[str, str] = {}
         try:
-            description = read_align_description(crops)
-            if description is not None:
-                rows = read_manifest(crops / ALIGN_CSV)
-                self._rows = {row.output: row for row in rows if row.output in images}
-                self._photos = AlignedPhotos(description.inputs or {})
+            crops = Path(describe_embeddings(reps).input or "")
+            self._rows, self._inputs = read_face_rows(crops, images)
+            self._photos = AlignedPhotos(self._inputs)
         except (OSError, FormatError):  # what was found is worth more than where it was cut out
-            pass
+            self._photos = AlignedPhotos({})
 
     def complete(self, match: Match) -> Match:
         """With photo and box."""
@@ -343,6 +341,9 @@ class _Faces:
         box = None
         if row.left:
             box = Box(*(float(edge) for edge in (row.left, row.top, row.right, row.bottom)))
+        place = self._inputs.get("", "")
+        if is_url(place):
+            return replace(match, photo=f"{place}/{row.input}", box=box)
         try:
             return replace(match, photo=self._photos.path(row.input), box=box)
         except ImageError:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from facetool.classification.classifier import UNKNOWN
+from facetool.detection.face_images import read_face
 from facetool.images.read import RGBImage, read_photo
 from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
-from facetool.reports.faces import read_face
 from facetool.reports.page import Card, write_page
 
 

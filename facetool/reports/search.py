@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from facetool.detection.face_images import read_face
 from facetool.embedding.represented_crops import Crops
 from facetool.files.embeddings import describe_embeddings
 from facetool.images.read import RGBImage, read_image
 from facetool.pipeline.search import Match, SearchResult
-from facetool.reports.faces import read_face
 from facetool.reports.page import Card, write_page
 
 _MOODS = {True: "good", False: "bad", None: ""}
@@ -33,7 +33,7 @@ def search_report(result: SearchResult, path: Path) -> None:
     }
 
     def reader(match: Match) -> Callable[[], RGBImage]:
-        if match.photo is not None and match.box is not None:
+        if isinstance(match.photo, Path) and match.box is not None:
             return partial(read_face, match.photo, match.box)
         return crops[match.reps].reader(match.image)
 

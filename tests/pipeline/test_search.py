@@ -6,14 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facetool.embedding.good_crops import leave_out_poor
+from facetool.embedding.people import read_people
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.align_manifest import read_manifest
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings
+from facetool.pipeline.cluster import cluster
 from facetool.pipeline.compare import compare
 from facetool.pipeline.embed import EmbedSettings, embed
+from facetool.pipeline.merge import merge
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.pipeline.search import SearchSettings, gallery_network, search
+from facetool.reports.cluster import cluster_report
 from facetool.weights.load import load_network
 
 
@@ -47,7 +52,7 @@ def test_what_compare_says_of_two_photos(reps, album, crops, network, photos):
     assert {match.photo for match in result.matches[:4]} == set(photos)
     other = result.matches[7]
     assert other.photo and other.box
-    (pair,) = compare([photos[0], other.photo], network, threshold=None).comparisons
+    (pair,) = compare([photos[0], Path(other.photo)], network, threshold=None).comparisons
     assert other.squared_l2 == pytest.approx(pair.squared_l2, abs=1e-5)
     assert other.similarity == pytest.approx(pair.cosine, abs=1e-5)
     row = next(row for row in read_manifest(crops / "align.csv") if row.output == other.image)
@@ -145,16 +150,64 @@ def test_the_network_of_a_folder(reps):
     assert gallery_network(read_represent_description(reps), reps) == "dlib-resnet.v1"
 
 
-@pytest.mark.slow
-def test_what_embed_has_written_is_searched(tmp_path: Path, album: Path) -> None:
+@pytest.fixture(scope="module")
+def shards(
+    album: Path, network: EmbeddingNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     pytest.importorskip("pyarrow")
-    network = load_network("dlib-resnet")
     settings = EmbedSettings(
-        align=AlignSettings(crop=network.recipe.crop), represent=RepresentSettings()
+        align=AlignSettings(crop=network.recipe.crop),
+        represent=RepresentSettings(),
+        per_shard=9,
+        keep_crops=True,
     )
-    embed(album, tmp_path / "out", network, settings)
-    probe = sorted(album.glob("*/*_0001.jpg"))[0]
-    result = search([tmp_path / "out"], [probe], network, SearchSettings(top=1))
-    (match,) = result.matches
-    assert match.image == f"{probe.parent.name}/{probe.stem}.png"
-    assert match.squared_l2 < 1e-6
+    out = tmp_path_factory.mktemp("shards") / "out"
+    embed(album, out, network, settings)
+    return out
+
+
+@pytest.mark.slow
+def test_photo_and_box_of_what_embed_has_written(shards, reps, network, photos, tmp_path):
+    ours = search([reps], photos[:1], network)
+    theirs = search([shards], photos[:1], network)
+    assert [replace(match, reps=reps, squared_l2=0, similarity=0) for match in theirs.matches] == [
+        replace(match, squared_l2=0, similarity=0) for match in ours.matches
+    ]
+    assert theirs.matches[0].photo == photos[0] and theirs.matches[0].box
+    merge(shards, tmp_path / "merged")
+    merged = search([tmp_path / "merged"], photos[:1], network)
+    assert [(one.photo, one.box) for one in merged.matches] == [
+        (one.photo, one.box) for one in theirs.matches
+    ]
+
+
+@pytest.mark.slow
+def test_urls_of_photos_that_lie_elsewhere(shards, network, photos, tmp_path):
+    moved = tmp_path / "out"
+    shutil.copytree(shards, moved)
+    plan = json.loads((moved / "plan.json").read_text())
+    (moved / "plan.json").write_text(json.dumps({**plan, "source": "s3://bucket/album"}))
+    match = search([moved], photos[:1], network).matches[0]
+    assert match.photo == f"s3://bucket/album/{photos[0].parent.name}/{photos[0].name}"
+    assert match.box and match.as_dict()["photo"] == match.photo
+
+
+@pytest.mark.slow
+def test_poor_faces_of_what_embed_has_written_are_left_out(shards, crops):
+    sizes = {row.output: float(row.size) for row in read_manifest(crops / "align.csv") if row.size}
+    limit = sorted(sizes.values())[len(sizes) // 2]
+    people = leave_out_poor(read_people(shards), shards, min_face=limit)
+    assert people.images == sorted(name for name, size in sizes.items() if size >= limit)
+    assert 0 < len(people.images) < len(sizes)
+
+
+@pytest.mark.slow
+def test_pages_show_faces_of_what_embed_has_written(shards, album, tmp_path):
+    moved = tmp_path / "out"
+    shutil.copytree(shards, moved)
+    for source in (album, tmp_path / "gone"):
+        plan = json.loads((moved / "plan.json").read_text())
+        (moved / "plan.json").write_text(json.dumps({**plan, "source": str(source)}))
+        cluster_report(cluster(moved, threshold=0.3), moved, tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text()
+        assert page.count("<img ") == 23 and "no image" not in page

@@ -1,4 +1,4 @@
-"""Faces cut out of photos, for reports."""
+"""Faces cut out of photos with some of what is around them, to look at."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ def read_face(photo: Path, box: Box) -> RGBImage:
     Raises:
         ImageError: the photo cannot be read.
     """
-    pixels = read_photo(photo).pixels
+    return cut_around(read_photo(photo).pixels, box)
+
+
+def cut_around(pixels: RGBImage, box: Box) -> RGBImage:
+    """The same from a photo that has been read."""
     height, width = pixels.shape[:2]
     margin = _MARGIN * max(box.right - box.left, box.bottom - box.top)
     left, right = (_within(edge, width) for edge in (box.left - margin, box.right + margin))
