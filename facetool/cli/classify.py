@@ -179,6 +179,11 @@ def _train_table(result: dict[str, Any]) -> str:
     help="Write the names as face regions into an XMP sidecar beside each photo, for digiKam, "
     "Lightroom or Immich.",
 )
+@click.option(
+    "--write-xmp-inside",
+    is_flag=True,
+    help="Write them into the photos themselves, JPEG and PNG files, whose other bytes stay.",
+)
 @options.html_option("the faces under their names")
 @options.null_option
 @options.weights_option
@@ -198,6 +203,7 @@ def infer(
     detection: DetectionRequest,
     annotate: Path | None,
     xmp: bool,
+    write_xmp_inside: bool,
     html: Path | None,
     null: bool,
     weights: options.WeightsRequest,
@@ -232,6 +238,7 @@ def infer(
         device=where,
         null=null,
         xmp=xmp,
+        xmp_inside=write_xmp_inside,
         engine=engine,
     )
     each = _print_line if json_lines else None

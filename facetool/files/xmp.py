@@ -1,4 +1,4 @@
-"""Face regions in XMP sidecars, where digiKam, Lightroom and Immich keep who is in a photo.
+"""Face regions in XMP, where digiKam, Lightroom and Immich keep who is in a photo.
 
 Source: Metadata Working Group, "Guidelines for Handling Image Metadata", version 2.0, 2010: 5.9
 (regions), and 5.4 (orientation): regions are those of the stored image, before EXIF turns it.
@@ -104,19 +104,38 @@ def write_regions(path: Path, regions: Sequence[FaceRegion], width: int, height:
         FormatError: what is there is no XMP.
         OutputError: the file cannot be written.
     """
-    document = _parse(_read(path) if path.is_file() else _EMPTY, str(path))
+    text = _read(path) if path.is_file() else ""
+    content = with_regions(text, regions, width, height, str(path))
+    with atomic_write(path) as file:
+        file.write(content + b"\n")
+
+
+def with_regions(
+    text: str, regions: Sequence[FaceRegion], width: int, height: int, source: str
+) -> bytes:
+    """XMP, UTF-8, with these faces in the place of those in it; what else it holds stays.
+
+    Args:
+        text: the XMP; empty where there is none yet.
+        regions: of the faces.
+        width: of the stored image, pixels.
+        height: of the stored image, pixels.
+        source: whose it is, for messages.
+
+    Raises:
+        FormatError: it is no XMP.
+    """
+    document = _parse(text or _EMPTY, source)
     roots = document.getElementsByTagNameNS(RDF, "RDF")
     if not roots:
-        raise FormatError(f"{path}: no XMP: it has no rdf:RDF")
+        raise FormatError(f"{source}: no XMP: it has no rdf:RDF")
     for old in document.getElementsByTagNameNS(REGIONS, "Regions"):
         if old.parentNode is not None:
             old.parentNode.removeChild(old)
     described = minidom.parseString(_description(regions, width, height))
     added = described.getElementsByTagNameNS(RDF, "Description")[0]
     roots[0].appendChild(document.importNode(added, deep=True))
-    content = b"\n".join(node.toxml("utf-8") for node in document.childNodes)
-    with atomic_write(path) as file:
-        file.write(content + b"\n")
+    return b"\n".join(node.toxml("utf-8") for node in document.childNodes)
 
 
 def _read(path: Path) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, OutputError
+from facetool.files.atomic import atomic_write
 from facetool.files.xmp import (
     FaceRegion,
     find_sidecar,
     parse_regions,
     read_regions,
     sidecar_of,
+    with_regions,
     write_regions,
 )
-from facetool.images.read import StoredImage, read_stored
+from facetool.files.xmp_inside import put_packet, read_packet
+from facetool.images.read import StoredImage, read_file, read_stored
 
 _OURS = "facetool"
 """How the description of a region begins that facetool wrote."""
@@ -61,14 +66,51 @@ def write_names(photo: Path, faces: Sequence[BoxedName]) -> None:
     """
     path = sidecar_of(photo)
     if path.is_file():
-        others = [one.name for one in read_regions(path) if not one.description.startswith(_OURS)]
-        if others:
-            raise FormatError(
-                f"{path} has faces that were named elsewhere ({others[0]}); it stays as it is"
-            )
+        _refuse_others(read_regions(path), path)
     stored = read_stored(photo)
     regions = [_as_stored(face, stored) for face in faces]
     write_regions(path, regions, stored.width, stored.height)
+
+
+def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
+    """Note faces in the XMP inside a photo, JPEG or PNG; all its other bytes stay as they are.
+
+    A photo without faces, in its XMP and here, is not written.
+
+    Raises:
+        ImageError: the photo cannot be read.
+        FormatError: it is of another format or damaged, or has faces that another program or a
+            person named; it stays as it is.
+        OutputError: the photo cannot be written.
+    """
+    photo = photo.resolve()  # not the link to it
+    stored, data = read_stored(photo), read_file(photo)
+    try:
+        text = read_packet(data).decode("utf-8", "replace")
+        known = parse_regions(text, str(photo)) if text else []
+        _refuse_others(known, photo)
+        regions = [_as_stored(face, stored) for face in faces]
+        if not (known or regions):
+            return
+        size = stored.width, stored.height
+        written = put_packet(data, with_regions(text, regions, *size, str(photo)))
+    except FormatError as error:
+        raise FormatError(f"{error}; the photo stays as it is") from None
+    if not os.access(photo, os.W_OK):
+        raise OutputError(f"cannot write {photo}: it is read-only")
+    with atomic_write(photo) as file:
+        file.write(written)
+        file.flush()
+        shutil.copystat(photo, file.name)
+        os.utime(file.name)
+
+
+def _refuse_others(regions: Sequence[FaceRegion], path: Path) -> None:
+    others = [one.name for one in regions if not one.description.startswith(_OURS)]
+    if others:
+        raise FormatError(
+            f"{path} has faces that were named elsewhere ({others[0]}); it stays as it is"
+        )
 
 
 def _upright(region: FaceRegion, stored: StoredImage) -> BoxedName:

@@ -27,7 +27,7 @@ from facetool.files.own_outputs import read_copies, write_copies
 from facetool.files.xmp import sidecar_of
 from facetool.images.annotate import Label, annotate
 from facetool.images.inputs import is_list, list_photos, unsupported_files
-from facetool.images.named_faces import BoxedName, write_names
+from facetool.images.named_faces import BoxedName, write_names, write_names_inside
 from facetool.images.png import encode_png
 from facetool.images.read import TRUNCATED, read_photo
 from facetool.jobs.progress import progress_bar
@@ -91,6 +91,7 @@ class InferSettings:
         device: where the network runs.
         null: paths in lists are separated by NUL.
         xmp: note the names in a sidecar beside each photo.
+        xmp_inside: note them in the photo itself.
         engine: what runs the network, ``torch`` or ``openvino``.
     """
 
@@ -101,6 +102,7 @@ class InferSettings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     null: bool = False
     xmp: bool = False
+    xmp_inside: bool = False
     engine: str = "torch"
 
 
@@ -207,8 +209,8 @@ def name_people(
             for path, photo in _name(some, embeddings, classifier):
                 if path in copies and not photo.error:
                     photo = _write_copy(copies[path], path, photo)
-                if settings.xmp and not photo.error:
-                    photo = _write_sidecar(path, photo)
+                if (settings.xmp or settings.xmp_inside) and not photo.error:
+                    photo = _write_xmp(path, photo, settings)
                 if photo.error:
                     report.failed(photo.image, photo.error)
                 else:
@@ -256,17 +258,18 @@ def _name(
         yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
 
 
-def _write_sidecar(path: Path, photo: NamedPhoto) -> NamedPhoto:
-    """The named photo, with an error where its sidecar stays as it is."""
+def _write_xmp(path: Path, photo: NamedPhoto, settings: InferSettings) -> NamedPhoto:
+    """The named photo, with an error where its sidecar or its own XMP stays as it is."""
     faces = [
         BoxedName(face.name, face.box, f"confidence {face.confidence:.3f}")
         for face in photo.faces
         if face.name != UNKNOWN
     ]
-    if not faces and not sidecar_of(path).exists():
-        return photo
     try:
-        write_names(path, faces)
+        if settings.xmp and (faces or sidecar_of(path).exists()):
+            write_names(path, faces)
+        if settings.xmp_inside:
+            write_names_inside(path, faces)
     except (ImageError, FormatError) as error:
         return replace(photo, error=str(error))
     return photo

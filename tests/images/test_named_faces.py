@@ -1,15 +1,24 @@
 """Names of faces in photos of every orientation."""
 
+import json
+import shutil
+import stat
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, ImageError
 from facetool.files.xmp import FaceRegion, read_regions, sidecar_of, write_regions
-from facetool.images.named_faces import BoxedName, read_names, write_names
+from facetool.files.xmp_inside import put_packet
+from facetool.images.named_faces import BoxedName, read_names, write_names, write_names_inside
 from facetool.images.read import read_image
+
+RATING = """<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>"""
 
 FACE = BoxedName("Ann", (20.0, 30.0, 50.0, 70.0), "confidence 0.9")
 
@@ -74,4 +83,96 @@ def test_names_inside_a_photo_are_read(tmp_path: Path) -> None:
     Image.new("RGB", (100, 200)).save(path, xmp=xmp)
     before = path.read_bytes()
     assert [face.name for face in read_names(path)] == ["Ann"]
+    assert path.read_bytes() == before
+
+
+def save(path: Path, **options: object) -> bytes:
+    """A photo of noise; its bytes."""
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 100, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, **options)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_names_go_into_a_photo_whose_other_bytes_stay(name: str, earlier: bool, tmp_path: Path):
+    path = tmp_path / name
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Make] = "Camera"
+    plain = save(path, exif=exif)
+    rest = put_packet(plain, b"")
+    if earlier:
+        path.write_bytes(put_packet(plain, RATING.encode()))
+    path.chmod(0o640)
+    write_names_inside(path, [FACE])
+    (back,) = read_names(path)
+    assert back.name == "Ann" and back.box == pytest.approx(FACE.box, abs=1e-3)
+    written = path.read_bytes()
+    assert put_packet(written, b"") == rest  # all but the XMP
+    assert (b'xmp:Rating="4"' in written) == earlier
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    write_names_inside(path, [FACE._replace(name="Bea")])  # what facetool wrote may change
+    assert [face.name for face in read_names(path)] == ["Bea"]
+    assert put_packet(path.read_bytes(), b"") == rest
+    write_names_inside(path, [])
+    assert read_names(path) == [] and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="no exiftool")
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_exiftool_reads_what_was_written_inside(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Camera"
+    plain = save(path, exif=exif)
+
+    def exiftool(*arguments: str) -> bytes:
+        return subprocess.run(
+            ["exiftool", *arguments, path], capture_output=True, check=True
+        ).stdout
+
+    warnings = exiftool("-validate", "-warning", "-a")
+    write_names_inside(path, [FACE])
+    assert exiftool("-validate", "-warning", "-a") == warnings
+    (tags,) = json.loads(exiftool("-json", "-struct", "-RegionInfo", "-Make"))
+    assert [one["Name"] for one in tags["RegionInfo"]["RegionList"]] == ["Ann"]
+    assert tags["Make"] == "Camera"
+    assert exiftool("-xmp:all=", "-o", "-") == plain
+
+
+@pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO")
+def test_photos_that_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    plain = save(path)
+    write_names_inside(path, [])  # there is nothing to say
+    assert path.read_bytes() == plain
+    several = plain[:20] + b"\xff\xe2\0\x0aMPF\0MM\0*" + plain[20:]
+    named = put_packet(plain, RATING.replace("Rating", "Label").encode())
+    at = named.index(b"\xff\xe1")
+    for data, message in [
+        (named.replace(b"<x:x", b"<y:x"), "no XMP"),
+        (named[: at + 40], "Truncated"),
+        (put_packet(plain, RATING.replace("4", "4" * 65000).encode()), "longer than a JPEG"),
+        (several[:32] + named[20:], "several pictures"),
+    ]:
+        path.write_bytes(data)
+        with pytest.raises((FormatError, ImageError), match=message):
+            write_names_inside(path, [FACE])
+        assert path.read_bytes() == data and list(tmp_path.iterdir()) == [path]
+    path.write_bytes(several)
+    write_names_inside(path, [FACE])
+    assert [face.name for face in read_names(path)] == ["Ann"]
+    save(tmp_path / "a.webp")
+    with pytest.raises(FormatError, match="JPEG and PNG files only"):
+        write_names_inside(tmp_path / "a.webp", [FACE])
+
+
+def test_regions_inside_a_photo_that_others_named_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_regions(tmp_path / "x.xmp", [FaceRegion("Mary", 0.5, 0.5, 0.2, 0.2)], 100, 200)
+    path.write_bytes(put_packet(save(path), (tmp_path / "x.xmp").read_bytes()))
+    before = path.read_bytes()
+    with pytest.raises(FormatError, match=r"named elsewhere \(Mary\)"):
+        write_names_inside(path, [FACE])
     assert path.read_bytes() == before

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facetool.alignment.recipes import DLIB_CHIP
@@ -11,6 +12,7 @@ from facetool.errors import UsageError
 from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.files.xmp import FaceRegion, sidecar_of, write_regions
 from facetool.images.named_faces import BoxedName, read_names, write_names
+from facetool.images.read import read_image
 from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.classify_infer import InferSettings, name_people
 from facetool.pipeline.classify_train import ClassifierSettings, find_kind, train_classifier
@@ -92,3 +94,18 @@ def test_names_go_into_sidecars_and_photos_stay(named: Path) -> None:
     assert report.exit_code == 1
     assert "named elsewhere" in answers[1].error
     assert [photo.read_bytes() for photo in photos] == before
+
+
+def test_names_go_into_photos_on_request_only(named: Path) -> None:
+    train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    photo, other = (named / "photos" / row.input for row in found(named)[:2])
+    pixels, before = read_image(photo), other.read_bytes()
+    _, report = name_people(
+        load_classifier(named / "xmp.classifier"),
+        [photo],
+        load_network("dlib-resnet"),
+        InferSettings(xmp_inside=True),
+    )
+    assert report.exit_code == 0 and not sidecar_of(photo).exists()
+    assert [face.name for face in read_names(photo)] == [person(photo.name)]
+    assert np.array_equal(read_image(photo), pixels) and other.read_bytes() == before
