@@ -1,8 +1,8 @@
 """The XMP inside a JPEG or PNG file: read, or replaced with every other byte staying as it is.
 
 Sources: Adobe, XMP Specification Part 3, "Storage in Files", January 2020: 1.1.3 (JPEG: a segment
-APP1) and 1.1.5 (PNG: a chunk iTXt); CIPA DC-007-2021 (Multi-Picture Format), whose offsets count
-from its own segment, so that nothing behind that one may change its length.
+APP1) and 1.1.5 (PNG: a chunk iTXt); CIPA DC-007-2021 (several images in one file, MPF): its offsets
+count from its own segment, so that nothing behind that one may change its length.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from facetool.errors import FormatError
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
-_MULTI_PICTURE = b"MPF\0"
+_SEVERAL_IMAGES = b"MPF\0"
 _LONGEST_SEGMENT = 0xFFFF - 2
 """Bytes of a segment behind its length."""
 
@@ -67,18 +67,18 @@ def _put_segment(data: bytes, packet: bytes) -> bytes:
         raise FormatError("its XMP and the names together are longer than a JPEG file may hold")
     segment = b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
     place: tuple[int, int] | None = None
-    pictures = len(data)
+    images = len(data)
     head = len(_JPEG_START)  # JFIF and Exif come first
     for part in _segments(data):
         if part.kind == b"\xe0" or (part.kind == b"\xe1" and part.content[:4] == b"Exif"):
             head = part.end if part.start == head else head
         if part.kind == b"\xe1" and part.content.startswith(_JPEG_XMP) and place is None:
             place = part.start, part.end
-        if part.kind == b"\xe2" and part.content.startswith(_MULTI_PICTURE):
-            pictures = min(pictures, part.start)
+        if part.kind == b"\xe2" and part.content.startswith(_SEVERAL_IMAGES):
+            images = min(images, part.start)
     start, end = place or (head, head)
-    if start >= pictures and end - start != len(segment):
-        raise FormatError("it holds several pictures, whose places would no longer be found")
+    if start > images and end - start != len(segment):
+        raise FormatError("it holds several images, whose places would no longer be found")
     return data[:start] + segment + data[end:]
 
 
@@ -147,8 +147,9 @@ def _text_of(content: bytes) -> bytes:
         found = unpacker.decompress(text, _LARGEST_TEXT)
     except zlib.error as error:
         raise FormatError(f"damaged: its XMP cannot be unpacked ({error})") from error
-    if unpacker.unconsumed_tail:
-        raise FormatError("its XMP is too large")
+    if not unpacker.eof:
+        large = len(found) >= _LARGEST_TEXT
+        raise FormatError("its XMP is too large" if large else "damaged: its XMP ends early")
     return found
 
 

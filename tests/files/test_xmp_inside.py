@@ -56,7 +56,9 @@ def test_in_a_png_it_may_be_packed() -> None:
     packed = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<one/>")
     assert read_packet(PNG + HEAD + chunk(b"iTXt", packed) + END) == b"<one/>"
     with pytest.raises(FormatError, match="cannot be unpacked"):
-        read_packet(PNG + HEAD + chunk(b"iTXt", packed[:25] + b"zz") + END)
+        read_packet(PNG + HEAD + chunk(b"iTXt", packed[:21] + b"zz") + END)
+    with pytest.raises(FormatError, match="ends early"):
+        read_packet(PNG + HEAD + chunk(b"iTXt", packed[:-6]) + END)
     bomb = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(1 << 25))
     with pytest.raises(FormatError, match="too large"):
         read_packet(PNG + HEAD + chunk(b"iTXt", bomb) + END)

@@ -154,7 +154,7 @@ def test_photos_that_stay_as_they_are(tmp_path: Path) -> None:
         (named.replace(b"<x:x", b"<y:x"), "no XMP"),
         (named[: at + 40], "Truncated"),
         (put_packet(plain, RATING.replace("4", "4" * 65000).encode()), "longer than a JPEG"),
-        (several[:32] + named[20:], "several pictures"),
+        (several[:32] + named[20:], "several images"),
     ]:
         path.write_bytes(data)
         with pytest.raises((FormatError, ImageError), match=message):
