@@ -41,14 +41,17 @@ def list_command(detectors: bool, as_json: bool) -> None:
 
 @command.command("info")
 @click.argument("model", shell_complete=complete_model)
+@click.option("--layers", is_flag=True, help="List each layer, too: type, output, parameters.")
 @options.weights_option
 @options.json_option
-def info_command(model: str, weights: options.WeightsRequest, as_json: bool) -> None:
+def info_command(model: str, layers: bool, weights: options.WeightsRequest, as_json: bool) -> None:
     """Show parameters, layers, crop recipe, accuracy and licence of MODEL."""
     from facetool.cli.tables.models import info_text
     from facetool.pipeline.models import network_info
 
-    found = network_info(model, weights.file, recipe=weights.recipe, output=weights.output)
+    found = network_info(
+        model, weights.file, recipe=weights.recipe, output=weights.output, layers=layers
+    )
     values = found.as_dict()
     if as_json:
         print_json(values)

@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 
 from facetool.networks.dlib_resnet import add_zero_extended
-from facetool.networks.fold import fold_batch_norm
+from facetool.networks.fold import fold_batch_norm, trace
 from facetool.networks.mxnet_layers import ScaleInput
 
 
@@ -29,6 +29,25 @@ class Flops:
 
     multiply_adds: int
     openvino: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCount:
+    """A layer or another step of a network.
+
+    Attributes:
+        name: of the layer in the network's ``state_dict``; of a step without weights, the function.
+        kind: of layer, with the size and stride of its windows.
+        output: shape of what it gives for one face.
+        parameters: numbers it learns; those that an earlier step has used count there.
+        multiply_adds: as in :class:`Flops`.
+    """
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -49,6 +68,22 @@ def count_flops(network: nn.Module, shape: tuple[int, int, int]) -> Flops:
         # All shapes are those of a full batch, and nothing is computed.
         counter.run(torch.empty(0, *shape, device=device))
     return Flops(counter.multiply_adds, 2 * counter.multiply_adds + counter.others)
+
+
+def count_layers(network: nn.Module, shape: tuple[int, int, int]) -> list[LayerCount]:
+    """Count what each layer learns and costs for one face, batch normalisation not folded.
+
+    Steps that only arrange values in another shape are left out.
+
+    Args:
+        network: on any device, "meta" included; stays as it was.
+        shape: (C, H, W) of the input.
+    """
+    device = next((parameter.device for parameter in network.parameters()), None)
+    lister = _Lister(trace(network))
+    with torch.no_grad():
+        lister.run(torch.empty(0, *shape, device=device))
+    return lister.layers
 
 
 class _Counter(fx.Interpreter):
@@ -78,6 +113,66 @@ class _Counter(fx.Interpreter):
         elif isinstance(module, nn.PReLU | nn.modules.batchnorm._BatchNorm | ScaleInput):
             self.others += 2 * values
 
+
+class _Lister(_Counter):
+    """Notes of each step what it adds to the counts."""
+
+    def __init__(self, body: fx.GraphModule) -> None:
+        super().__init__(body)
+        self.layers: list[LayerCount] = []
+        self._seen: set[int] = set()
+
+    def run_node(self, node: fx.Node) -> Any:
+        """Run a step, count and note it."""
+        before = self.multiply_adds
+        out = super().run_node(node)
+        if node.op in ("placeholder", "output") or not isinstance(out, torch.Tensor):
+            return out
+        name, kind, learned = node.name, getattr(node.target, "__name__", str(node.target)), []
+        if node.op in ("call_module", "get_attr"):
+            name = str(node.target)
+            part = self.fetch_attr(name)
+            module = isinstance(part, nn.Module)
+            kind = _kind(part) if module else "parameter"
+            tensors = part.parameters() if module else [part]
+            learned = [one for one in tensors if isinstance(one, nn.Parameter)]
+        elif kind in _ARRANGES:
+            return out
+        own = [
+            one for one in learned if isinstance(one, nn.Parameter) and id(one) not in self._seen
+        ]
+        self._seen.update(map(id, own))
+        self.layers.append(
+            LayerCount(
+                name=name,
+                kind=kind,
+                output=tuple(out.shape if node.op == "get_attr" else out.shape[1:]),
+                parameters=sum(one.numel() for one in own),
+                multiply_adds=self.multiply_adds - before,
+            )
+        )
+        return out
+
+
+def _kind(module: nn.Module) -> str:
+    """A layer's class, and of those with windows their size, stride and groups."""
+    kind = type(module).__name__
+    size = getattr(module, "kernel_size", None)
+    if size is None:
+        return kind
+    stride = _pair(getattr(module, "stride", 1))[0]
+    groups = getattr(module, "groups", 1)
+    text = f"{kind} {'x'.join(map(str, _pair(size)))}"
+    text += f"/{stride}" if stride > 1 else ""
+    return text + (f", {groups} groups" if groups > 1 else "")
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (size, size) if isinstance(size, int) else size
+
+
+_ARRANGES = {"reshape", "view", "flatten", "permute", "transpose", "getitem", "to", "float"}
+"""Steps that compute nothing."""
 
 _ELEMENTWISE = {
     *(operator.add, operator.iadd, operator.sub, operator.mul, operator.truediv),

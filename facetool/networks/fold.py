@@ -63,6 +63,17 @@ def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
     return folded
 
 
+def trace(network: nn.Module) -> fx.GraphModule:
+    """The steps of a network as they are, in eval mode.
+
+    Args:
+        network: stays as it was; the steps use its weights.
+    """
+    tensors = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
+    copied = deepcopy(network, dict(tensors)).eval()
+    return fx.GraphModule(copied, _Tracer().trace(copied))
+
+
 def fold(network: nn.Module) -> fx.GraphModule:
     """The steps of a network for inference.
 
@@ -73,9 +84,9 @@ def fold(network: nn.Module) -> fx.GraphModule:
         network: stays as it was and shares no memory with the result.
     """
     originals = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
-    network = deepcopy(network, dict(originals)).eval()  # for now with the tensors themselves
-    graph = _Tracer().trace(network)
-    modules: dict[str, nn.Module] = dict(network.named_modules())
+    traced = trace(network)  # for now with the tensors themselves
+    graph = traced.graph
+    modules: dict[str, nn.Module] = dict(traced.named_modules())
     calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
 
     for node in list(graph.nodes):
@@ -94,7 +105,7 @@ def fold(network: nn.Module) -> fx.GraphModule:
             node.replace_all_uses_with(before)
             graph.erase_node(node)
 
-    folded = fx.GraphModule(network, graph).eval()
+    folded = fx.GraphModule(traced, graph).eval()
     for module in folded.modules():
         for name, tensor in [*module.named_parameters("", False), *module.named_buffers("", False)]:
             if id(tensor) in originals:

@@ -18,6 +18,7 @@ from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, r
 if TYPE_CHECKING:
     from facetool.alignment.stated_recipe import StatedRecipe
     from facetool.networks.base import EmbeddingNetwork, NetworkInfo
+    from facetool.networks.count import LayerCount
 
 AVAILABLE, FETCHABLE, BY_HAND = "available locally", "fetch", "download by hand"
 
@@ -85,6 +86,7 @@ class ModelInfo:
         input: channels, height and width.
         graph: name, kind and shape of every layer, of a network that is none of the known ones.
         weights: its published weights.
+        layer_counts: each layer, where that was asked for.
     """
 
     name: str
@@ -98,10 +100,12 @@ class ModelInfo:
     input: tuple[int, int, int]
     graph: Sequence[Mapping[str, Any]] | None
     weights: Sequence[ListedModel]
+    layer_counts: Sequence[LayerCount] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``recipe`` is null where nobody states one."""
         info = self.info
+        counts = self.layer_counts
         return {
             "name": self.name,
             "architecture": info.architecture,
@@ -121,6 +125,7 @@ class ModelInfo:
             "file": None if info.weights_path is None else str(info.weights_path),
             "sha256": info.weights_sha256,
             "weights": [entry.as_dict() for entry in self.weights],
+            **({} if counts is None else {"layer_counts": [asdict(one) for one in counts]}),
         }
 
 
@@ -130,6 +135,7 @@ def network_info(
     *,
     recipe: StatedRecipe | None = None,
     output: str = "",
+    layers: bool = False,
 ) -> ModelInfo:
     """What is known of a network.
 
@@ -141,12 +147,13 @@ def network_info(
         weights: file to look into instead of the published weights.
         recipe: what is known of the input, in place of what the file states.
         output: the layer whose values are the embedding, where that is not the last.
+        layers: count each layer, too.
 
     Raises:
         UsageError: there is no such name, file or layer.
         FacetoolError: the file cannot be read.
     """
-    from facetool.networks.count import count_flops, count_parameters
+    from facetool.networks.count import count_flops, count_layers, count_parameters
     from facetool.networks.fold import fold_batch_norm
     from facetool.weights.load import input_shape
 
@@ -166,6 +173,7 @@ def network_info(
         input=shape,
         graph=_graph(network, shape) if known is None else None,
         weights=[_describe(entry) for entry in published],
+        layer_counts=count_layers(network, shape) if layers else None,
     )
 
 

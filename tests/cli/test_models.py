@@ -61,6 +61,23 @@ def test_info() -> None:
     assert "non-commercial" in text
 
 
+def test_layers() -> None:
+    lines = run("info", "nn4.small2", "--layers").stdout.splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("layer  "))
+    assert lines[head].split() == ["layer", "type", "output", "parameters", "multiply-adds"]
+    row = ["stem.0", "Conv2d", "7x7/2", "64", "x", "48", "x", "48", "9,472", "21,676,032"]
+    assert lines[head + 1].split() == row
+    document = json.loads(run("info", "nn4.small2", "--layers", "--json").stdout)
+    assert lines[-1].split() == ["total", "3,733,968", f"{document['multiply_adds']:,}"]
+    assert document["layer_counts"][0] == {
+        "name": "stem.0",
+        "kind": "Conv2d 7x7/2",
+        "output": [64, 48, 48],
+        "parameters": 9_472,
+        "multiply_adds": 21_676_032,
+    }
+
+
 def test_info_of_a_file(shared: Path) -> None:
     path = shared / "golden/torch7/nn4.small2.old2016.t7"
     assert str(path) in run("info", path).stdout

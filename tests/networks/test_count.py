@@ -1,10 +1,19 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from facetool.networks import registry
-from facetool.networks.count import Flops, count_flops, count_parameters
+from facetool.networks.count import (
+    Flops,
+    LayerCount,
+    count_flops,
+    count_layers,
+    count_parameters,
+)
 from facetool.networks.fold import fold_batch_norm
+from facetool.weights.load import input_shape
 
 
 def meta(name: str) -> nn.Module:
@@ -95,3 +104,97 @@ def test_products_of_matrices_are_counted():
     layers += patches * width * width + width * 512
     attention = blocks * 2 * patches * patches * width
     assert count_flops(network, (3, 112, 112)).multiply_adds == layers + attention
+
+
+# FaceNet's table of NN2 (arXiv:1503.03832): output, parameters / 10³, operations / 10⁶.
+NN2 = {
+    "conv1": ((64, 112, 112), 9, 119),
+    "inception 2": ((192, 56, 56), 115, 360),
+    "3a": ((256, 28, 28), 164, 128),
+    "3b": ((320, 28, 28), 228, 179),
+    "3c": ((640, 14, 14), 398, 108),
+    "4a": ((640, 14, 14), 545, 107),
+    "4b": ((640, 14, 14), 595, 117),
+    "4c": ((640, 14, 14), 654, 128),
+    "4d": ((640, 14, 14), 722, 142),
+    "4e": ((1024, 7, 7), 717, 56),
+    "5a": ((1024, 7, 7), 1600, 78),
+    "5b": ((1024, 7, 7), 1600, 78),
+    "fc": ((128,), 131, 0.1),
+}
+L2_POOLED = {"3b", "4a", "4b", "4c", "4d", "5a"}
+
+
+def nn2_row(layers: list[LayerCount], row: str) -> list[LayerCount]:
+    names = {"conv1": ("stem.0", "stem.3"), "inception 2": ("stem.5", "stem.12"), "fc": ("fc", "")}
+    first, after = names.get(row, (f"inception.{row}.", ""))
+    start = next(i for i, one in enumerate(layers) if one.name.startswith(first))
+    if row in names:
+        end = next((i for i, one in enumerate(layers) if one.name == after), start + 1)
+    else:
+        end = start + next(
+            i for i, one in enumerate(layers[start:]) if not one.name.startswith(first)
+        )
+        end += 1  # what joins the branches
+    return layers[start:end]
+
+
+@pytest.mark.parametrize("row", NN2)
+def test_layers_of_nn2_as_facenet_counts_them(row: str) -> None:
+    """Batch normalisation, which FaceNet has not, aside; a bias counts as an operation there.
+
+    The rows whose blocks pool by L2 count more than that in FaceNet's table, up to 5 %.
+    """
+    layers = nn2_row(count_layers(meta("nn2"), (3, 224, 224)), row)
+    output, thousands, millions = NN2[row]
+    weighted = [one for one in layers if one.kind.startswith(("Conv2d", "Linear"))]
+    last = [one for one in layers if "Pool" not in one.kind][-1]
+    assert last.output == output
+    parameters = sum(one.parameters for one in weighted) / 1000
+    if thousands == 1600:
+        assert round(parameters, -2) == 1600
+    else:
+        assert abs(parameters - thousands) < 1  # rounded or cut
+    biases = sum(math.prod(one.output) for one in weighted)
+    operations = (sum(one.multiply_adds for one in weighted) + biases) / 1e6
+    if row in L2_POOLED:
+        assert 0.95 * millions < operations < millions
+    else:
+        assert round(operations, 1 if millions < 1 else 0) == millions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.ARCHITECTURES)
+def test_layers_add_up(name: str) -> None:
+    with torch.device("meta"):
+        network = registry.create(name)
+    shape = input_shape(network.info)
+    layers = count_layers(network, shape)
+    assert sum(one.parameters for one in layers) == registry.ARCHITECTURES[name].parameters
+    flops = count_flops(network, shape)
+    assert sum(one.multiply_adds for one in layers) == flops.multiply_adds
+    assert layers[-1].output == (network.info.embedding_size,)
+
+
+def test_layers_by_hand() -> None:
+    shared = nn.PReLU(4)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, (3, 5), stride=2), shared, nn.Conv2d(4, 4, 3, groups=2, bias=False), shared
+    )
+    network.train()
+    layers = count_layers(network, (3, 13, 15))
+    assert network.training
+    assert layers == [
+        LayerCount(
+            name="0", kind="Conv2d 3x5/2", output=(4, 6, 6), parameters=184, multiply_adds=6480
+        ),
+        LayerCount(name="1", kind="PReLU", output=(4, 6, 6), parameters=4, multiply_adds=0),
+        LayerCount(
+            name="2",
+            kind="Conv2d 3x3, 2 groups",
+            output=(4, 4, 4),
+            parameters=72,
+            multiply_adds=1152,
+        ),
+        LayerCount(name="1", kind="PReLU", output=(4, 4, 4), parameters=0, multiply_adds=0),
+    ]

@@ -45,11 +45,25 @@ def info_text(values: dict[str, Any]) -> str:
         "sha256": values["sha256"],
     }
     blocks = [lines, *[_weights_lines(entry) for entry in values["weights"]]]
+    if values.get("layer_counts"):
+        return f"{_lines(blocks)}\n\n{_layers_table(values['layer_counts'])}"
     if values["graph"]:
         rows = [(one["name"], one["kind"], _times(one["shape"])) for one in values["graph"]]
         table = format_table(("layer", "kind", "output"), rows)
         return f"{_lines(blocks)}\n\n{table}"
     return _lines(blocks)
+
+
+def _layers_table(layers: Sequence[dict[str, Any]]) -> str:
+    """A row for each layer, and their sums."""
+    columns = ("parameters", "multiply_adds")
+    rows = [
+        (one["name"], one["kind"], _times(one["output"]), *(one[key] or None for key in columns))
+        for one in layers
+    ]
+    sums = [sum(one[key] for one in layers) for key in columns]
+    header = ("layer", "type", "output", "parameters", "multiply-adds")
+    return format_table(header, [*rows, ("total", "", "", *sums)])
 
 
 def _lines(blocks: Sequence[dict[str, Any]]) -> str:
