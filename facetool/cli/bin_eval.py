@@ -65,7 +65,7 @@ def command(
     results = []
     for name in several if len(several) > 1 else [model]:
         network = weights.load(name)
-        precision = resolve_dtype(dtype, where, network.info.architecture)
+        precision = resolve_dtype(dtype, where, network)
         result = bin_eval(
             files,
             network,

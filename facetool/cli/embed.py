@@ -133,7 +133,7 @@ def command(
         ),
         represent=RepresentSettings(
             device=where,
-            dtype=resolve_dtype(dtype, where, network.info.architecture),
+            dtype=resolve_dtype(dtype, where, network),
             flip=flip,
             batch_size=batch_size,
             engine=engine,

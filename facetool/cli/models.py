@@ -154,3 +154,53 @@ def export_command(
         export_network(model, target, file, fold, recipe=recipe, output=output)
     result = "fc1" if to == "openvino" else "embedding"
     print(f"{target}: input data, output {result}", file=sys.stderr)
+
+
+@command.command("quantize")
+@click.argument("model", shell_complete=complete_model)
+@click.argument(
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="[OUT]",
+    required=False,
+)
+@click.option(
+    "--calibrate",
+    type=options.IMAGES,
+    required=True,
+    metavar="FOLDER",
+    help="Aligned faces for the network, on which the 8-bit scales are chosen; up to 300 are used.",
+)
+@options.weights_option
+@options.json_option
+def quantize_command(
+    model: str,
+    target: Path | None,
+    calibrate: Path,
+    weights: options.WeightsRequest,
+    as_json: bool,
+) -> int:
+    """Write MODEL with 8-bit weights and activations, as OUT.xml and OUT.bin.
+
+    The result is a weights file like any other, and is run by OpenVINO (an extra). OUT is the
+    weights' name with .int8.xml unless given. Prints how alike the two networks' embeddings are.
+    """
+    from facetool.pipeline.quantize import quantize_network
+
+    made = quantize_network(
+        model,
+        target,
+        weights.file,
+        calibrate=calibrate,
+        recipe=weights.recipe,
+        output=weights.output,
+    )
+    if as_json:
+        print_json(made.as_dict())
+    else:
+        click.echo(
+            f"{made.path}: cosine to the network it was made from {made.cosine:.5f} on average, "
+            f"{made.lowest_cosine:.5f} at the lowest ({made.crops} faces)"
+        )
+    print(f"{made.path}: {made.report}", file=sys.stderr)
+    return made.report.exit_code

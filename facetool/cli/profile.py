@@ -223,7 +223,7 @@ def pipeline_command(
             crop=crop,
             detection=detection.settings(crop.detector),
             device=where,
-            dtype=resolve_dtype(dtype, where, network.info.architecture),
+            dtype=resolve_dtype(dtype, where, network),
             iterations=iterations,
             batch_size=batch_size,
             jobs=jobs,

@@ -52,7 +52,7 @@ def command(
     network = weights.load(model)
     settings = RepresentSettings(
         device=where,
-        dtype=resolve_dtype(dtype, where, network.info.architecture),
+        dtype=resolve_dtype(dtype, where, network),
         flip=flip,
         batch_size=batch_size,
         any_crop=any_crop,

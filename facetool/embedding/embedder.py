@@ -17,6 +17,7 @@ from facetool.errors import UsageError, check_choice
 from facetool.jobs.ordered_map import ordered_map
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.dtypes import DTYPES
+from facetool.networks.engine import OPENVINO, EngineNetwork, check_has_weights
 from facetool.networks.fold import for_inference
 from facetool.networks.inputs import to_input
 
@@ -57,7 +58,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def resolve_dtype(name: str, device: torch.device, architecture: str) -> str:
+def resolve_dtype(name: str, device: torch.device, network: EmbeddingNetwork) -> str:
     """The key of ``DTYPES`` that ``auto`` stands for; other names as they are.
 
     ``auto`` is bfloat16 where the device computes in it and the architecture has kept its
@@ -65,7 +66,8 @@ def resolve_dtype(name: str, device: torch.device, architecture: str) -> str:
     """
     if name != "auto":
         return name
-    keeps = architecture in KEEP_ACCURACY_IN_BFLOAT16
+    has_weights = not isinstance(network, EngineNetwork)
+    keeps = has_weights and network.info.architecture in KEEP_ACCURACY_IN_BFLOAT16
     return "bfloat16" if keeps and _has_bfloat16(device) else "float32"
 
 
@@ -114,7 +116,9 @@ class Embedder:
         self._dtype = TORCH_DTYPES[dtype]
         self._flip = flip
         self._network: Callable[[Tensor], Tensor]
-        if engine == "openvino":
+        if isinstance(network, EngineNetwork):
+            self._network = self._as_it_is(network, dtype, engine)
+        elif engine == "openvino":
             self._network = self._in_openvino(network, dtype)
         else:
             self._network = for_inference(network, device, self._dtype)
@@ -155,6 +159,19 @@ class Embedder:
     def streams(self) -> int:
         """Batches that are best in the network at once; each has its part of the threads."""
         return min(torch.get_num_threads(), _MOST_STREAMS) if self._device.type == "cpu" else 2
+
+    def _as_it_is(
+        self, network: EngineNetwork, dtype: str, engine: str
+    ) -> Callable[[Tensor], Tensor]:
+        if dtype != "float32":
+            raise UsageError(
+                f"{network.info.weights_name} is run by {network.engine_name} in the precision of "
+                "its file; leave dtype out",
+                "dtype",
+            )
+        if engine == "openvino" and network.engine_name != OPENVINO:
+            check_has_weights(network)
+        return network
 
     def _in_openvino(self, network: EmbeddingNetwork, dtype: str) -> Callable[[Tensor], Tensor]:
         if self._device.type != "cpu":

@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
+OPENVINO = "OpenVINO"
+
 RunBatch = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""From inputs (N, C, H, W) to (N, D); may be called from several threads at once."""
+"""From inputs (N, C, H, W), or with the channels last, to (N, D); may be called from several
+threads at once."""
 
 
 class _Engine(nn.Module):
@@ -23,15 +26,17 @@ class _Engine(nn.Module):
     Args:
         run: the engine's call.
         shape: (C, H, W) of the input.
+        channels_last: the call takes (N, H, W, C).
 
     Raises:
         WeightsError: it does not give one vector a face.
     """
 
-    def __init__(self, run: RunBatch, shape: tuple[int, int, int]) -> None:
+    def __init__(self, run: RunBatch, shape: tuple[int, int, int], channels_last: bool) -> None:
         super().__init__()
         self._run = run
-        found = run(np.zeros((1, *shape), np.float32)).shape
+        self._channels_last = channels_last
+        found = run(self._pixels(torch.zeros(1, *shape))).shape
         if len(found) != 2 or found[0] != 1:
             raise WeightsError(f"the output has the shape {found}, not one vector a face")
         self.size = int(found[1])
@@ -40,8 +45,12 @@ class _Engine(nn.Module):
         """Embeddings (N, D) on the input's device, of its type."""
         if not len(x):
             return x.new_empty(0, self.size)
-        pixels = np.ascontiguousarray(x.detach().float().cpu().numpy())
-        return torch.from_numpy(np.array(self._run(pixels), np.float32)).to(x.device, x.dtype)
+        found = np.array(self._run(self._pixels(x)), np.float32)
+        return torch.from_numpy(found).to(x.device, x.dtype)
+
+    def _pixels(self, x: Tensor) -> NDArray[np.float32]:
+        ordered = x.permute(0, 2, 3, 1) if self._channels_last else x
+        return np.ascontiguousarray(ordered.detach().float().cpu().numpy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Engine:
         return self
@@ -54,14 +63,22 @@ class EngineNetwork(EmbeddingNetwork):
         run: the engine's call.
         shape: (C, H, W) of the input.
         engine: its name, for messages.
+        channels_last: the call takes (N, H, W, C).
 
     Raises:
         WeightsError: it does not give one vector a face.
     """
 
-    def __init__(self, run: RunBatch, shape: tuple[int, int, int], engine: str) -> None:
+    def __init__(
+        self,
+        run: RunBatch,
+        shape: tuple[int, int, int],
+        engine: str,
+        *,
+        channels_last: bool = False,
+    ) -> None:
         super().__init__()
-        self.engine = _Engine(run, shape)
+        self.engine = _Engine(run, shape, channels_last)
         self.engine_name = engine
         self.info = NetworkInfo(embedding_size=self.engine.size, input_size=shape[1:])
 

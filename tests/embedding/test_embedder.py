@@ -83,6 +83,8 @@ def test_auto_is_bfloat16_where_it_is_native_and_accurate(
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     expected = "bfloat16" if native else "float32"
-    assert resolve_dtype("auto", cpu, "dlib-resnet") == expected
-    assert resolve_dtype("auto", cpu, "custom") == "float32"
-    assert resolve_dtype("bfloat16", cpu, "custom") == "bfloat16"
+    keeps, other = EmbeddingNetwork(), EmbeddingNetwork()
+    keeps.info = NetworkInfo(architecture="dlib-resnet")
+    assert resolve_dtype("auto", cpu, keeps) == expected
+    assert resolve_dtype("auto", cpu, other) == "float32"
+    assert resolve_dtype("bfloat16", cpu, other) == "bfloat16"

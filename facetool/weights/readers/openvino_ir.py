@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import threading
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.alignment.stated_recipe import PARTS
-from facetool.errors import FormatError, WeightsError, one_line
-from facetool.files.json_file import parse_json
-from facetool.networks.engine import EngineNetwork
-from facetool.networks.registry import stated_unit_length
+from facetool.errors import FacetoolError, FormatError, WeightsError, one_line
+from facetool.networks.engine import OPENVINO, EngineNetwork
+from facetool.networks.openvino_model import OpenVinoModel, stream_properties
+from facetool.weights.download import digest
+from facetool.weights.readers.stated import read_description
 
 RECIPE_KEY = "facetool"
 """Key in a model's runtime information of what the export says about it."""
+
+BIN_SHA256 = "bin_sha256"
+"""Key in that of the checksum of the weights beside it."""
 
 _LARGEST_EDGE = 4096
 
@@ -52,30 +55,50 @@ def load(path: Path) -> EngineNetwork:
         lengths = [n.get_length() if n.is_static else 0 for n in given.partial_shape]
         if len(lengths) != 4 or not all(0 < n <= _LARGEST_EDGE for n in lengths[1:]):
             raise WeightsError(f"{path}: an input of the shape {given.partial_shape}")
+        text = model.get_rt_info([RECIPE_KEY]).value if model.has_rt_info([RECIPE_KEY]) else None
+        stated = _stated(path, weights, text)
         output = _embedding(path, model)
-        compiled = core.compile_model(
-            model, "CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+        threads = torch.get_num_threads()
+        run = OpenVinoModel(
+            core,
+            model,
+            {"INFERENCE_PRECISION_HINT": "f32", **stream_properties(threads, threads)},
+            output=output,
+            batch=lengths[0],
         )
-        run = _runner(compiled, output, lengths[0])
-        network = EngineNetwork(run, (lengths[1], lengths[2], lengths[3]), "OpenVINO").eval()
-        stated = model.get_rt_info([RECIPE_KEY]).value if model.has_rt_info([RECIPE_KEY]) else None
-    except WeightsError:
+        shape = (lengths[1], lengths[2], lengths[3])
+        network = EngineNetwork(run, shape, OPENVINO, channels_last=True).eval()
+    except FacetoolError:
         raise
     except Exception as error:  # the library has no classes of its own
         reason = one_line(error)
         raise FormatError(f"{path}: OpenVINO cannot read it: {reason}") from None
-    info = network.info
-    if stated is not None:
-        description = parse_json(str(stated), f"{path}: what facetool says in it")
-        try:
-            recipe = Recipe.from_dict(description["recipe"])
-        except (KeyError, TypeError) as error:
-            raise FormatError(f"{path}: what facetool says in it is damaged: {error}") from None
-        info = replace(info, recipe=recipe, unit_length=stated_unit_length(description))
-    elif lengths[1:] == [3, ARCFACE_112.height, ARCFACE_112.width]:
-        info = replace(info, recipe=Recipe(ARCFACE_112), assumed=PARTS)
-    network.info = info
+    if "recipe" not in stated and lengths[1:] == [3, ARCFACE_112.height, ARCFACE_112.width]:
+        stated = {**stated, "recipe": Recipe(ARCFACE_112), "assumed": PARTS}
+    network.info = replace(network.info, **stated)
     return network
+
+
+def _stated(path: Path, weights: Path, text: object) -> dict[str, Any]:
+    """What a file says of itself, and its checksum, which covers both files.
+
+    Raises:
+        FormatError: that is damaged, or the weights are another file's.
+    """
+    described, numbers = digest(path), digest(weights)
+    checksum = hashlib.sha256((described + numbers).encode()).hexdigest()
+    if text is None:
+        return {"weights_sha256": checksum}
+    try:
+        stated, description = read_description(str(text))
+    except WeightsError as error:
+        raise FormatError(f"{path}: {error}") from None
+    if description.get(BIN_SHA256, numbers) != numbers:
+        raise FormatError(
+            f"{path}: {weights.name} beside it belongs to another file; write both again"
+        )
+    knows_both = BIN_SHA256 in description
+    return {**stated._asdict(), "weights_sha256": described if knows_both else checksum}
 
 
 def _embedding(path: Path, model: Any) -> int:
@@ -88,23 +111,3 @@ def _embedding(path: Path, model: Any) -> int:
     if len(vectors) != 1:
         raise WeightsError(f"{path}: {len(vectors)} of its outputs are one vector a face")
     return vectors[0]
-
-
-def _runner(compiled: Any, output: int, batch: int) -> Any:
-    """A call that each thread makes with a request of its own."""
-    requests = threading.local()
-
-    def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
-        if not hasattr(requests, "own"):
-            requests.own = compiled.create_infer_request()
-        size = batch or len(pixels)
-        results = []
-        for start in range(0, len(pixels), size):
-            part = pixels[start : start + size]
-            filled = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), "f4")])
-            requests.own.infer([filled])
-            found = requests.own.get_output_tensor(output).data
-            results.append(np.array(found[: len(part)], np.float32))
-        return np.concatenate(results)
-
-    return run

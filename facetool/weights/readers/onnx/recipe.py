@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop, Recipe
 from facetool.alignment.stated_recipe import PARTS
-from facetool.errors import FormatError, WeightsError
-from facetool.files.json_file import parse_json
-from facetool.networks.base import CUSTOM, NetworkInfo
+from facetool.networks.base import NetworkInfo
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.graph import INPUT, GraphNetwork, Node
-from facetool.networks.pair_threshold import PairThreshold
-from facetool.networks.registry import ARCHITECTURES, stated_unit_length
-from facetool.weights.readers.recognize import POOLINGS
+from facetool.weights.readers.stated import Stated, read_description
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 METADATA_KEY = "facetool"
 """Key in a model's metadata of what :mod:`facetool.weights.onnx_export` says about it."""
-
-
-class Stated(NamedTuple):
-    """What facetool's metadata say of a network that its graph does not."""
-
-    recipe: Recipe
-    unit_length: bool
-    assumed: tuple[str, ...]
-    threshold: PairThreshold | None
-    weights_name: str
-    architecture: str
-    variant: str
-
-
-def _known_architecture(description: dict[str, Any]) -> tuple[str, str]:
-    """Name and variant: steps of a network may be exported as layers that it does not have."""
-    name, variant = description.get("architecture"), description.get("variant")
-    if name not in ARCHITECTURES or variant not in ("", *POOLINGS):
-        return CUSTOM, ""
-    return str(name), str(variant)
 
 
 def stated_info(model: ModelProto) -> Stated | None:
@@ -51,21 +27,7 @@ def stated_info(model: ModelProto) -> Stated | None:
     """
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
-            try:
-                description = parse_json(entry.value, "its metadata")
-                recipe = Recipe.from_dict(description["recipe"])
-                assumed = description.get("assumed") or ()
-                threshold = description.get("threshold")
-                return Stated(
-                    recipe,
-                    stated_unit_length(description),
-                    tuple(part for part in PARTS if part in assumed),
-                    threshold and PairThreshold.from_dict(threshold),
-                    str(description.get("weights", "")),
-                    *_known_architecture(description),
-                )
-            except (FormatError, LookupError, RecursionError, TypeError, ValueError) as error:
-                raise WeightsError(f"its metadata hold no recipe: {error}") from None
+            return read_description(entry.value)[0]
     return None
 
 

@@ -1,0 +1,83 @@
+"""8-bit networks: NNCF takes what OpenVINO reads apart and puts 8-bit steps in its place."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetool.errors import UsageError, WeightsError, one_line
+from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.inputs import to_input
+from facetool.weights.onnx_export import to_onnx
+from facetool.weights.openvino_export import save_model
+
+
+def quantize(network: EmbeddingNetwork, crops: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    """Write a network whose convolutions and matrix products are of 8-bit integers.
+
+    Weights have a scale for each channel, activations one for each layer, found on ``crops``.
+
+    Args:
+        network: stays as it is.
+        crops: uint8 RGB (H, W, 3), of the recipe's size; a few hundred of many people do.
+        path: of the new ``.xml``; the weights go into the ``.bin`` beside it.
+
+    Raises:
+        UsageError: NNCF or OpenVINO is not installed.
+        WeightsError: the network does something that ONNX has no operator for, or NNCF fails.
+        OutputError: the files cannot be written.
+    """
+    nncf = _import_nncf()
+    from openvino import Core
+
+    model = Core().read_model(to_onnx(network, fold=True, lrn_operator=True))
+    inputs = [
+        to_input(torch.from_numpy(crop)[None], network.recipe).contiguous().numpy()
+        for crop in crops
+    ]
+    with _quiet(nncf):
+        try:
+            model = nncf.quantize(
+                model,
+                nncf.Dataset(inputs),
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(inputs),
+            )
+        except Exception as error:  # the library has many classes of its own
+            raise WeightsError(f"NNCF cannot quantise it: {one_line(error)}") from error
+    facts = {"quantised": {"bits": 8, "crops": len(inputs), "by": f"nncf {version('nncf')}"}}
+    save_model(model, network, path, recipe=network.recipe, facts=facts)
+
+
+def _import_nncf() -> Any:
+    """The library, whose reports of its use to its makers are switched off."""
+    switch = "NNCF_CI"
+    before = os.environ.get(switch)
+    os.environ[switch] = before or "1"
+    try:
+        import nncf
+        import openvino  # noqa: F401
+    except ImportError:
+        raise UsageError("this needs NNCF and OpenVINO: pip install 'facetool[quantize]'") from None
+    finally:
+        if before is None:
+            del os.environ[switch]
+    return nncf
+
+
+@contextmanager
+def _quiet(nncf: Any) -> Iterator[None]:
+    """Keep the library's bars and remarks off the output."""
+    nncf.set_log_level(logging.ERROR)
+    with redirect_stdout(io.StringIO()):
+        yield

@@ -1,0 +1,94 @@
+"""A network of 8 bits, made on drawn faces and used as any weights file."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from facetool.embedding.embedder import Embedder, resolve_dtype
+from facetool.errors import FormatError, UsageError, WeightsError
+from facetool.images.read import read_image
+from facetool.pipeline.quantize import QuantizedNetwork, quantize_network
+from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.weights.load import load_network, read_network
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def made(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> QuantizedNetwork:
+    pytest.importorskip("nncf")
+    target = tmp_path_factory.mktemp("quantised") / "x.xml"
+    return quantize_network("dlib-resnet", target, calibrate=crops)
+
+
+@pytest.mark.slow
+def test_it_knows_its_network_and_agrees_with_it(
+    made: QuantizedNetwork, crops: Path, tmp_path: Path
+) -> None:
+    assert sorted(path.name for path in made.path.parent.iterdir()) == ["x.bin", "x.xml"]
+    assert made.crops == 24 and made.report.exit_code == 0
+    assert 0.95 < made.lowest_cosine <= made.cosine < 1
+    original, network = load_network("dlib-resnet"), load_network(made.path)
+    assert network.info.architecture == "dlib-resnet"
+    assert network.info.recipe == original.info.recipe
+    assert network.info.threshold == original.info.threshold
+    assert not network.info.assumed
+
+    represent(crops, tmp_path / "reps", network, RepresentSettings(batch_size=7))
+    described = json.loads((tmp_path / "reps" / "represent.json").read_text())
+    assert described["weights"] == {"name": "x.xml", "sha256": network.info.weights_sha256}
+    found = np.load(tmp_path / "reps" / "reps.npy")
+    images = [read_image(path) for path in sorted(crops.glob("*/*.png"))]
+    expected = Embedder(original, CPU).embed(np.stack(images))
+    cosines = (found * expected).sum(1) / np.linalg.norm(found, axis=1)
+    assert (cosines / np.linalg.norm(expected, axis=1)).min() > 0.95
+    assert made.path.with_suffix(".bin").stat().st_size < 6_000_000  # of 22 MB
+
+
+@pytest.mark.slow
+def test_the_engine_is_its_own_and_so_is_its_precision(made: QuantizedNetwork, crops: Path) -> None:
+    network = read_network(made.path)
+    image = np.stack([read_image(min(crops.glob("*/*.png")))])
+    plain, asked = (
+        Embedder(network, CPU, engine=one).embed(image) for one in ("torch", "openvino")
+    )
+    assert np.array_equal(plain, asked)
+    assert resolve_dtype("auto", CPU, network) == "float32"
+    with pytest.raises(UsageError, match="run by OpenVINO in the precision of its file"):
+        Embedder(network, CPU, "bfloat16")
+
+
+@pytest.mark.slow
+def test_both_files_are_of_one_network(made: QuantizedNetwork, tmp_path: Path) -> None:
+    for suffix in (".xml", ".bin"):
+        shutil.copy(made.path.with_suffix(suffix), tmp_path / f"y{suffix}")
+    numbers = bytearray((tmp_path / "y.bin").read_bytes())
+    numbers[len(numbers) // 2] ^= 1
+    (tmp_path / "y.bin").write_bytes(numbers)
+    with pytest.raises(FormatError, match=r"y\.bin beside it belongs to another file"):
+        read_network(tmp_path / "y.xml")
+
+
+@pytest.mark.slow
+def test_what_is_quantised_already_is_not_quantised_again(
+    made: QuantizedNetwork, crops: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match="take the file it was made from"):
+        quantize_network(str(made.path), tmp_path / "z.xml", calibrate=crops)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_it_needs(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"call it \*\.xml"):
+        quantize_network("dlib-resnet", tmp_path / "x.onnx", calibrate=crops)
+    with pytest.raises(UsageError, match="nothing says that its images are crops"):
+        quantize_network("dlib-resnet", tmp_path / "x.xml", calibrate=tmp_path)
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(UsageError, match=r"pip install 'facetool\[quantize\]'"):
+        quantize_network("dlib-resnet", tmp_path / "x.xml", calibrate=crops)
+    assert not list(tmp_path.iterdir())
