@@ -33,11 +33,14 @@ def read_curve(path: Path) -> Curve:
         FormatError: the file is none of these; the message names the line.
     """
     lines = read_text(path).splitlines()
-    rows = [
-        (number, next(csv.reader([line])) if "," in line else line.split())
-        for number, line in enumerate(lines, start=1)
-        if line.strip()
-    ]
+    try:
+        rows = [
+            (number, next(csv.reader([line])) if "," in line else line.split())
+            for number, line in enumerate(lines, start=1)
+            if line.strip()
+        ]
+    except csv.Error as error:
+        raise FormatError(f"{path}: no table of numbers ({error})") from error
     if not rows:
         raise FormatError(f"{path}: the file is empty")
 

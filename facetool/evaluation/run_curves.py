@@ -50,10 +50,11 @@ def _read_fold(file: Path) -> Floats:
     """True and false positive rates, (T, 2); none for a fold without pairs of both kinds."""
     reader = csv.DictReader(read_text(file).splitlines())
     try:
+        columns = set(reader.fieldnames or ())
         rows = [{name: float(row[name]) for name in _COLUMNS} for row in reader]
-    except (KeyError, TypeError, ValueError):
-        rows = []
-    if not set(_COLUMNS) <= set(reader.fieldnames or ()) or (not rows and reader.line_num > 1):
+    except (KeyError, TypeError, ValueError, csv.Error):
+        columns, rows = set(), []
+    if not set(_COLUMNS) <= columns:
         raise FormatError(f"{file}: not a fold's ROC as lfw-eval writes it")
     both = all(row["tp"] + row["fn"] and row["fp"] + row["tn"] for row in rows)
     rates = [[row["tpr"], row["fpr"]] for row in rows]

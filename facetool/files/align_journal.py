@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections import Counter
@@ -32,6 +31,7 @@ from facetool.files.atomic import atomic_write, output_errors, part_path
 from facetool.files.durable import ends_with, sync_file_system
 from facetool.files.image_states import ImageState, read_states, write_states
 from facetool.files.json_file import parse_json
+from facetool.files.text import csv_rows
 
 JOURNAL = part_path(Path("align.journal")).name
 
@@ -279,10 +279,9 @@ def _parse(lines: Iterable[str]) -> Iterator[AlignedPhoto]:
     """The inverse of :func:`_format`.
 
     Raises:
-        FormatError: a line has too few or too many columns.
+        FormatError: a line is no CSV, or has too few or too many columns.
     """
-    reader = csv.reader(lines)
-    rows = map(_parse_row, reader)
+    rows = (_parse_row(cells) for _, cells in csv_rows(lines))
     for _, photo in groupby(rows, lambda row: row[1].input):
         states, found = zip(*photo, strict=True)
         yield AlignedPhoto(list(found), states[0])

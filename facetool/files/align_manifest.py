@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
+from facetool.files.text import csv_rows
 
 ALIGN_CSV = "align.csv"
 
@@ -103,14 +104,13 @@ def parse_rows(lines: Iterable[str]) -> Iterator[AlignRow]:
     """The rows of CSV lines that keep their ends.
 
     Raises:
-        FormatError: one has too few or too many columns; the line is named, from 1.
+        FormatError: one is no CSV, or has too few or too many columns; the line is named, from 1.
     """
-    reader = csv.reader(lines)
-    for line in reader:
+    for number, cells in csv_rows(lines):
         try:
-            yield row_of(line)
+            yield row_of(cells)
         except FormatError as error:
-            raise FormatError(f"line {reader.line_num}: {error}") from None
+            raise FormatError(f"line {number}: {error}") from None
 
 
 def row_of(cells: Sequence[str]) -> AlignRow:

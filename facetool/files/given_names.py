@@ -12,7 +12,7 @@ from pathlib import Path
 
 from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
-from facetool.files.text import read_text
+from facetool.files.text import csv_rows, read_text
 
 _COLUMNS = ("name", "image")
 
@@ -25,19 +25,23 @@ def read_given_names(path: Path) -> dict[str, str]:
     """
     lines = read_text(path, errors="surrogateescape").splitlines(keepends=True)
     first = lines[0] if lines else ""
-    rows = csv.reader(lines, delimiter=";" if ";" in first and "," not in first else ",")
-    header = [column.strip().lower() for column in next(rows, [])]
+    separator = ";" if ";" in first and "," not in first else ","
+    try:
+        rows = list(csv_rows(lines, separator)) or [(1, [])]
+    except FormatError as error:
+        raise FormatError(f"{path} {error}") from error
+    header = [column.strip().lower() for column in rows[0][1]]
     if not set(header) >= set(_COLUMNS):
         raise FormatError(f"{path} line 1: expected the columns {','.join(_COLUMNS)}")
     name_at, image_at = (header.index(column) for column in _COLUMNS)
     names: dict[str, str] = {}
-    for row in rows:
+    for number, row in rows[1:]:
         if len(row) <= max(name_at, image_at) or not row[name_at].strip():
             continue
         name, image = row[name_at].strip(), row[image_at]
         if names.setdefault(image, name) != name:
             raise FormatError(
-                f"{path} line {rows.line_num}: {image} is named {name} here and {names[image]} "
+                f"{path} line {number}: {image} is named {name} here and {names[image]} "
                 "above; remove one of the two rows"
             )
     return names

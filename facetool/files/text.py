@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +37,21 @@ def read_text(path: Path, errors: str = "strict") -> str:
     """
     with reading(path):
         return decode_text(path.read_bytes(), errors)
+
+
+def csv_rows(lines: Iterable[str], delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """The rows of CSV lines that keep their ends, each with the number of its last line, from 1.
+
+    Raises:
+        FormatError: a line is no CSV (a cell of more than 128 KB; before Python 3.11, a NUL); it
+            is named, the file is not.
+    """
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise FormatError(f"line {reader.line_num}: {error}") from error
 
 
 def decode_text(data: bytes, errors: str = "strict") -> str:

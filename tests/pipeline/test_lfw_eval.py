@@ -114,7 +114,8 @@ def test_what_is_no_run_is_no_curve(reps: Path, tmp_path: Path) -> None:
     lfw_eval(reps, reps / "pairs.txt", output=tmp_path / "before")
     fold = tmp_path / "before" / "l2-roc.fold-4.csv"
     whole = fold.read_text()
-    for damaged in (whole.replace("tpr", "x"), whole.replace(",1.0,", ",1.5,"), "\0" * 9):
+    damages = (whole.replace("tpr", "x"), whole.replace(",1.0,", ",1.5,"), "\0" * 9)
+    for damaged in (*damages, whole + "1" * 200_000):
         fold.write_text(damaged)
         with pytest.raises(FormatError, match=r"l2-roc\.fold-4\.csv"):
             read_run_curve(tmp_path / "before")

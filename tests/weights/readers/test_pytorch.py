@@ -337,8 +337,9 @@ def saved(value: object, **options) -> bytes:
 @pytest.mark.parametrize("zipped", [True, False])
 def test_code_in_the_file_is_not_run(tmp_path, zipped):
     content = saved({"weight": Evil()}, _use_new_zipfile_serialization=zipped)
-    check_refusal(tmp_path / "evil.pt", content, FormatError, "torch.save")
-    check_refusal(tmp_path / "evil.pkl", pickle.dumps(Evil()), FormatError, "torch.save")
+    # Older versions of PyTorch refuse exec as any other class, newer ones by its name.
+    check_refusal(tmp_path / "evil.pt", content, FacetoolError, "torch.save")
+    check_refusal(tmp_path / "evil.pkl", pickle.dumps(Evil()), FacetoolError, "torch.save")
 
 
 def test_what_is_no_state_dict(tmp_path, good):
