@@ -16,7 +16,9 @@ from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.mxnet_layers import batch_norm, xavier_
 
 EPS = 1e-5
+_STEM = 64  # channels
 _WIDTHS = (64, 128, 256, 512)
+_BOTTLENECK_WIDTHS = (256, 512, 1024, 2048)
 _REDUCTION = 16  # of the channels inside squeeze and excitation
 
 
@@ -42,7 +44,10 @@ class SqueezeExcitation(nn.Module):
 
 
 class Unit(nn.Module):
-    """BN, conv 3x3, PReLU, conv 3x3 with the stride, BN; nothing follows the sum.
+    """A residual unit; nothing follows the sum.
+
+    It is BN, conv 3x3, PReLU, conv 3x3 with the stride, BN; as a bottleneck, through a quarter of
+    the channels: BN, conv 1x1, BN, PReLU, conv 3x3, BN, PReLU, conv 1x1 with the stride, BN.
 
     Args:
         channels: of the input.
@@ -50,10 +55,18 @@ class Unit(nn.Module):
         stride: 1 or 2.
         inner_bn: a batch normalisation before the PReLU, as AdaFace has it.
         se: squeeze and excitation at the end.
+        bottleneck: see above; its inner batch normalisations are always there.
     """
 
     def __init__(
-        self, channels: int, filters: int, stride: int, *, inner_bn: bool, se: bool
+        self,
+        channels: int,
+        filters: int,
+        stride: int,
+        *,
+        inner_bn: bool,
+        se: bool,
+        bottleneck: bool = False,
     ) -> None:
         super().__init__()
         self.shortcut_layer = (
@@ -63,12 +76,22 @@ class Unit(nn.Module):
                 nn.Conv2d(channels, filters, 1, stride, bias=False), batch_norm(filters, EPS)
             )
         )
+        inside = filters // 4 if bottleneck else filters
+        kernel = 1 if bottleneck else 3
         layers = [
             batch_norm(channels, EPS),
-            nn.Conv2d(channels, filters, 3, padding=1, bias=False),
-            *([batch_norm(filters, EPS)] if inner_bn else []),
-            nn.PReLU(filters),
-            nn.Conv2d(filters, filters, 3, stride, padding=1, bias=False),
+            nn.Conv2d(channels, inside, kernel, padding=kernel // 2, bias=False),
+            *([batch_norm(inside, EPS)] if inner_bn or bottleneck else []),
+            nn.PReLU(inside),
+        ]
+        if bottleneck:
+            layers += [
+                nn.Conv2d(inside, inside, 3, padding=1, bias=False),
+                batch_norm(inside, EPS),
+                nn.PReLU(inside),
+            ]
+        layers += [
+            nn.Conv2d(inside, filters, kernel, stride, padding=kernel // 2, bias=False),
             batch_norm(filters, EPS),
         ]
         named = OrderedDict((str(index), layer) for index, layer in enumerate(layers))
@@ -89,6 +112,7 @@ class IRNet(EmbeddingNetwork):
         units: per stage.
         inner_bn: see :class:`Unit`.
         se: see :class:`Unit`.
+        bottleneck: see :class:`Unit`; such a network has four times as many channels.
         embedding_size: D.
         dropout: probability, before the fully connected layer.
     """
@@ -98,22 +122,25 @@ class IRNet(EmbeddingNetwork):
         units: Sequence[int],
         inner_bn: bool = False,
         se: bool = False,
+        bottleneck: bool = False,
         embedding_size: int = 512,
         dropout: float = 0.4,
     ) -> None:
         super().__init__()
         self.info = NetworkInfo(embedding_size=embedding_size)
-        channels = _WIDTHS[0]
+        channels = _STEM
         self.input_layer = nn.Sequential(
             nn.Conv2d(3, channels, 3, padding=1, bias=False),
             batch_norm(channels, EPS),
             nn.PReLU(channels),
         )
         body: list[nn.Module] = []
-        for count, filters in zip(units, _WIDTHS, strict=True):
+        widths = _BOTTLENECK_WIDTHS if bottleneck else _WIDTHS
+        kind = {"inner_bn": inner_bn, "se": se, "bottleneck": bottleneck}
+        for count, filters in zip(units, widths, strict=True):
             for index in range(count):
                 stride = 1 if index else 2
-                body.append(Unit(channels, filters, stride, inner_bn=inner_bn, se=se))
+                body.append(Unit(channels, filters, stride, **kind))
                 channels = filters
         self.body = nn.Sequential(*body)
         self.output_layer = nn.Sequential(

@@ -82,6 +82,12 @@ _IR = {50: 43_574_976, 101: 65_129_792, 152: 70_737_600}
 _IR_SE = {50: 43_797_696, 101: 65_502_016, 152: 71_148_736}
 _ADAFACE_IR = {18: 24_021_376, 34: 34_135_104, 50: 43_586_624, 101: 65_151_936}
 _ADAFACE_IR_SE = {50: 43_809_344, 101: 65_524_160}
+# Its deepest ones have bottlenecks; with squeeze and excitation or without.
+_ADAFACE_DEEP_UNITS = {152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
+_ADAFACE_DEEP = {
+    False: {152: 109_637_760, 200: 114_139_264},
+    True: {152: 116_215_936, 200: 121_241_728},
+}
 _VISION_TRANSFORMERS = {
     "t": (256, 12, 19_137_536),
     "s": (512, 12, 76_022_784),
@@ -233,6 +239,23 @@ _ALL = [
             ("adaface-ir", _ADAFACE_IR, _ADAFACE, True, False, _ADAFACE_PAPER),
             ("adaface-ir-se", _ADAFACE_IR_SE, _ADAFACE, True, True, _ADAFACE_PAPER),
         )
+        for depth, parameters in depths.items()
+    ),
+    *(
+        Architecture(
+            f"adaface-ir-se-{depth}" if se else f"adaface-ir-{depth}",
+            "ir_se:IRNet",
+            parameters,
+            _ADAFACE,
+            {
+                "units": _ADAFACE_DEEP_UNITS[depth],
+                "inner_bn": True,
+                "se": se,
+                "bottleneck": True,
+            },
+            paper=_ADAFACE_PAPER,
+        )
+        for se, depths in _ADAFACE_DEEP.items()
         for depth, parameters in depths.items()
     ),
     Architecture(

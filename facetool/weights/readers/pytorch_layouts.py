@@ -166,11 +166,17 @@ def _iresnet_depth(state: State) -> tuple[str, tuple[int, ...]]:
 
 def _ir(state: State, prefix: str) -> Recognised:
     """InsightFace_Pytorch's, face.evoLVe's, CurricularFace's, or AdaFace's with its inner BN."""
-    fifth = state.get("body.0.res_layer.4.weight")
+
+    def is_convolution(place: int) -> bool:
+        weight = state.get(f"body.0.res_layer.{place}.weight")
+        return weight is not None and weight.dim() == 4
+
+    bottleneck = is_convolution(7)
     options = {
-        "units": _ir_units(state),
-        "inner_bn": fifth is not None and fifth.dim() == 4,
+        "units": _ir_units(state, bottleneck),
+        "inner_bn": is_convolution(4),
         "se": any(name.startswith("body.0.res_layer.") and ".fc1." in name for name in state),
+        **({"bottleneck": True} if bottleneck else {}),
     }
     for entry in ARCHITECTURES.values():
         if entry.factory == "ir_se:IRNet" and dict(entry.options) == options:
@@ -186,13 +192,14 @@ def _ir(state: State, prefix: str) -> Recognised:
     return network, state
 
 
-def _ir_units(state: State) -> tuple[int, ...]:
+def _ir_units(state: State, bottleneck: bool) -> tuple[int, ...]:
     """Units per stage, which are told by their channels."""
-    last = re.compile(r"body\.\d+\.res_layer\.[34]\.weight")
+    last = re.compile(rf"body\.\d+\.res_layer\.{'7' if bottleneck else '[34]'}\.weight")
     filters = [
         len(tensor) for name, tensor in state.items() if tensor.dim() == 4 and last.fullmatch(name)
     ]
-    return tuple(filters.count(width) for width in (64, 128, 256, 512))
+    widest = max(filters, default=0)
+    return tuple(filters.count(widest // smaller) for smaller in (8, 4, 2, 1))
 
 
 _PYTORCH_STAGES = {"23": 2, "3": 3, "34": 7, "4": 8, "45": 14, "5": 15}

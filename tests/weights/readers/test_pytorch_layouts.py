@@ -196,6 +196,28 @@ def test_adaface_in_a_lightning_checkpoint(zipped: bool, tmp_path: Path) -> None
     assert network.recipe.channels == "BGR"
 
 
+@pytest.mark.parametrize("depth", [152, 200])
+@pytest.mark.parametrize("se", [False, True])
+def test_adafaces_bottlenecks(depth: int, se: bool) -> None:
+    name = f"adaface-ir-se-{depth}" if se else f"adaface-ir-{depth}"
+    with torch.device("meta"):
+        state = create(name).state_dict()
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    # As AdaFace's net.py makes them.
+    assert shapes["body.0.res_layer.1.weight"] == (64, 64, 1, 1)
+    assert shapes["body.0.res_layer.4.weight"] == (64, 64, 3, 3)
+    assert shapes["body.0.res_layer.7.weight"] == (256, 64, 1, 1)
+    assert shapes["body.0.shortcut_layer.0.weight"] == (256, 64, 1, 1)
+    assert shapes["output_layer.3.weight"] == (512, 2048 * 49)
+    assert ("body.0.res_layer.se_block.fc1.weight" in shapes) == se
+    for part in ("weight", "bias"):
+        del state[f"output_layer.4.{part}"]
+    network, own = recognise_layout({f"model.{key}": tensor for key, tensor in state.items()})
+    assert network.info.architecture == name
+    assert network.recipe.channels == "BGR"
+    assert set(own) == set(network.state_dict())
+
+
 @pytest.mark.parametrize(("se", "name"), [(False, "ir-50"), (True, "ir-se-50")])
 def test_ir_and_ir_se(se: bool, name: str) -> None:
     with torch.device("meta"):
