@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_names_inside_a_photo_are_read(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def save(path: Path, **options: object) -> bytes:
+def save(path: Path, **options: Any) -> bytes:
     """A photo of noise; its bytes."""
     pixels = np.random.default_rng(0).integers(0, 255, (200, 100, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, **options)

@@ -1,0 +1,47 @@
+"""Photos that are there more than once, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facetool.embedding.people import read_people
+from facetool.embedding.represented_crops import Crops
+from facetool.pipeline.duplicates import Duplicates, DuplicatesResult
+from facetool.reports.page import Card, write_page
+
+
+def duplicates_report(result: DuplicatesResult, reps: Path, path: Path) -> None:
+    """Write a page with the crops of each photo that is there more than once.
+
+    Args:
+        result: of :func:`facetool.pipeline.duplicates.find_duplicates`.
+        reps: the represent folder; its crops are shown where they still are.
+        path: the HTML file.
+
+    Raises:
+        FormatError: the folder is damaged.
+        OutputError: the page cannot be written.
+    """
+    crops = Crops(read_people(reps, unsorted=True).description)
+    elsewhere = [one for one in result.duplicates if len(set(one.people)) > 1]
+    others = [one for one in result.duplicates if len(set(one.people)) == 1]
+
+    def cards(one: Duplicates, mood: str) -> list[Card]:
+        return [
+            Card(image=crops.reader(image), title=person, lines=[image], mood=mood)
+            for image, person in zip(one.images, one.people, strict=True)
+        ]
+
+    note = f"{len(result.duplicates):,} photos among {result.compared:,} faces"
+    sections = (("Under several names", elsewhere, "bad"), ("Under one name", others, ""))
+    with write_page(path, f"duplicates: {reps.name}", note) as page:
+        page.contents([title for title, found, _ in sections if found])
+        for title, found, mood in sections:
+            if found:
+                page.section(title)
+            for one in found:
+                page.group(
+                    one.images[0],
+                    f"correlation {one.correlation:.3f}, squared L2 {one.squared_l2:.4f}",
+                )
+                page.cards(cards(one, mood))
