@@ -115,7 +115,9 @@ class _Graph:
     def lower(self, module: _Module, x: str) -> str:
         """Add a module that takes the value ``x``; returns the name of what it gives."""
         if module.kind not in _MODULES:
-            raise module.error("unknown kind of module; those of OpenFace's networks can be read")
+            raise module.error(
+                "unknown kind of module; those of OpenFace's and VGG Face's networks can be read"
+            )
         return _MODULES[module.kind](self, module, x)
 
 
@@ -293,6 +295,10 @@ def _dropout(graph: _Graph, module: _Module, x: str) -> str:
     return graph.add(module, "dropout", x, p=rate)
 
 
+def _softmax(graph: _Graph, module: _Module, x: str) -> str:
+    return graph.add(module, "softmax", x, dim=1)
+
+
 _MODULES: dict[str, Callable[[_Graph, _Module, str], str]] = {
     "nn.Sequential": _sequential,
     "nn.SpatialLPPooling": _sequential,
@@ -315,6 +321,7 @@ _MODULES: dict[str, Callable[[_Graph, _Module, str], str]] = {
     "nn.Normalize": _normalize,
     "nn.Identity": _identity,
     "nn.Dropout": _dropout,
+    "nn.SoftMax": _softmax,
 }
 
 
@@ -361,7 +368,8 @@ def load(path: Path) -> GraphNetwork:
 
     Raises:
         FormatError: the file is damaged or not Torch7's.
-        WeightsError: it holds no network, or one with modules that OpenFace's do not have.
+        WeightsError: it holds no network, or one with modules that neither OpenFace's nor VGG Face
+            have.
     """
     content = read(path)
     if not isinstance(content, TorchObject):

@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from facetool.alignment.recipes import OPENFACE_OUTER, Recipe
 from facetool.errors import FacetoolError, WeightsError
 from facetool.networks.graph import FUNCTIONS, INPUT, MODULES, GraphNetwork, Node, build_graph
+from facetool.networks.inputs import to_input
+from facetool.networks.registry import architecture
 from facetool.weights.readers import torch7_network
 from facetool.weights.readers.torch7_network import load
 from tests.weights.readers.torch7_files import Instance, Storage, torch7_bytes
@@ -410,6 +413,70 @@ def test_normalisation_of_another_width(load_tree: Any) -> None:
     norm = batch_norm(3, running_var=np.ones(3, "f4"))
     with pytest.raises(WeightsError, match="normalisation of 3 channels on 2"):
         load_tree(small_network(norm))
+
+
+def vgg_face(widths: tuple[int, ...], people: int) -> Instance:
+    """The authors' file: thirteen convolutions in five stages, three fully connected layers."""
+    modules, channels = [], 3
+    for stage in (widths[:2], widths[2:4], widths[4:7], widths[7:10], widths[10:13]):
+        for width in stage:
+            conv = convolution(channels, width, 3, padW=1, padH=1)
+            conv.fields["weight"] *= np.float32((2 / (9 * channels)) ** 0.5)
+            modules += [conv, module("ReLU", threshold=0, val=0)]
+            channels = width
+        modules.append(pool("SpatialMaxPooling", 2, 2))
+    modules.append(view(channels * 49))
+    channels *= 49
+    for width in widths[13:]:
+        full = linear(channels, width)
+        full.fields["weight"] *= np.float32((2 / channels) ** 0.5)
+        modules += [full, module("ReLU", threshold=0, val=0), module("Dropout", p=0.5, v2=True)]
+        channels = width
+    return container("Sequential", *modules, linear(channels, people), module("SoftMax"))
+
+
+def vgg_face_by_hand(tree: Instance, crop: np.ndarray) -> Tensor:
+    """fc7 after its ReLU of an RGB crop, straight from the file's numbers."""
+    mean = np.array([93.5940, 104.7624, 129.1863], "f4")  # blue, green, red
+    pixels = crop[..., ::-1].astype("f4") - mean
+    x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None])
+    for one in tree.fields["modules"][:-3]:
+        weight, bias = (
+            torch.from_numpy(one.fields[name]) if name in one.fields else None
+            for name in ("weight", "bias")
+        )
+        if one.kind == "nn.SpatialConvolution":
+            assert weight is not None and bias is not None
+            patches = F.unfold(x, 3, padding=1)
+            product = weight.flatten(1) @ patches + bias[:, None]
+            x = product.reshape(1, -1, *x.shape[2:])
+        elif one.kind == "nn.SpatialMaxPooling":
+            x = x.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).amax(dim=(3, 5))
+        elif one.kind == "nn.View":
+            x = x.reshape(1, -1)
+        elif one.kind == "nn.Linear":
+            assert weight is not None and bias is not None
+            x = x @ weight.T + bias
+        elif one.kind == "nn.ReLU":
+            x = x.clamp(min=0)
+    return x
+
+
+def test_vgg_faces_feature_is_fc7_of_blue_first(
+    load_tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widths = tuple(max(4, width // 64) for width in torch7_network._VGG_WIDTHS)
+    monkeypatch.setattr(torch7_network, "_VGG_WIDTHS", widths)
+    tree = vgg_face(widths, people=20)
+    network = load_tree(tree)
+    assert network.info.embedding_size == widths[-1]
+    crop = RNG.integers(0, 256, (224, 224, 3), np.uint8)
+    recipe = architecture("vgg-face").recipe
+    with torch.inference_mode():
+        found = network(to_input(torch.from_numpy(crop)[None], recipe))
+    expected = vgg_face_by_hand(tree, crop)
+    assert (expected > 0).any()
+    assert (found - expected).abs().max() < 1e-5 * expected.std()
 
 
 def test_vgg_face_ends_with_its_feature() -> None:
