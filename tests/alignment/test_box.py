@@ -26,3 +26,17 @@ def test_a_box_over_the_edge_is_cut_off() -> None:
     assert crop.shape == (20, 20, 3)
     with pytest.raises(ImageError, match="outside the photo"):
         box_crop(PHOTO, np.array([[130.0, 5.0], [150.0, 55.0]]), 20, 20, 0)
+
+
+@pytest.mark.parametrize(
+    ("box", "seen"),
+    [
+        ((0, 0, 60, 60), (0, 0, 66, 66)),
+        ((60, 30, 120, 90), (53, 23, 120, 90)),
+        ((-9, -9, 200, 200), (0, 0, 120, 90)),
+    ],
+)
+def test_at_the_edge_everything_up_to_it_is_seen(box: tuple[int, ...], seen: tuple) -> None:
+    crop = box_crop(PHOTO, np.reshape(box, (2, 2)).astype(float), 50, 50, 9)
+    expected = Image.fromarray(PHOTO).crop(seen).resize((50, 50), 2)
+    np.testing.assert_array_equal(crop, np.asarray(expected))

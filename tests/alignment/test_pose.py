@@ -25,6 +25,17 @@ def test_known_angles(turned, predicted):
     assert found == pytest.approx(turned, abs=3)
 
 
+@pytest.mark.parametrize("predicted", [True, False])
+def test_a_mirrored_face_looks_the_other_way(predicted):
+    model = pose._CORNERS_AND_NOSE if predicted else pose._EYES_NOSE_MOUTH
+    points = seen(model, 25, 10, 5)
+    other_side = [2, 3, 0, 1, 4] if predicted else [1, 0, 2, 4, 3]
+    mirrored = (points * (-1, 1) + (600, 0))[other_side]
+    yaw, pitch, roll = pose.head_pose(points, predicted=predicted)
+    found = pose.head_pose(mirrored, predicted=predicted)
+    assert found == pytest.approx((-yaw, pitch, -roll), abs=1e-4)
+
+
 def test_size_and_place_do_not_matter():
     points = seen(pose._EYES_NOSE_MOUTH, 20, 5, -10)
     one = pose.head_pose(points, predicted=False)

@@ -2,9 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
-from facetool.alignment.recipes import ARCFACE_112, OPENFACE_INNER, Crop, Recipe
+from facetool.alignment.recipes import (
+    ARCFACE_112,
+    FACENET_160,
+    OPENFACE_INNER,
+    VGG_FACE_224,
+    Crop,
+    Recipe,
+)
 from facetool.alignment.stated_recipe import (
     PARTS,
     RECIPES,
@@ -13,6 +22,28 @@ from facetool.alignment.stated_recipe import (
     parse_numbers,
 )
 from facetool.errors import FacetoolError, UsageError
+from facetool.networks.inputs import to_input
+
+VGG_AVERAGE = np.array([129.1863, 104.7624, 93.5940])  # R, G, B, in VGG Face's own code
+IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+NEARLY_ONE = 127.5 / 128
+PUBLISHED = {
+    "dlib": (0, 255),
+    "openface": (0, 1),
+    "openface-inner": (0, 1),
+    "openface-224": (0, 1),
+    "arcface-inside": (0, 255),
+    "arcface": (-1, 1),
+    "arcface-128": (-NEARLY_ONE, NEARLY_ONE),
+    "arcface-112x96": (-NEARLY_ONE, NEARLY_ONE),
+    "adaface": (-1, 1),
+    "magface": (0, 1),
+    "facenet": (-NEARLY_ONE, NEARLY_ONE),
+    "light-cnn": (0, 1),
+    "vgg-face": (-VGG_AVERAGE, 255 - VGG_AVERAGE),
+    "imagenet": (-IMAGENET_MEAN / IMAGENET_STD, (1 - IMAGENET_MEAN) / IMAGENET_STD),
+}
+"""What the authors' code makes of a black and of a white pixel; R, G, B where they differ."""
 
 
 def test_a_name_states_everything_and_numbers_go_before_it() -> None:
@@ -76,3 +107,25 @@ def test_json_and_back(name: str) -> None:
     assert StatedRecipe.from_dict(json.loads(json.dumps(stated.as_dict()))) == stated
     with pytest.raises(FacetoolError):
         StatedRecipe.from_dict({**stated.as_dict(), "crop": 7})
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_black_white_and_red_become_the_values_that_were_published(name: str) -> None:
+    recipe = RECIPES[name]
+    black, white = (np.broadcast_to(np.asarray(v, float), 3) for v in PUBLISHED[name])
+    red = np.array([white[0], black[1], black[2]])
+    if recipe.channels == "gray":
+        black, white, red = black[:1], white[:1], np.array([76 / 255])  # 0.299 of 255 is 76.2
+    expected = np.stack([black, white, red])
+    if recipe.channels == "BGR":
+        expected = expected[:, ::-1]
+    pixels = np.array([(0, 0, 0), (255, 255, 255), (255, 0, 0)], np.uint8)
+    found = to_input(torch.from_numpy(pixels).reshape(3, 1, 1, 3), recipe)[:, :, 0, 0]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("crop", "wider"), [(VGG_FACE_224, 1.3), (FACENET_160, 160 / 146)], ids=["vgg-face", "facenet"]
+)
+def test_a_box_grows_by_as_much_as_in_training(crop: Crop, wider: float) -> None:
+    assert crop.width / (crop.width - crop.margin) == pytest.approx(wider, abs=0.003)
