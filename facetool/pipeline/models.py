@@ -78,6 +78,7 @@ class ModelInfo:
         name: of the weights, or as it was given.
         info: the network's own description.
         paper: where the architecture was published; may be empty.
+        engine: what runs the network where that is not PyTorch; nothing is counted then.
         parameters: learned numbers.
         parameters_folded: the same with batch normalisation folded.
         multiply_adds: of one pass of one image.
@@ -92,6 +93,7 @@ class ModelInfo:
     name: str
     info: NetworkInfo
     paper: str
+    engine: str
     parameters: int
     parameters_folded: int
     multiply_adds: int
@@ -111,6 +113,7 @@ class ModelInfo:
             "architecture": info.architecture,
             "variant": info.variant,
             "paper": self.paper,
+            "engine": self.engine,
             "parameters": self.parameters,
             "parameters_folded": self.parameters_folded,
             "multiply_adds": self.multiply_adds,
@@ -154,6 +157,7 @@ def network_info(
         FacetoolError: the file cannot be read.
     """
     from facetool.networks.count import count_flops, count_layers, count_parameters
+    from facetool.networks.engine import EngineNetwork
     from facetool.networks.fold import fold_batch_norm
     from facetool.weights.load import input_shape
 
@@ -165,6 +169,7 @@ def network_info(
         name=network.info.weights_name or name.lower(),
         info=network.info,
         paper=known.paper if known else "",
+        engine=network.engine_name if isinstance(network, EngineNetwork) else "",
         parameters=count_parameters(network),
         parameters_folded=count_parameters(fold_batch_norm(network)),
         multiply_adds=flops.multiply_adds,

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from facetool.cli.tables.models import info_text
 from facetool.embedding.embedder import Embedder, resolve_dtype
 from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.images.read import read_image
+from facetool.pipeline.models import network_info
 from facetool.pipeline.quantize import QuantizedNetwork, quantize_network
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network, read_network
@@ -37,6 +39,11 @@ def test_it_knows_its_network_and_agrees_with_it(
     assert network.info.architecture == "dlib-resnet"
     assert network.info.recipe == original.info.recipe
     assert network.info.threshold == original.info.threshold
+    told = network_info(str(made.path))
+    assert (told.name, told.weights) == ("x.xml", [])  # the published accuracy is not its own
+    lines = info_text(told.as_dict()).splitlines()
+    assert "run by        OpenVINO, as the file has it: parameters are not counted" in lines
+    assert not any(line.startswith(("parameters", "operations")) for line in lines)
     assert not network.info.assumed
 
     represent(crops, tmp_path / "reps", network, RepresentSettings(batch_size=7))

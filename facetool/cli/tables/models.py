@@ -33,10 +33,7 @@ def info_text(values: dict[str, Any]) -> str:
         "name": values["name"],
         "architecture": " ".join(filter(None, (values["architecture"], values["variant"]))),
         "described in": values["paper"],
-        "parameters": f"{values['parameters']:,}",
-        "folded": f"{values['parameters_folded']:,} (batch normalisation inside other layers)",
-        "operations": f"{values['flops'] / 1e9:.4f} GFLOPs, "
-        f"{values['multiply_adds'] / 1e9:.4f} G multiply-adds a face",
+        **_count_lines(values),
         "layers": layers,
         "embedding": f"{values['embedding_size']} numbers",
         **_recipe_lines(values),
@@ -52,6 +49,18 @@ def info_text(values: dict[str, Any]) -> str:
         table = format_table(("layer", "kind", "output"), rows)
         return f"{_lines(blocks)}\n\n{table}"
     return _lines(blocks)
+
+
+def _count_lines(values: dict[str, Any]) -> dict[str, Any]:
+    """What a network is made of, or what runs it where that does not say."""
+    if values["engine"]:
+        return {"run by": f"{values['engine']}, as the file has it: parameters are not counted"}
+    return {
+        "parameters": f"{values['parameters']:,}",
+        "folded": f"{values['parameters_folded']:,} (batch normalisation inside other layers)",
+        "operations": f"{values['flops'] / 1e9:.4f} GFLOPs, "
+        f"{values['multiply_adds'] / 1e9:.4f} G multiply-adds a face",
+    }
 
 
 def _layers_table(layers: Sequence[dict[str, Any]]) -> str:

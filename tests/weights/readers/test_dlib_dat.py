@@ -170,6 +170,31 @@ def test_other_dlib_models_are_refused(name: str) -> None:
         load(dlib_model_path(name))
 
 
+def test_an_affine_layer_of_another_width_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = MODEL.read_bytes()
+    ends = []
+    alias = DlibReader.alias
+
+    def noted(self: DlibReader) -> tuple[int, ...]:
+        shape = alias(self)
+        ends.append((shape, len(data) - self.remaining))
+        return shape
+
+    monkeypatch.setattr(DlibReader, "alias", noted)
+    load(MODEL)
+    shape, end = ends[2]  # the first layer's filters and biases come before
+    assert shape == (1, 32, 1, 1)
+    width = end - 6  # 1, 32, 1, 1: a length and a byte each
+    assert data[width : width + 2] == bytes([1, 32])
+    path = tmp_path / "narrow.dat"
+    path.write_bytes(data[: width + 1] + bytes([31]) + data[width + 2 :])
+    with pytest.raises(FormatError, match=r"shape of the scales is \(1, 31, 1, 1\)") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_trailing_bytes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "longer.dat"
     path.write_bytes(MODEL.read_bytes() + b"\0")

@@ -86,6 +86,9 @@ def with_recipe(
         gray: whether the input has one channel.
     """
     if stated is not None:
+        if isinstance(network, EngineNetwork):
+            # Quantising keeps what the export said of itself, but these are not those weights.
+            stated = stated._replace(weights_name="")
         return replace(info, **stated._asdict())
     if crop not in (ARCFACE_112, ARCFACE_112X96):
         return info

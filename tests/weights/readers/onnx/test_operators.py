@@ -1,14 +1,17 @@
 """Graphs beyond plain convolutional ones, against ONNX Runtime."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.engine import EngineNetwork
@@ -233,6 +236,13 @@ def test_quantised_networks_run_on_onnx_runtime(tmp_path: Path) -> None:
     assert isinstance(network, EngineNetwork) and network.info.embedding_size == 6
     with pytest.raises(WeightsError, match="ONNX Runtime"):
         save_network(network, tmp_path / "x.safetensors")
+    # A quantiser keeps what the export said, but published figures are not those of its weights.
+    model = onnx.load(path)
+    said = {"recipe": Recipe(ARCFACE_112).as_dict(), "weights": "dlib-resnet.v1"}
+    helper.set_model_props(model, {"facetool": json.dumps(said)})
+    onnx.save(model, path)
+    info = read_network(path).info
+    assert (info.weights_name, info.assumed) == ("x.onnx", ())
 
 
 def test_what_grows_without_bound_is_refused(tmp_path: Path) -> None:
