@@ -24,8 +24,14 @@ def test_the_margin_is_counted_in_pixels_of_the_crop() -> None:
 def test_a_box_over_the_edge_is_cut_off() -> None:
     crop = box_crop(PHOTO, np.array([[-10.0, -5.0], [50.0, 55.0]]), 20, 20, 4)
     assert crop.shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize(
+    "box", [(130, 5, 150, 55), (5, 95, 55, 115), (-60, 5, -10, 55), (5, -60, 55, -10)]
+)
+def test_a_box_outside_is_no_face(box: tuple[int, ...]) -> None:
     with pytest.raises(ImageError, match="outside the photo"):
-        box_crop(PHOTO, np.array([[130.0, 5.0], [150.0, 55.0]]), 20, 20, 0)
+        box_crop(PHOTO, np.reshape(box, (2, 2)).astype(float), 20, 20, 0)
 
 
 @pytest.mark.parametrize(

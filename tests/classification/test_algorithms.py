@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC, LinearSVC
@@ -59,12 +60,22 @@ def test_naive_bayes(data):
     np.testing.assert_allclose(ours, theirs.predict_joint_log_proba(test), rtol=1e-9)
 
 
+def _by_person(vectors, labels):
+    return [vectors[labels == person] for person in range(labels.max() + 1)]
+
+
+@pytest.mark.parametrize(("images", "gaussians"), [(1, 1), (2, 1), (9, 1), (10, 2), (19, 2)])
+def test_a_person_has_another_gaussian_for_each_ten_images(images, gaussians, draw):
+    assert len(fit.fit_gmm(*draw(2, images)).owners) == 2 * gaussians
+
+
 def test_mixtures(data):
     vectors, labels, test = data
     vectors, labels = np.tile(vectors, (3, 1)), np.tile(labels, 3)  # 27 each: three Gaussians
     model = fit.fit_gmm(vectors, labels)
     assert len(model.owners) == 3 * (labels.max() + 1)
-    floor = fit._spread(vectors, labels)
+    residues = np.concatenate([v - v.mean(axis=0) for v in _by_person(vectors, labels)])
+    floor = np.square(residues).sum(axis=0).mean() / (len(labels) - labels.max() - 1)
     for person in range(labels.max() + 1):
         theirs = GaussianMixture(3, covariance_type="diag", reg_covar=floor, random_state=0)
         theirs.fit(vectors[labels == person])
@@ -77,6 +88,16 @@ def test_tree(data):
     theirs = DecisionTreeClassifier(max_depth=20, random_state=0).fit(vectors, labels)
     ours = fit.fit_decision_tree(vectors, labels).scores(test)
     assert (ours.argmax(axis=1) == theirs.predict(test)).all()
+
+
+def test_what_a_tree_cannot_tell_apart_is_shared():
+    """Four equal images of two people and a third: scikit-learn's share for the first of them."""
+    vectors = np.array([[0.0]] * 4 + [[1.0]] * 3)
+    labels = np.array([0, 0, 0, 1, 2, 2, 2])
+    theirs = DecisionTreeClassifier(max_depth=20, random_state=0).fit(vectors, labels)
+    shares = np.exp(fit.fit_decision_tree(vectors, labels).scores(vectors))
+    np.testing.assert_allclose(shares.max(axis=1), theirs.predict_proba(vectors).max(axis=1))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
 
 
 def test_neighbours(data):
@@ -122,6 +143,22 @@ def test_grid_search_takes_the_better_machine():
     model = fit.fit_grid_search_svm(vectors, labels)
     assert isinstance(model, KernelMachines) and model.gamma == 2
     assert (model.scores(vectors).argmax(axis=1) == labels).all()
+
+
+def test_the_grid_holds_openfaces(monkeypatch, draw):
+    """That of its classifier.py: C of 1 to 1000, linear and with γ of 0.001 and 0.0001."""
+    searched = []
+
+    class Search(GridSearchCV):
+        def __init__(self, estimator, param_grid, cv=None):
+            searched.append(param_grid)
+            super().__init__(estimator, param_grid, cv=cv)
+
+    monkeypatch.setattr("sklearn.model_selection.GridSearchCV", Search)
+    fit.fit_grid_search_svm(*draw(2, 4))
+    linear, radial = searched
+    assert set(linear["C"]) == set(radial["C"]) == {1, 10, 100, 1000}
+    assert {0.001, 0.0001, 2} == set(radial["gamma"])
 
 
 @pytest.mark.parametrize(

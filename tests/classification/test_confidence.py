@@ -38,3 +38,11 @@ def test_without_threshold_or_images_to_measure():
     assert fit_slope(np.array([0.5]), np.array([0.1]), none) == 0
     assert (Confidence(1, 0).of_similarity(np.array([-1.0, 0.3]), none) == 1).all()
     assert fit_slope(np.empty(0), np.array([0.1]), THRESHOLD) > 0
+
+
+@pytest.mark.parametrize("images", [4, 20])
+def test_two_people_never_mistaken_are_as_sure_as_platt_says(images):
+    labels = np.arange(images) % 2
+    scores = np.eye(2)[labels] * 3
+    confidence = Confidence(fit_temperature(scores, labels), 0).of_class(scores)
+    np.testing.assert_allclose(confidence, (images + 1) / (images + 2), rtol=1e-4)

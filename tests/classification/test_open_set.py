@@ -1,5 +1,8 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from facetool.classification import open_set as openset
 from facetool.classification.fit import class_means
@@ -45,9 +48,9 @@ def test_fewer_people_make_it_more_careful(draw):
 def test_too_few_people(draw):
     vectors, labels = draw(4, 5)
     nothing = openset.calibrate(vectors, labels, 0.01)
-    assert nothing.source == "none" and nothing.cosine == -1
+    assert (nothing.source, nothing.cosine, nothing.deviation) == ("none", -1, 0)
     published = openset.calibrate(vectors, labels, 0.01, published=0.8)
-    assert published.source == "network" and published.cosine == 0.8
+    assert (published.source, published.cosine, published.deviation) == ("network", 0.8, 0)
 
 
 def test_people_count_the_same_however_many_images_they_have(draw):
@@ -64,3 +67,16 @@ def test_blocks_do_not_matter(draw, monkeypatch):
     monkeypatch.setattr(openset, "_BLOCK", 24)
     assert openset.calibrate(vectors, labels, 0.01).cosine == pytest.approx(whole.cosine)
     np.testing.assert_allclose(openset.impostors(vectors, labels), best)
+
+
+@pytest.mark.parametrize("people", [5, 9])
+def test_the_threshold_is_the_prediction_bound_of_a_next_pair(people, draw):
+    """One image each, so that each pair of people has one angle."""
+    vectors, labels = draw(people, 1)
+    angles = [np.arccos(a @ b) for a, b in combinations(vectors, 2)]
+    n, mean, deviation = len(angles), np.mean(angles), np.std(angles, ddof=1)
+    rate = 1 - (1 - 0.02) ** (1 / people)
+    angle = t.ppf(rate, n - 1, loc=mean, scale=deviation * np.sqrt(1 + 1 / n))
+    found = openset.calibrate(vectors, labels, 0.02)
+    assert found.cosine == pytest.approx(np.cos(angle), abs=1e-9)
+    assert found.deviation == pytest.approx(deviation)

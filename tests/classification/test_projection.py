@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from facetool.classification.projection import project
+from facetool.classification.projection import plane, project
 
 
 def test_the_map_is_the_same_every_time(draw):
@@ -8,3 +9,28 @@ def test_the_map_is_the_same_every_time(draw):
     first = project(vectors)
     assert first.shape == (12, 2)
     np.testing.assert_array_equal(first, project(vectors))
+
+
+def test_embeddings_of_one_number_lie_beside_their_neighbours():
+    points = project(np.linspace(0, 1, 30)[:, None])
+    assert points.shape == (30, 2)
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert (np.abs(apart.argmin(axis=1) - np.arange(30)) == 1).all()
+
+
+@pytest.mark.parametrize("count", [2, 11, 12, 40])
+def test_equal_embeddings_are_one_point(count):
+    points, how = plane(np.tile([0.6, 0.8, 0.0], (count, 1)))
+    assert how == "PCA"
+    np.testing.assert_allclose(points, np.zeros((count, 2)), atol=1e-6)
+
+
+def test_few_embeddings_keep_their_distances_in_a_plane():
+    flat = np.random.default_rng(0).normal(size=(11, 2))
+    points, how = plane(flat @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 2)))[0].T)
+    assert how == "PCA"
+    for first in range(11):
+        expected = np.linalg.norm(flat - flat[first], axis=1)
+        found = np.linalg.norm(points - points[first], axis=1)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -183,11 +183,14 @@ def test_rates_agree_with_those_of_distances() -> None:
     assert sorted(far) == far and sorted(tar) == tar
 
 
-def test_rates_beyond_the_kept_scores_are_not_told() -> None:
+@pytest.mark.parametrize(("kept", "rates"), [(10, 3), (50, 4), (100, 4), (101, 5)])
+def test_rates_beyond_the_kept_scores_are_not_told(kept: int, rates: int) -> None:
+    """A rate of 1 % of 10,000 accepts 100, and its threshold is the score after them."""
     outcome = Identification(
-        1, [1], np.ones((1, 1)), np.ones(1, np.float32), np.linspace(1, 0, 50, dtype="f"), 10_000
+        1, [1], np.ones((1, 1)), np.ones(1, np.float32), np.linspace(1, 0, kept, dtype="f"), 10_000
     )
-    assert [rate.target for rate in outcome.tar_at_far()] == [1e-6, 1e-5, 1e-4, 1e-3]
+    told = [rate.target for rate in outcome.tar_at_far()]
+    assert told == list(identification.IDENTIFICATION_FARS[:rates])
 
 
 def test_nested_sets() -> None:

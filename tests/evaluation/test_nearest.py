@@ -7,10 +7,11 @@ from facetool.evaluation import nearest
 from facetool.evaluation.distances import normalize
 
 
+@pytest.mark.parametrize("block", [64, nearest._BLOCK])
 @pytest.mark.parametrize("unit_length", [True, False])
 @pytest.mark.parametrize("count", [1, 7, 500])
-def test_against_all_distances(monkeypatch, unit_length, count):
-    monkeypatch.setattr(nearest, "_BLOCK", 64)
+def test_against_all_distances(monkeypatch, block, unit_length, count):
+    monkeypatch.setattr(nearest, "_BLOCK", block)
     rng = np.random.default_rng(count)
     gallery = rng.normal(size=(300, 16)).astype(np.float32)
     gallery[[5, 250]] = gallery[100]  # the same photo three times

@@ -50,6 +50,8 @@ def test_equal_error_rate() -> None:
     assert curve.eer == pytest.approx(0.22)
     assert Curve(np.array([0, 1]), np.array([0, 1])).eer == pytest.approx(0.5)
     assert Curve(np.array([0.0, 0, 1]), np.array([0.0, 1, 1])).eer == 0
+    # The last rate goes on level to where the two meet.
+    assert Curve(np.array([0, 0.1, 0.2]), np.array([0, 0.3, 0.6])).eer == pytest.approx(0.4)
     exact = Curve.exact(DISTANCES, SAME)
     assert 1 - exact.at(exact.eer) == pytest.approx(exact.eer, abs=1e-12)
 
