@@ -39,7 +39,9 @@ def test_a_mirrored_face_looks_the_other_way(predicted):
 def test_size_and_place_do_not_matter():
     points = seen(pose._EYES_NOSE_MOUTH, 20, 5, -10)
     one = pose.head_pose(points, predicted=False)
-    assert pose.head_pose(points * 0.1 + 7, predicted=False) == pytest.approx(one, abs=0.1)
+    for scale, place in ((0.1, 7), (1, (0, 2000)), (3, (-4000, -90))):
+        found = pose.head_pose(points * scale + place, predicted=False)
+        assert found == pytest.approx(one, abs=0.1)
 
 
 def test_68_points_are_those_of_a_detector():

@@ -17,6 +17,9 @@ def test_the_name_appears_only_at_the_end(tmp_path: Path) -> None:
         assert not target.exists()
     assert target.read_text() == "whole"
     assert not part_path(target).exists()
+    beside = target.with_name("beside.txt")
+    beside.write_text("as other programs write")
+    assert target.stat().st_mode == beside.stat().st_mode
 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:

@@ -75,6 +75,18 @@ def test_a_mount_that_cannot_is_no_error(
     assert not part_path(tmp_path / "x").exists()
 
 
+@linux
+@pytest.mark.parametrize(("platform", "everything"), [("linux", 0), ("darwin", 1), ("win32", 0)])
+def test_only_where_one_disk_cannot_be_named_all_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, everything: int
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(os, "sync", lambda: made.append(1))
+    monkeypatch.setattr("sys.platform", platform)
+    sync_file_system(tmp_path)
+    assert len(made) == everything
+
+
 def test_ends_of_files(tmp_path: Path) -> None:
     path = tmp_path / "x"
     assert not ends_with(path, b"ab")

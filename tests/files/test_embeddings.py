@@ -55,6 +55,8 @@ def test_provenance(folder: Path) -> None:
     [
         ("a, b/c_0001.png", "a, b/c_0001.png"),
         ('"a, ""b""/c_0001.png"', 'a, "b"/c_0001.png'),
+        ('a/the "boss"', 'a/the "boss"'),
+        ('"', '"'),
         ("Zoë 王/Zoë 王_0001.png", "Zoë 王/Zoë 王_0001.png"),
         ("not\udcffutf8_0001.png", "not\udcffutf8_0001.png"),
     ],

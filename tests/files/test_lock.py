@@ -14,13 +14,24 @@ from facetool.jobs.progress import Progress, follow
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no flock there")
 
 
-def test_a_second_writer_is_turned_away(tmp_path: Path) -> None:
-    held = sole_writer(tmp_path / "out")
-    with held, pytest.raises(UsageError, match="another facetool"), sole_writer(tmp_path / "out"):
+@pytest.mark.parametrize("name", ["out", "not/there/yet"])
+def test_a_second_writer_is_turned_away(tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    with sole_writer(out), pytest.raises(UsageError, match="another facetool"), sole_writer(out):
         pass
-    with sole_writer(tmp_path / "out"):
+    with sole_writer(out):
         pass
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(out.iterdir()) == []
+
+
+def test_a_name_that_is_gone_or_of_another_leads_to_no_open_file(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with path.open("w") as file:
+        assert lock.is_same_file(file.fileno(), path)
+        path.unlink()
+        assert not lock.is_same_file(file.fileno(), path)
+        path.touch()
+        assert not lock.is_same_file(file.fileno(), path)
 
 
 def test_where_files_cannot_be_locked_it_is_said_and_goes_on(

@@ -87,6 +87,24 @@ def test_search_sees_a_record_across_its_steps(
         assert RecordFile(moved).scan() == ([garbage], [(0, garbage)])
 
 
+@pytest.mark.parametrize("kind", [0, 2, 3])
+def test_search_passes_over_what_only_looks_like_a_record(tmp_path: Path, kind: int) -> None:
+    """The magic between two places, or of a later part of a record."""
+    path = tmp_path / "a.rec"
+    write(path, b"record")
+    looks = MAGIC + (kind << 29).to_bytes(4, "little")
+    garbage = b"xxxx" + (b"xx" + looks + b"xx" if kind == 0 else looks)
+    path.write_bytes(garbage + path.read_bytes())
+    assert RecordFile(path).scan() == ([len(garbage)], [(0, len(garbage))])
+
+
+def test_a_record_of_512_mib_is_refused_before_it_is_copied() -> None:
+    records = io.BytesIO()
+    with pytest.raises(FormatError, match="536,870,912 bytes, more than fit"):
+        RecordWriter(records, io.StringIO()).write(0, bytes(1 << 29))
+    assert not records.getvalue()
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -79,3 +79,13 @@ def test_in_a_png_it_may_be_packed() -> None:
 def test_damaged_files_get_none(data: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         put_packet(data, b"<one/>")
+
+
+def test_a_png_that_ends_anywhere_is_damaged_or_has_all_its_chunks() -> None:
+    whole = PNG + HEAD + PIXELS + END
+    ends = {len(PNG + HEAD), len(PNG + HEAD + PIXELS)}
+    for length in {*range(len(PNG) + 1, len(whole))} - ends:
+        with pytest.raises(FormatError, match="behind the file"):
+            put_packet(whole[:length], b"<one/>")
+    for length in ends:
+        assert read_packet(put_packet(whole[:length], b"<one/>")) == b"<one/>"
