@@ -27,3 +27,22 @@ def test_a_box_needs_no_text() -> None:
     drawn = annotate(image, [Label((20, 20, 60, 60), "")])
     rows, columns = np.nonzero(drawn.any(axis=2))
     assert (rows.min(), columns.min(), rows.max(), columns.max()) == (20, 20, 60, 60)
+
+
+def test_letters_stand_in_the_middle_of_their_ground():
+    image = np.full((400, 600, 3), 255, np.uint8)
+    for box in ((200, 150, 300, 250), (-60, 150, 20, 250), (590, 150, 640, 250)):
+        drawn = annotate(image, [Label(box, "HxH")]).astype(int)
+        ground = (drawn[:149] != 255).any(axis=2)  # above the box
+        rows, columns = np.nonzero(ground)
+        top, left, bottom, right = rows.min(), columns.min(), rows.max(), columns.max()
+        letters = np.argwhere(drawn[top : bottom + 1, left : right + 1].sum(axis=2) < 60)
+        above, before = letters.min(axis=0)
+        below, behind = (bottom - top, right - left) - letters.max(axis=0)
+        assert abs(above - below) <= 1 and abs(before - behind) <= 1, box
+        assert left >= 0 and right < 600
+
+
+def test_lines_of_a_small_photo_are_one_pixel():
+    drawn = annotate(np.zeros((100, 100, 3), np.uint8), [Label((20, 20, 60, 60), "")])
+    assert drawn[40, 20].any() and not drawn[40, 21].any() and not drawn[40, 59].any()

@@ -1,6 +1,7 @@
 """Record files against those that InsightFace's own tools wrote."""
 
 import hashlib
+import io
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -186,3 +187,30 @@ def test_properties(golden: Path, tmp_path: Path) -> None:
     (tmp_path / "property").write_text("ten,112,112")
     with pytest.raises(FormatError, match="property"):
         read_properties(tmp_path / "a.rec")
+
+
+def test_the_beginning_of_a_record_has_the_labels_that_are_there() -> None:
+    record = format_record((4.0, 1.0, 8.0), 7, b"image")
+    assert parse_record(record[:33], whole=False).labels == (4.0, 1.0)
+    with pytest.raises(FormatError, match="announces 3 labels"):
+        parse_record(record[:33])
+
+
+def test_records_of_one_key_are_counted_where_there_is_no_index(tmp_path: Path) -> None:
+    path = tmp_path / "made.rec"
+    with path.open("wb") as file:
+        writer = RecordWriter(file, io.StringIO())
+        for label in (3.0, 4.0, 5.0):
+            writer.write(7, format_record((label, 0.0), 7, b"image"))
+    records = ImageRecords(path)
+    assert records.keys.tolist() == [0, 1, 2] and records.labels.tolist() == [3, 4, 5]
+
+
+def test_the_share_of_damage_is_that_of_the_file(tmp_path: Path) -> None:
+    path = make(tmp_path, dict.fromkeys((1, 2, 3, 4), ((1.0, 0.0), b"x" * 100)))
+    path.with_suffix(".idx").unlink()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4] ^= 1  # the magic of the second of four equal records
+    path.write_bytes(data)
+    (flaw,) = ImageRecords(path).flaws()
+    assert flaw.number == 1 and flaw.share == pytest.approx(0.25)

@@ -74,6 +74,7 @@ class Evil:
         pickle.dumps({"a": 1}),
         pickle.dumps(([np.zeros(3), np.zeros(3)], [True])),
         pickle.dumps(([np.zeros(3, "u2"), np.zeros(3, "u2")], [True]), 4),
+        pickle.dumps(([np.zeros(3, "i1"), np.zeros(3, "i1")], [True]), 4),
         b"\x80\x02r\xff\xff\xff\x7f.",  # an object memoized far away
         b"\x80\x05\x96" + b"\xff" * 7 + b"\x00.",  # a bytearray larger than any memory
         b"\x80\x04\x95" + b"\xff" * 8 + b".",  # a frame, likewise

@@ -154,6 +154,16 @@ def test_plain_sampler_shows_every_image_once():
     assert left_out[0] != left_out[1]
 
 
+@pytest.mark.parametrize("kind", [PlainSampler, IdentitySampler])
+def test_a_process_is_alone_unless_told_otherwise(kind):
+    labels = np.repeat(np.arange(30), 4)
+    arguments = (labels, 10, 4) if kind is PlainSampler else (labels, 5, 2, 4)
+    alone, told = kind(*arguments), kind(*arguments, rank=0, world_size=1)
+    assert len(alone) == len(told)
+    for one, other in zip(alone.epoch(3), told.epoch(3), strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_plain_sampler_fills_a_batch_from_a_small_set():
     (batch,) = PlainSampler(np.zeros(3, np.int64), 8, seed=0).epoch(0)
     assert sorted(np.bincount(batch).tolist()) == [2, 3, 3]
@@ -272,6 +282,23 @@ def test_flips_follow_seed_epoch_and_index_alone(folder):
             assert np.array_equal(pixels, picture(index)[:, ::-1] if flip else picture(index))
             seen.add((int(index), bool(flip)))
     assert len(seen) == 16
+
+
+def splitmix64(state):
+    """As Sebastiano Vigna published it, in whole numbers."""
+    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+    return state ^ state >> 31
+
+
+def test_flips_are_bits_of_splitmix64():
+    # The first three of its generator with the seed 1234567.
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    gamma = 0x9E3779B97F4A7C15
+    assert [splitmix64((1234567 + n * gamma) % 2**64) for n in (1, 2, 3)] == published
+    key = int(np.random.SeedSequence((5, 2)).generate_state(1, np.uint64)[0])
+    expected = [splitmix64((key + n * gamma) % 2**64) >> 63 == 1 for n in range(300)]
+    assert flips(5, 2, np.arange(300)).tolist() == expected
 
 
 def test_flips_are_fair_coins():

@@ -144,3 +144,25 @@ def test_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "std", "auc"),
+    [
+        ("nn4.v1", 0.7612, 0.0189, 0.853),
+        ("nn4.v2", 0.9157, 0.0152, 0.966),
+        ("nn4.small1.v1", 0.9210, 0.0160, 0.973),
+        ("nn4.small2.v1", 0.9292, 0.0134, 0.973),
+    ],
+)
+def test_openfaces_table_of_lfw(name: str, value: float, std: float, auc: float) -> None:
+    (found,) = CATALOGUE[name].accuracies
+    assert (found.data_set, found.value, found.std, found.auc) == ("LFW", value, std, auc)
+
+
+@ENTRIES
+def test_accuracies_are_shares(entry: Pretrained) -> None:
+    for found in entry.accuracies:
+        assert 0.5 < found.value < 1 and found.data_set
+        assert found.std is None or 0 < found.std < 0.05
+        assert found.auc is None or found.value < found.auc < 1

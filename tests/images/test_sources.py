@@ -1,0 +1,43 @@
+"""Photos listed for workers, from a folder, a list and a record file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facetool.errors import UsageError
+from facetool.images.sources import open_source
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, name in enumerate(("ann/1.png", "bob/2.png")):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True)
+        Image.fromarray(np.full((2, 3, 3), number, np.uint8)).save(tmp_path / "photos" / name)
+    (tmp_path / "photos/bob/3.mp4").write_bytes(b"")
+    return tmp_path / "photos"
+
+
+def test_a_folder_and_a_list_of_its_photos_hold_the_same(folder: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("photos/ann/1.png\nphotos/bob/2.png\n")
+    for place, under in ((folder, ""), (listed, "photos/")):
+        source = open_source(str(place))
+        photos = source.listing().photos
+        assert [photo.name for photo in photos] == [f"{under}ann/1.png", f"{under}bob/2.png"]
+        sizes = [(folder / name).stat().st_size for name in ("ann/1.png", "bob/2.png")]
+        assert [photo.size for photo in photos] == sizes
+        for number, files in enumerate(source.files(photos)):
+            assert files.read(photos[number].name)[0, 0].tolist() == [number] * 3
+
+
+def test_videos_of_a_folder_are_named_as_not_read(folder: Path) -> None:
+    ((what, reason, number),) = open_source(str(folder)).listing().unlisted
+    assert what == "1 video" and number == 1 and "not read" in reason
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.rec", "nowhere/a.jpg"])
+def test_a_place_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        open_source(str(tmp_path / name))
