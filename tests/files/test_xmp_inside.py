@@ -41,6 +41,17 @@ def test_in_a_jpeg_it_stays_where_it_was() -> None:
     assert put_packet(data, b"<two/>") == data.replace(b"<one/>", b"<two/>")
 
 
+def test_in_front_of_further_images_its_length_may_change_and_behind_not() -> None:
+    segment = b"\xff\xe1\0\x25http://ns.adobe.com/xap/1.0/\0<one/>"
+    table = b"\xff\xe2\0\x08MPF\0MM"  # says where the other images are, from there on
+    before = b"\xff\xd8" + segment + table + REST
+    assert read_packet(put_packet(before, b"<longer/>")) == b"<longer/>"
+    behind = b"\xff\xd8" + JFIF + table + segment + REST
+    assert put_packet(behind, b"<two/>") == behind.replace(b"<one/>", b"<two/>")
+    with pytest.raises(FormatError, match="several images"):
+        put_packet(behind, b"<longer/>")
+
+
 def test_in_a_png_behind_its_head() -> None:
     data = PNG + HEAD + PIXELS + END
     assert read_packet(data) == b""

@@ -359,6 +359,7 @@ def laughing() -> Instance:
         (small_network(container("DepthConcat", module("ReLU"), dimension=3)), "dimension"),
         (small_network(module("Linear")), "no weight matrix"),
         (small_network(module("View", size=Storage(np.array([-1, -1, 3], "i8")))), "reshape"),
+        (small_network(module("View", size=Storage(np.array([2, 0, 4], "i8")))), "cannot reshape"),
         (small_network(view(2, 5)), "reshapes"),
         (small_network(module("ReLU"), side=5), "96x96: .*0x32 and 50x3.*224x224"),
         (container("Sequential", module("ReLU")), "not one vector a face"),

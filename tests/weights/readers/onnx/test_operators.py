@@ -245,6 +245,67 @@ def test_quantised_networks_run_on_onnx_runtime(tmp_path: Path) -> None:
     assert (info.weights_name, info.assumed) == ("x.onnx", ())
 
 
+def test_a_quantised_network_may_take_crops_that_are_not_square(tmp_path: Path) -> None:
+    nodes: Nodes = [
+        ("QuantizeLinear", ["data", "step", "zero"], ["small"], {}),
+        ("DequantizeLinear", ["small", "step", "zero"], ["x"], {}),
+        *STEM,
+        ("Identity", ["e"], ["out"], {}),
+    ]
+    tensors = {
+        "conv": TENSORS["conv"],
+        "fc": weights(4 * 42, 6),
+        "step": np.array(0.01, np.float32),
+        "zero": np.array(0, np.int8),
+    }
+    network = read_network(write(tmp_path / "x.onnx", nodes, tensors, shape=("N", 3, 112, 96)))
+    assert isinstance(network, EngineNetwork) and network.recipe.shape == (3, 112, 96)
+    with torch.inference_mode():
+        assert network(torch.rand(2, 3, 112, 96)).shape == (2, 6)
+
+
+@pytest.mark.parametrize("axes", [[2], [-1], None])
+@pytest.mark.parametrize("opset", [11, 13])
+def test_a_dimension_that_comes_and_goes(
+    axes: list[int] | None, opset: int, tmp_path: Path
+) -> None:
+    asked: list[tuple[list[str], dict[str, Any]]] = [(["behind"], {}), (["given"], {})]
+    if opset < 13:
+        asked = [([], {"axes": [2]}), ([], {"axes": axes})]
+    if axes is None:
+        asked[1] = ([], {})
+    nodes: Nodes = [
+        ("Identity", ["data"], ["x"], {}),
+        *STEM,
+        ("Unsqueeze", ["e", *asked[0][0]], ["wider"], asked[0][1]),
+        ("Squeeze", ["wider", *asked[1][0]], ["out"], asked[1][1]),
+    ]
+    tensors = {**TENSORS, "behind": np.array([2]), "given": np.array(axes or [2])}
+    check(write(tmp_path / "x.onnx", nodes, tensors, opset=opset))
+
+
+@pytest.mark.parametrize(
+    ("opset", "axis", "over_several"), [(11, 1, True), (11, 2, False), (13, 1, False)]
+)
+def test_softmax_of_old_opsets_is_over_all_axes_behind(
+    opset: int, axis: int, over_several: bool, tmp_path: Path
+) -> None:
+    nodes: Nodes = [
+        ("Identity", ["data"], ["x"], {}),
+        *STEM,
+        ("Reshape", ["e", "pairs"], ["folded"], {}),
+        ("Softmax", ["folded"], ["shares"], {"axis": axis}),
+        ("Flatten", ["shares"], ["out"], {}),
+    ]
+    tensors = {**TENSORS, "pairs": np.array([-1, 2, 3])}
+    path = write(tmp_path / "x.onnx", nodes, tensors, opset=opset)
+    if over_several:
+        with pytest.raises(WeightsError, match="over several axes"):
+            read_network(path)
+    else:
+        check(path)
+
+
 def test_what_grows_without_bound_is_refused(tmp_path: Path) -> None:
     nodes: Nodes = [
         ("ConstantOfShape", ["huge"], ["zeros"], {}),
