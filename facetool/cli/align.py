@@ -51,14 +51,14 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 @options.strict_option
 @click.option(
     "--min-face",
-    type=click.FloatRange(0),
+    type=options.Number(0),
     default=0,
     metavar="PIXELS",
     help="Count faces whose box has a shorter edge than this as missed.",
 )
 @click.option(
     "--min-sharpness",
-    type=click.FloatRange(0),
+    type=options.Number(0),
     default=0,
     metavar="X",
     help="Count faces as missed whose sharpness in align.csv would be below this.",

@@ -34,7 +34,7 @@ def _training_options(command: options.Command) -> options.Command:
     for option in (
         click.option(
             "--fpir",
-            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            type=options.Number(0, 1, min_open=True, max_open=True),
             default=0.01,
             show_default=True,
             help="Share of strangers that may be given a name.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -56,6 +57,19 @@ class WeightsFile(click.Path):
 
 
 WEIGHTS = WeightsFile()
+
+
+class Number(click.FloatRange):
+    """A finite number, in a range if one is given: click's own takes ``nan`` for in every range."""
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The number."""
+        number = super().convert(value, parameter, context)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number", parameter, context)
+        return number
 
 
 def model_option(command: Command) -> Command:
@@ -346,14 +360,14 @@ def quality_options(command: Command) -> Command:
     """``--min-face``, ``--min-sharpness``: which faces of a represent folder take part."""
     sharpness = click.option(
         "--min-sharpness",
-        type=click.FloatRange(0),
+        type=Number(0),
         default=0,
         metavar="X",
         help="Leave out faces whose sharpness in align.csv is below this.",
     )
     size = click.option(
         "--min-face",
-        type=click.FloatRange(0),
+        type=Number(0),
         default=0,
         metavar="PIXELS",
         help="Leave out faces whose box has a shorter edge than this.",
@@ -365,7 +379,7 @@ def pair_threshold_option(command: Command) -> Command:
     """``--threshold``: where "same person" ends."""
     return click.option(
         "--threshold",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="X",
         help="Squared L2 distance below which two faces are the same person, instead of the "
         "network's own threshold.",

@@ -35,7 +35,7 @@ from facetool.detection.options import ONE_FACE
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Number(0, min_open=True),
     metavar="X",
     help="List only faces at a squared L2 distance below this.",
 )

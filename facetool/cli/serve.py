@@ -44,7 +44,7 @@ _NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 )
 @click.option(
     "--max-upload",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Number(0, min_open=True),
     default=20.0,
     show_default=True,
     metavar="MB",
@@ -52,7 +52,7 @@ _NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 )
 @click.option(
     "--max-pixels",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Number(0, min_open=True),
     default=50.0,
     show_default=True,
     metavar="MILLIONS",
@@ -60,7 +60,7 @@ _NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Number(0, min_open=True),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

@@ -113,21 +113,21 @@ def _steps(
 @click.option(
     "--lr",
     "learning_rate",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Number(0, min_open=True),
     default=0.1,
     show_default=True,
     help="Peak learning rate.",
 )
 @click.option(
     "--momentum",
-    type=click.FloatRange(0, 1),
+    type=options.Number(0, 1),
     default=0.9,
     show_default=True,
     help="Momentum of SGD.",
 )
 @click.option(
     "--weight-decay",
-    type=click.FloatRange(0),
+    type=options.Number(0),
     default=5e-4,
     show_default=True,
     help="Weight decay of kernels and matrices; biases, batch normalisation and PReLU are exempt.",
@@ -139,7 +139,7 @@ def _steps(
 )
 @click.option(
     "--classifier-decay",
-    type=click.FloatRange(0),
+    type=options.Number(0),
     default=1.0,
     show_default=True,
     metavar="FACTOR",
@@ -162,7 +162,7 @@ def _steps(
 @click.option(
     "--lr-factor",
     "factor",
-    type=click.FloatRange(0, 1),
+    type=options.Number(0, 1),
     default=0.1,
     show_default=True,
     help="With 'step': what the learning rate is multiplied by each time.",
@@ -170,7 +170,7 @@ def _steps(
 @click.option(
     "--lr-power",
     "power",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Number(0, min_open=True),
     default=2.0,
     show_default=True,
     help="With 'polynomial': exponent of (1 - progress).",
@@ -184,7 +184,7 @@ def _steps(
 )
 @click.option(
     "--clip-norm",
-    type=click.FloatRange(0),
+    type=options.Number(0),
     default=0.0,
     show_default=True,
     help="Clip the gradient to this norm; 0 turns clipping off.",

@@ -232,7 +232,7 @@ class FaceCropper:
                 return ""
             return (
                 f"{NOT_UPRIGHT}: a face is clearer with the photo turned by {better.turn} degrees; "
-                "rotate if-missed turns it"
+                "the option rotate turns it (if-missed)"
             )
         if predicted and not self._detector.is_sure(face):
             view = upright_view(image, face)

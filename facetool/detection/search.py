@@ -147,9 +147,13 @@ class PhotoSearch:
             return None
         view = _around(image, face, _SURROUNDINGS, self._clear_edge)
         turns = [(face.turn + turn) % 360 for turn in QUARTER_TURNS]
-        found = self._find([turned(view, turn) for turn in turns])
-        best = max((face, *chain(*found)), key=lambda it: it.score)
-        return None if best is face else best
+        found = chain(*self._find([turned(view, turn) for turn in turns]))
+        best = max((face, *filter(_stands, found)), key=lambda it: it.score)
+        if best is face:
+            return None
+        # At the size of the turned views, too, the face may be clearer than it was.
+        (upright,) = self._find([turned(view, face.turn)])
+        return None if _best_score(upright) >= best.score else best
 
     def searched_size(self, image: RGBImage) -> tuple[int, int] | None:
         """Width and height that a photo is scaled to because it has too many pixels."""
@@ -313,6 +317,18 @@ def _after(
         return first if second is None else second
     linear = second[:, :2] @ first[:, :2]
     return np.column_stack([linear, second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
+def _stands(face: Face) -> bool:
+    """Whether the mouth is below the eyes once the photo is turned as it was to find the face.
+
+    MTCNN finds tilted faces with the points of upright ones. True where there are no points.
+    """
+    if face.landmarks is None:
+        return True
+    right, down = face.landmarks[3:].mean(axis=0) - face.landmarks[:2].mean(axis=0)
+    cosine, sine = math.cos(math.radians(face.turn)), math.sin(math.radians(face.turn))
+    return bool(right * sine + down * cosine > abs(right * cosine - down * sine))
 
 
 def _best_score(faces: Sequence[Face]) -> float:

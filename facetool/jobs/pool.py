@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,11 +30,27 @@ _IN_FLIGHT_PER_WORKER = 3
 """Chunks handed out per worker: one at work, one waiting, one being collected."""
 
 
+_OPEN_BEFORE_WORKERS = 20
+"""Open files of a command that starts workers, as counted with ``ulimit -n`` of 20 to 40."""
+
+
 def available_cores() -> int:
     """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _most_workers() -> int:
+    """Workers that this process may have open files for; what starts them takes two for each."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return sys.maxsize
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(1, (most - _OPEN_BEFORE_WORKERS) // 2)
 
 
 @dataclass(eq=False)
@@ -79,7 +96,7 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
         self._on_death = on_death
         self._create = create
         self._arguments = arguments
-        self._jobs = jobs
+        self._jobs = min(jobs, _most_workers())
         self._tries = tries
         self._started: list[_Started[_Item, _Result]] = []
         self._executor = self._start()

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from facetool.cli.main import COMMANDS
+from facetool.cli.main import COMMANDS, cli
 
 HEAVY = ("torch", "dlib", "sklearn", "matplotlib", "cv2", "onnx", "scipy")
 
@@ -112,3 +113,18 @@ def test_a_reader_that_goes_away_is_no_crash(photos: Path) -> None:
     command = f"{sys.executable} -m facetool models list | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize(
+    "command", ["compare a b --threshold", "align a b --min-sharpness", "search r p --threshold"]
+)
+def test_numbers_are_finite(
+    command: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abrp":
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(cli, [*command.split(), value])
+    assert ended.exit_code == 2
+    assert "is not a number" in ended.output

@@ -192,3 +192,45 @@ def test_the_surroundings_of_a_face_at_the_border() -> None:
     assert min(view.pixels.shape[:2]) > 20
     box = view.from_photo(face).box
     assert box.right - box.left == pytest.approx(25)
+
+
+class Scripted:
+    """Finds in each image what it is told to, in turn."""
+
+    def __init__(self, *found: list[Face]) -> None:
+        self.found = list(found)
+
+    def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
+        return [self.found.pop(0) for _ in images]
+
+
+UPRIGHT = np.array([[45, 45], [55, 45], [50, 50], [46, 55], [54, 55]], dtype=np.float64)
+"""Eyes, nose and mouth corners."""
+
+
+def scored(score: float, points: np.ndarray = UPRIGHT) -> Face:
+    return Face(Box(40, 40, 60, 60), score, points)
+
+
+LYING = UPRIGHT[:, ::-1]
+"""With its mouth to the right of its eyes, as MTCNN finds some upright faces."""
+
+
+@pytest.mark.parametrize(
+    ("found", "turn"),
+    [
+        ([[], [], []], None),
+        ([[], [scored(0.7)], []], None),
+        ([[], [scored(0.9)], [], []], 180),
+        ([[], [scored(0.9)], [], [scored(0.85)]], 180),
+        ([[], [scored(0.9)], [], [scored(0.95)]], None),
+        ([[scored(0.9, LYING)], [], [scored(0.9, LYING)]], None),
+    ],
+)
+def test_a_face_is_not_upright_where_turning_shows_a_clearer_one(
+    found: list[list[Face]], turn: int | None
+) -> None:
+    search = PhotoSearch(Scripted(*found), sure=0.99)
+    photo = np.zeros((100, 100, 3), np.uint8)
+    better = search.better_turned(photo, scored(0.8))
+    assert (better and better.turn) == turn

@@ -1,0 +1,108 @@
+"""Machines that lack what others have: open files, a home, room for temporary files."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facetool.files.align_manifest import read_manifest
+from tests.field.commands import facetool
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its limits are others")
+
+NO_FILES_LEFT = b"facetool: Too many open files; allow more with ulimit -n\n"
+
+
+def with_open_files(most: int, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "facetool", *map(str, arguments)]
+    return subprocess.run(
+        ["sh", "-c", f'ulimit -n {most} && exec "$@"', "sh", *command],
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [12, 16])
+def test_few_open_files_are_enough_or_one_line(
+    album: Path, crops: Path, tmp_path: Path, most: int
+) -> None:
+    photos = [album / row.input for row in list(read_manifest(crops / "align.csv"))[:2]]
+    for number, arguments in enumerate(
+        [
+            ("align", album, tmp_path / "crops", "--jobs", 4),
+            ("represent", crops, tmp_path / "reps", "--jobs", 4),
+            ("compare", *photos),
+        ]
+    ):
+        ended = with_open_files(most, *arguments)
+        assert (ended.returncode, ended.stderr) == (1, NO_FILES_LEFT) or (
+            ended.returncode == 0 and b"Traceback" not in ended.stderr
+        ), number
+    if (tmp_path / "crops/align.csv").exists():
+        rows = read_manifest(tmp_path / "crops/align.csv")
+        assert not any("open files" in row.reason for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [22, 28])
+def test_no_more_workers_than_open_files(album: Path, tmp_path: Path, most: int) -> None:
+    ended = with_open_files(most, "align", album, tmp_path / "crops", "--jobs", 12)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
+    assert len(list(read_manifest(tmp_path / "crops/align.csv"))) == 24
+
+
+@pytest.mark.slow
+def test_a_folder_for_temporary_files_of_a_long_name(album: Path, tmp_path: Path) -> None:
+    """Longer than the path of a socket may be."""
+    folder = tmp_path / "t" / ("x" * 120)
+    folder.mkdir(parents=True)
+    ended = facetool("align", album, tmp_path / "crops", "--jobs", 2, env={"TMPDIR": str(folder)})
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
+
+
+@pytest.mark.slow
+def test_no_home_and_nobody(album: Path, crops: Path, tmp_path: Path) -> None:
+    """As in a container that runs under any user's number."""
+    photo = str(album / next(read_manifest(crops / "align.csv")).input)
+    program = (
+        "import os, sys; os.environ.pop('HOME'); os.environ.pop('XDG_CACHE_HOME', None)\n"
+        "import pwd; pwd.getpwuid = lambda number: (_ for _ in ()).throw(KeyError(number))\n"
+        "from facetool.cli.main import main; sys.argv[0] = 'facetool'; main()"
+    )
+    for arguments in (["compare", photo, photo], ["models", "where"]):
+        ended = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, "HOME": "x"},
+        )
+        no_home = b"name a folder for weights in FACETOOL_HOME\n"
+        assert ended.returncode == 0 or ended.stderr.endswith(no_home), ended.stderr
+        assert len(ended.stderr.splitlines()) <= 1, ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_behind_stdout() -> None:
+    for arguments in ("models list", "models list --json", "--help"):
+        command = [sys.executable, "-m", "facetool", *arguments.split()]
+        with open("/dev/full", "wb") as full:  # noqa: PTH123
+            ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert ended.returncode == 1
+        assert ended.stderr == b"facetool: No space left on device\n"
+
+
+def test_a_link_to_nowhere_among_crops(crops: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "crops"
+    shutil.copytree(crops, folder)
+    row = next(row for row in read_manifest(folder / "align.csv") if row.output)
+    (folder / row.output).unlink()
+    (folder / row.output).symlink_to(tmp_path / "gone.png")
+    ended = facetool("represent", folder, tmp_path / "reps")
+    assert ended.returncode == 1
+    assert f"{row.output}: ".encode() in ended.stderr
+    assert b"Traceback" not in ended.stderr
