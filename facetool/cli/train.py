@@ -237,8 +237,21 @@ def _steps(
     show_default=True,
     help="Steps between rows of the log.",
 )
+@click.option(
+    "--snapshots",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Look N times at the embeddings of ten people, from before to after training, and write "
+    "them as an animation, snapshots.gif.",
+)
 @options.device_option
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network with torch.compile.")
+@click.option(
+    "--shard-classifier/--no-shard-classifier",
+    default=None,
+    help="With several processes, split the classifier's rows over them (Partial FC).  "
+    "[default: above 100,000 identities]",
+)
 @options.jobs_option
 @click.option("--any-crop", is_flag=True, help="Accept crops made by another recipe.")
 @click.option(
@@ -257,8 +270,10 @@ def command(
     evaluate_every: int,
     checkpoint_every: int,
     log_every: int,
+    snapshots: int | None,
     device: str,
     compiled: bool,
+    shard_classifier: bool | None,
     jobs: int | None,
     any_crop: bool,
     resume: bool,
@@ -291,8 +306,10 @@ def command(
         evaluate_every=evaluate_every,
         checkpoint_every=checkpoint_every,
         log_every=log_every,
+        snapshots=snapshots,
         jobs=jobs,
         compiled=compiled,
+        shard_classifier=shard_classifier,
         any_crop=any_crop,
         resume=resume,
         overwrite=overwrite,

@@ -12,9 +12,10 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
+from torch import nn
 
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
@@ -27,6 +28,7 @@ from facetool.jobs.progress import ProgressBar, listener, progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
+from facetool.pipeline.animate_snapshots import animate_snapshots
 from facetool.plots import style
 from facetool.plots.training import training_figure
 from facetool.training.checkpoint import (
@@ -40,7 +42,10 @@ from facetool.training.data import IdentitySampler, Loader, PlainSampler, Sample
 from facetool.training.distributed import Process, init_distributed
 from facetool.training.log import LogRow, TrainLog
 from facetool.training.losses import LOSSES, create_loss
+from facetool.training.losses.base import ClassificationLoss
+from facetool.training.losses.sharded import SHARDED_ABOVE, ShardedClassifier
 from facetool.training.meter import Meter
+from facetool.training.snapshots import Snapshots
 from facetool.training.stepper import Stepper
 from facetool.training.verification import PairSet, verify_pairs
 from facetool.weights import safetensors
@@ -52,6 +57,8 @@ BEST = "best.safetensors"
 LOG = "log.csv"
 PLOT = "training.png"
 EVENTS = "events"
+SNAPSHOTS = "snapshots"
+ANIMATION = "snapshots.gif"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +71,12 @@ class TrainSettings:
         evaluate_every: steps between evaluations; one follows the last step in any case.
         checkpoint_every: steps between checkpoints.
         log_every: steps between rows of the log.
+        snapshots: how often to look at the embeddings, the first time before training and the
+            last time after it, for ``snapshots.gif``; 2 or more.
         jobs: threads that decode crops, all processes of this machine together.
         compiled: run the network through ``torch.compile``.
+        shard_classifier: split the classifier's rows over the processes, so that each keeps and
+            scores its share of the identities only; unless given, above 100,000 identities.
         any_crop: take crops that were made by another recipe.
         resume: insist that there is a run to continue; its number of steps may then differ.
         overwrite: start over where there is one.
@@ -76,8 +87,10 @@ class TrainSettings:
     evaluate_every: int = 2000
     checkpoint_every: int = 500
     log_every: int = 20
+    snapshots: int | None = None
     jobs: int | None = None
     compiled: bool = False
+    shard_classifier: bool | None = None
     any_crop: bool = False
     resume: bool = False
     overwrite: bool = False
@@ -87,8 +100,9 @@ def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings
     """Train a network on the identities under ``data``.
 
     Writes ``model.safetensors``; with sets to verify on, ``best.safetensors``, the network of
-    the best evaluation; ``log.csv``, ``training.png`` and ``checkpoint.pt``. A run that was
-    stopped is continued by the next one with the same settings; a finished one is left as it is.
+    the best evaluation; ``log.csv``, ``training.png`` and ``checkpoint.pt``; with snapshots, an
+    animation of them. A run that was stopped is continued by the next one with the same settings;
+    a finished one is left as it is.
 
     Started by torchrun, each process takes its share of every batch size given: the batches of
     all of them together make one update.
@@ -142,10 +156,16 @@ class _Run:
             self._loss = create_loss(
                 config.loss, self._network.info.embedding_size, self._data.classes, **options
             )
+        if _is_sharded(self._loss, settings.shard_classifier, process):
+            self._loss = ShardedClassifier(self._loss, process.rank, process.size)
         self._sampler = _create_sampler(config, self._data, process)
         self._stepper = Stepper(self._network, self._loss, config, process, settings.compiled)
         self._meter = Meter(process, scaled=config.dtype == "float16")
         self._threads = max((settings.jobs or available_cores()) // process.size, 1)
+        self._snapshots: Snapshots | None = None
+        if settings.snapshots and process.first:
+            folder = output / SNAPSHOTS
+            self._snapshots = Snapshots(folder, self._data, config.steps, settings.snapshots)
         self._step = 0
         self._best = 0.0
         torch.manual_seed(config.seed + process.rank)
@@ -166,11 +186,15 @@ class _Run:
         if process.first and not begun:
             for name in (CHECKPOINT, MODEL, BEST, PLOT):  # of a run that is overwritten
                 (self._output / name).unlink(missing_ok=True)
+            if self._snapshots is not None:
+                self._snapshots.clear()
         with ExitStack() as stack:
             log = stack.enter_context(self._open_log()) if process.first else None
             stop = stack.enter_context(_stop_requests())
             if log is not None and self._step == 0 and self._settings.pairs:
                 log.add(self._before_training())
+            if self._step == 0:
+                self._look()
             followed = progress_bar("train", config.steps, self._step, unit="step")
             bar = stack.enter_context(followed if process.first else nullcontext(ProgressBar()))
             batches = stack.enter_context(
@@ -261,12 +285,13 @@ class _Run:
     def _pause(self, log: TrainLog | None, rate: float, stopped: bool, bar: Any) -> bool:
         """Report, verify and write a checkpoint where it is time to; whether that took time."""
         settings, step = self._settings, self._step
+        looked = self._look()
         last = step >= self._config.steps
         evaluating = bool(settings.pairs) and (last or step % settings.evaluate_every == 0)
         reporting = evaluating or last or step % settings.log_every == 0
         keeping = stopped or last or step % settings.checkpoint_every == 0
         if not (reporting or keeping):
-            return False
+            return looked
         self._meter.read()
         if reporting:
             metrics = self._meter.report()
@@ -309,6 +334,13 @@ class _Run:
         listener().remark(f"step {self._step:,}", f"verification accuracy {text}")
         return accuracies
 
+    def _look(self) -> bool:
+        """Take a snapshot where it is time to; whether that took time."""
+        if self._snapshots is None:
+            return False
+        jobs = self._threads * self._process.size
+        return self._snapshots.take(self._network, self._process.device, self._step, jobs)
+
     def _keep_best(self, row: LogRow) -> None:
         if row.score > self._best:
             self._best = row.score
@@ -331,11 +363,12 @@ class _Run:
     def _write_checkpoint(self) -> None:
         """Write the state after this step. Every process must take part."""
         random = self._process.gather(random_state(self._process.device))
+        parts = self._stepper.state()
         if self._process.first:
             state = {
                 "config": self._config.as_dict(),
                 "step": self._step,
-                **self._stepper.state(),
+                **parts,
                 "random": random,
                 "progress": {
                     "data": self._describe_data(),
@@ -349,6 +382,8 @@ class _Run:
         """Write the result and the plot."""
         title = f"{self._network.info.architecture}, {self._config.loss}"
         style.save_plot(training_figure(rows, title), self._output / PLOT)
+        if self._snapshots is not None:
+            animate_snapshots(self._snapshots, self._config.steps, self._output / ANIMATION)
         self._save(MODEL, rows[-1].verification)
 
 
@@ -374,6 +409,21 @@ def _usage_errors(name: str, options: dict[str, Any]) -> Iterator[None]:
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = one_line(error)
         raise UsageError(f"{name} cannot be made with {options}: {reason}") from error
+
+
+def _is_sharded(
+    loss: nn.Module, wanted: bool | None, process: Process
+) -> TypeGuard[ClassificationLoss]:
+    """Whether the classifier's rows are split over the processes.
+
+    Raises:
+        UsageError: there is no classifier, and it is asked for.
+    """
+    if not isinstance(loss, ClassificationLoss):
+        if wanted:
+            raise UsageError("a triplet loss has no classifier to shard", "shard_classifier")
+        return False
+    return process.size > 1 and (loss.classes > SHARDED_ABOVE if wanted is None else wanted)
 
 
 def _check_size(data: TrainingSet, crop: Crop) -> None:

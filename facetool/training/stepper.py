@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from facetool.errors import UsageError
@@ -19,6 +20,7 @@ from facetool.training.distributed import Process
 from facetool.training.frozen import learns_from_one, plain_scales, set_training
 from facetool.training.losses import LOSSES
 from facetool.training.losses.base import LossResult
+from facetool.training.losses.sharded import ShardedClassifier
 from facetool.training.optimizers import create_optimizer
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -59,21 +61,51 @@ def _compile(network: EmbeddingNetwork) -> Callable[[Tensor], Tensor]:
     return run
 
 
-class _Pass(nn.Module):
-    """From pixels to the loss as one module, so that DistributedDataParallel sees all of it."""
+class _Embed(nn.Module):
+    """From pixels to embeddings."""
 
-    def __init__(self, network: EmbeddingNetwork, loss: nn.Module, compiled: bool) -> None:
+    def __init__(self, network: EmbeddingNetwork, compiled: bool) -> None:
         super().__init__()
         self.network = network
-        self.loss = loss
         self._recipe = network.recipe
         # In a function the compiled form is no submodule with a second name for every weight.
         self._run = _compile(network) if compiled else network.__call__
 
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Embeddings (N, D) of uint8 crops (N, H, W, 3)."""
+        embeddings: Tensor = self._run(to_input(pixels, self._recipe))
+        return embeddings
+
+
+class _Pass(nn.Module):
+    """From pixels to the loss as one module, so that DistributedDataParallel sees all of it."""
+
+    def __init__(self, embed: nn.Module, loss: nn.Module) -> None:
+        super().__init__()
+        self.embed = embed
+        self.loss = loss
+
     def forward(self, pixels: Tensor, labels: Tensor) -> LossResult:
         """The loss of uint8 crops (N, H, W, 3) and their identities (N,)."""
-        result: LossResult = self.loss(self._run(to_input(pixels, self._recipe)), labels)
+        result: LossResult = self.loss(self.embed(pixels), labels)
         return result
+
+
+def _together(module: nn.Module, process: Process) -> DistributedDataParallel:
+    """A module whose gradients are averaged over all processes."""
+    ids = [process.device.index] if process.device.type == "cuda" else None
+    return DistributedDataParallel(module, device_ids=ids)
+
+
+def _gradients(module: nn.Module) -> list[Tensor]:
+    return [one.grad for one in module.parameters() if one.grad is not None]
+
+
+def _in_main_memory(value: Any) -> Any:
+    """Tensors, in dictionaries too, where they can be sent from one process to another."""
+    if isinstance(value, dict):
+        return {key: _in_main_memory(one) for key, one in value.items()}
+    return value.cpu() if isinstance(value, Tensor) else value
 
 
 class Stepper:
@@ -120,10 +152,16 @@ class Stepper:
         if self._always and config.batch_size == 1:
             self._check_single()
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
-        self._pass: nn.Module = _Pass(self.network, self.loss, compiled)
-        if process.size > 1:
-            ids = [process.device.index] if process.device.type == "cuda" else None
-            self._pass = DistributedDataParallel(self._pass, device_ids=ids)
+        self._sharded = isinstance(self.loss, ShardedClassifier)
+        if self._sharded and config.dtype == "float16":
+            raise UsageError("a sharded classifier is not trained in float16; give bfloat16")
+        embed: nn.Module = _Embed(self.network, compiled)
+        self._ddp: DistributedDataParallel | None = None
+        if self._sharded:  # each process has a part of the classifier, and all of the network
+            self._ddp = embed = _together(embed, process)
+        self._pass: nn.Module = _Pass(embed, self.loss)
+        if process.size > 1 and not self._sharded:
+            self._ddp = self._pass = _together(self._pass, process)
 
     def step(self, batches: Sequence[tuple[Tensor, Tensor]], learning_rate: float) -> StepResult:
         """Update the weights once.
@@ -140,18 +178,28 @@ class Stepper:
         results = []
         for number, (pixels, labels) in enumerate(batches, 1):
             # Gradients are exchanged between processes once, with the last pass.
-            hold = self._process.size > 1 and number < len(batches)
-            with self._pass.no_sync() if hold else nullcontext():  # type: ignore[operator]
+            hold = self._ddp is not None and number < len(batches)
+            with self._ddp.no_sync() if self._ddp and hold else nullcontext():
                 results.append(self._run_pass(pixels, labels, len(batches)))
         losses, correct, used = (torch.stack(v) for v in zip(*results, strict=True))
         norm = torch.zeros(())
         # Images always make terms, triplets may not; only where they may not is the device asked.
         if self._always or self._process.any(bool(used.any())):
             self.scaler.unscale_(self.optimizer)
-            norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
+            norm = self._clip_gradients()
             self.scaler.step(self.optimizer)
             self.scaler.update()
         return StepResult(losses.mean(), correct.sum(), used.sum(), norm)
+
+    def _clip_gradients(self) -> Tensor:
+        """Clip to the norm; what it was, with the rows of all processes."""
+        if not self._sharded:
+            return nn.utils.clip_grad_norm_(self._parameters, self._clip)
+        shard = torch.nn.utils.get_total_norm(_gradients(self.loss)).square()
+        dist.all_reduce(shard)
+        norm = (shard + torch.nn.utils.get_total_norm(_gradients(self.network)).square()).sqrt()
+        nn.utils.clip_grads_with_norm_(self._parameters, self._clip, norm)
+        return norm
 
     def _check_single(self) -> None:
         """Refuse passes of one image where batch normalisation has nothing to compare it with."""
@@ -176,21 +224,49 @@ class Stepper:
         return LossResult(result.loss.detach(), result.correct, result.used)
 
     def state(self) -> dict[str, Any]:
-        """Everything a step changes but the random generators."""
-        return {
+        """Everything a step changes but the random generators. Every process must take part.
+
+        Of a sharded classifier the first process gets all parts, as ``shards``, by rank.
+        """
+        state = {
             "network": self.network.state_dict(),
             "loss": self.loss.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
+        if self._sharded:
+            slots = state["optimizer"]["state"]
+            own = {number: slots.pop(number) for number in self._shard_numbers() & set(slots)}
+            shard = {"loss": _in_main_memory(state["loss"]), "optimizer": _in_main_memory(own)}
+            state |= {"loss": {}, "shards": self._process.gather(shard)}
+        return state
+
+    def _shard_numbers(self) -> set[int]:
+        """Which of the optimizer's parameters are the classifier's."""
+        own = {id(parameter) for parameter in self.loss.parameters()}
+        return {number for number, one in enumerate(self._parameters) if id(one) in own}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Put back what :meth:`state` gave.
 
         Raises:
             RuntimeError, ValueError, KeyError: it belongs to another network, loss or optimizer.
+            UsageError: it is of a run whose classifier was sharded and this one's is not, or the
+                other way about.
         """
+        if ("shards" in state) != self._sharded:
+            was, now = ("sharded", "whole") if "shards" in state else ("whole", "sharded")
+            raise UsageError(
+                f"the run to continue has a {was} classifier, this one a {now} one; give "
+                f"shard_classifier={'shards' in state}",
+                f"shard_classifier={'shards' in state}",
+            )
         self.network.load_state_dict(state["network"])
-        self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        loss, optimizer = state["loss"], state["optimizer"]
+        if self._sharded:
+            shard = state["shards"][self._process.rank]
+            loss = shard["loss"]
+            optimizer = {**optimizer, "state": {**optimizer["state"], **shard["optimizer"]}}
+        self.loss.load_state_dict(loss)
+        self.optimizer.load_state_dict(optimizer)
         self.scaler.load_state_dict(state["scaler"])

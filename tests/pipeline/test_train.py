@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
 from facetool import load_network
@@ -305,3 +306,78 @@ def test_two_processes_make_one_run(tmp_path, crops):
     assert [row.terms for row in read_log(output / "log.csv")] == [24, 24, 24]
     state = torch.load(output / "checkpoint.pt", weights_only=True)
     assert state["step"] == 3 and len(state["random"]) == 2
+
+
+def _run_in_two_processes(crops, output, steps, *more):
+    arguments = [
+        *("--network", "lresnet18e-ir", "--loss", "arcface", "--steps", str(steps)),
+        *("--lr", "0.01", "--batch-size", "4", "--clip-norm", "0.5", "--accumulate", "2"),
+        *("--loss-option", "scale=8"),
+        *(f"--network-option={key}={json.dumps(value)}" for key, value in TINY.items()),
+        *("--device", "cpu", "--log-every", "1", *more),
+    ]
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+        *("-m", "facetool", "train", str(crops), str(output), *arguments),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+@pytest.mark.slow
+def test_a_sharded_classifier_makes_the_same_run_and_continues(tmp_path, crops):
+    """Network, centres and norms within 1e-5 of the classifier that every process has whole."""
+    whole, sharded = tmp_path / "whole", tmp_path / "sharded"
+    done = _run_in_two_processes(crops, whole, 2)
+    assert done.returncode == 0, done.stderr
+    done = _run_in_two_processes(crops, sharded, 1, "--shard-classifier")
+    assert done.returncode == 0, done.stderr
+    refused = _run_in_two_processes(crops, sharded, 2, "--resume")
+    assert refused.returncode != 0
+    assert "has a sharded classifier, this one a whole one; give --shard-classifier" in (
+        refused.stderr
+    )
+    done = _run_in_two_processes(crops, sharded, 2, "--resume", "--shard-classifier")
+    assert done.returncode == 0, done.stderr
+    expected, found = (
+        torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (whole, sharded)
+    )
+    assert found["loss"] == {} and len(found["shards"]) == 2
+    centres = torch.cat([shard["loss"]["whole.weight"] for shard in found["shards"]])
+    assert len(found["shards"][0]["loss"]["whole.weight"]) == 3
+    torch.testing.assert_close(centres, expected["loss"]["weight"], atol=1e-5, rtol=1e-5)
+    for name, tensor in expected["network"].items():
+        torch.testing.assert_close(found["network"][name], tensor, atol=1e-5, rtol=1e-5)
+    rows = [read_log(folder / "log.csv") for folder in (whole, sharded)]
+    for one, other in zip(*rows, strict=True):
+        assert other.gradient_norm == pytest.approx(one.gradient_norm, abs=1e-4)
+        assert other.loss == pytest.approx(one.loss, abs=1e-4)
+        assert other.accuracy == one.accuracy
+
+
+def test_a_triplet_loss_has_nothing_to_shard(tmp_path, crops):
+    settings = replace(QUIET, shard_classifier=True)
+    with pytest.raises(UsageError, match="no classifier to shard"):
+        train(crops, tmp_path / "run", _config("triplet"), settings)
+
+
+@pytest.mark.slow
+def test_snapshots_change_nothing_and_survive_a_stop(tmp_path, crops, monkeypatch):
+    config = _config(steps=6)
+    train(crops, tmp_path / "plain", config, QUIET)
+    settings = replace(QUIET, snapshots=4, checkpoint_every=3)
+    _interrupt_after(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt):
+        train(crops, tmp_path / "run", config, settings)
+    monkeypatch.undo()
+    train(crops, tmp_path / "run", config, settings)
+    plain, looked = (
+        load_network(tmp_path / name / "model.safetensors") for name in ("plain", "run")
+    )
+    for one, other in zip(plain.parameters(), looked.parameters(), strict=True):
+        assert torch.equal(one, other)
+    kept = sorted(path.name for path in (tmp_path / "run" / "snapshots").iterdir())
+    assert kept == [f"step-{step:08}.npy" for step in (0, 2, 4, 6)]
+    with Image.open(tmp_path / "run" / "snapshots.gif") as animation:
+        assert animation.n_frames == 4
+        assert animation.info["loop"] == 0

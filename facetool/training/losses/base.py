@@ -127,5 +127,8 @@ class ClassificationLoss(EmbeddingLoss):
         raise NotImplementedError
 
     def with_margin(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """The scores as trained, where each image's own class may have to win by a margin."""
+        """The scores as trained, where each image's own class may have to win by a margin.
+
+        A label below 0 is that of an image whose own class is not among the scores.
+        """
         return scores

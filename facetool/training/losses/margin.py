@@ -102,8 +102,9 @@ class MarginLoss(ClassificationLoss):
 
     def with_margin(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Scaled cosines with the margin on each image's own class."""
-        own = labels[:, None]
-        margin = combined_margin(scores.gather(1, own), *self.margins)
+        own = labels.clamp(min=0)[:, None]
+        cosine = scores.gather(1, own)
+        margin = torch.where(labels[:, None] < 0, cosine, combined_margin(cosine, *self.margins))
         return self.scale * scores.scatter(1, own, margin)
 
 
