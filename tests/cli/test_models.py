@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from facetool.cli.completion import complete_model
 from facetool.cli.models import command
 from facetool.errors import WeightsError
+from tests.cli.conftest import Run
 
 COMMANDS = ("list", "info", "fetch", "where", "verify", "convert", "export")
 
@@ -177,3 +178,11 @@ def test_completion(typed: str, names: set[str]) -> None:
     with info.make_context("info", ["dlib-resnet"]) as context:
         items = complete_model(context, info.params[0], typed)
     assert {item.value for item in items} == names
+
+
+def test_quantize_says_what_it_cannot_do(run: Run, tmp_path: Path) -> None:
+    done = run("models", "quantize", "dlib-resnet", tmp_path / "x.onnx", "--calibrate", tmp_path)
+    assert done.returncode == 2 and "call it *.xml" in done.stderr
+    done = run("models", "quantize", "dlib-resnet", "--calibrate", tmp_path)
+    assert done.returncode == 2 and "has no align.json" in done.stderr
+    assert not done.stdout and not list(tmp_path.iterdir())
