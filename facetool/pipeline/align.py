@@ -91,7 +91,7 @@ def align(
     refuse_in_import()
     if input.resolve() == output.resolve():
         raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
-    if into.startswith(".") or Path(into).name != into:
+    if into.startswith(".") or Path(into).name != into or not into.isprintable():
         raise UsageError(
             f"into={into!r}: give a plain name, which becomes a folder of {output}",
             f"into={into!r}",

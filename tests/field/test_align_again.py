@@ -284,3 +284,10 @@ def test_the_command_says_what_it_removes(photos: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert f"{gone}: the photo is gone" in done.stderr
     assert "1 removed" in done.stderr
+
+
+@pytest.mark.parametrize("into", ["..", "../x", "/x", "a/b", ".hidden", "a\tb", "a\nb", "a\udcff"])
+def test_the_name_of_an_album_is_a_plain_name(album: Path, tmp_path: Path, into: str) -> None:
+    with pytest.raises(UsageError, match="give a plain name"):
+        align(album, tmp_path / "out", AlignSettings(crop=DLIB_CHIP), into=into)
+    assert not (tmp_path / "out").exists()
