@@ -39,6 +39,12 @@ from facetool.detection.options import ONE_FACE
     metavar="X",
     help="List only faces at a squared L2 distance below this.",
 )
+@click.option(
+    "--index",
+    is_flag=True,
+    help="Look by an index beside the embeddings, built when needed, instead of comparing all: "
+    "quicker among millions, and may miss some.",
+)
 @options.select_option("search for", ONE_FACE)
 @options.weights_option
 @detection_options
@@ -52,6 +58,7 @@ def command(
     more: tuple[Path, ...],
     top: int,
     threshold: float | None,
+    index: bool,
     select: str,
     weights: options.WeightsRequest,
     detection: DetectionRequest,
@@ -78,6 +85,7 @@ def command(
     settings = SearchSettings(
         top=top,
         threshold=threshold,
+        index=index,
         select=select,
         detector=detection.detector,
         detection=detection.settings(detection.detector or recipe.crop.detector),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from facetool.embedding.people import pair_threshold
 from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
 from facetool.evaluation.distances import Floats, normalize
 from facetool.evaluation.nearest import nearest_rows
+from facetool.evaluation.vector_index import VectorIndex
 from facetool.files.align_manifest import AlignRow
-from facetool.files.embeddings import describe_embeddings, read_embeddings
+from facetool.files.embeddings import describe_embeddings, map_embeddings, read_embeddings
 from facetool.files.face_rows import read_face_rows
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import is_url
@@ -43,6 +44,8 @@ class SearchSettings:
     Attributes:
         top: how many faces to find at most.
         threshold: squared L2; only faces below it are found. Default: the nearest, however far.
+        index: look by an index, which is built beside the embeddings when it is not there, instead
+            of comparing all: quicker among millions, and some of the nearest may be missed.
         select: which face of a photo: ``largest``, ``center`` or ``only``.
         detector: instead of the one that the gallery's crops were made with.
         detection: how the detector is used; default: its default settings.
@@ -52,6 +55,7 @@ class SearchSettings:
 
     top: int = TOP
     threshold: float | None = None
+    index: bool = False
     select: str = DEFAULT_SELECT
     detector: str | None = None
     detection: DetectionSettings | None = None
@@ -103,6 +107,8 @@ class SearchResult:
         probes: the photos that could be used.
         faces: how many were searched.
         threshold: what ``same`` is decided by, if anything.
+        recall: share of the 20 nearest that the index finds, measured on faces of the folder
+            itself; None where all faces were compared.
         report: photos that could not be used.
     """
 
@@ -110,6 +116,7 @@ class SearchResult:
     probes: list[str]
     faces: int
     threshold: PairThreshold | None
+    recall: float | None
     report: Report
 
     @property
@@ -139,6 +146,7 @@ class SearchResult:
             "threshold": self.threshold.as_dict() if self.threshold else None,
             "false_matches": self.false_matches,
             "fpir": self.fpir,
+            "recall": self.recall,
             "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
         }
 
@@ -193,25 +201,23 @@ def search(
     probes, embeddings = _embed(photos, description, network, settings, report)
     probe = _combine(probes, embeddings, unit_length, threshold, report)
     found: list[Match] = []
+    recalls: list[float] = []
     faces = 0
     for path in reps:
-        gallery = read_embeddings(path)
-        if gallery.vectors.shape[1] != len(probe):
+        searched = _open_gallery(path, unit_length, settings.index)
+        if searched.vectors.shape[1] != len(probe):
             raise FormatError(
-                f"{path} holds embeddings of {gallery.vectors.shape[1]} numbers; "
+                f"{path} holds embeddings of {searched.vectors.shape[1]} numbers; "
                 f"{network.info.architecture} makes {len(probe)}"
             )
-        missed = gallery.missed_faces
-        kept = np.array([name not in missed for name in gallery.names], bool)
-        names = [name for name in gallery.names if name not in missed]
-        vectors = gallery.vectors[kept] if missed else gallery.vectors
-        faces += len(names)
-        rows, distances = nearest_rows(probe, vectors, settings.top, unit_length=unit_length)
-        cosines = normalize(vectors[rows]) @ normalize(probe[None])[0]
+        faces += searched.faces
+        recalls += [searched.graph.recall] if searched.graph else []
+        rows, distances = searched.nearest(probe, settings.top, unit_length)
+        cosines = normalize(searched.vectors[rows]) @ normalize(probe[None])[0]
         found += [
             Match(
                 reps=path,
-                image=names[row],
+                image=searched.names[row],
                 squared_l2=float(distance),
                 similarity=float(cosine),
                 same=None if threshold is None else bool(distance < threshold.squared_l2),
@@ -226,8 +232,47 @@ def search(
         probes=probes,
         faces=faces,
         threshold=threshold,
+        recall=min(recalls, default=None),
         report=report,
     )
+
+
+class _Gallery(NamedTuple):
+    """A represent folder: names and embeddings of what may be found, and its index, if any."""
+
+    names: Sequence[str]
+    vectors: NDArray[np.float32]
+    faces: int
+    graph: VectorIndex | None
+
+    def nearest(
+        self, probe: Floats, count: int, unit_length: bool
+    ) -> tuple[NDArray[np.int64], Floats]:
+        if self.graph is not None:
+            return self.graph.nearest(probe, count)
+        return nearest_rows(probe, self.vectors, count, unit_length=unit_length)
+
+
+def _open_gallery(path: Path, unit_length: bool, index: bool) -> _Gallery:
+    """Without the images whose face was missed; with an index the embeddings stay on disk."""
+    if not index:
+        gallery = read_embeddings(path)
+        missed = gallery.missed_faces
+        kept = np.array([name not in missed for name in gallery.names], bool)
+        names = [name for name in gallery.names if name not in missed]
+        vectors = gallery.vectors[kept] if missed else gallery.vectors
+        return _Gallery(names, vectors, len(names), None)
+    if not (path / "reps.npy").is_file():
+        raise UsageError(
+            f"{path} has no reps.npy to build an index of: make a represent folder of what embed "
+            f"wrote with facetool merge, or leave index out",
+            "index",
+        )
+    every, mapped = map_embeddings(path)
+    left_out = set(describe_embeddings(path).missed_faces or ())
+    found = np.array([name not in left_out for name in every], bool)
+    built = VectorIndex(path, mapped, found, unit_length=unit_length)
+    return _Gallery(every, mapped, int(found.sum()), built)
 
 
 def _check_network(

@@ -167,6 +167,20 @@ def shards(
 
 
 @pytest.mark.slow
+def test_an_index_finds_the_same(reps, network, photos, tmp_path, shards):
+    pytest.importorskip("usearch")
+    folder = tmp_path / "reps"
+    shutil.copytree(reps, folder)
+    ours = search([folder], photos[:1], network)
+    theirs = search([folder], photos[:1], network, SearchSettings(index=True))
+    assert theirs.recall == 1 and ours.recall is None
+    assert theirs.matches == ours.matches and theirs.faces == ours.faces
+    assert theirs.as_dict()["recall"] == 1
+    with pytest.raises(UsageError, match="facetool merge, or leave index out"):
+        search([shards], photos[:1], network, SearchSettings(index=True))
+
+
+@pytest.mark.slow
 def test_photo_and_box_of_what_embed_has_written(shards, reps, network, photos, tmp_path):
     ours = search([reps], photos[:1], network)
     theirs = search([shards], photos[:1], network)
