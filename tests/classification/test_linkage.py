@@ -84,6 +84,15 @@ def test_tied_distances_give_groups_that_average_linkage_could_end_with():
                 assert apart >= np.sqrt(2) - 1e-12
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_photos_that_are_there_twice_change_nothing(seed):
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(30, 8))[rng.integers(0, 30, 90)]
+    groups = group_faces(vectors, 9.0)
+    assert 1 < groups.max() < 29
+    assert (first_rows(groups) == reference(vectors, 9.0)).all()
+
+
 def test_given_groups_stay_and_grow_but_never_meet():
     near = [[0.0, 0], [0.1, 0], [0.3, 0], [0.4, 0], [0.15, 0], [5, 5], [5.1, 5], [0.45, 0]]
     vectors = np.array(near)
