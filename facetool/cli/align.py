@@ -163,7 +163,7 @@ def command(
     if explain is not None:
         from facetool.pipeline.explain import explain_alignment
 
-        explain_alignment(input, output, crop, explain)
+        explain_alignment(input, output, crop, explain, into=into)
     if html is not None:
         from facetool.reports.align import align_report
 

@@ -19,7 +19,9 @@ MOST_FACES = 6
 """Rows of a plot that a page holds."""
 
 
-def explain_alignment(photos: Path, crops: Path, crop: Crop, plot: Path) -> None:
+def explain_alignment(
+    photos: Path, crops: Path, crop: Crop, plot: Path, *, into: str | None = None
+) -> None:
     """Draw of the first faces that were cut out their box, landmarks, transform and crop.
 
     Args:
@@ -27,6 +29,7 @@ def explain_alignment(photos: Path, crops: Path, crop: Crop, plot: Path) -> None
         crops: where to.
         crop: the recipe.
         plot: ``.png`` or ``.pdf``.
+        into: the name under which the crops lie, where they do.
 
     Raises:
         UsageError: the plot's name is another.
@@ -37,14 +40,17 @@ def explain_alignment(photos: Path, crops: Path, crop: Crop, plot: Path) -> None
     source = open_photos(photos, crops)
     there = set(source.names)
     faces: list[ExplainedCrop] = []
+    prefix = f"{into}/" if into else ""
     for row in read_manifest(crops / ALIGN_CSV):
-        if row.status != "aligned" or row.input not in there or len(faces) == MOST_FACES:
+        name = row.input.removeprefix(prefix)
+        ours = row.input.startswith(prefix) and name in there
+        if row.status != "aligned" or not ours or len(faces) == MOST_FACES:
             continue
         points = np.array(row.landmarks.split(), float).reshape(-1, 2)
         faces.append(
             ExplainedCrop(
                 row.input,
-                source.read(row.input),
+                source.read(name),
                 tuple(float(edge) for edge in (row.left, row.top, row.right, row.bottom)),
                 points,
                 crop_outline(points, crop),

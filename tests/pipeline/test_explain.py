@@ -9,6 +9,7 @@ from facetool.alignment.recipes import DLIB_CHIP
 from facetool.cli.align import command
 from facetool.errors import FacetoolError
 from facetool.files.align_manifest import read_manifest
+from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.explain import explain_alignment
 
 
@@ -40,3 +41,16 @@ def test_what_cannot_be_explained_is_said_before_anything_is_aligned(
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert message in str(done.exception)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_crops_under_a_name_are_explained(album: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(min(album.glob("*/*_0001.jpg")).read_bytes())
+    align(photos, tmp_path / "crops", AlignSettings(crop=DLIB_CHIP), into="first")
+    plot = tmp_path / "explain.png"
+    explain_alignment(photos, tmp_path / "crops", DLIB_CHIP, plot, into="first")
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(FacetoolError, match="no crop of a face"):
+        explain_alignment(photos, tmp_path / "crops", DLIB_CHIP, plot, into="second")
