@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import struct
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,6 +78,21 @@ def test_sixteen_bits_are_scaled_not_clipped(picture: np.ndarray) -> None:
     deep = picture[:, :, 0].astype(np.uint16) * 257
     _, encoded = cv2.imencode(".png", deep)
     assert np.array_equal(decode_image(encoded.tobytes())[:, :, 0], picture[:, :, 0])
+
+
+@pytest.mark.parametrize(
+    ("highest", "signed"),
+    [(200, False), (200, True), (60_000, False), (2**31 - 1, True), (2**32 - 1, False)],
+)
+def test_of_32_bits_the_highest_that_are_used_are_kept(highest: int, signed: bool) -> None:
+    shades = [0, highest // 3, highest]
+    tags = [(256, 3), (257, 1), (258, 32), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1)]
+    tags += [(279, 12), (339, 1 + signed)]  # TIFF 6.0: three pixels, then their description
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head, pixels = b"II*\0" + struct.pack("<I", 20), np.array(shades, "<u4").tobytes()
+    data = head + pixels + struct.pack("<H", len(tags)) + entries + bytes(4)
+    bits = next(bits for bits in (8, 16, 32) if highest < 2**bits)
+    assert decode_image(data)[0, :, 0].tolist() == [shade >> (bits - 8) for shade in shades]
 
 
 def test_sixteen_bit_colour(picture: np.ndarray) -> None:
