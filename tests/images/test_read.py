@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from facetool.errors import ImageError
 from facetool.images import read
@@ -109,6 +109,26 @@ def test_exif_orientation_is_applied(picture: np.ndarray, orientation: int, undo
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(undo(picture)))  # type: ignore[operator]
     assert np.array_equal(decode_image(encode(stored, "PNG", exif=exif)), picture)
+
+
+@pytest.mark.parametrize(
+    ("tags", "raw"),
+    [({0xFE: 1}, False), ({0x14A: 8}, False), ({0xFE: 1, 0x14A: 8}, True), ({0xC612: 1}, True)],
+)
+def test_the_small_preview_of_a_raw_photo_is_not_taken_for_it(
+    tags: dict[int, int], raw: bool, picture: np.ndarray
+) -> None:
+    """TIFF's "reduced image" with others below it, or DNG's version."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        info.tagtype[tag] = TiffTags.LONG
+        info[tag] = value
+    data = encode(Image.fromarray(picture), "TIFF", tiffinfo=info)
+    if raw:
+        with pytest.raises(ImageError, match="a raw photo, which is not read"):
+            decode_image(data)
+    else:
+        assert np.array_equal(decode_image(data), picture)
 
 
 def test_one_pixel() -> None:

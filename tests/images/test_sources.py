@@ -1,5 +1,6 @@
 """Photos listed for workers, from a folder, a list and a record file."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from PIL import Image
 
 from facetool.errors import UsageError
+from facetool.files.recordio import RecordWriter
+from facetool.images.records import format_record
 from facetool.images.sources import open_source
 
 
@@ -35,6 +38,21 @@ def test_a_folder_and_a_list_of_its_photos_hold_the_same(folder: Path, tmp_path:
 def test_videos_of_a_folder_are_named_as_not_read(folder: Path) -> None:
     ((what, reason, number),) = open_source(str(folder)).listing().unlisted
     assert what == "1 video" and number == 1 and "not read" in reason
+
+
+def test_damage_of_a_record_file_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.rec"
+    with path.open("wb") as file:
+        writer = RecordWriter(file, io.StringIO())
+        for key in (1, 2, 3):
+            writer.write(key, format_record((0.0, 0.0), key, b"image"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1  # the magic of the second of three equal records
+    path.write_bytes(data)
+    found = open_source(str(path)).listing()
+    assert [photo.name for photo in found.photos] == ["0/1", "0/3"]
+    ((_, reason, number),) = found.unlisted
+    assert number == 1 and reason == "no record can be found there"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.rec", "nowhere/a.jpg"])
