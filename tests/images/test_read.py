@@ -52,6 +52,16 @@ def test_formats_that_only_opencv_reads(picture: np.ndarray) -> None:
     assert decoded.dtype == np.uint8
 
 
+@pytest.mark.parametrize("suffix", [".hdr", ".png", ".tif"])
+def test_the_stored_size_is_told_of_all_formats(suffix: str, tmp_path: Path) -> None:
+    pixels = (
+        np.full((7, 12, 3), 0.5, np.float32) if suffix == ".hdr" else np.zeros((7, 12, 3), np.uint8)
+    )
+    (tmp_path / "a").write_bytes(cv2.imencode(suffix, pixels)[1].tobytes())
+    stored = read.read_stored(tmp_path / "a")
+    assert (stored.width, stored.height, stored.orientation, stored.xmp) == (12, 7, 1, "")
+
+
 def test_grayscale_is_repeated(picture: np.ndarray) -> None:
     decoded = decode_image(encode(Image.fromarray(picture[:, :, 0]), "PNG"))
     assert np.array_equal(decoded, np.repeat(picture[:, :, :1], 3, axis=2))

@@ -143,6 +143,14 @@ def test_a_truncated_image_is_damaged(kind, kept):
         decode(data[: int(len(data) * kept)])
 
 
+@pytest.mark.parametrize(
+    "data", [b"\xff\xd8\xff" + bytes(90) + b"\xff\xd9", b"\x89PNG" + bytes(90) + b"IEND"]
+)
+def test_an_image_with_an_end_may_be_damaged_before(data):
+    with pytest.raises(ImageError):
+        decode(data)
+
+
 def test_plain_sampler_shows_every_image_once():
     sampler = PlainSampler(np.zeros(103, np.int64), 10, seed=4)
     epochs = [np.stack(list(sampler.epoch(number))) for number in (0, 1)]
