@@ -47,6 +47,7 @@ def test_openbrs_det_table(tmp_path: Path) -> None:
         ("0 0\n0.5 x\n1 1\n", "line 2: expected rates"),
         ("0 0\n0.5 1.5\n", "line 2: expected rates"),
         ("0 0\n0.5 nan\n", "line 2: expected rates"),
+        ("0 0\n-0.5 0.5\n", "line 2: expected rates"),
         ("0 0 0\n", "line 1: expected two columns"),
         ("a,b,c\n1,2,3\n", "line 1: expected two columns"),
         ("fpr,tpr\n", "no points"),

@@ -106,6 +106,15 @@ def test_without_triplets_nothing_moves():
     assert all(torch.equal(value, before[name]) for name, value in after.items())
 
 
+@pytest.mark.parametrize("loss", ["arcface", "softmax", "triplet"])
+def test_a_step_moves_the_network(loss):
+    stepper = _stepper(loss=loss)
+    before = copy.deepcopy(stepper.network.state_dict())
+    result = stepper.step([(_pixels(), LABELS)], 0.1)
+    assert result.used > 0 and result.norm > 0
+    assert any(not torch.equal(v, before[k]) for k, v in stepper.network.state_dict().items())
+
+
 def test_a_state_put_back_gives_the_same_next_step():
     one = _stepper("triplet")
     one.step([(_pixels(0), LABELS)], 0.1)
