@@ -20,7 +20,15 @@ from facetool.classification.fit import (
     fit_lda,
     split_folds,
 )
-from facetool.classification.open_set import OpenSetThreshold, calibrate, genuine, impostors
+from facetool.classification.open_set import (
+    FEWEST_PEOPLE,
+    OpenSetThreshold,
+    Strangers,
+    calibrate,
+    genuine,
+    impostors,
+    similarities,
+)
 from facetool.classification.provenance import Provenance
 from facetool.errors import UsageError
 from facetool.evaluation.distances import Floats, normalize
@@ -144,6 +152,7 @@ def fit_classifier(
     lda_dim: int | None = None,
     fpir: float = 0.01,
     published: float | None = None,
+    strangers: tuple[NDArray[Any], Labels] | None = None,
 ) -> Classifier:
     """Train, cross-validate and calibrate a classifier.
 
@@ -156,16 +165,22 @@ def fit_classifier(
         lda_dim: dimensions to keep by LDA; None for no LDA.
         fpir: false positive identification rate of the threshold.
         published: similarity that is enough by the network's publisher, for too few people.
+        strangers: embeddings of other people and their numbers, to calibrate the threshold on.
 
     Raises:
-        UsageError: too few people, or more LDA dimensions than there can be.
+        UsageError: too few people or strangers, or more LDA dimensions than there can be.
     """
     prepared = prepare(vectors, provenance)
-    _check(prepared, labels, people, kind, lda_dim, published)
+    _check(prepared, labels, people, kind, lda_dim, published, strangers)
     cross_validation, temperature = _cross_validate(prepared, labels, kind, lda_dim)
-    threshold = calibrate(prepared, labels, fpir, published)
-    own = genuine(prepared, labels)
     others = impostors(prepared, labels) if len(people) > 1 else np.empty(0)
+    given = None
+    if strangers is not None:
+        given = Strangers(prepare(strangers[0], provenance), strangers[1])
+        means = class_means(prepared, labels)
+        others = np.append(others, similarities(given.vectors, means).max(axis=1))
+    threshold = calibrate(prepared, labels, fpir, published, given)
+    own = genuine(prepared, labels)
     slope = fit_slope(own[~np.isnan(own)], others, threshold)
     lda, model = _fit(prepared, labels, kind, lda_dim)
     return Classifier(
@@ -188,11 +203,18 @@ def _check(
     kind: str,
     lda_dim: int | None,
     published: float | None,
+    strangers: tuple[NDArray[Any], Labels] | None,
 ) -> None:
-    if len(people) < 2 and (kind != "nearest-mean" or published is None):
+    if len(people) < 2 and (kind != "nearest-mean" or (published is None and strangers is None)):
         raise UsageError(
             f"a classifier needs two people or more, here are {len(people)}; one person takes "
-            "nearest-mean and a published threshold"
+            "nearest-mean, and strangers or a published threshold"
+        )
+    if strangers is not None and strangers[1].max(initial=-1) < FEWEST_PEOPLE - 1:
+        raise UsageError(
+            f"a threshold takes {FEWEST_PEOPLE} strangers or more, here are "
+            f"{strangers[1].max(initial=-1) + 1}",
+            "strangers",
         )
     if lda_dim is not None:
         most = min(len(people) - 1, vectors.shape[1])

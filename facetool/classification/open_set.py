@@ -18,7 +18,7 @@ therefore more careful. People count the same, however many images they have.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,18 @@ class OpenSetThreshold:
         return asdict(self)
 
 
+class Strangers(NamedTuple):
+    """People whom a classifier does not know.
+
+    Attributes:
+        vectors: (M, D), prepared as those of the training data.
+        labels: int64 (M,), 0…S-1.
+    """
+
+    vectors: Floats
+    labels: Labels
+
+
 def angle_of(cosine: Floats | float) -> Any:
     """Radians, 0…π; cosines that rounding put outside -1…1 are clipped."""
     return np.arccos(np.clip(cosine, -1, 1))
@@ -69,7 +81,11 @@ def similarities(vectors: Floats, means: Floats) -> Floats:
 
 
 def calibrate(
-    vectors: Floats, labels: Labels, fpir: float, published: float | None = None
+    vectors: Floats,
+    labels: Labels,
+    fpir: float,
+    published: float | None = None,
+    strangers: Strangers | None = None,
 ) -> OpenSetThreshold:
     """The threshold that names strangers at a chosen rate.
 
@@ -79,11 +95,13 @@ def calibrate(
         fpir: false positive identification rate, between 0 and 1.
         published: cosine that the network's publisher gives for two photos; taken where there
             are fewer than ``FEWEST_PEOPLE`` people.
+        strangers: ``FEWEST_PEOPLE`` or more other people, to be compared with those of the
+            training data instead of these with each other.
     """
-    from scipy.stats import t
-
     counts = np.bincount(labels)
     people = len(counts)
+    if strangers is not None:
+        return _calibrate_on(strangers, class_means(vectors, labels), fpir)
     if people < FEWEST_PEOPLE:
         if published is None:
             return OpenSetThreshold(-1.0, "none", fpir, people, 0, 0.0)
@@ -98,15 +116,45 @@ def calibrate(
         weights = 1 / counts[own]
         total += float(weights @ angles.sum(axis=1))
         squares += float(weights @ np.square(angles).sum(axis=1))
-    mean = total / (people * (people - 1))
-    pairs = people * (people - 1) // 2
-    variance = squares / (people * (people - 1)) - mean**2
-    deviation = float(np.sqrt(max(variance, 0.0) * pairs / (pairs - 1)))
-    per_person = -np.expm1(np.log1p(-fpir) / people)
-    bound = mean - deviation * float(t.isf(per_person, pairs - 1)) * np.sqrt(1 + 1 / pairs)
-    cosine = float(np.cos(np.clip(bound, 0, np.pi)))
+    pairs = people * (people - 1)
+    cosine, deviation = _bound(total / pairs, squares / pairs, pairs // 2, fpir, people)
     measured = len(vectors) * (people - 1)
     return OpenSetThreshold(cosine, "held-out identities", fpir, people, measured, deviation)
+
+
+def _calibrate_on(strangers: Strangers, means: Floats, fpir: float) -> OpenSetThreshold:
+    counts = np.bincount(strangers.labels)
+    total, squares = 0.0, 0.0
+    block = max(1, _BLOCK // len(means))
+    for start in range(0, len(strangers.vectors), block):
+        angles = angle_of(similarities(strangers.vectors[start : start + block], means))
+        weights = 1 / counts[strangers.labels[start : start + block]]
+        total += float(weights @ angles.sum(axis=1))
+        squares += float(weights @ np.square(angles).sum(axis=1))
+    pairs = len(counts) * len(means)
+    cosine, deviation = _bound(total / pairs, squares / pairs, pairs, fpir, len(means))
+    measured = len(strangers.vectors) * len(means)
+    return OpenSetThreshold(cosine, "held-out identities", fpir, len(counts), measured, deviation)
+
+
+def _bound(
+    mean: float, mean_square: float, pairs: int, fpir: float, people: int
+) -> tuple[float, float]:
+    """Cosine of the threshold, and the deviation of the angles.
+
+    Args:
+        mean: of the angles between different people.
+        mean_square: of the same.
+        pairs: of people that were compared.
+        fpir: false positive identification rate.
+        people: whom a stranger may be taken for.
+    """
+    from scipy.stats import t
+
+    deviation = float(np.sqrt(max(mean_square - mean**2, 0.0) * pairs / (pairs - 1)))
+    per_person = -np.expm1(np.log1p(-fpir) / people)
+    bound = mean - deviation * float(t.isf(per_person, pairs - 1)) * np.sqrt(1 + 1 / pairs)
+    return float(np.cos(np.clip(bound, 0, np.pi))), deviation
 
 
 def genuine(vectors: Floats, labels: Labels) -> NDArray[np.float64]:

@@ -81,6 +81,13 @@ def command() -> None:
     help="Take the names from face regions in the photos' XMP, sidecars or inside, instead of "
     "from their folders.",
 )
+@click.option(
+    "--strangers",
+    type=options.EXISTING_FOLDER,
+    metavar="REPS",
+    help="Represent folder of other people, on whom the threshold for unknown faces is calibrated; "
+    "for fewer than five people of your own.",
+)
 @_training_options
 @options.model_option
 @click.option(
@@ -93,6 +100,7 @@ def train(
     reps: Path,
     output: Path | None,
     xmp: bool,
+    strangers: Path | None,
     model: str | None,
     weights: Path | None,
     kind: str,
@@ -122,6 +130,7 @@ def train(
         output or reps / classify_train.CLASSIFIER_FILE,
         settings,
         xmp=xmp,
+        strangers=strangers,
         network=network,
     )
     _warn(result.warnings)

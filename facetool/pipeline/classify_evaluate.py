@@ -19,7 +19,12 @@ from facetool.embedding.people import People, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.json_file import write_json
 from facetool.files.text import read_text
-from facetool.pipeline.classify_train import ClassifierSettings, fit_people, strangers_among
+from facetool.pipeline.classify_train import (
+    ClassifierSettings,
+    fit_people,
+    other_people,
+    strangers_among,
+)
 
 FIGURES_FILE = "classification.json"
 CONFUSION_FILE = "confusion.png"
@@ -143,8 +148,11 @@ def evaluate_classifier(
         strangers |= ~people.having(made.people)
     stranger_vectors = people.vectors[strangers]
     if unknown is not None and unknown.is_dir():
+        provenance, names = (
+            (people.provenance, people.names) if made is None else (made.provenance, made.people)
+        )
         stranger_vectors = np.concatenate(
-            [stranger_vectors, _other_people(unknown, made, people).vectors]
+            [stranger_vectors, other_people(unknown, provenance, names, people.vectors).vectors]
         )
     if strangers.all():
         raise FacetoolError(
@@ -188,24 +196,6 @@ def _read_list(path: Path, people: People) -> set[str]:
             "as the folders of the photos are called"
         )
     return names
-
-
-def _other_people(folder: Path, made: Classifier | None, people: People) -> People:
-    """A folder of strangers, without those who are known after all."""
-    others = read_people(folder)
-    check_provenance(made.provenance if made else people.provenance, others.provenance, str(folder))
-    if others.vectors.shape[1] != people.vectors.shape[1]:
-        raise UsageError(
-            f"{folder} has embeddings of {others.vectors.shape[1]} numbers where the others "
-            f"have {people.vectors.shape[1]}"
-        )
-    strangers = ~others.having(made.people if made else people.names)
-    if not strangers.any():
-        raise UsageError(
-            f"unknown={str(folder)!r}: everybody in it is known to the classifier",
-            f"unknown={str(folder)!r}",
-        )
-    return others.only(strangers)
 
 
 def _measure(made: Classifier, known: People, strangers: NDArray[np.float32]) -> Outcome:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier
 from facetool.classification.classifier_file import save_classifier
 from facetool.classification.fit import FITTERS
-from facetool.classification.provenance import Provenance
+from facetool.classification.provenance import Provenance, check_provenance
 from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import UsageError
@@ -92,6 +94,7 @@ def train_classifier(
     settings: ClassifierSettings,
     *,
     xmp: bool = False,
+    strangers: Path | None = None,
     network: EmbeddingNetwork | None = None,
 ) -> TrainingResult:
     """Train a classifier on a represent folder and write it to a file.
@@ -101,6 +104,8 @@ def train_classifier(
         output: the file.
         settings: how the classifier is made.
         xmp: take people's names from the XMP of the photos instead of the folders.
+        strangers: represent folder of other people, on whom the threshold is calibrated; those
+            whose names are known from ``reps`` are left out.
         network: that made the embeddings, where the folder does not say: OpenFace's own folders
             have no ``represent.json``.
 
@@ -113,23 +118,29 @@ def train_classifier(
     people = read_named_people(reps) if xmp else read_people(reps)
     if network is not None:
         people = _made_by(network, people, reps)
-    strangers = people.having(strangers_among(people))
+    unknown = people.having(strangers_among(people))
     warnings = []
-    if strangers.any():
+    if unknown.any():
         warnings.append(
-            f"{int(strangers.sum()):,} images of the folder {', '.join(strangers_among(people))} "
+            f"{int(unknown.sum()):,} images of the folder {', '.join(strangers_among(people))} "
             "show strangers, not a person of that name: they are left out of the training"
         )
-        if strangers.all():
+        if unknown.all():
             raise UsageError(f"{reps} has no person but {UNKNOWN!r}")
-        people = people.only(~strangers)
+        people = people.only(~unknown)
+    others = None
+    if strangers is not None:
+        others = other_people(strangers, people.provenance, people.names, people.vectors)
     if len(people.names) == 1:
-        settings = _one_person(people, settings)
-        warnings.append(
-            "with one person the classifier is nearest-mean, and how often strangers take the name "
-            "cannot be measured; photos of others in folders of their own make that possible"
-        )
-    made = fit_people(people, settings)
+        if others is None:
+            _check_threshold(people)
+            warnings.append(
+                "with one person the classifier is nearest-mean, and how often strangers take the "
+                "name cannot be measured; a folder of other people makes that possible: "
+                "strangers=REPS"
+            )
+        settings = replace(settings, kind="nearest-mean", lda_dim=None)
+    made = fit_people(people, settings, others)
     save_classifier(made, output)
     if people.missed:
         warnings.append(
@@ -186,7 +197,7 @@ def strangers_among(people: People) -> list[str]:
     return [name for name in people.names if name.casefold() == UNKNOWN]
 
 
-def _one_person(people: People, settings: ClassifierSettings) -> ClassifierSettings:
+def _check_threshold(people: People) -> None:
     """A classifier of one person has nothing to tell apart: its threshold decides.
 
     Raises:
@@ -195,12 +206,42 @@ def _one_person(people: People, settings: ClassifierSettings) -> ClassifierSetti
     if pair_threshold(people.description) is None:
         raise UsageError(
             f"a classifier for {people.names[0]!r} alone needs a threshold, and none is published "
-            "for this network; add folders of other people"
+            "for this network; add folders of other people, or strangers=REPS",
+            "strangers=REPS",
         )
-    return replace(settings, kind="nearest-mean", lda_dim=None)
 
 
-def fit_people(people: People, settings: ClassifierSettings) -> Classifier:
+def other_people(
+    folder: Path, provenance: Provenance, known: Collection[str], vectors: NDArray[np.float32]
+) -> People:
+    """A folder of strangers, without those who are known after all.
+
+    Args:
+        folder: a represent folder.
+        provenance: that it must have.
+        known: names of people.
+        vectors: (N, D), whose size its embeddings must have.
+
+    Raises:
+        FormatError: the folder is damaged.
+        UsageError: it is of another network, or has nobody else.
+    """
+    others = read_people(folder)
+    check_provenance(provenance, others.provenance, str(folder))
+    if others.vectors.shape[1] != vectors.shape[1]:
+        raise UsageError(
+            f"{folder} has embeddings of {others.vectors.shape[1]} numbers where the others "
+            f"have {vectors.shape[1]}"
+        )
+    strangers = ~others.having(known)
+    if not strangers.any():
+        raise UsageError(f"{folder}: everybody in it is known, and so nobody a stranger")
+    return others.only(strangers)
+
+
+def fit_people(
+    people: People, settings: ClassifierSettings, strangers: People | None = None
+) -> Classifier:
     """A classifier of these people, with the threshold published for their network if any."""
     published = pair_threshold(people.description)
     cosine = None
@@ -217,11 +258,13 @@ def fit_people(people: People, settings: ClassifierSettings) -> Classifier:
         settings.lda_dim,
         settings.fpir,
         cosine,
+        None if strangers is None else (strangers.vectors, strangers.labels),
     )
 
 
 def _threshold_warnings(made: Classifier) -> list[str]:
-    few = f"with {len(made.people)} people no rejection threshold can be calibrated (5 are needed)"
+    people = "one person" if len(made.people) == 1 else f"{len(made.people)} people"
+    few = f"with {people} no rejection threshold can be calibrated (5 are needed)"
     if made.threshold.source == "network":
         return [
             f"{few}; the network's published one is used, so how many strangers get named "

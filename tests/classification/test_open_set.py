@@ -35,6 +35,22 @@ def test_strangers_are_named_at_no_more_than_the_chosen_rate(people, fpir, draw)
     assert fpir / 20 < np.mean(rates) < 1.3 * fpir
 
 
+@pytest.mark.parametrize("people", [1, 3])
+def test_a_threshold_for_few_people_takes_strangers_from_elsewhere(people, draw):
+    rates = []
+    for seed in range(20):
+        vectors, labels = draw(people + 40 + 1500, 3, seed=seed, size=48)
+        known, given = labels < people, (labels >= people) & (labels < people + 40)
+        others = openset.Strangers(vectors[given], labels[given] - people)
+        threshold = openset.calibrate(vectors[known], labels[known], 0.05, strangers=others)
+        assert (threshold.source, threshold.people) == ("held-out identities", 40)
+        assert threshold.pairs == 120 * people
+        means = class_means(vectors[known], labels[known])
+        similarity = openset.similarities(vectors[labels >= people + 40], means).max(axis=1)
+        rates.append((similarity >= threshold.cosine).mean())
+    assert 0.05 / 20 < np.mean(rates) < 1.3 * 0.05
+
+
 def test_fewer_people_make_it_more_careful(draw):
     def threshold(people: int) -> float:
         drawn = [draw(people, 4, seed=seed) for seed in range(20)]

@@ -100,6 +100,26 @@ def test_one_person_is_found_by_the_networks_threshold(tmp_path: Path) -> None:
         train_classifier(bare, tmp_path / "other", ClassifierSettings())
 
 
+def test_the_threshold_for_one_person_is_calibrated_on_strangers(tmp_path: Path) -> None:
+    """Where none is published for the network, too; who is known is no stranger."""
+    unnamed = {**PROVENANCE, "weights": {"name": "", "sha256": ""}}
+    reps = write(tmp_path / "reps", {"Ann": 4}, unnamed)
+    people = dict.fromkeys(("Ann", "Bob", "Cem", "Dan", "Eve", "Fay", "Gus"), 3)
+    strangers = write(tmp_path / "strangers", people, unnamed)
+    made = train_classifier(
+        reps, tmp_path / "classifier", ClassifierSettings(), strangers=strangers
+    ).classifier
+    assert (made.threshold.source, made.threshold.people) == ("held-out identities", 6)
+    ann, others = np.load(reps / "reps.npy"), np.load(strangers / "reps.npy")[3:]
+    assert set(made.names(made.answer(ann))) == {"Ann"}
+    assert set(made.names(made.answer(others))) == {"unknown"}
+    few = write(tmp_path / "few", {"Bob": 3, "Cem": 3}, unnamed)
+    with pytest.raises(UsageError, match="takes 5 strangers or more, here are 2"):
+        train_classifier(reps, tmp_path / "other", ClassifierSettings(), strangers=few)
+    with pytest.raises(UsageError, match="everybody in it is known"):
+        train_classifier(reps, tmp_path / "other", ClassifierSettings(), strangers=reps)
+
+
 def test_a_list_of_noise_that_names_nothing_here_is_said(tmp_path: Path) -> None:
     reps = write(tmp_path / "reps", {"Ann": 4, "Bob": 4})
     remarks = []
