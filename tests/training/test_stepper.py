@@ -115,6 +115,22 @@ def test_a_step_moves_the_network(loss):
     assert any(not torch.equal(v, before[k]) for k, v in stepper.network.state_dict().items())
 
 
+def test_batches_of_one_image_are_refused_where_a_mean_over_them_is_taken():
+    class Normalised(Plain):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(6)
+            self.norm.running_var[:3] = 2  # differs, as in a network that was trained
+
+        def forward(self, x):
+            return self.norm(super().forward(x))
+
+    with pytest.raises(UsageError, match="more than one image in a pass"):
+        _stepper(network=Normalised(), batch_size=1)
+    _stepper(network=Normalised(), batch_size=2)
+    _stepper(batch_size=1)
+
+
 def test_a_state_put_back_gives_the_same_next_step():
     one = _stepper("triplet")
     one.step([(_pixels(0), LABELS)], 0.1)
