@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from facetool.errors import OutputError, UsageError
 from facetool.jobs.progress import listener
 
 _LOCK = ".facetool.lock"
+
+_WAIT = 0.1
+"""Seconds between two looks at a file that somebody else holds."""
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 """What ``flock`` says of a file that somebody else holds; other numbers mean that it cannot."""
@@ -80,6 +84,37 @@ def sole_writer(folder: Path) -> Iterator[None]:
         finally:
             path.unlink(missing_ok=True)
     finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Make the folder of ``path`` and hold that file; who comes later waits, and says so.
+
+    For files that grow over several runs, and for several files that belong together. Where files
+    cannot be locked nothing is held.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    waited = False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, locked = _hold(lock)
+        while locked is False:
+            os.close(descriptor)
+            if not waited:
+                listener().remark(str(path), "waiting for another facetool that is writing it")
+                waited = True
+            time.sleep(_WAIT)
+            descriptor, locked = _hold(lock)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
         os.close(descriptor)
 
 

@@ -18,6 +18,7 @@ from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96
 from facetool.errors import ImageError, UsageError, check_choice
 from facetool.files.atomic import atomic_write
 from facetool.files.image_list import LIST_SUFFIX, ListedImage, read_image_list
+from facetool.files.lock import in_turn
 from facetool.files.recordio import RecordWriter, index_path
 from facetool.images.choices import ENCODINGS
 from facetool.images.folder import list_images
@@ -98,9 +99,13 @@ def pack(input: Path, output: Path, settings: PackSettings | None = None) -> Rep
         FormatError: the list, or the ``property`` beside it, is none.
         OutputError: a file cannot be written.
     """
-    settings = settings or PackSettings()
     if output.suffix != RECORD_SUFFIX:
         raise UsageError(f"{output}: the name of a record file ends in {RECORD_SUFFIX}")
+    with in_turn(output):
+        return _pack(input, output, settings or PackSettings())
+
+
+def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
     _check_new(output, settings)
     listed = input.suffix.lower() == LIST_SUFFIX and input.is_file()
     if not listed and settings.quality is not None and settings.encoding is None:

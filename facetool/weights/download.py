@@ -15,6 +15,7 @@ from facetool.errors import FacetoolError, WeightsError
 from facetool.files.atomic import output_errors, part_path, remove_link
 from facetool.files.cache import cache_folder
 from facetool.files.durable import sync_file, sync_folder
+from facetool.files.lock import in_turn
 from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
 from facetool.jobs.progress import progress_bar
@@ -189,9 +190,13 @@ def fetch(pretrained: PublishedFile) -> Path:
     if _archive_here(pretrained):
         return _fetch_from_archive(pretrained)
     path = weights_folder() / pretrained.file
+    with in_turn(path):
+        return find(pretrained) or _fetch_file(pretrained, path)
+
+
+def _fetch_file(pretrained: PublishedFile, path: Path) -> Path:
     part = part_path(path)
     with output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         remove_link(part)
     problem: FacetoolError | None = None
     for url in pretrained.urls:

@@ -100,6 +100,21 @@ def test_fetches_once(server: Server, entry: Pretrained, home: Path) -> None:
     assert server.ranges == [None]
 
 
+def test_of_several_at_once_one_fetches(server: Server, entry: Pretrained, home: Path) -> None:
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(download.fetch(entry))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [home / "weights.t7"] * 4
+    assert found[0].read_bytes() == CONTENT
+    assert server.ranges == [None]
+    assert [file.name for file in home.iterdir()] == ["weights.t7"]
+
+
 def test_goes_on_after_a_cut_connection(server: Server, entry: Pretrained, home: Path) -> None:
     server.cut_after = 1_000_000
     with pytest.raises(WeightsError, match=r"cut after 1,000,000 of 5,120,000 bytes.*again"):
