@@ -47,7 +47,8 @@ def test_the_outline_is_what_the_crop_shows(name: str) -> None:
         assert crop_outline(points, crop) is None
         return
     noise = np.random.default_rng(3).integers(0, 256, (240, 260, 3), np.uint8)
-    photo = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 9), None, 0, 255, cv2.NORM_MINMAX)
+    photo = np.zeros_like(noise)
+    cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 9), photo, 0, 255, cv2.NORM_MINMAX)
     outline = crop_outline(points, crop)
     np.testing.assert_allclose(outline[3], outline[0] + outline[2] - outline[1], atol=1e-6)
     corners = np.array([(0, 0), (crop.width, 0), (crop.width, crop.height)], np.float32)

@@ -31,7 +31,9 @@ def test_a_mirrored_face_looks_the_other_way(predicted):
     points = seen(model, 25, 10, 5)
     other_side = [2, 3, 0, 1, 4] if predicted else [1, 0, 2, 4, 3]
     mirrored = (points * (-1, 1) + (600, 0))[other_side]
-    yaw, pitch, roll = pose.head_pose(points, predicted=predicted)
+    straight = pose.head_pose(points, predicted=predicted)
+    assert straight is not None
+    yaw, pitch, roll = straight
     found = pose.head_pose(mirrored, predicted=predicted)
     assert found == pytest.approx((-yaw, pitch, -roll), abs=1e-4)
 

@@ -149,7 +149,7 @@ def test_the_grid_holds_openfaces(monkeypatch, draw):
     """That of its classifier.py: C of 1 to 1000, linear and with γ of 0.001 and 0.0001."""
     searched = []
 
-    class Search(GridSearchCV):
+    class Search(GridSearchCV):  # type: ignore[misc]
         def __init__(self, estimator, param_grid, cv=None):
             searched.append(param_grid)
             super().__init__(estimator, param_grid, cv=cv)

@@ -80,7 +80,9 @@ def test_no_faces(draw):
 
 def test_many_people_are_cross_validated_once(draw, monkeypatch):
     monkeypatch.setattr("facetool.classification.classifier._MANY_PEOPLE", 11)
-    of_twelve = fit_classifier(*draw(12, 5), NAMES, Provenance()).cross_validation
+    vectors, labels = draw(12, 5)
+    of_twelve = fit_classifier(vectors, labels, NAMES, Provenance()).cross_validation
     assert (of_twelve.folds, of_twelve.images, of_twelve.std) == (1, 12, None)
-    of_eleven = fit_classifier(*draw(11, 5), NAMES[:11], Provenance()).cross_validation
+    vectors, labels = draw(11, 5)
+    of_eleven = fit_classifier(vectors, labels, NAMES[:11], Provenance()).cross_validation
     assert (of_eleven.folds, of_eleven.images) == (5, 55)

@@ -1,5 +1,7 @@
 """What a run does that nobody set."""
 
+from typing import Any
+
 import pytest
 
 from facetool.errors import UsageError
@@ -15,7 +17,7 @@ def test_what_is_not_set_changes_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["steps", "batch_size", "people", "accumulate"])
 def test_counts_start_at_one(name: str) -> None:
-    settings = {"network": "mobilefacenet", "loss": "softmax", "steps": 1}
+    settings: dict[str, Any] = {"network": "mobilefacenet", "loss": "softmax", "steps": 1}
     assert TrainConfig(**{**settings, name: 1}).as_dict()[name] == 1
     with pytest.raises(UsageError, match="at least 1"):
         TrainConfig(**{**settings, name: 0})
