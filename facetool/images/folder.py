@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -118,11 +118,20 @@ def list_paths(root: Path, names: Iterable[str]) -> ImageFolder:
     listing = _Listing(root, None, photos=True)
     for name in dict.fromkeys(names):
         path = root / name
-        if path.is_dir():
+        if _answer(path.is_dir):
             listing.walk(path, f"{name}/", frozenset())
         else:
-            listing.add(name, path.is_file())
+            listing.add(name, _answer(path.is_file))
     return listing.finish()
+
+
+def _answer(question: Callable[[], bool]) -> bool:
+    """``Path.is_dir()`` and its like; no where the system cannot tell (a link to itself, a name
+    that is too long): the reader says why."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 class _Listing:
@@ -157,10 +166,10 @@ class _Listing:
         for entry in entries:
             if entry.name.startswith(".") or entry.name in own:
                 continue
-            if entry.is_dir():
+            if _answer(entry.is_dir):
                 self.walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
-                self.add(prefix + entry.name, entry.is_file())
+                self.add(prefix + entry.name, _answer(entry.is_file))
 
     def _pass_over_crops(self, folder: Path, prefix: str) -> None:
         if not prefix:
@@ -178,7 +187,7 @@ class _Listing:
         if kind == "":
             return
         path = self._root / name
-        if not is_file and path.exists():
+        if not is_file and _answer(path.exists):
             if kind == IMAGE:  # from a pipe nothing may ever come
                 self._unreadable.append((name, "cannot be read: not a file"))
             return

@@ -231,7 +231,7 @@ def _expand(images: Sequence[Path], report: Report, null: bool) -> list[Path]:
             continue
         found = list_photos(path, null=null)
         for name, reason in found.unreadable:
-            report.failed(name, reason)
+            report.failed(str(found.root / name), reason)
         for skipped in unsupported_files(found):
             report.failed(*skipped)
         if not (found.names or report.failures):

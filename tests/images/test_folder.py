@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from facetool.errors import UsageError
-from facetool.images.folder import list_images
+from facetool.images.folder import list_images, list_paths
 
 
 def touch(root: Path, *names: str) -> None:
@@ -42,6 +42,24 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (root / "linked").symlink_to(tmp_path / "photos")
     (root / "loop").symlink_to(root)
     assert list_images(root).names == ("linked/a/1.png",)
+
+
+def test_a_link_to_itself_fails_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.png")
+    (tmp_path / "a/2.png").symlink_to("2.png")
+    (tmp_path / "a/itself").symlink_to("itself")
+    found = list_images(tmp_path)
+    assert found.names == ("a/1.png", "a/2.png")  # reading it says why
+    assert [name for name, _ in found.unreadable] == ["a/itself"]
+    assert "cannot be read" in found.unreadable[0][1]
+
+
+def test_a_listed_name_that_no_file_can_have_fails_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png")
+    long = 5000 * "x"
+    found = list_paths(tmp_path, ["1.png", long, f"{long}.png"])
+    assert found.names == ("1.png", f"{long}.png")
+    assert [name for name, _ in found.unreadable] == [long]
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may list every folder")

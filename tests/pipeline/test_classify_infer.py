@@ -151,6 +151,9 @@ def test_lists_of_photos_and_what_is_not_read(made, network, photos, tmp_path):
     found, report = name_people(made, [folder], network, InferSettings())
     assert found == [] and report.exit_code == 1
     assert "1 video: not read (a.mov)" in ": ".join(report.failures[0])
+    (folder / "itself").symlink_to("itself")
+    _, report = name_people(made, [folder], network, InferSettings())
+    assert report.failures[0][0] == str(folder / "itself")  # several folders may be given
 
 
 @pytest.mark.slow
