@@ -407,4 +407,5 @@ def _evaluate_table(result: dict[str, Any]) -> str:
 
 def _warn(warnings: list[str]) -> None:
     for warning in warnings:
-        click.echo(f"warning: {error_text(FacetoolError(warning, 'model=NAME'))}", err=True)
+        text = error_text(FacetoolError(warning, "model=NAME", "strangers=REPS"))
+        click.echo(f"warning: {text}", err=True)

@@ -11,12 +11,15 @@ _QUOTES = ("'", '"')
 
 
 def error_text(error: FacetoolError) -> str:
-    """The message in one line, with the settings it names as options."""
+    """The message in one line, with the settings it names as options.
+
+    ``facetool[index]`` is an extra, and stays as it is.
+    """
     settings = sorted(map(re.escape, error.settings), key=len, reverse=True)
     text = str(error)
     if settings:
         text = re.sub(
-            rf"(?<!\w)(?:{'|'.join(settings)})(?!\w)", lambda found: _option(found[0]), text
+            rf"(?<![\w\[])(?:{'|'.join(settings)})(?!\w)", lambda found: _option(found[0]), text
         )
     return " ".join(text.split())
 

@@ -351,9 +351,19 @@ def html_option(shows: str) -> Callable[[Command], Command]:
     return click.option(
         "--html",
         type=click.Path(dir_okay=False, path_type=Path),
+        callback=_check_page,
         metavar="FILE",
         help=f"Write a web page that shows {shows}; it needs no other file.",
     )
+
+
+def _check_page(
+    context: click.Context, parameter: click.Parameter, path: Path | None
+) -> Path | None:
+    """The path of a page, which a photo after ``--html`` is not: it would be overwritten."""
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path}: the name of a page must end in .html")
+    return path
 
 
 def quality_options(command: Command) -> Command:

@@ -34,6 +34,12 @@ def test_what_looks_like_a_setting_but_is_a_path_stays() -> None:
     assert error_text(UsageError("a/links is empty")) == "a/links is empty"
 
 
+def test_an_extra_of_the_name_of_a_setting_stays() -> None:
+    error = UsageError("index needs pip install 'facetool[index]', or leave index out", "index")
+    text = "--index needs pip install 'facetool[index]', or leave --index out"
+    assert error_text(error) == text
+
+
 def test_errors_come_whole_out_of_a_worker() -> None:
     error = pickle.loads(pickle.dumps(UsageError("give null=True", "null=True")))
     assert (str(error), error.settings) == ("give null=True", ("null=True",))

@@ -19,6 +19,15 @@ def test_outliers_are_listed_farthest_first(run: Run, eight_people: Path) -> Non
     assert distances and distances == sorted(distances, reverse=True)
 
 
+def test_html_overwrites_no_photo(run: Run, eight_people: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "holiday.jpg"
+    photo.write_bytes(b"a photo")
+    done = run("outliers", eight_people, "--threshold", 0.1, "--html", photo)
+    assert done.returncode == 2
+    assert done.stderr == f"facetool: {photo}: the name of a page must end in .html\n"
+    assert photo.read_bytes() == b"a photo"
+
+
 def test_html_shows_the_outliers(run: Run, eight_people: Path, tmp_path: Path) -> None:
     page = tmp_path / "outliers.html"
     done = run("outliers", eight_people, "--threshold", 0.1, "--html", page)

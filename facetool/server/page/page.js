@@ -24,8 +24,9 @@ const photos = [];
 let current = null; // of photos
 let naming = null; // the face whose name is being typed, with its picture
 
+const known = about.people?.length === 1 ? "1 person" : `${about.people?.length} people`;
 byId("about").textContent = [about.weights || about.network, about.detector,
-  about.people ? `knows ${about.people.length} people` : ""].filter(Boolean).join(" · ");
+  about.people ? `knows ${known}` : ""].filter(Boolean).join(" · ");
 
 function say(text, bad = false) {
   const status = byId("status");
