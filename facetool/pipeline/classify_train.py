@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier
-from facetool.classification.classifier_file import save_classifier
+from facetool.classification.classifier_file import check_replaceable, save_classifier
 from facetool.classification.fit import FITTERS
 from facetool.classification.provenance import Provenance, check_provenance
 from facetool.embedding.named_people import read_named_people
@@ -111,10 +111,11 @@ def train_classifier(
 
     Raises:
         FormatError: the folder is damaged.
-        UsageError: there are too few people, an option does not fit, or the folder is of another
-            network.
+        UsageError: there are too few people, an option does not fit, the folder is of another
+            network, or the file is there and no classifier.
         OutputError: the file cannot be written.
     """
+    check_replaceable(output)
     people = read_named_people(reps) if xmp else read_people(reps)
     if network is not None:
         people = _made_by(network, people, reps)

@@ -23,6 +23,15 @@ def test_train(trained, tmp_path):
     json.dumps(trained, allow_nan=False)
 
 
+def test_only_a_classifier_is_replaced(trained, tmp_path):
+    reps, photo = tmp_path / "train", tmp_path / "holiday.jpg"
+    photo.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
+    with pytest.raises(UsageError, match=r"holiday.jpg is there and is no classifier"):
+        train_classifier(reps, photo, ClassifierSettings())
+    assert photo.read_bytes()[6:] == b"JFIF"
+    train_classifier(reps, tmp_path / "classifier", ClassifierSettings())
+
+
 def test_train_says_what_is_missing(tmp_path):
     reps = write_people(tmp_path / "few", range(3), range(1), None)
     warnings = " ".join(
