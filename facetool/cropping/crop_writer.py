@@ -16,6 +16,7 @@ from facetool.cropping.quality import FaceQuality, measure_quality, poor_quality
 from facetool.files.align_journal import AlignedPhoto
 from facetool.files.align_manifest import CHOICES, AlignRow, format_number, format_quality
 from facetool.files.atomic import atomic_write
+from facetool.files.text import same_spelling
 from facetool.images.formats import SUFFIXES
 from facetool.images.png import encode_png
 from facetool.images.read import RGBImage, read_image
@@ -173,13 +174,25 @@ def _fallback_crop(fallback: Path, photo: str, crop: Crop) -> RGBImage | None:
     import cv2
 
     wanted = PurePosixPath(photo)
-    beside = sorted((fallback / wanted).parent.glob("*"))
-    for path in beside:
-        if path.stem == wanted.stem and path.suffix.lower() in SUFFIXES:
+    folders = [fallback]
+    for part in wanted.parent.parts:
+        folders = [found for folder in folders for found in _spelled(folder, part)]
+    stem = same_spelling(wanted.stem)
+    for path in sorted(path for folder in folders for path in folder.glob("*")):
+        if same_spelling(path.stem) == stem and path.suffix.lower() in SUFFIXES:
             size = (crop.width, crop.height)
             scaled = cv2.resize(read_image(path), size, interpolation=cv2.INTER_AREA)
             return np.asarray(scaled, dtype=np.uint8)
     return None
+
+
+def _spelled(folder: Path, name: str) -> list[Path]:
+    """The folder of that name, or those whose names only look alike."""
+    exact = folder / name
+    if exact.is_dir() or name.isascii():
+        return [exact]
+    wanted = same_spelling(name)
+    return sorted(path for path in folder.glob("*/") if same_spelling(path.name) == wanted)
 
 
 def _with_remarks(row: AlignRow, remarks: list[str]) -> AlignRow:

@@ -40,7 +40,12 @@ TOO_LARGE = "too large to be searched as it is"
 NOT_UPRIGHT = "not upright"
 
 NO_FACE = "no face found"
-NO_FACE_HINT = "the detector mtcnn or a larger photo may help"
+
+
+def no_face_hint(detector: str) -> str:
+    """What may help where that detector finds no face."""
+    better = "" if detector == "mtcnn" else "the detector mtcnn or "
+    return f"{better}a larger photo may help"
 
 
 class LocatedFace(NamedTuple):

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from facetool.alignment.recipes import Crop
 from facetool.cropping.face_cropper import (
     NO_FACE,
-    NO_FACE_HINT,
     ODD_PHOTO_ERRORS,
     FaceCrop,
     FaceCropper,
     LocatedFace,
     keep_to_one_core,
+    no_face_hint,
 )
 from facetool.detection.options import DetectionSettings
 from facetool.errors import ImageError, one_line
@@ -39,6 +39,7 @@ class SearchedPhoto(NamedTuple):
         error: why the photo cannot be used; empty where it can.
         missed: why none was found; empty where one was.
         truncated: the end of the file is missing.
+        hint: what may help where none was found; may be empty.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -47,14 +48,15 @@ class SearchedPhoto(NamedTuple):
     error: str = ""
     missed: str = ""
     truncated: bool = False
+    hint: str = ""
 
     @property
     def reason(self) -> str:
         """Why there are no faces; empty where there are."""
         if self.error or self.faces:
             return self.error
-        hint = NO_FACE_HINT if self.missed == NO_FACE else ""
-        return "; ".join(filter(None, [self.missed, hint, TRUNCATED if self.truncated else ""]))
+        truncated = TRUNCATED if self.truncated else ""
+        return "; ".join(filter(None, [self.missed, self.hint, truncated]))
 
 
 def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPhoto:
@@ -74,7 +76,8 @@ def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPho
         reason = one_line(error)
         return SearchedPhoto(error=f"cannot be searched for faces: {reason}")
     height, width = image.shape[:2]
-    return SearchedPhoto((width, height), located, crops, "", missed, truncated)
+    hint = no_face_hint(cropper.crop.detector) if missed == NO_FACE else ""
+    return SearchedPhoto((width, height), located, crops, "", missed, truncated, hint)
 
 
 class PhotoCrops(NamedTuple):

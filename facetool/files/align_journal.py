@@ -79,6 +79,9 @@ class AlignJournal:
         keep: called for each photo that an earlier run did, finished or stopped; the crops of those
             that it does not keep are removed.
 
+    Attributes:
+        faceless: photos kept of earlier runs in which no face was found.
+
     Raises:
         UsageError: ``output`` holds crops made with other settings.
         FormatError: its manifest cannot be read.
@@ -91,6 +94,7 @@ class AlignJournal:
         self._output, self._settings = output, settings
         self._path = output / JOURNAL
         self._places: dict[str, tuple[int, int]] = {}
+        self.faceless: set[str] = set()
         runs = _earlier_runs(output)
         if overwrite and not any(run.stopped and not run.difference(settings) for run in runs):
             for run in runs:
@@ -116,6 +120,8 @@ class AlignJournal:
                         _remove_crops(output, photo.rows)
                     else:
                         self.add([kept])
+                        if all(row.status == "no-face" for row in kept.rows):
+                            self.faceless.add(kept.name)
         with output_errors(self._path):
             self._file = self._path.open("r+b")
 

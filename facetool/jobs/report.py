@@ -14,10 +14,12 @@ class Report:
 
     Attributes:
         counts: outcome (``aligned``, ``failed`` …) to number of inputs.
+        remarks: what there is to say besides (``truncated`` …) to number of the same inputs.
         failures: (input, reason) of each failed input.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
     _listener: Progress = field(default_factory=listener, repr=False, compare=False)
 
@@ -31,9 +33,13 @@ class Report:
         self.failures.append((name, reason))
         self._listener.remark(name, reason)
 
-    def note(self, name: str, outcome: str, remark: str) -> None:
-        """Count an input that went well but for something, and tell the listener at once."""
-        self.done(outcome)
+    def note(self, name: str, kind: str, remark: str) -> None:
+        """Count a remark on an input, whose outcome counts besides, and tell the listener."""
+        self.remarks[kind] += 1
+        self.tell(name, remark)
+
+    def tell(self, name: str, remark: str) -> None:
+        """Tell the listener what happened to an input, and count nothing."""
         self._listener.remark(name, remark)
 
     @property
@@ -42,6 +48,9 @@ class Report:
         return 1 if self.failures else 0
 
     def __str__(self) -> str:
-        return ", ".join(
-            f"{number:,} {outcome}" for outcome, number in self.counts.items() if number
-        )
+        text, remarks = _listed(self.counts), _listed(self.remarks)
+        return f"{text} ({remarks})" if text and remarks else text or remarks
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items() if number)

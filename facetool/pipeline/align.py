@@ -124,7 +124,8 @@ def align(
         report = Report()
         with AlignJournal(output, changes.settings, overwrite, changes.keep) as journal:
             for name in changes.gone:
-                report.note(name, "removed", "the photo is gone, and so are its crops now")
+                report.done("removed")
+                report.tell(name, "the photo is gone, and so are its crops now")
             _align_tasks(folder, output, settings, tasks, journal, report, jobs, device)
     for skipped in unsupported_files(folder):
         report.failed(*skipped)
@@ -144,6 +145,8 @@ def _align_tasks(
     todo = [task for task in tasks if task.name not in journal]
     if len(todo) < len(tasks):
         report.done("already there", len(tasks) - len(todo))
+        without = sum(task.name in journal.faceless for task in tasks)
+        report.remarks["had no face before"] += without
     with progress_bar("align", len(tasks), len(tasks) - len(todo)) as bar:
         for photos in _process(folder, output, settings, todo, jobs, device):
             journal.add(photos)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from facetool.cropping.detectors import describe_detector
-from facetool.cropping.face_cropper import NO_FACE_HINT, FaceCropper
+from facetool.cropping.face_cropper import FaceCropper, no_face_hint
 from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
@@ -214,5 +214,6 @@ def _crop_largest(image: RGBImage, cropper: FaceCropper, watch: Stopwatch) -> RG
     """
     (photo,) = crop_together(cropper, [CroppedPhoto("", image)], watch)
     if photo.error or not photo.crops:
-        raise ImageError(photo.error or f"{photo.located.missed}; {NO_FACE_HINT}")
+        hint = no_face_hint(cropper.crop.detector)
+        raise ImageError(photo.error or f"{photo.located.missed}; {hint}")
     return photo.crops[0]

@@ -291,3 +291,13 @@ def test_the_name_of_an_album_is_a_plain_name(album: Path, tmp_path: Path, into:
     with pytest.raises(UsageError, match="give a plain name"):
         align(album, tmp_path / "out", AlignSettings(crop=DLIB_CHIP), into=into)
     assert not (tmp_path / "out").exists()
+
+
+def test_photos_without_a_face_are_said_again(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (80, 80), "gray").save(tmp_path / "photos" / name)
+    settings = AlignSettings(crop=DLIB_CHIP)
+    assert str(align(tmp_path / "photos", tmp_path / "crops", settings, jobs=JOBS)) == "2 no-face"
+    again = align(tmp_path / "photos", tmp_path / "crops", settings, jobs=JOBS)
+    assert str(again) == "2 already there (2 had no face before)"

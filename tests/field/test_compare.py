@@ -61,3 +61,20 @@ def test_not_exactly_one_face_is_said(photo: Path, tmp_path: Path) -> None:
     done = facetool("compare", photo, tmp_path / "two.png", "--select", "only", "--exit-code")
     assert done.returncode == 2
     assert "two.png: not exactly one face: 2 found" in done.stderr.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("detector", "hint"),
+    [
+        ("hog", "the detector mtcnn or a larger photo may help"),
+        ("mtcnn", "a larger photo may help"),
+    ],
+)
+def test_nobody_is_told_to_use_the_detector_that_is_used(
+    tmp_path: Path, detector: str, hint: str
+) -> None:
+    Image.new("RGB", (120, 120), "gray").save(tmp_path / "a.png")
+    done = facetool("compare", tmp_path / "a.png", tmp_path / "a.png", "--detector", detector)
+    assert f"a.png: no face found; {hint}\n" in done.stderr.decode()
+    assert done.returncode == 1

@@ -327,7 +327,8 @@ def test_align_counts_truncated_photos_and_strict_refuses_them(
     picture.save(photos / "a.jpg")
     (photos / "b.jpg").write_bytes(encode(picture, "JPEG")[:-20])
     report = align(photos, tmp_path / "out", SETTINGS, jobs=1)
-    assert (report.exit_code, report.counts["truncated"]) == (0, 1)
+    assert (report.exit_code, report.remarks["truncated"]) == (0, 1)
+    assert sum(report.counts.values()) == 2
     rows = {row.input: row for row in read_manifest(tmp_path / "out" / ALIGN_CSV)}
     assert TRUNCATED in rows["b.jpg"].reason and TRUNCATED not in rows["a.jpg"].reason
     strict = AlignSettings(crop=DLIB_CHIP, on_no_face="center", strict=True)

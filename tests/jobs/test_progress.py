@@ -47,9 +47,9 @@ def test_without_one_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None
         bar.update()
         bar.describe("x")
         report.failed("a.jpg", "no face")
-        report.note("b.jpg", "aligned", "truncated")
+        report.note("b.jpg", "truncated", "its end is missing")
     assert capfd.readouterr() == ("", "")
-    assert str(report) == "1 failed, 1 aligned"
+    assert str(report) == "1 failed (1 truncated)"
 
 
 def test_a_report_tells_the_listener_it_was_made_for_from_any_thread() -> None:

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import dlib
@@ -202,6 +204,20 @@ def test_a_fallback_image_stands_in(blank: Path, tmp_path: Path) -> None:
     crop = read_image(tmp_path / "out/nobody/sky.png")
     assert crop.shape == (96, 96, 3)
     assert crop[0, 0].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+def test_a_fallback_image_may_be_spelled_as_on_macos(
+    tmp_path: Path, forms: tuple[Literal["NFC", "NFD"], Literal["NFC", "NFD"]]
+) -> None:
+    photos, other = (unicodedata.normalize(form, "Zoë/Müller") for form in forms)
+    for folder, name in ((tmp_path / "in", f"{photos}.jpg"), (tmp_path / "other", f"{other}.png")):
+        (folder / name).parent.mkdir(parents=True)
+        Image.new("RGB", (120, 120), (200, 0, 0)).save(folder / name)
+    settings = AlignSettings(crop=DLIB_CHIP, fallback=tmp_path / "other")
+    align(tmp_path / "in", tmp_path / "out", settings, jobs=1)
+    (row,) = rows_of(tmp_path / "out").values()
+    assert (row.status, row.input) == ("fallback", f"{photos}.jpg")
 
 
 @pytest.mark.slow

@@ -75,12 +75,12 @@ def test_one_to_many_is_not_one_to_one(reps, network, photos):
 def test_several_photos_are_one_person(reps, network, photos, album):
     one = search([reps], photos[:1], network).matches
     result = search([reps], photos[:3], network)
-    assert len(result.probes) == 3 and result.report.counts["unlike another photo"] == 0
+    assert len(result.probes) == 3 and result.report.remarks["unlike another photo"] == 0
     fourth = [match.squared_l2 for match in result.matches if match.photo == photos[3]]
     assert fourth < [match.squared_l2 for match in one if match.photo == photos[3]]
     strangers = sorted(album.glob("*/*_0001.*"))[:2]
     mixed = search([reps], strangers, network, SearchSettings(threshold=1e-3))
-    assert mixed.report.counts["unlike another photo"] == 1 and mixed.matches == []
+    assert mixed.report.remarks["unlike another photo"] == 1 and mixed.matches == []
 
 
 def test_several_folders_are_searched(reps, network, photos, tmp_path):
