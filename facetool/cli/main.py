@@ -112,7 +112,15 @@ def cli(context: click.Context) -> None:
     A folder of photos becomes aligned crops (align), embeddings (represent) and metrics
     (lfw-eval); compare takes photos as they are.
     """
+    if sys.platform == "win32":
+        click.echo(_ON_WINDOWS, err=True)
     context.with_resource(follow(TerminalProgress()))
+
+
+_ON_WINDOWS = (
+    "warning: Windows is not supported: nothing is tested there, folders are not locked against a "
+    "second writer and .rec files cannot be read; run facetool in WSL (wsl --install)"
+)
 
 
 _ALLOCATIONS_PER_COLLECTION = 50_000

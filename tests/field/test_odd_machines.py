@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from facetool.cli.main import cli
 from facetool.files.align_manifest import read_manifest
 from tests.field.commands import facetool
 
@@ -106,3 +108,15 @@ def test_a_link_to_nowhere_among_crops(crops: Path, tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert f"{row.output}: ".encode() in ended.stderr
     assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("system", "said"), [("win32", True), ("linux", False), ("darwin", False)])
+def test_windows_is_said_not_to_be_supported(
+    monkeypatch: pytest.MonkeyPatch, system: str, said: bool
+) -> None:
+    runner = CliRunner()
+    runner.invoke(cli, ["models", "list"])  # whatever asks for the system at import has done so
+    monkeypatch.setattr("sys.platform", system)
+    done = runner.invoke(cli, ["models", "list"])
+    assert done.exit_code == 0
+    assert ("warning: Windows is not supported" in done.stderr) == said
