@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         compare,
         known_threshold,
     )
+    from facetool.pipeline.duplicates import DuplicatesResult, find_duplicates
     from facetool.pipeline.embed import EmbedSettings, embed
     from facetool.pipeline.identify import IdentifyResult, identify
     from facetool.pipeline.lfw_eval import LfwResult, lfw_eval
@@ -72,6 +73,7 @@ _PLACES = {
     "Comparison": "pipeline.compare",
     "ComparisonResult": "pipeline.compare",
     "Crop": "alignment.recipes",
+    "DuplicatesResult": "pipeline.duplicates",
     "EmbedSettings": "pipeline.embed",
     "Embedder": "embedding.embedder",
     "EmbeddingNetwork": "networks.base",
@@ -107,6 +109,7 @@ _PLACES = {
     "detect": "cropping.detectors",
     "embed": "pipeline.embed",
     "evaluate_classifier": "pipeline.classify_evaluate",
+    "find_duplicates": "pipeline.duplicates",
     "follow": "jobs.progress",
     "identify": "pipeline.identify",
     "known_threshold": "pipeline.compare",
@@ -137,6 +140,7 @@ __all__ = [
     "Comparison",
     "ComparisonResult",
     "Crop",
+    "DuplicatesResult",
     "EmbedSettings",
     "Embedder",
     "EmbeddingNetwork",
@@ -179,6 +183,7 @@ __all__ = [
     "detect",
     "embed",
     "evaluate_classifier",
+    "find_duplicates",
     "follow",
     "identify",
     "known_threshold",

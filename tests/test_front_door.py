@@ -18,6 +18,7 @@ COMMANDS = {
     "lfw_eval",
     "cluster",
     "identify",
+    "find_duplicates",
     "outliers",
     "search",
     "train",
@@ -28,7 +29,7 @@ PIECES = {"read_image", "detect", "FaceCropper", "load_network", "Embedder"}
 def test_the_list_has_what_the_commands_do() -> None:
     assert set(facetool.__all__) >= COMMANDS | PIECES
     assert dir(facetool) == sorted(facetool.__all__)
-    assert len(facetool.__all__) == 68
+    assert len(facetool.__all__) == 70
 
 
 @pytest.mark.parametrize("name", facetool.__all__)
