@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facetool.alignment.recipes import Crop
@@ -13,6 +15,17 @@ from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.catalogue import crop_of, names
+
+
+@contextmanager
+def or_any_crop() -> Iterator[None]:
+    """Say of what is refused that ``any_crop`` takes it, where there is such a setting."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(
+            f"{error} (or insist with any_crop=True)", *error.settings, "any_crop=True"
+        ) from None
 
 
 def check_crops(images: Images, network: EmbeddingNetwork) -> None:
@@ -38,8 +51,7 @@ def check_crops(images: Images, network: EmbeddingNetwork) -> None:
     if foreign:
         raise UsageError(
             f"{images.place} holds {len(foreign):,} images that align did not make, {foreign[0]} "
-            "among them; move them elsewhere (or insist with any_crop=True)",
-            "any_crop=True",
+            "among them; move them elsewhere"
         )
 
 
@@ -72,9 +84,7 @@ def check_complete(folder: Path) -> AlignDescription | None:
     described = read_align_description(folder)
     if (folder / JOURNAL).exists() or (described and not (folder / ALIGN_CSV).exists()):
         raise UsageError(
-            f"align has not finished in {folder}; wait for it, or give the same align command "
-            "again (or insist with any_crop=True)",
-            "any_crop=True",
+            f"align has not finished in {folder}; wait for it, or give the same align command again"
         )
     return described
 
@@ -118,8 +128,4 @@ def _error(what: str, network: EmbeddingNetwork, photos: str = "the photos") -> 
         if name in names() and crop_of(name).same_crop(wanted):
             settings = [f"model={name!r}"]
             break
-    return UsageError(
-        f"{what}; run align on {photos} with {' '.join(settings)} (or insist with any_crop=True)",
-        *settings,
-        "any_crop=True",
-    )
+    return UsageError(f"{what}; run align on {photos} with {' '.join(settings)}", *settings)

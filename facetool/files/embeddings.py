@@ -150,11 +150,18 @@ def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
         with reading(path):
             vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except NPY_DAMAGE as error:
-        raise FormatError(f"{path}: not a whole NumPy array file ({one_line(error)})") from error
+        raise bad_npy(path, error) from error
     names = _read_labels(folder / "labels.csv")[1]
     if len(names) != len(vectors):
         raise FormatError(f"{folder}: reps.npy and labels.csv are not of the same run")
     return names, vectors
+
+
+def bad_npy(path: Path, error: BaseException) -> FormatError:
+    """What is wrong with a ``.npy`` file; NumPy takes what it does not know for a pickle."""
+    text = one_line(error)
+    reason = "it is of another kind" if "pickle" in text else text
+    return FormatError(f"{path}: not a whole NumPy array file ({reason})")
 
 
 def _read_npy(path: Path) -> NDArray[np.float32]:
@@ -162,7 +169,7 @@ def _read_npy(path: Path) -> NDArray[np.float32]:
         with reading(path), path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except (*NPY_DAMAGE, MemoryError) as error:
-        raise FormatError(f"{path}: not a whole NumPy array file ({one_line(error)})") from error
+        raise bad_npy(path, error) from error
     if array.ndim != 2 or array.dtype.kind != "f":
         raise FormatError(
             f"{path}: expected floating-point numbers of shape (N, D), "

@@ -79,13 +79,18 @@ def printable(text: str) -> str:
     So are bytes of a file's name that are no UTF-8: ``\\xff``.
     """
     return "".join(
-        _escaped(letter) if unicodedata.category(letter) in _NOT_SHOWN else letter
+        _escaped(letter)
+        if unicodedata.category(letter) in _NOT_SHOWN or letter in _TURNING
+        else letter
         for letter in text
     )
 
 
 _NOT_SHOWN = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of control characters, lone surrogates and separators of lines."""
+
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Letters that turn the direction of those after them, so that a name looks like another."""
 
 
 def _escaped(letter: str) -> str:

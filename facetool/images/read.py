@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -160,7 +161,13 @@ def read_file(path: Path) -> bytes:
             _check_length(state.st_size)
             return file.read()
     except OSError as error:
+        if error.errno in _NO_FILES_LEFT:
+            raise
         raise ImageError(f"cannot be read: {error.strerror}") from error
+
+
+_NO_FILES_LEFT = (errno.EMFILE, errno.ENFILE)
+"""What the system says where it is the process that may open no more, and no image is at fault."""
 
 
 def _read_pipe(pipe: IO[bytes]) -> bytes:
@@ -205,6 +212,8 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
     except UnidentifiedImageError:
         return Photo(_decode_with_opencv(data, max_pixels, known=kind == IMAGE))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_FILES_LEFT:
+            raise
         # Pillow's decoders answer damage with almost any type: OSError, SyntaxError, ValueError,
         # struct.error, EOFError … One bad file must not stop a folder, so all of them count.
         reason = one_line(error)

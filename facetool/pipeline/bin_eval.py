@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetool.embedding.crop_check import check_size
+from facetool.embedding.crop_check import check_size, or_any_crop
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
 from facetool.errors import ImageError, UsageError
@@ -162,7 +162,8 @@ def _check_size(one: VerificationSet, file: Path, network: EmbeddingNetwork) -> 
             image = one.read(number)
         except ImageError:
             continue
-        check_size(image, network, str(file))
+        with or_any_crop():
+            check_size(image, network, str(file))
         return
 
 

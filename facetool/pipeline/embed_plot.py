@@ -17,11 +17,13 @@ def embed_plot(reps: Path, output: Path) -> int:
 
     Raises:
         FacetoolError: there are too few images.
+        UsageError: the plot's name does not fit.
         OutputError: the plot cannot be written.
     """
     from facetool.plots.embedding_map import embedding_map
-    from facetool.plots.style import save_plot
+    from facetool.plots.style import check_name, save_plot
 
+    check_name(output)
     people = read_people(reps, unsorted=True)
     if len(people.images) < 4:
         raise FacetoolError(f"{reps} has {len(people.images)} images; a map needs four or more")

@@ -20,7 +20,7 @@ from facetool.evaluation.templates import (
     pool,
     tar_near_far,
 )
-from facetool.files.embeddings import NPY_DAMAGE, read_embeddings
+from facetool.files.embeddings import NPY_DAMAGE, bad_npy, read_embeddings
 from facetool.files.text import read_text, reading
 
 _GALLERIES = ("1N_gallery_G1.csv", "1N_gallery_G2.csv", "1N_gallery_S1.csv", "1N_gallery_S2.csv")
@@ -172,8 +172,7 @@ def _vectors(features: Path, names: list[str]) -> NDArray[np.float32]:
             with reading(features):
                 vectors = np.load(features, allow_pickle=False)
         except NPY_DAMAGE as error:
-            reason = " ".join(str(error).split())
-            raise FormatError(f"{features}: not a whole NumPy array file ({reason})") from error
+            raise bad_npy(features, error) from error
         if vectors.ndim != 2 or vectors.dtype.kind != "f" or len(vectors) != len(names):
             raise FormatError(
                 f"{features}: expected floating-point numbers of shape ({len(names)}, D), found "

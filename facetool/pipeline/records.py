@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from facetool.embedding.crop_check import check_complete
+from facetool.embedding.crop_check import check_complete, or_any_crop
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import read_pairs
@@ -140,7 +140,8 @@ def pack_pairs(
             "overwrite=True",
         )
     wanted = read_pairs(pairs)
-    described = check_complete(input) is not None
+    with or_any_crop():
+        described = check_complete(input) is not None
     folder = list_images(input)
     index = ImageIndex(folder.names)
     images = [image for pair in zip(wanted.first, wanted.second, strict=True) for image in pair]

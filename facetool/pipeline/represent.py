@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.embedding.crop_check import check_crops
+from facetool.embedding.crop_check import check_crops, or_any_crop
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
 from facetool.embedding.settings import RepresentSettings, device_name
@@ -71,7 +71,8 @@ def represent(
     if not folder.names:
         raise UsageError(f"there are no images in {input}")
     if not settings.any_crop:
-        check_crops(folder, network)
+        with or_any_crop():
+            check_crops(folder, network)
     description = _describe(input, folder, network, settings)
     report = Report()
     for name, reason in folder.unreadable:

@@ -20,7 +20,7 @@ from torch import nn
 from facetool._version import __version__
 from facetool.alignment.recipes import Crop
 from facetool.alignment.stated_recipe import StatedRecipe
-from facetool.embedding.crop_check import check_manifest
+from facetool.embedding.crop_check import check_manifest, or_any_crop
 from facetool.errors import FormatError, UsageError, one_line
 from facetool.files.lock import sole_writer
 from facetool.jobs.pool import available_cores
@@ -147,10 +147,14 @@ class _Run:
         state = self._find_checkpoint()
         torch.manual_seed(config.seed)
         self._network = _create_network(config)
-        if not settings.any_crop:
-            check_manifest(data, self._network)
         self._data = TrainingSet(data)
-        _check_size(self._data, self._network.recipe.crop)
+        crop = self._network.recipe.crop
+        if self._data.size != (crop.height, crop.width):  # nothing to insist on
+            check_manifest(data, self._network)
+            _check_size(self._data, crop)
+        elif not settings.any_crop:
+            with or_any_crop():
+                check_manifest(data, self._network)
         options = {"seed": config.seed, **config.loss_options}
         with _usage_errors(config.loss, config.loss_options):
             self._loss = create_loss(

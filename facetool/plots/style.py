@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facetool.errors import UsageError
-from facetool.files.atomic import atomic_write
+from facetool.files.atomic import atomic_write, output_errors
 from facetool.images.letters import fonts_for, readable
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ PAPER: Any = {
 }
 """matplotlib's settings for a figure as wide as a page."""
 
+_SIGNED_WITHIN = 4096
+
 _KINDS = {".png": "png", ".pdf": "pdf"}
 
 
@@ -45,10 +47,20 @@ def check_name(path: Path) -> None:
     """Refuse a plot's name before anything takes its time.
 
     Raises:
-        UsageError: it is neither PNG nor PDF.
+        UsageError: it is neither PNG nor PDF, or that of a file that is no plot, such as a photo.
     """
     if path.suffix.lower() not in _KINDS:
         raise UsageError(f"{path}: the name of a plot must end in .png or .pdf")
+    if path.is_file() and path.stat().st_size and not _is_plot(path):
+        raise UsageError(f"{path} is there and is no plot; choose another name")
+
+
+def _is_plot(path: Path) -> bool:
+    """Whether matplotlib has signed the file, near its start or its end."""
+    with output_errors(path), path.open("rb") as file:
+        start = file.read(_SIGNED_WITHIN)
+        file.seek(max(0, path.stat().st_size - _SIGNED_WITHIN))
+        return b"atplotlib" in start + file.read()
 
 
 def save_plot(figure: Figure, path: Path, *, dpi: int = 300) -> None:
