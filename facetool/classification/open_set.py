@@ -59,7 +59,7 @@ class OpenSetThreshold:
 
 
 class Strangers(NamedTuple):
-    """People whom a classifier does not know.
+    """Faces of people that are compared with others than themselves.
 
     Attributes:
         vectors: (M, D), prepared as those of the training data.
@@ -98,63 +98,38 @@ def calibrate(
         strangers: ``FEWEST_PEOPLE`` or more other people, to be compared with those of the
             training data instead of these with each other.
     """
-    counts = np.bincount(labels)
-    people = len(counts)
-    if strangers is not None:
-        return _calibrate_on(strangers, class_means(vectors, labels), fpir)
-    if people < FEWEST_PEOPLE:
+    from scipy.stats import t
+
+    people = int(labels.max()) + 1
+    if strangers is None and people < FEWEST_PEOPLE:
         if published is None:
             return OpenSetThreshold(-1.0, "none", fpir, people, 0, 0.0)
         return OpenSetThreshold(published, "network", fpir, people, 0, 0.0)
     means = class_means(vectors, labels)
+    compared = Strangers(vectors, labels) if strangers is None else strangers
+    counts = np.bincount(compared.labels)
     total, squares = 0.0, 0.0
     block = max(1, _BLOCK // people)
-    for start in range(0, len(vectors), block):
-        own = labels[start : start + block]
-        angles = angle_of(similarities(vectors[start : start + block], means))
-        angles[np.arange(len(own)), own] = 0
+    for start in range(0, len(compared.vectors), block):
+        own = compared.labels[start : start + block]
+        angles = angle_of(similarities(compared.vectors[start : start + block], means))
+        if strangers is None:
+            angles[np.arange(len(own)), own] = 0
         weights = 1 / counts[own]
         total += float(weights @ angles.sum(axis=1))
         squares += float(weights @ np.square(angles).sum(axis=1))
-    pairs = people * (people - 1)
-    cosine, deviation = _bound(total / pairs, squares / pairs, pairs // 2, fpir, people)
-    measured = len(vectors) * (people - 1)
-    return OpenSetThreshold(cosine, "held-out identities", fpir, people, measured, deviation)
-
-
-def _calibrate_on(strangers: Strangers, means: Floats, fpir: float) -> OpenSetThreshold:
-    counts = np.bincount(strangers.labels)
-    total, squares = 0.0, 0.0
-    block = max(1, _BLOCK // len(means))
-    for start in range(0, len(strangers.vectors), block):
-        angles = angle_of(similarities(strangers.vectors[start : start + block], means))
-        weights = 1 / counts[strangers.labels[start : start + block]]
-        total += float(weights @ angles.sum(axis=1))
-        squares += float(weights @ np.square(angles).sum(axis=1))
-    pairs = len(counts) * len(means)
-    cosine, deviation = _bound(total / pairs, squares / pairs, pairs, fpir, len(means))
-    measured = len(strangers.vectors) * len(means)
-    return OpenSetThreshold(cosine, "held-out identities", fpir, len(counts), measured, deviation)
-
-
-def _bound(
-    mean: float, mean_square: float, pairs: int, fpir: float, people: int
-) -> tuple[float, float]:
-    """Cosine of the threshold, and the deviation of the angles.
-
-    Args:
-        mean: of the angles between different people.
-        mean_square: of the same.
-        pairs: of people that were compared.
-        fpir: false positive identification rate.
-        people: whom a stranger may be taken for.
-    """
-    from scipy.stats import t
-
-    deviation = float(np.sqrt(max(mean_square - mean**2, 0.0) * pairs / (pairs - 1)))
+    others = people if strangers is not None else people - 1
+    compared_pairs = len(counts) * others
+    mean = total / compared_pairs
+    # Two people of the training data are compared both ways.
+    pairs = compared_pairs if strangers is not None else compared_pairs // 2
+    variance = squares / compared_pairs - mean**2
+    deviation = float(np.sqrt(max(variance, 0.0) * pairs / (pairs - 1)))
     per_person = -np.expm1(np.log1p(-fpir) / people)
     bound = mean - deviation * float(t.isf(per_person, pairs - 1)) * np.sqrt(1 + 1 / pairs)
-    return float(np.cos(np.clip(bound, 0, np.pi))), deviation
+    cosine = float(np.cos(np.clip(bound, 0, np.pi)))
+    measured = len(compared.vectors) * others
+    return OpenSetThreshold(cosine, "held-out identities", fpir, len(counts), measured, deviation)
 
 
 def genuine(vectors: Floats, labels: Labels) -> NDArray[np.float64]:

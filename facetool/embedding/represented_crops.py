@@ -63,6 +63,4 @@ class _ShardCrops:
 
 
 def _place(row: AlignRow) -> tuple[str, Box | None]:
-    if not row.left:
-        return row.input, None
-    return row.input, Box(*(float(edge) for edge in (row.left, row.top, row.right, row.bottom)))
+    return row.input, Box(*row.edges) if row.edges else None

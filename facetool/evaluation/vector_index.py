@@ -89,7 +89,7 @@ class VectorIndex:
         *,
         unit_length: bool,
     ) -> None:
-        self._module = _usearch()
+        self._index, self._version = _usearch()
         self._folder, self._vectors, self._unit_length = folder, vectors, unit_length
         self._kept = kept
         state = {
@@ -100,9 +100,10 @@ class VectorIndex:
         }
         known = _read(folder)
         if known is None or any(getattr(known, name) != value for name, value in state.items()):
-            known = self._build(state)
-        self._graph = self._open()
-        self.recall = known.recall
+            self.recall = self._build(state)
+        else:
+            self._graph = self._open()
+            self.recall = known.recall
 
     def nearest(self, probe: Floats, count: int) -> tuple[NDArray[np.int64], Floats]:
         """Rows and squared L2 of about the nearest, as :func:`nearest_rows` gives them.
@@ -120,7 +121,8 @@ class VectorIndex:
         )
         return rows[near], distances
 
-    def _build(self, state: dict[str, Any]) -> IndexDescription:
+    def _build(self, state: dict[str, Any]) -> float:
+        """Build, open and describe the graph; its recall."""
         (self._folder / DESCRIPTION).unlink(missing_ok=True)
         rows = np.flatnonzero(self._kept)
         size = self._vectors.shape[1]
@@ -131,7 +133,7 @@ class VectorIndex:
                 f"it is built, and {memory / 1e9:.1f} GB are free; leave index out",
                 "index",
             )
-        graph = self._module.Index(
+        graph = self._index(
             ndim=size,
             metric="ip" if self._unit_length else "l2sq",
             dtype="f16",
@@ -159,15 +161,15 @@ class VectorIndex:
             **state,
             size=(self._folder / INDEX).stat().st_size,
             recall=self._measure(rows),
-            usearch=self._module.__version__,
+            usearch=self._version,
         )
         write_json(self._folder / DESCRIPTION, asdict(described))
-        return described
+        return described.recall
 
     def _open(self) -> Any:
         path = self._folder / INDEX
         try:
-            return self._module.Index.restore(str(path), view=True)
+            return self._index.restore(str(path), view=True)
         except (ValueError, RuntimeError) as error:
             raise FormatError(
                 f"{path}: damaged ({one_line(error)}); remove it, and it is built again"
@@ -215,7 +217,8 @@ class VectorIndex:
         return np.sort(rows, axis=1)
 
 
-def _usearch() -> Any:
+def _usearch() -> tuple[Any, str]:
+    """Its index class, and its version."""
     try:
         import usearch
         from usearch.index import Index
@@ -224,14 +227,7 @@ def _usearch() -> Any:
             "an index for search needs usearch: pip install 'facetool[index]', or leave index out",
             "index",
         ) from None
-    return _Usearch(Index, usearch.__version__)
-
-
-class _Usearch:
-    """What is used of it."""
-
-    def __init__(self, index: Any, version: str) -> None:
-        self.Index, self.__version__ = index, version
+    return Index, usearch.__version__
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -64,6 +64,15 @@ class AlignRow(NamedTuple):
     pitch: str = ""
     roll: str = ""
 
+    @property
+    def edges(self) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of the box as numbers; None without a face."""
+        edges = self.left, self.top, self.right, self.bottom
+        if not all(edges):
+            return None
+        left, top, right, bottom = map(float, edges)
+        return left, top, right, bottom
+
 
 ALIGN_COLUMNS = AlignRow._fields
 _QUALITY_DIGITS = {"size": 0, "sharpness": 1, "exposure": 3, "yaw": 1, "pitch": 1, "roll": 1}

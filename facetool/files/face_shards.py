@@ -123,7 +123,7 @@ def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
         "status": arrow.array([one.row.status for one in rows], arrow.string()),
         "reason": arrow.array([one.row.reason for one in rows], arrow.string()),
         "face": arrow.array([one.face for one in rows], arrow.int32()),
-        "box": arrow.array([_box(one.row) for one in rows], arrow.list_(arrow.float64(), 4)),
+        "box": arrow.array([one.row.edges for one in rows], arrow.list_(arrow.float64(), 4)),
         "score": arrow.array([_number(one.row.score) for one in rows], arrow.float64()),
         "landmarks": arrow.array(
             [_numbers(one.row.landmarks) for one in rows], arrow.list_(arrow.float64())
@@ -282,11 +282,6 @@ def _matrix(column: Any) -> NDArray[np.float32]:
     values = array.values.to_numpy(zero_copy_only=False)
     found: NDArray[np.float32] = values.reshape(-1, array.type.list_size)
     return found[array.offset : array.offset + len(array)]
-
-
-def _box(row: AlignRow) -> list[float] | None:
-    edges = (row.left, row.top, row.right, row.bottom)
-    return [float(edge) for edge in edges] if row.left else None
 
 
 def _number(text: str) -> float | None:

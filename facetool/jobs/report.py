@@ -42,6 +42,10 @@ class Report:
         """Tell the listener what happened to an input, and count nothing."""
         self._listener.remark(name, remark)
 
+    def failed_images(self) -> list[dict[str, str]]:
+        """Failed inputs, where these are images, as plain JSON values."""
+        return [{"image": name, "reason": why} for name, why in self.failures]
+
     @property
     def exit_code(self) -> int:
         """0 if everything asked was done, 1 if some inputs failed."""

@@ -138,9 +138,7 @@ class _Lister(_Counter):
             learned = [one for one in tensors if isinstance(one, nn.Parameter)]
         elif kind in _ARRANGES:
             return out
-        own = [
-            one for one in learned if isinstance(one, nn.Parameter) and id(one) not in self._seen
-        ]
+        own = [one for one in learned if id(one) not in self._seen]
         self._seen.update(map(id, own))
         self.layers.append(
             LayerCount(

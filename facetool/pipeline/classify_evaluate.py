@@ -148,9 +148,8 @@ def evaluate_classifier(
         strangers |= ~people.having(made.people)
     stranger_vectors = people.vectors[strangers]
     if unknown is not None and unknown.is_dir():
-        provenance, names = (
-            (people.provenance, people.names) if made is None else (made.provenance, made.people)
-        )
+        provenance = made.provenance if made else people.provenance
+        names = made.people if made else people.names
         stranger_vectors = np.concatenate(
             [stranger_vectors, other_people(unknown, provenance, names, people.vectors).vectors]
         )

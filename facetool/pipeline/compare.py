@@ -97,7 +97,7 @@ class ComparisonResult:
         return {
             "comparisons": [comparison.as_dict() for comparison in self.comparisons],
             "threshold": self.threshold.as_dict() if self.threshold else None,
-            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+            "failed": self.report.failed_images(),
         }
 
 

@@ -70,7 +70,7 @@ class DuplicatesResult:
         return {
             "duplicates": [asdict(one) for one in self.duplicates],
             "compared": self.compared,
-            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+            "failed": self.report.failed_images(),
         }
 
 

@@ -44,14 +44,14 @@ def explain_alignment(
     for row in read_manifest(crops / ALIGN_CSV):
         name = row.input.removeprefix(prefix)
         ours = row.input.startswith(prefix) and name in there
-        if row.status != "aligned" or not ours or len(faces) == MOST_FACES:
+        if row.status != "aligned" or not row.edges or not ours or len(faces) == MOST_FACES:
             continue
         points = np.array(row.landmarks.split(), float).reshape(-1, 2)
         faces.append(
             ExplainedCrop(
                 row.input,
                 source.read(name),
-                tuple(float(edge) for edge in (row.left, row.top, row.right, row.bottom)),
+                row.edges,
                 points,
                 crop_outline(points, crop),
                 read_image(crops / row.output),

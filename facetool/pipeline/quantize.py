@@ -52,7 +52,7 @@ class QuantizedNetwork:
             "file": str(self.path),
             "crops": self.crops,
             "cosine": {"mean": self.cosine, "lowest": self.lowest_cosine},
-            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+            "failed": self.report.failed_images(),
         }
 
 

@@ -147,7 +147,7 @@ class SearchResult:
             "false_matches": self.false_matches,
             "fpir": self.fpir,
             "recall": self.recall,
-            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+            "failed": self.report.failed_images(),
         }
 
 
@@ -383,9 +383,7 @@ class _Faces:
         row = self._rows.get(match.image)
         if row is None:
             return match
-        box = None
-        if row.left:
-            box = Box(*(float(edge) for edge in (row.left, row.top, row.right, row.bottom)))
+        box = Box(*row.edges) if row.edges else None
         place = self._inputs.get("", "")
         if is_url(place):
             return replace(match, photo=f"{place}/{row.input}", box=box)

@@ -18,7 +18,6 @@ import torch
 from torch import nn
 
 from facetool._version import __version__
-from facetool.alignment.recipes import Crop
 from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.crop_check import check_manifest, or_any_crop
 from facetool.errors import FormatError, UsageError, one_line
@@ -148,13 +147,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self._network = _create_network(config)
         self._data = TrainingSet(data)
-        crop = self._network.recipe.crop
-        if self._data.size != (crop.height, crop.width):  # nothing to insist on
-            check_manifest(data, self._network)
-            _check_size(self._data, crop)
-        elif not settings.any_crop:
-            with or_any_crop():
-                check_manifest(data, self._network)
+        _check_crops(data, self._data, self._network, settings.any_crop)
         options = {"seed": config.seed, **config.loss_options}
         with _usage_errors(config.loss, config.loss_options):
             self._loss = create_loss(
@@ -430,13 +423,26 @@ def _is_sharded(
     return process.size > 1 and (loss.classes > SHARDED_ABOVE if wanted is None else wanted)
 
 
-def _check_size(data: TrainingSet, crop: Crop) -> None:
-    if data.size != (crop.height, crop.width):
-        height, width = data.size
-        raise UsageError(
-            f"{data.path} holds crops of {width}x{height} pixels, the network takes "
-            f"{crop.width}x{crop.height}; make them with facetool align"
-        )
+def _check_crops(
+    folder: Path, data: TrainingSet, network: EmbeddingNetwork, any_crop: bool
+) -> None:
+    """Refuse what is known to be no crops for the network; on their size nobody can insist.
+
+    Raises:
+        UsageError: they are not.
+    """
+    crop = network.recipe.crop
+    height, width = data.size
+    if (height, width) == (crop.height, crop.width):
+        if not any_crop:
+            with or_any_crop():
+                check_manifest(folder, network)
+        return
+    check_manifest(folder, network)  # it says how to make the right ones
+    raise UsageError(
+        f"{data.path} holds crops of {width}x{height} pixels, the network takes "
+        f"{crop.width}x{crop.height}; make them with facetool align"
+    )
 
 
 def _create_sampler(config: TrainConfig, data: TrainingSet, process: Process) -> Sampler:

@@ -97,7 +97,7 @@ class PipelineProfile:
             "host_memory": self.host_memory,
             "gpu_memory": self.gpu_memory,
             "start_up": self.start_up,
-            "failed": [{"image": name, "reason": why} for name, why in self.report.failures],
+            "failed": self.report.failed_images(),
         }
 
 

@@ -102,7 +102,6 @@ def _boxed(photos: AlignedPhotos, rows: Sequence[AlignRow]) -> RGBImage:
     image, scale = shrink(photos.read(rows[0].input), _EDGE)
     labels = []
     for row in rows:
-        edges = (row.left, row.top, row.right, row.bottom)
-        if all(edges) and not row.turn.strip("0"):
-            labels.append(Label(tuple(float(edge) * scale for edge in edges), ""))
+        if row.edges and not row.turn.strip("0"):
+            labels.append(Label(tuple(edge * scale for edge in row.edges), ""))
     return annotate(image, labels)

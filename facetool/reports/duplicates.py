@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facetool.embedding.people import read_people
 from facetool.embedding.represented_crops import Crops
+from facetool.files.embeddings import describe_embeddings
 from facetool.pipeline.duplicates import Duplicates, DuplicatesResult
 from facetool.reports.page import Card, write_page
 
@@ -22,7 +22,7 @@ def duplicates_report(result: DuplicatesResult, reps: Path, path: Path) -> None:
         FormatError: the folder is damaged.
         OutputError: the page cannot be written.
     """
-    crops = Crops(read_people(reps, unsorted=True).description)
+    crops = Crops(describe_embeddings(reps))
     elsewhere = [one for one in result.duplicates if len(set(one.people)) > 1]
     others = [one for one in result.duplicates if len(set(one.people)) == 1]
 
