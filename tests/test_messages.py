@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+import pytest
 
 import facetool
 from facetool.cli.main import COMMANDS
@@ -29,6 +30,7 @@ def _texts(tree: ast.Module) -> Iterator[ast.Constant]:
             yield node
 
 
+@pytest.mark.slow
 def test_no_text_of_the_library_names_an_option() -> None:
     found = []
     for path, tree in _library():
@@ -62,6 +64,7 @@ def _settings() -> Iterator[tuple[str, str]]:
                     yield f"{path.relative_to(ROOT)}:{node.lineno}", name
 
 
+@pytest.mark.slow
 def test_every_setting_that_an_error_names_is_an_option() -> None:
     names = (name.replace("-", "_") for name in COMMANDS)
     known = set().union(*(_options(import_module(f"facetool.cli.{n}").command) for n in names))

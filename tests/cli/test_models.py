@@ -62,6 +62,7 @@ def test_info() -> None:
     assert "non-commercial" in text
 
 
+@pytest.mark.slow
 def test_layers() -> None:
     lines = run("info", "nn4.small2", "--layers").stdout.splitlines()
     head = next(number for number, line in enumerate(lines) if line.startswith("layer  "))

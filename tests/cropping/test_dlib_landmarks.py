@@ -54,6 +54,7 @@ def test_landmarks_are_those_in_hogs_box(
     assert np.quantile(errors, 0.9) < 0.04
 
 
+@pytest.mark.slow
 def test_embeddings_are_those_of_hogs_crops(shared: Path, photos: list[RGBImage]) -> None:
     def crops(cropper: FaceCropper) -> list[FaceCrop]:
         return [face for image in photos for face in cropper.crops(image)]

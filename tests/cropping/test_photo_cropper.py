@@ -56,6 +56,7 @@ def photos(album: Path, tmp_path: Path) -> ImageFolder:
     return ImageFolder(tmp_path, (*names, "bad.jpg", "cut.jpg"))
 
 
+@pytest.mark.slow
 def test_photos_are_searched_together_and_timed(photos: ImageFolder, cropper: Cropper) -> None:
     watch = Stopwatch()
     cropped = list(PhotoCropper(photos, cropper).crop(photos.names, watch))
@@ -73,6 +74,7 @@ def test_photos_are_searched_together_and_timed(photos: ImageFolder, cropper: Cr
     assert all(seconds > 0 for seconds in watch.seconds.values())
 
 
+@pytest.mark.slow
 def test_a_number_of_pixels_is_held(
     photos: ImageFolder, cropper: Cropper, monkeypatch: pytest.MonkeyPatch
 ) -> None:

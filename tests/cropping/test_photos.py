@@ -34,6 +34,7 @@ def test_workers_find_what_one_process_finds(
     assert "not an image" in pooled[7].error
 
 
+@pytest.mark.slow
 def test_workers_end_with_whoever_takes_no_more(photos: list[Path]) -> None:
     cropped = crop_photos(photos, DLIB_CHIP, "largest")
     assert next(cropped).path == photos[0]

@@ -29,6 +29,7 @@ def dlibs_own(photo: RGBImage) -> list[tuple[float, ...]]:
     ]
 
 
+@pytest.mark.slow
 def test_the_cached_detector_finds_what_dlibs_own_finds(
     photo: RGBImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_options_of_the_pyramid(options: dict[str, float], drawn: list[RGBImage]
     assert_same(found, plain_cascade(image, **options), 0.02)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_no_face_is_smaller_or_less_sure_than_asked(drawn: list[RGBImage]) -> None:
     picture = cv2.resize(drawn[0], (500, 500)).astype(np.uint8)
     picture[:70, :70] = cv2.resize(drawn[1], (70, 70), interpolation=cv2.INTER_AREA)

@@ -49,6 +49,7 @@ def test_the_same_embeddings(
     assert any((home / "openvino").iterdir())  # the next command need not compile
 
 
+@pytest.mark.slow
 def test_several_batches_at_once(network: EmbeddingNetwork, crops: np.ndarray) -> None:
     pytest.importorskip("openvino")
     embedder = Embedder(network, CPU, "float32", "none", "openvino")

@@ -56,6 +56,7 @@ def test_what_it_misses_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert index_of(folder).recall < 0.97
 
 
+@pytest.mark.slow
 def test_it_is_built_once_and_again_when_embeddings_changed(folder: Path) -> None:
     index_of(folder)
     first = (folder / INDEX).stat().st_mtime_ns
@@ -75,6 +76,7 @@ def test_faces_that_are_left_out_are_not_found(folder: Path) -> None:
     assert rows.min() >= 8 and index.recall > 0.97
 
 
+@pytest.mark.slow
 def test_a_damaged_index(folder: Path) -> None:
     index_of(folder)
     whole = (folder / INDEX).read_bytes()

@@ -66,6 +66,7 @@ def test_nothing_changed(photos: Path, tmp_path: Path) -> None:
     assert files(output) == before
 
 
+@pytest.mark.slow
 def test_a_second_album_with_the_same_names_is_refused(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -99,6 +100,7 @@ def test_a_second_album_under_a_name(photos: Path, tmp_path: Path) -> None:
     assert len(rows(output)) == 6
 
 
+@pytest.mark.slow
 def test_a_moved_album_is_still_the_same(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)

@@ -55,6 +55,7 @@ def test_a_failed_photo_is_in_the_json_and_no_verdict(photo: Path, tmp_path: Pat
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_not_exactly_one_face_is_said(photo: Path, tmp_path: Path) -> None:
     once = np.asarray(Image.open(photo).convert("RGB"))
     Image.fromarray(np.concatenate([once, once], axis=1)).save(tmp_path / "two.png")

@@ -102,6 +102,7 @@ def test_gray_input_for_a_network_of_three_channels(tmp_path: Path) -> None:
         load_network(path, recipe=StatedRecipe(channels="gray"))
 
 
+@pytest.mark.slow
 def test_what_is_stated_stays_in_a_converted_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_network_without_a_recipe_is_not_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("converted", [False, True])
 def test_the_layer_of_the_embedding(converted: bool, tmp_path: Path) -> None:
     path = write(tmp_path / "x.onnx", extra=True)
@@ -173,6 +175,7 @@ def test_info_on_an_unknown_network(tmp_path: Path, run: Run) -> None:  # noqa: 
     assert "missing" not in told.stdout and "assumed" not in told.stdout
 
 
+@pytest.mark.slow
 def test_options_reach_the_network(tmp_path: Path, run: Run, crops: Path) -> None:  # noqa: F811
     path = write(tmp_path / "x.onnx", (150, 150))
     out = tmp_path / "reps"

@@ -88,6 +88,7 @@ def test_no_home_and_nobody(album: Path, crops: Path, tmp_path: Path) -> None:
         assert len(ended.stderr.splitlines()) <= 1, ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_behind_stdout() -> None:
     for arguments in ("models list", "models list --json", "--help"):
@@ -98,6 +99,7 @@ def test_a_full_disk_behind_stdout() -> None:
         assert ended.stderr == b"facetool: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_a_link_to_nowhere_among_crops(crops: Path, tmp_path: Path) -> None:
     folder = tmp_path / "crops"
     shutil.copytree(crops, folder)

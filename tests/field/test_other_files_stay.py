@@ -11,6 +11,7 @@ from facetool.errors import UsageError
 from facetool.pipeline.embed_plot import embed_plot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["photo.png", "paper.pdf"])
 def test_a_plot_replaces_a_plot_and_nothing_else(name: str, tmp_path: Path) -> None:
     reps = tmp_path / "reps"

@@ -101,6 +101,7 @@ def at_once(run: Callable[[int], object], meanwhile: Callable[[], object]) -> li
     return sorted(process.exitcode or 0 for process in children)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_reader_never_sees_half_of_a_result(name: str, reps: Path, tmp_path: Path) -> None:
     write, files = COMMANDS[name]

@@ -38,6 +38,7 @@ def test_tiny_gives_mxnets_embeddings_and_another_eps_does_not(golden):
     assert all(0.0055 < deviation < 0.0235 for deviation in golden.deviations(network))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirk", ["scales", "padding", "last scale", "last ReLU"])
 def test_the_goldens_notice_each_quirk(golden, quirk):
     network = tiny()
@@ -72,5 +73,6 @@ def test_initialisation():
     check_initialisation(tiny(), "gaussian")
 
 
+@pytest.mark.slow
 def test_one_training_step():
     check_training_step(tiny())

@@ -72,6 +72,7 @@ def test_crops_come_from_the_detectors_points(photos: Path, aligned: Path) -> No
     }
 
 
+@pytest.mark.slow
 def test_threads_on_one_device_give_the_same(
     photos: Path, aligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_predictor_must_have_the_points(photos: Path, tmp_path: Path) -> None:
         align(photos, tmp_path / "out", replace(ARCFACE, predictor=5))
 
 
+@pytest.mark.slow
 def test_other_settings_are_other_crops(photos: Path, aligned: Path) -> None:
     smaller = DetectionSettings(options=MtcnnOptions(min_face_size=40))
     changed = replace(ARCFACE, on_no_face="center", detection=smaller)

@@ -65,6 +65,7 @@ def test_people_are_named_as_their_regions(named: Path) -> None:
     assert result.classifier.cross_validation.accuracy == 1
 
 
+@pytest.mark.slow
 def test_a_region_elsewhere_in_the_photo_names_nobody(named: Path) -> None:
     photo = named / "photos" / found(named)[1].input
     write_regions(sidecar_of(photo), [FaceRegion("Elsewhere", 0.05, 0.05, 0.05, 0.05)], 1, 1)
@@ -72,11 +73,13 @@ def test_a_region_elsewhere_in_the_photo_names_nobody(named: Path) -> None:
     assert "Elsewhere" not in result.classifier.people
 
 
+@pytest.mark.slow
 def test_without_any_name_the_reason_is_said(unsorted: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none of its .* faces has a name"):
         train_classifier(unsorted / "reps", tmp_path / "x", SETTINGS, xmp=True)
 
 
+@pytest.mark.slow
 def test_names_go_into_sidecars_and_photos_stay(named: Path) -> None:
     train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
     photos = [named / "photos" / row.input for row in found(named)]

@@ -127,6 +127,7 @@ def test_rows_and_embeddings_are_those_of_align_and_represent(finished, separate
     assert described["missed_faces"] == wanted["missed_faces"]
 
 
+@pytest.mark.slow
 def test_what_embed_wrote_is_read_as_it_is(out, separate) -> None:
     found, wanted = read_embeddings(out), read_embeddings(separate / "reps")
     assert found.names == wanted.names
@@ -196,6 +197,7 @@ def test_missing_and_damaged_shards_are_made_again(
     assert same_reps(separate / "reps", tmp_path / "reps")
 
 
+@pytest.mark.slow
 def test_shards_of_another_plan_are_refused(photos, out, network, settings) -> None:
     shards = sorted((out / "faces").iterdir())
     shards[0].write_bytes(shards[1].read_bytes())

@@ -209,6 +209,7 @@ def test_photos_in_tar_archives(album, network, wanted, tmp_path) -> None:
     assert (tmp_path / "reps" / "reps.npy").read_bytes() == wanted
 
 
+@pytest.mark.slow
 def test_several_archives_name_photos_below_themselves(album, network, tmp_path) -> None:
     pytest.importorskip("fsspec")
     photos = sorted(album.glob("*/*.jpg"))[:4]

@@ -96,6 +96,7 @@ def test_bin_eval(crops: Path, network: EmbeddingNetwork, tmp_path: Path) -> Non
     assert theirs["flip"]["auc"] == ours["flip"]["auc"]
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_is_one_line(
     photos: list[Path],
     crops: Path,

@@ -58,6 +58,7 @@ def test_the_worst_and_examples(
     assert [pair.text.split("_")[0] for pair in drawn[1].pairs] == ["39", "36", "34", "31"]
 
 
+@pytest.mark.slow
 def test_what_can_be_drawn(pairs: ScoredPairs, tmp_path: Path) -> None:
     plot_pairs(pairs, reader, "squared L2", tmp_path / "pairs.pdf")
     assert (tmp_path / "pairs.pdf").read_bytes().startswith(b"%PDF")

@@ -61,6 +61,7 @@ def test_what_compare_says_of_two_photos(reps, album, crops, network, photos):
     assert document["matches"][0]["photo"] == str(photos[0])
 
 
+@pytest.mark.slow
 def test_one_to_many_is_not_one_to_one(reps, network, photos):
     result = search([reps], photos[:1], network)
     far = result.threshold.far

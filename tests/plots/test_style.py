@@ -13,6 +13,7 @@ def draw() -> Figure:
     return figure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF")])
 def test_equal_figures_make_equal_files(name: str, magic: bytes, tmp_path: Path) -> None:
     files = []

@@ -53,6 +53,7 @@ def test_figures(profiles: NetworkProfiles) -> None:
     assert run.blocks["stem"] > 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_run_is_named_and_the_rest_is_measured(profiles: NetworkProfiles) -> None:
     dlib, nn4 = profiles.networks
     assert [run.dtype for run in dlib.runs] == ["float32", "bfloat16"]
@@ -63,6 +64,7 @@ def test_what_cannot_be_run_is_named_and_the_rest_is_measured(profiles: NetworkP
         assert [run.dtype for run in nn4.runs] == ["float32"]
 
 
+@pytest.mark.slow
 def test_json(profiles: NetworkProfiles) -> None:
     document = json.loads(json.dumps(profiles.as_dict()))
     dlib, nn4 = document["networks"]

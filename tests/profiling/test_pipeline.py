@@ -57,6 +57,7 @@ def test_photo(profile: PipelineProfile) -> None:
     assert photo.width > 0 and photo.height > 0
 
 
+@pytest.mark.slow
 def test_folder(profile: PipelineProfile) -> None:
     (folder,) = profile.folders
     assert (folder.images, folder.jobs) == (6, 2)
@@ -101,6 +102,7 @@ def test_crops_are_those_of_align(album: Path, tmp_path: Path) -> None:
         assert np.array_equal(read_image(tmp_path / row.output), crops[row.input])
 
 
+@pytest.mark.slow
 def test_failures_are_named(profile: PipelineProfile) -> None:
     names = [Path(name).name for name, _ in profile.report.failures]
     assert names == ["bad.jpg", "bad.jpg"]

@@ -164,6 +164,7 @@ def test_errors_of_a_classifier_stand_beside_whom_they_were_taken_for(
     assert page.count("data:image/jpeg") == 3  # the wrong one, its example, and the stranger
 
 
+@pytest.mark.slow
 def test_errors_of_a_verification_stand_side_by_side(reps: Path, tmp_path: Path) -> None:
     names = [line.split(",")[1] for line in (reps / "labels.csv").read_text().splitlines()]
     images = [name.removesuffix(".png") for name in names]

@@ -43,6 +43,7 @@ def test_hog_finds_one_face_in_each(embeddings: dict[tuple[int, int], np.ndarray
     assert np.mean([e is not None for e in embeddings.values()]) >= 0.98
 
 
+@pytest.mark.slow
 def test_telling_people_apart_is_neither_trivial_nor_hopeless(
     embeddings: dict[tuple[int, int], np.ndarray | None],
 ) -> None:

@@ -56,6 +56,7 @@ def test_compare_gives_what_the_command_gives(
         assert answer.json["threshold"]["squared_l2"] == 0.36
 
 
+@pytest.mark.slow
 def test_crops_are_embedded_as_represent_does(client: AppClient, reps: Path, crops: Path) -> None:
     expected = read_embeddings(reps)
     answers = client.send(

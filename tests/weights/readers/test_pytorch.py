@@ -342,6 +342,7 @@ def test_code_in_the_file_is_not_run(tmp_path, zipped):
     check_refusal(tmp_path / "evil.pkl", pickle.dumps(Evil()), FacetoolError, "torch.save")
 
 
+@pytest.mark.slow
 def test_what_is_no_state_dict(tmp_path, good):
     path = tmp_path / "file.pt"
     for content in (b"", b"PK\3\4", b"no weights at all", good[: len(good) // 2], good[:-30]):
@@ -431,6 +432,7 @@ def test_damaged_files_are_refused_or_read(tmp_path, good):
     assert 60 < refused < 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilefacenet", "dlib-resnet"])
 def test_normalisation_of_another_width(tmp_path, name):
     state = create(name).state_dict()

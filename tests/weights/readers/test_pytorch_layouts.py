@@ -275,6 +275,7 @@ def test_vgg_face_is_told_by_its_shapes() -> None:
     assert network.recipe.shape == (3, 224, 224)
 
 
+@pytest.mark.slow
 def test_plain_safetensors_are_told_by_their_names(tmp_path: Path) -> None:
     original = random_network("mobilefacenet-pytorch")
     state = renamed(original, insightface_pytorch_mobilefacenet())
