@@ -101,10 +101,6 @@ def command(
     """
     from facetool.pipeline.lfw_eval import lfw_eval
 
-    if pairs_plot is not None:
-        from facetool.plots.style import check_name
-
-        check_name(pairs_plot)
     result = lfw_eval(
         reps,
         pairs,
@@ -115,14 +111,8 @@ def command(
         metric=metric,
         subtract_mean=subtract_mean,
         save_threshold=save_threshold,
+        pairs_plot=pairs_plot,
     )
-    if pairs_plot is not None:
-        from facetool.embedding.represented_crops import Crops
-        from facetool.files.embeddings import describe_embeddings
-        from facetool.pipeline.plot_pairs import plot_pairs
-
-        reader = Crops(describe_embeddings(reps)).reader
-        plot_pairs(result.scored, reader, result.distance, pairs_plot)
     if html is not None:
         from facetool.reports.lfw_eval import lfw_eval_report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import ImageError, UsageError
@@ -13,8 +14,10 @@ from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import ALIGN_CSV, read_manifest
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
-from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.catalogue import crop_of, names
+
+if TYPE_CHECKING:
+    from facetool.networks.base import EmbeddingNetwork
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def align(
             f"fallback={str(settings.fallback)!r}: not a folder",
             f"fallback={str(settings.fallback)!r}",
         )
-    device = _detector_device(settings, device)
+    device = check_detector(settings, device)
     folder = open_photos(input, output, null)
     if not (folder.names or folder.unreadable or folder.unsupported):
         raise UsageError(f"there are no images in {input}")
@@ -162,8 +162,13 @@ def _align_tasks(
     journal.finish()
 
 
-def _detector_device(settings: AlignSettings, device: str) -> str:
-    """``cpu``, ``cuda`` or ``cuda:N``; what the detector needs is looked for, too."""
+def check_detector(settings: AlignSettings, device: str) -> str:
+    """Where the detector will run: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UsageError: there is no such detector or device.
+        WeightsError: the detector's weights are not on this machine.
+    """
     detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
     device = detector_device(settings.crop.detector, device)
     if device == "cpu":

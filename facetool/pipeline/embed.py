@@ -9,9 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from facetool._version import __version__
-from facetool.cropping.detectors import detector_device, detector_weights
 from facetool.cropping.settings import AlignSettings
-from facetool.detection.options import DetectionSettings
 from facetool.embedding.settings import RepresentSettings
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_manifest import AlignRow
@@ -38,7 +36,7 @@ from facetool.jobs.progress import listener, progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.worker_process import refuse_in_import
 from facetool.networks.base import EmbeddingNetwork
-from facetool.pipeline.align import count_rows
+from facetool.pipeline.align import check_detector, count_rows
 from facetool.runners.job import EmbedJob, ShardOutcome
 from facetool.runners.local import run_here
 
@@ -106,7 +104,7 @@ def embed(
         raise UsageError(f"shard={index}/{parts}: give I/N with I from 0 to N - 1")
     storage = open_storage(str(output))
     source = open_source(str(photos), None if is_url(str(output)) else Path(output), null)
-    device = _detector_device(settings)
+    device = check_detector(settings.align, str(settings.represent.device))
     plans = _agree(storage, _wanted(source, network, settings), source)
     report = Report()
     for plan in plans:
@@ -146,13 +144,6 @@ def _run(
     from facetool.runners.on_ray import run_on_ray
 
     return run_on_ray(job, missing, ray, jobs or 1)
-
-
-def _detector_device(settings: EmbedSettings) -> str:
-    """``cpu``, ``cuda`` or ``cuda:N``; what the detector needs is looked for, too."""
-    detection = settings.align.detection or DetectionSettings()
-    detector_weights(settings.align.crop.detector, detection.weights)
-    return detector_device(settings.align.crop.detector, str(settings.represent.device))
 
 
 def _wanted(source: PhotoSource, network: EmbeddingNetwork, settings: EmbedSettings) -> EmbedPlan:

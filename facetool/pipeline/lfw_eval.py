@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.embedding.represented_crops import Crops
 from facetool.errors import FacetoolError, UsageError, check_choice
 from facetool.evaluation import facenet, insightface, openface
 from facetool.evaluation.distances import normalize, squared_l2
@@ -26,7 +27,8 @@ from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
 from facetool.files.represent_description import RepresentDescription, write_represent_description
 from facetool.networks.pair_threshold import PairThreshold
-from facetool.weights import safetensors
+from facetool.pipeline.plot_pairs import plot_pairs
+from facetool.plots.style import check_name, save_plot
 
 ROC_PLOT = "roc.png"
 
@@ -113,6 +115,7 @@ def lfw_eval(
     metric: str = "squared-l2",
     subtract_mean: bool = False,
     save_threshold: Path | None = None,
+    pairs_plot: Path | None = None,
 ) -> LfwResult:
     """Verify the pairs whose images a represent folder holds, and write metrics and plots.
 
@@ -131,6 +134,7 @@ def lfw_eval(
         subtract_mean: for facenet, subtract the training folds' mean.
         save_threshold: the weights file of these embeddings, safetensors of facetool's, which gets
             the threshold between two photos; so does ``reps``.
+        pairs_plot: draws the worst errors and examples.
 
     Raises:
         FormatError: an input file is damaged.
@@ -144,6 +148,8 @@ def lfw_eval(
         raise UsageError(
             f"metric and mean subtraction belong to the facenet protocol, not to {protocol}"
         )
+    if pairs_plot is not None:
+        check_name(pairs_plot)
     overlays = [
         (label, read_run_curve(path) if path.is_dir() else read_curve(path))
         for label, path in curves
@@ -194,7 +200,12 @@ def lfw_eval(
         provenance=embeddings.description.provenance(),
     )
     _write(output or reps, result, overlays)
+    if pairs_plot is not None:
+        reader = Crops(embeddings.description).reader
+        plot_pairs(result.scored, reader, result.distance, pairs_plot)
     if save_threshold is not None:
+        from facetool.weights import safetensors
+
         name = f"{pairs.name}, {len(trials):,} pairs"
         threshold = measure_threshold(first, second, trials, embeddings.description, name)
         safetensors.save_threshold(save_threshold, threshold)
@@ -210,6 +221,8 @@ def _check_weights(weights: Path, reps: Path, description: RepresentDescription)
         UsageError: the file is no safetensors of facetool's, or not that of the embeddings; or
             these have something of the mirrored images, which compare does not.
     """
+    from facetool.weights import safetensors  # needs PyTorch, nothing else here does
+
     if description.flip not in (None, "none"):
         raise UsageError(
             f"{reps} holds embeddings with flip={description.flip}, and two photos are compared "
@@ -294,7 +307,6 @@ def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
 
 def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]]) -> None:
     from facetool.plots.roc import roc_figure
-    from facetool.plots.style import save_plot
 
     outcome = result.outcome
     with atomic_write(folder / "accuracies.txt", "w", encoding="utf-8") as file:

@@ -41,6 +41,30 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_what_runs_no_network_does_not_wait_for_pytorch() -> None:
+    modules = (
+        "align",
+        "classify_evaluate",
+        "classify_train",
+        "embed_plot",
+        "lfw_eval",
+        "merge",
+        "outliers",
+        "pack",
+        "records",
+    )
+    script = (
+        "import sys\n"
+        "from importlib import import_module\n"
+        f"for name in {modules!r}: import_module('facetool.pipeline.' + name)\n"
+        "print([name for name in ('torch', 'sklearn', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize("command", ["", *sorted(COMMANDS)])
 def test_every_command_explains_itself(command: str) -> None:
     done = facetool(*command.split(), "--help")
