@@ -76,7 +76,7 @@ def test_crops_come_from_the_detectors_points(photos: Path, aligned: Path) -> No
 def test_threads_on_one_device_give_the_same(
     photos: Path, aligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "_detector_device", lambda detector, device: "cpu:0")
+    monkeypatch.setattr(stage, "check_detector", lambda detector, device: "cpu:0")
     monkeypatch.setattr(photo_cropper, "_GPU_CHUNK", 3)
     monkeypatch.setattr(photo_cropper, "_BATCH_PIXELS", 2 * 250 * 250)
     align(photos, tmp_path / "out", replace(ARCFACE, on_no_face="center"), jobs=2)
