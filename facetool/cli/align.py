@@ -63,6 +63,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     metavar="X",
     help="Count faces as missed whose sharpness in align.csv would be below this.",
 )
+@options.every_option
 @options.null_option
 @options.device_option
 @options.jobs_option
@@ -87,7 +88,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
     metavar="FILE",
     help="Plot box, landmarks, transform and crop of the first faces to FILE, a .png or .pdf.",
 )
-@options.html_option("photos that failed, have no face or several")
+@options.html_option("photos that failed, have no face or several, and faces of videos")
 @options.quiet_option
 def command(
     input: Path,
@@ -103,6 +104,7 @@ def command(
     strict: bool,
     min_face: float,
     min_sharpness: float,
+    every: float | str | None,
     null: bool,
     device: str,
     jobs: int | None,
@@ -113,13 +115,14 @@ def command(
     explain: Path | None,
     html: Path | None,
 ) -> int:
-    """Cut the faces out of the photos under INPUT.
+    """Cut the faces out of the photos under INPUT, and out of videos.
 
-    INPUT is a folder, a .rec file, a photo, a text file with a path per line, or - for such a
-    list on stdin. Files are recognised by content, not by suffix; raw photos and videos are not
-    read.
+    INPUT is a folder, a .rec file, a photo, a video, a text file with a path per line, or - for
+    such a list on stdin. Files are recognised by content, not by suffix; raw photos are not read.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
+    A face that is seen in frames of a video one after the other is cut out once, where its
+    score is highest, as OUTPUT/<person>/<video>.00h01m02.500s.png.
     Each network has its own crop recipe, so give the --model that will represent the crops.
 
     Running it again brings OUTPUT up to date: new and changed photos are processed, failed ones
@@ -146,6 +149,7 @@ def command(
         strict=strict,
         min_face=min_face,
         min_sharpness=min_sharpness,
+        every=every,
     )
     report = align(
         input,

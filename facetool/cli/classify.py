@@ -194,6 +194,7 @@ def _train_table(result: dict[str, Any]) -> str:
     help="Write them into the photos themselves, JPEG and PNG files, whose other bytes stay.",
 )
 @options.html_option("the faces under their names")
+@options.every_option
 @options.null_option
 @options.weights_option
 @options.device_option
@@ -214,6 +215,7 @@ def infer(
     xmp: bool,
     write_xmp_inside: bool,
     html: Path | None,
+    every: float | str | None,
     null: bool,
     weights: options.WeightsRequest,
     device: str,
@@ -221,13 +223,16 @@ def infer(
     as_json: bool,
     json_lines: bool,
 ) -> int:
-    """Name the people in photos.
+    """Name the people in photos and videos.
 
-    IMAGE is a photo, a folder of photos, a text file with a path per line, or - for such a list
-    on stdin.
+    IMAGE is a photo, a video, a folder of photos, a text file with a path per line, or - for such
+    a list on stdin.
 
     Prints each face with its name or "unknown", the confidence and the box, from left to
-    right. A photo that cannot be used is reported on stderr, and the exit code is then 1.
+    right. A face that is seen in frames of a video one after the other is printed once, with the
+    second of the best frame, those of the first and the last, and the box in the best; nothing is
+    written beside videos or as a copy of them. A photo that cannot be used is reported on
+    stderr, and the exit code is then 1.
     """
     from facetool.classification.classifier_file import load_classifier
     from facetool.embedding.embedder import resolve_device
@@ -249,6 +254,8 @@ def infer(
         xmp=xmp,
         xmp_inside=write_xmp_inside,
         engine=engine,
+        every=every,
+        keep_crops=html is not None,
     )
     each = _print_line if json_lines else None
     photos, report = name_people(made, images, network, settings, each=each)
@@ -278,9 +285,8 @@ def _infer_table(photos: list[NamedPhoto]) -> str:
     for photo in photos:
         for face in photo.faces:
             box = " ".join(f"{edge:.0f}" for edge in face.box)
-            rows.append(
-                (printable(face.name), f"{face.confidence:.3f}", box, printable(photo.image))
-            )
+            place = f"{photo.image}, {face.times}" if face.times else photo.image
+            rows.append((printable(face.name), f"{face.confidence:.3f}", box, printable(place)))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows

@@ -24,6 +24,7 @@ from facetool.cli.progress import TerminalProgress
 from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, SELECTIONS
 from facetool.embedding.choices import ENGINES, FLIPS
 from facetool.errors import UsageError
+from facetool.images.choices import DEFAULT_EVERY, SCENE
 from facetool.jobs.progress import follow
 from facetool.networks.dtypes import DTYPES
 from facetool.weights.epochs import weights_file
@@ -70,6 +71,31 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a number", parameter, context)
         return number
+
+
+class Every(Number):
+    """Seconds, or ``scene``."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The seconds, or the word."""
+        return value if value == SCENE else super().convert(value, parameter, context)
+
+
+def every_option(command: Command) -> Command:
+    """``--every``: which frames of videos are searched."""
+    return click.option(
+        "--every",
+        type=Every(),
+        metavar="SECONDS|scene",
+        help="Search a frame of each video every so many seconds, or the first of each scene, and "
+        f"take videos in folders, too. Default: {DEFAULT_EVERY}, and of videos only those that "
+        "are given or listed by name.",
+    )(command)
 
 
 def model_option(command: Command) -> Command:

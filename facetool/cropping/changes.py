@@ -9,8 +9,11 @@ from pathlib import Path
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_description import AlignDescription
 from facetool.files.align_journal import AlignedPhoto, recorded_inputs, recorded_photos
+from facetool.files.align_manifest import AlignRow
+from facetool.files.crop_names import stem_of_frame
 from facetool.files.image_states import read_states
 from facetool.images.changes import unchanged
+from facetool.images.formats import VIDEO
 from facetool.images.inputs import Images
 from facetool.images.read import TRUNCATED
 
@@ -23,14 +26,16 @@ class PhotoChanges:
 
     Attributes:
         images: the photos as they are now.
-        crops: photo, as in ``align.csv``, to the path that its first crop has below OUTPUT.
+        crops: photo, as in ``align.csv``, to the path of its crops below OUTPUT, without suffix.
         settings: of this run.
         under: name that the crops of these photos are kept under; "" for none.
         others: names that crops of other inputs are kept under.
         by_content: compare the content even where size and time are the same.
         keep_gone: keep the crops of photos that are gone.
+        videos: those of the photos, as in ``align.csv``, that are videos.
         gone: photos that are gone since.
         replaced: photos that are others since.
+        resampled: videos of which other frames are searched now, and which ones before.
     """
 
     images: Images
@@ -40,8 +45,10 @@ class PhotoChanges:
     others: Collection[str] = ()
     by_content: bool = False
     keep_gone: bool = False
+    videos: Collection[str] = ()
     gone: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    resampled: dict[str, str] = field(default_factory=dict)
 
     def keep(self, photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
         """What an earlier run made of a photo, where it still holds; None where it does not."""
@@ -56,8 +63,15 @@ class PhotoChanges:
         lacking = first.status in _MISSED or TRUNCATED in first.reason
         if lacking and not self.settings.same_policies(earlier):
             return None
-        if first.output and first.output != self.crops[photo.name]:
+        if first.output and _stem(first) != self.crops[photo.name]:
             return None  # a photo that shares its name has come or gone
+        if photo.name in self.videos:
+            before, now = (
+                (one.frames or {}).get(self.under, "") for one in (earlier, self.settings)
+            )
+            if before != now:
+                self.resampled[photo.name] = before
+                return None
         state = unchanged(self.images, name, photo.state, by_content=self.by_content)
         if state is None:
             self.replaced.append(photo.name)
@@ -68,7 +82,7 @@ class PhotoChanges:
         """A photo that is not listed: kept if it may still exist, or on request."""
         if photo.rows[0].status == "failed":
             return None
-        hidden = any(
+        hidden = name in self.images.unsupported.get(VIDEO, ()) or any(
             name == place or name.startswith(f"{place}/") for place, _ in self.images.unreadable
         )
         if hidden or self.keep_gone:
@@ -145,6 +159,12 @@ def _is_moved(images: Images, output: Path, known: Sequence[str], under: str) ->
         name in states and unchanged(images, _in_input(name, under), states[name], by_content=False)
         for name in known
     )
+
+
+def _stem(row: AlignRow) -> str:
+    """What leads to the crops of a photo or video, by its first one."""
+    stem = row.output.removesuffix(".png")
+    return (stem_of_frame(stem) or stem) if row.time else stem
 
 
 def _is_there(images: Images, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,13 +14,16 @@ from facetool.alignment.recipes import Crop
 from facetool.cropping.face_cropper import LocatedFace
 from facetool.cropping.photo_cropper import PHOTO_ERRORS, CroppedPhoto, reason_of
 from facetool.cropping.quality import FaceQuality, measure_quality, poor_quality
+from facetool.cropping.video_cropper import FaceTrack, VideoCropper, by_score
+from facetool.errors import ImageError
 from facetool.files.align_journal import AlignedPhoto
 from facetool.files.align_manifest import CHOICES, AlignRow, format_number, format_quality
 from facetool.files.atomic import atomic_write
+from facetool.files.crop_names import frame_name, stem_of_frame
 from facetool.files.text import same_spelling
 from facetool.images.formats import SUFFIXES
 from facetool.images.png import encode_png
-from facetool.images.read import RGBImage, read_image
+from facetool.images.read import TRUNCATED, RGBImage, read_image
 
 
 class DescribedPhoto(NamedTuple):
@@ -74,7 +78,7 @@ class CropRows:
         good, crops, poor = [], [], []
         for face, crop in zip(faces, photo.crops, strict=True):
             quality = measure_quality(*face, crop)
-            if why := poor_quality(quality, self.min_face, self.min_sharpness):
+            if why := self._lack(quality):
                 poor.append(why)
             else:
                 good.append((face, quality))
@@ -85,13 +89,40 @@ class CropRows:
             if stand_in is not None:
                 return stand_in
         if not good:
-            return [AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", lack)], []
+            return [self.without_face(name, lack)], []
         reason = missed or self._choice(len(photo.detected))
         rows = [
             _face_row(*one, name, f"{stem}.face{number}" if number > 1 else stem, reason)
             for number, one in enumerate(good, 1)
         ]
         return [*rows, *(AlignRow(name, "no-face", why) for why in poor)], crops
+
+    def rank(self, located: LocatedFace, crop: RGBImage) -> tuple[bool, float, float]:
+        """See :data:`facetool.cropping.video_cropper.Rank`: any good face is above the others."""
+        good = not self._lack(measure_quality(*located, crop))
+        return good, *by_score(located, crop)
+
+    def describe_track(self, track: FaceTrack, name: str, stem: str) -> AlignRow:
+        """The row of a face of a video.
+
+        Args:
+            track: the face.
+            name: the video's in ``align.csv``.
+            stem: path of the crop, without suffix.
+        """
+        quality = measure_quality(*track.located, track.crop)
+        if why := self._lack(quality):
+            return AlignRow(name, "no-face", why)
+        row = _face_row(track.located, quality, name, stem, self._choice(track.detected))
+        best, first, last = map(format_number, track.times)
+        return row._replace(time=best, first=first, last=last)
+
+    def without_face(self, name: str, lack: str) -> AlignRow:
+        """The row of a photo or video without a face, and without what stands in."""
+        return AlignRow(name, "failed" if self.on_no_face == "fail" else "no-face", lack)
+
+    def _lack(self, quality: FaceQuality) -> str:
+        return poor_quality(quality, self.min_face, self.min_sharpness)
 
     def _choice(self, detected: int) -> str:
         """Of how many faces a crop is one, where that was for a rule to choose."""
@@ -141,11 +172,59 @@ class CropWriter:
         aligned, crops = self.rows.describe(photo, name, stem)
         places = [row.output for row in aligned.rows if row.output]
         for place, crop in zip(places, crops, strict=True):
-            with atomic_write(
-                self.output / place, durable=False
-            ) as file:  # see AlignJournal.finish
-                file.write(encode_png(crop))
+            self._write(place, crop)
         return aligned
+
+    def write_video(
+        self, video: VideoCropper, name: str, stem: str, *, strict: bool
+    ) -> list[AlignRow]:
+        """Write a crop of each face of a video, as soon as its track has ended.
+
+        Args:
+            video: the faces.
+            name: the video's in ``align.csv``.
+            stem: path of its crops, see :func:`facetool.files.crop_names.frame_name`.
+            strict: truncated videos count as failed.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        self._remove(stem)  # what a run with other frames left, if it was stopped
+        made, poor = [], []
+        faces = Counter[str]()
+        try:
+            for track in video:
+                frame = frame_name(stem, track.times.best)
+                number = faces[frame] + 1
+                place = f"{frame}.face{number}" if number > 1 else frame
+                row = self.rows.describe_track(track, name, place)
+                if not row.output:
+                    poor.append(row)
+                    continue
+                faces[frame] = number
+                self._write(row.output, track.crop)
+                made.append(row)
+            if strict and TRUNCATED in video.remarks:
+                raise ImageError(TRUNCATED)
+        except PHOTO_ERRORS as error:
+            self._remove(stem)
+            return [AlignRow(name, "failed", reason_of(error))]
+        made.sort(key=lambda row: (float(row.time), row.output))
+        if not made:
+            lack = poor[0].reason if poor else video.missed
+            made, poor = [self.rows.without_face(name, lack)], []
+        return [_with_remarks(row, video.remarks) for row in made + poor]
+
+    def _write(self, place: str, crop: RGBImage) -> None:
+        with atomic_write(self.output / place, durable=False) as file:  # see AlignJournal.finish
+            file.write(encode_png(crop))
+
+    def _remove(self, stem: str) -> None:
+        """Remove the crops of a video."""
+        start = self.output / stem
+        for crop in start.parent.glob("*.png"):
+            if stem_of_frame(crop.stem) == start.name:
+                crop.unlink(missing_ok=True)
 
 
 def _face_row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -56,6 +56,9 @@ class CroppedPhoto:
     error: str = ""
 
 
+_Photo = TypeVar("_Photo", bound=CroppedPhoto)
+
+
 @dataclass(frozen=True)
 class PhotoCropper:
     """Reads photos by name and cuts the chosen faces out of them.
@@ -73,25 +76,18 @@ class PhotoCropper:
     def crop(self, names: Sequence[str], watch: Stopwatch) -> Iterator[CroppedPhoto]:
         """The crops of photos in order, or why there are none.
 
-        Photos are held, and detected together, up to a number of pixels.
-
         Args:
             names: of the photos.
             watch: gets the time of each step.
         """
-        held: list[CroppedPhoto] = []
-        pixels = 0
-        for name in names:
-            with watch.time(READING):
-                held.append(self._read(name))
-            if (image := held[-1].image) is not None:
-                pixels += image.shape[0] * image.shape[1]
-            if pixels >= _BATCH_PIXELS:
-                yield from crop_together(self.cropper, held, watch)
-                held, pixels = [], 0
-        yield from crop_together(self.cropper, held, watch)
+        photos = (self._read(name, watch) for name in names)
+        return crop_in_batches(self.cropper, photos, watch)
 
-    def _read(self, name: str) -> CroppedPhoto:
+    def _read(self, name: str, watch: Stopwatch) -> CroppedPhoto:
+        with watch.time(READING):
+            return self._decode(name)
+
+    def _decode(self, name: str) -> CroppedPhoto:
         photo = CroppedPhoto(name)
         try:
             data, photo.state = read_with_state(self.images, name)
@@ -106,9 +102,32 @@ class PhotoCropper:
         return photo
 
 
+def crop_in_batches(
+    cropper: FaceCropper, photos: Iterable[_Photo], watch: Stopwatch
+) -> Iterator[_Photo]:
+    """The same photos with their crops; they are held, and detected together, up to a number of
+    pixels.
+
+    Args:
+        cropper: does it.
+        photos: as they were read.
+        watch: gets the time of each step but reading.
+    """
+    held: list[_Photo] = []
+    pixels = 0
+    for photo in photos:
+        held.append(photo)
+        if photo.image is not None:
+            pixels += photo.image.shape[0] * photo.image.shape[1]
+        if pixels >= _BATCH_PIXELS:
+            yield from crop_together(cropper, held, watch)
+            held, pixels = [], 0
+    yield from crop_together(cropper, held, watch)
+
+
 def crop_together(
-    cropper: FaceCropper, photos: Sequence[CroppedPhoto], watch: Stopwatch
-) -> Iterator[CroppedPhoto]:
+    cropper: FaceCropper, photos: Sequence[_Photo], watch: Stopwatch
+) -> Iterator[_Photo]:
     """Detect the faces of several photos together, then cut out those that are chosen.
 
     Args:

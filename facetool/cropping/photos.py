@@ -17,9 +17,12 @@ from facetool.cropping.face_cropper import (
     keep_to_one_core,
     no_face_hint,
 )
+from facetool.cropping.video_cropper import VideoCropper
 from facetool.detection.options import DetectionSettings
+from facetool.detection.tracks import TrackTimes
 from facetool.errors import ImageError, one_line
 from facetool.images.read import TRUNCATED, Photo, RGBImage, read_photo
+from facetool.images.video import is_video
 from facetool.jobs.ordered_map import chunks_for
 from facetool.jobs.pool import OrderedPool, available_cores
 from facetool.jobs.worker_process import WORKER_DIED
@@ -81,43 +84,52 @@ def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPho
 
 
 class PhotoCrops(NamedTuple):
-    """The chosen faces of a photo, or why there are none.
+    """The chosen faces of a photo or video, or why there are none.
 
     Attributes:
-        path: the photo.
+        path: the file.
         faces: the chosen ones.
         error: why there are none.
         truncated: the end of the file is missing.
+        times: when each of the faces is seen, in a video.
     """
 
     path: Path
     faces: list[FaceCrop]
     error: str = ""
     truncated: bool = False
+    times: Sequence[TrackTimes] = ()
 
 
 def crop_photos(
-    photos: Sequence[Path], crop: Crop, select: str, detection: DetectionSettings | None = None
+    photos: Sequence[Path],
+    crop: Crop,
+    select: str,
+    detection: DetectionSettings | None = None,
+    every: float | str | None = None,
 ) -> Generator[PhotoCrops]:
     """Cut the chosen faces out of photos, on all cores, in the order of the photos.
 
     Args:
-        photos: image files.
+        photos: image files, and videos where ``every`` is given.
         crop: the recipe, its detector included.
         select: policy of :func:`facetool.detection.face.select_faces`.
         detection: how the detector is used; default: its default settings.
+        every: which frames of videos are searched, as
+            :func:`facetool.images.video.check_every` says; each face is cut out once.
 
     Raises:
         FacetoolError: the detector or its models cannot be had.
     """
     # Also where workers have theirs: errors come once.
-    cropper = FaceCropper(crop, detection, select)
-    if len(photos) < _POOL_FROM:
-        yield from (_crop_one(path, cropper) for path in photos)
+    worker = _Worker(FaceCropper(crop, detection, select), every)
+    videos = 0 if every is None else sum(map(is_video, photos))
+    if len(photos) < _POOL_FROM and videos < 2:
+        yield from (_crop_one(path, worker) for path in photos)
         return
     jobs = available_cores()
-    arguments = (crop, detection, select)
-    with OrderedPool(_crop_chunk, _worker_died, _create_cropper, arguments, jobs) as pool:
+    arguments = (crop, detection, select, every)
+    with OrderedPool(_crop_chunk, _worker_died, _create_worker, arguments, jobs) as pool:
         for chunk in pool.map(chunks_for(jobs, photos, _CHUNK)):
             yield from chunk
 
@@ -125,19 +137,42 @@ def crop_photos(
 # What follows runs in the worker processes.
 
 
-def _create_cropper(crop: Crop, detection: DetectionSettings | None, select: str) -> FaceCropper:
+class _Worker(NamedTuple):
+    cropper: FaceCropper
+    every: float | str | None
+
+
+def _create_worker(
+    crop: Crop, detection: DetectionSettings | None, select: str, every: float | str | None
+) -> _Worker:
     keep_to_one_core(crop)
-    return FaceCropper(crop, detection, select)
+    return _Worker(FaceCropper(crop, detection, select), every)
 
 
-def _crop_chunk(cropper: FaceCropper, paths: Sequence[Path]) -> list[PhotoCrops]:
-    return [_crop_one(path, cropper) for path in paths]
+def _crop_chunk(worker: _Worker, paths: Sequence[Path]) -> list[PhotoCrops]:
+    return [_crop_one(path, worker) for path in paths]
 
 
-def _crop_one(path: Path, cropper: FaceCropper) -> PhotoCrops:
-    found = search_photo(partial(read_photo, path), cropper)
+def _crop_one(path: Path, worker: _Worker) -> PhotoCrops:
+    if worker.every is not None and is_video(path):
+        return _crop_video(VideoCropper(path, worker.every, worker.cropper))
+    found = search_photo(partial(read_photo, path), worker.cropper)
     faces = [FaceCrop(face, crop) for (face, _), crop in zip(found.faces, found.crops, strict=True)]
     return PhotoCrops(path, faces, found.reason, found.truncated)
+
+
+def _crop_video(video: VideoCropper) -> PhotoCrops:
+    try:
+        tracks = sorted(video, key=lambda track: track.times)
+    except (ImageError, *ODD_PHOTO_ERRORS) as error:
+        return PhotoCrops(video.path, [], one_line(error))
+    return PhotoCrops(
+        video.path,
+        [FaceCrop(track.located.face, track.crop) for track in tracks],
+        "" if tracks else video.missed,
+        TRUNCATED in video.remarks,
+        [track.times for track in tracks],
+    )
 
 
 def _worker_died(path: Path) -> PhotoCrops:

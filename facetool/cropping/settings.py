@@ -11,6 +11,8 @@ from facetool.cropping.face_cropper import FaceCropper, points_of
 from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
 from facetool.errors import check_choice
 from facetool.files.align_description import ON_NO_FACE, AlignDescription
+from facetool.images.choices import DEFAULT_EVERY
+from facetool.images.video import check_every
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,9 @@ class AlignSettings:
         strict: truncated photos count as failed.
         min_face: smaller faces, by the shorter edge of the box in pixels, count as missed.
         min_sharpness: so do blurred ones, by the variance of the Laplacian of the crop.
+        every: seconds from one frame of a video that is searched to the next, or ``scene`` for
+            the first of each scene; default: ``DEFAULT_EVERY``, and videos in folders are left
+            alone.
 
     Raises:
         UsageError: a setting has no such choice.
@@ -44,10 +49,17 @@ class AlignSettings:
     strict: bool = False
     min_face: float = 0
     min_sharpness: float = 0
+    every: float | str | None = None
 
     def __post_init__(self) -> None:
+        check_every(self.frames)
         check_choice("select", self.select, SELECTIONS)
         check_choice("on_no_face", self.on_no_face, ON_NO_FACE)
+
+    @property
+    def frames(self) -> float | str:
+        """Which frames of videos are searched: see :func:`facetool.images.video.check_every`."""
+        return DEFAULT_EVERY if self.every is None else self.every
 
     def cropper(self, device: str) -> FaceCropper:
         """What cuts the faces out, with its detector on ``cpu``, ``cuda`` or ``cuda:N``."""

@@ -26,6 +26,9 @@ BatchItem = TypeVar("BatchItem")
 _MOST_STREAMS = 8
 """Batches in the network at once on a CPU; their activations are what takes memory."""
 
+_MOST_ON_CPU = 1024
+"""Crops that go through the network at once there; the faces of a long video are more."""
+
 TORCH_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 
 KEEP_ACCURACY_IN_BFLOAT16 = frozenset({"dlib-resnet", "mobilefacenet"})
@@ -211,6 +214,9 @@ class Embedder:
 
     def _embed_within_memory(self, pixels: Tensor) -> Tensor:
         """The batch in one pass, or in halves where the device's memory does not hold it."""
+        if self._device.type == "cpu" and len(pixels) > _MOST_ON_CPU:
+            parts = range(0, len(pixels), _MOST_ON_CPU)
+            return torch.cat([self._embed(pixels[k : k + _MOST_ON_CPU]) for k in parts])
         try:
             return self._embed(pixels)
         except torch.OutOfMemoryError:

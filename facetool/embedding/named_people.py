@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facetool.detection.tracks import overlap
 from facetool.embedding.people import People, read_people
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.align_description import read_align_description
@@ -84,19 +85,7 @@ def _match(row: AlignRow, faces: Sequence[BoxedName]) -> str:
     left, top, right, bottom = map(float, edges)
     best, name = _LEAST_OVERLAP, ""
     for face in faces:
-        overlap = _overlap((left, top, right, bottom), face.box)
-        if overlap >= best:
-            best, name = overlap, face.name
+        share = overlap((left, top, right, bottom), face.box)
+        if share >= best:
+            best, name = share, face.name
     return name
-
-
-def _overlap(
-    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
-) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return width * height / (sum(areas) - width * height)

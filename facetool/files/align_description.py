@@ -33,6 +33,8 @@ class AlignDescription:
         min_sharpness: sharpness that its crop had to have.
         inputs: folders of the photos, by the name that their crops are kept under; "" for those
             that are kept under none.
+        frames: which ones of their videos were searched, by the same names; without those that
+            have no videos.
         counts: rows of each status; None while a run goes on.
         facetool: version that wrote them; None while a run goes on.
     """
@@ -47,6 +49,7 @@ class AlignDescription:
     min_face: float | None = None
     min_sharpness: float | None = None
     inputs: Mapping[str, str] | None = None
+    frames: Mapping[str, str] | None = None
     counts: Mapping[str, int] | None = None
     facetool: str | None = None
 
@@ -70,15 +73,16 @@ class AlignDescription:
                 min_face=float,
                 min_sharpness=float,
                 inputs=dict,
+                frames=dict,
                 counts=dict,
                 facetool=str,
             )
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; limits, inputs and outcome are left out where there are none."""
+        """Plain JSON values; limits, what was read and outcome are left out where there is none."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        later = ("min_face", "min_sharpness", "inputs", *_OUTCOME)
+        later = ("min_face", "min_sharpness", *_INPUTS, *_OUTCOME)
         return {
             key: value for key, value in values.items() if key not in later or value is not None
         }
@@ -87,7 +91,7 @@ class AlignDescription:
         """Why crops do not go together in one folder, in words; None where they do."""
         for field in fields(self):
             ours, theirs = getattr(self, field.name), getattr(other, field.name)
-            if field.name not in (*_OUTCOME, *_POLICIES, "inputs") and ours != theirs:
+            if field.name not in (*_OUTCOME, *_POLICIES, *_INPUTS) and ours != theirs:
                 name = field.name.replace("_", " ")
                 return f"{name} {_words(ours, theirs)} there, {_words(theirs, ours)} now"
         return None
@@ -99,6 +103,9 @@ class AlignDescription:
 
 _POLICIES = ("on_no_face", "fallback", "strict")
 """What becomes of photos that lack something; crops of faces that were found do not change."""
+
+_INPUTS = ("inputs", "frames")
+"""What was read; a later run may read something else."""
 
 _OUTCOME = ("counts", "facetool")
 """What a run adds when it is done."""

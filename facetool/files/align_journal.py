@@ -146,7 +146,11 @@ class AlignJournal:
         """Write ``align.json``, ``inputs.csv`` and ``align.csv``; the journal is gone then."""
         with output_errors(self._output):
             sync_file_system(self._output)  # the crops, which the manifest will say are there
-        counts = Counter(row.status for photo in self._photos() for row in photo.rows)
+        counts: Counter[str] = Counter()
+        times = False
+        for photo in self._photos():
+            counts.update(row.status for row in photo.rows)
+            times = times or any(row.time for row in photo.rows)
         write_states(
             self._output,
             ((photo.name, photo.state) for photo in self._photos() if photo.state is not None),
@@ -155,7 +159,8 @@ class AlignJournal:
             self._output,
             replace(self._settings, counts=dict(sorted(counts.items())), facetool=__version__),
         )
-        write_manifest(self._output, chain.from_iterable(photo.rows for photo in self._photos()))
+        rows = chain.from_iterable(photo.rows for photo in self._photos())
+        write_manifest(self._output, rows, times=times)
         self.close()
         self._path.unlink()
 
@@ -216,6 +221,12 @@ def recorded_inputs(output: Path) -> dict[str, str]:
     """The input folders whose crops ``output`` holds, by the name they are kept under."""
     runs = _earlier_runs(output)
     return dict(runs[-1].settings.inputs or {}) if runs else {}
+
+
+def recorded_frames(output: Path) -> dict[str, str]:
+    """Which frames of the videos of these folders were searched, by the same names."""
+    runs = _earlier_runs(output)
+    return dict(runs[-1].settings.frames or {}) if runs else {}
 
 
 def recorded_photos(output: Path) -> list[str]:

@@ -44,6 +44,10 @@ class AlignRow(NamedTuple):
         yaw: degrees that the head is turned to the right of the photo.
         pitch: degrees up.
         roll: degrees clockwise.
+        time: of the frame that the crop was cut from, in seconds from the beginning of the video;
+            empty for photos, and so the next two.
+        first: of the first frame in a row that shows the face.
+        last: of the last one.
     """
 
     input: str
@@ -63,6 +67,9 @@ class AlignRow(NamedTuple):
     yaw: str = ""
     pitch: str = ""
     roll: str = ""
+    time: str = ""
+    first: str = ""
+    last: str = ""
 
     @property
     def edges(self) -> tuple[float, float, float, float] | None:
@@ -74,17 +81,19 @@ class AlignRow(NamedTuple):
         return left, top, right, bottom
 
 
-ALIGN_COLUMNS = AlignRow._fields
+ALIGN_COLUMNS = AlignRow._fields[:-3]
+"""Of folders without videos; where there are any, all fields are."""
+
 _QUALITY_DIGITS = {"size": 0, "sharpness": 1, "exposure": 3, "yaw": 1, "pitch": 1, "roll": 1}
 
 QUALITY_COLUMNS = tuple(_QUALITY_DIGITS)
 """The columns of numbers that say how good a face is."""
 
-_COLUMN_COUNTS = (10, 11, len(ALIGN_COLUMNS))
+_COLUMN_COUNTS = (10, 11, len(ALIGN_COLUMNS), len(AlignRow._fields))
 """Version 0.1 turned no photos, and its successors at first measured no quality."""
 
 
-_HEADERS = tuple(AlignRow(*ALIGN_COLUMNS[:count]) for count in _COLUMN_COUNTS)
+_HEADERS = tuple(AlignRow(*AlignRow._fields[:count]) for count in _COLUMN_COUNTS)
 
 
 def format_quality(values: Sequence[float | None]) -> list[str]:
@@ -96,11 +105,11 @@ def format_quality(values: Sequence[float | None]) -> list[str]:
     ]
 
 
-def format_row(row: AlignRow) -> str:
-    """A CSV line."""
+def format_row(row: AlignRow, columns: int = len(AlignRow._fields)) -> str:
+    """The first columns as a CSV line."""
     text = io.StringIO()
     # Before Python 3.13 only what is in the terminator is quoted, so a name's \r needs it there.
-    csv.writer(text, lineterminator="\r\n").writerow(row)
+    csv.writer(text, lineterminator="\r\n").writerow(row[:columns])
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
@@ -133,13 +142,14 @@ def row_of(cells: Sequence[str]) -> AlignRow:
     return AlignRow(*cells)
 
 
-def write_manifest(folder: Path, rows: Iterable[AlignRow]) -> None:
-    """Write ``align.csv``, whole or not at all."""
+def write_manifest(folder: Path, rows: Iterable[AlignRow], *, times: bool = False) -> None:
+    """Write ``align.csv``, whole or not at all; ``times``: rows of videos are among them."""
+    columns = AlignRow._fields if times else ALIGN_COLUMNS
     with atomic_write(
         folder / ALIGN_CSV, "w", encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
-        file.write(",".join(ALIGN_COLUMNS) + "\n")
-        file.writelines(map(format_row, rows))
+        file.write(",".join(columns) + "\n")
+        file.writelines(format_row(row, len(columns)) for row in rows)
 
 
 def read_manifest(path: Path) -> Iterator[AlignRow]:

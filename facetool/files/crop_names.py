@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 _NUMBERED = re.compile(r"(.*)\.face\d+")
 
+_FRAME = re.compile(r"(.*)\.\d+h\d\dm\d\d\.\d{3}s(\.face\d+)?")
+
 _ENDS_LINES = ("Cc", "Zl", "Zp")
 """Unicode's categories of control characters and separators of lines and paragraphs."""
 
 
-def crop_stems(names: Sequence[str], several: bool) -> list[str]:
+def crop_stems(names: Sequence[str], several: bool, videos: Collection[str] = ()) -> list[str]:
     """Paths of crops below OUTPUT, without ``.png``: those of the photos, without suffix.
 
     Photos that would share one keep their suffix: ``a.jpg.png`` and ``a.bmp.png``. What would end
@@ -24,16 +26,26 @@ def crop_stems(names: Sequence[str], several: bool) -> list[str]:
     Args:
         names: of the photos, all different.
         several: a photo may have several crops, the second ``<stem>.face2.png``.
+        videos: those of the names that are of videos, whose crops are called as
+            :func:`frame_name` says.
     """
     whole = _without_controls(names)
     stems = [str(PurePosixPath(name).with_suffix("")) for name in whole]
+    moving = [name in videos for name in names]
     while True:
-        taken = Counter(stem.casefold() for stem in stems)
+        photos = Counter(s.casefold() for s, video in zip(stems, moving, strict=True) if not video)
+        of_videos = Counter(s.casefold() for s, video in zip(stems, moving, strict=True) if video)
         shared = [
             place
             for place, stem in enumerate(stems)
             if stem != whole[place]
-            and (taken[stem.casefold()] > 1 or (several and _of_another(stem, taken)))
+            and (
+                of_videos[stem.casefold()] > 1
+                if moving[place]
+                else photos[stem.casefold()] > 1
+                or (several and _of_another(_NUMBERED, stem, photos))
+                or _of_another(_FRAME, stem, of_videos)
+            )
         ]
         if not shared:
             return stems
@@ -60,7 +72,26 @@ def _escaped(name: str) -> str:
     )
 
 
-def _of_another(stem: str, taken: Counter[str]) -> bool:
-    """Whether a stem is that of another photo's further face."""
-    numbered = _NUMBERED.fullmatch(stem.casefold())
-    return numbered is not None and numbered[1] in taken
+def frame_name(stem: str, time: float) -> str:
+    """What the crops of a video's frame are called, so that they sort: ``clip.00h01m02.500s``.
+
+    Args:
+        stem: of the video.
+        time: in seconds from its beginning.
+    """
+    seconds, thousandths = divmod(round(time * 1000), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{stem}.{hours:02}h{minutes:02}m{seconds:02}.{thousandths:03}s"
+
+
+def stem_of_frame(name: str) -> str | None:
+    """The inverse of :func:`frame_name`, of a further face, too; None for other names."""
+    found = _FRAME.fullmatch(name)
+    return found[1] if found else None
+
+
+def _of_another(pattern: re.Pattern[str], stem: str, taken: Counter[str]) -> bool:
+    """Whether a stem is what another one's further crop is called."""
+    named = pattern.fullmatch(stem.casefold())
+    return named is not None and named[1] in taken

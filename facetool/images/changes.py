@@ -6,7 +6,7 @@ import hashlib
 
 from facetool.errors import ImageError
 from facetool.files.image_states import ImageState
-from facetool.images.inputs import ImageFiles
+from facetool.images.inputs import ImageFiles, Images
 
 
 def read_with_state(images: ImageFiles, name: str) -> tuple[bytes, ImageState]:
@@ -20,8 +20,18 @@ def read_with_state(images: ImageFiles, name: str) -> tuple[bytes, ImageState]:
     return data, ImageState(size, modified, hashlib.sha256(data).hexdigest())
 
 
+def state_now(images: Images, name: str) -> ImageState:
+    """A file's state as it was just before its checksum was taken; its content is never held.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    size, modified = images.stat(name)
+    return ImageState(size, modified, images.sha256(name))
+
+
 def unchanged(
-    images: ImageFiles, name: str, then: ImageState, *, by_content: bool
+    images: Images, name: str, then: ImageState, *, by_content: bool
 ) -> ImageState | None:
     """The image's present state where its content is as it was, or None.
 
@@ -40,7 +50,7 @@ def unchanged(
             return then
         if now[0] != then.size or not then.sha256:
             return None
-        _, state = read_with_state(images, name)
+        state = state_now(images, name)
     except ImageError:
         return None
     return state if state.sha256 == then.sha256 else None

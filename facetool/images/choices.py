@@ -1,4 +1,15 @@
-"""What images can be written as. Light: encoding them needs OpenCV."""
+"""How images can be written and videos read. Light: doing so needs OpenCV."""
+
+from typing import Literal, TypeAlias
 
 ENCODINGS = ("jpg", "png")
 """Of crops in a record file."""
+
+DEFAULT_EVERY = 0.5
+"""Seconds from one frame of a video that is looked at to the next."""
+
+Videos: TypeAlias = Literal["none", "named", "all"]
+"""Which videos are listed with photos: none, those named themselves, or those in folders, too."""
+
+SCENE = "scene"
+"""Instead of seconds: the first frame of each scene."""

@@ -10,9 +10,13 @@ from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
 from facetool.files.own_outputs import holds_crops, own_images
-from facetool.images.formats import IMAGE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
+from facetool.images.choices import Videos
+from facetool.images.formats import IMAGE, IMAGE_HEAD_BYTES, VIDEO, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.jobs.progress import listener
+
+_PART = 2**20
+"""Bytes of a file that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,21 @@ class ImageFolder:
         """
         return read_file(self.root / name)
 
+    def sha256(self, name: str) -> str:
+        """The checksum of one file's content, never held as a whole.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        content = hashlib.sha256()
+        try:
+            with (self.root / name).open("rb") as file:
+                while part := file.read(_PART):
+                    content.update(part)
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror}") from error
+        return content.hexdigest()
+
     def stat(self, name: str) -> tuple[int, int]:
         """Size in bytes and modification time in nanoseconds.
 
@@ -82,7 +101,9 @@ class ImageFolder:
         return listing.hexdigest()
 
 
-def list_images(root: Path, exclude: Path | None = None, *, photos: bool = False) -> ImageFolder:
+def list_images(
+    root: Path, exclude: Path | None = None, *, photos: bool = False, videos: bool = False
+) -> ImageFolder:
     """Find all images under ``root``, following links, in an order that never varies.
 
     Hidden files and folders are passed over. A suffix of an image is believed, so that a
@@ -94,13 +115,14 @@ def list_images(root: Path, exclude: Path | None = None, *, photos: bool = False
         exclude: a subfolder to leave out, such as the output of an earlier run.
         photos: pass over what facetool itself wrote, crops, annotated copies and plots, and
             remark upon it.
+        videos: list videos, too.
 
     Raises:
         UsageError: ``root`` is no readable folder, or where photos are wanted one of crops.
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder")
-    listing = _Listing(root, exclude, photos)
+    listing = _Listing(root, exclude, photos, videos)
     listing.walk(root, "", frozenset())
     found = listing.finish()
     if found.unreadable and found.unreadable[0][0] == ".":
@@ -108,20 +130,21 @@ def list_images(root: Path, exclude: Path | None = None, *, photos: bool = False
     return found
 
 
-def list_paths(root: Path, names: Iterable[str]) -> ImageFolder:
+def list_paths(root: Path, names: Iterable[str], *, videos: Videos = "none") -> ImageFolder:
     """The images among files and folders that somebody listed.
 
     Args:
         root: what ``names`` are relative to.
         names: with forward slashes; of what is not there an image is expected.
+        videos: which to list.
     """
-    listing = _Listing(root, None, photos=True)
+    listing = _Listing(root, None, photos=True, videos=videos == "all")
     for name in dict.fromkeys(names):
         path = root / name
         if _answer(path.is_dir):
             listing.walk(path, f"{name}/", frozenset())
         else:
-            listing.add(name, _answer(path.is_file))
+            listing.add(name, _answer(path.is_file), videos=videos != "none")
     return listing.finish()
 
 
@@ -137,9 +160,10 @@ def _answer(question: Callable[[], bool]) -> bool:
 class _Listing:
     """What is found on the way, as :class:`ImageFolder` holds it."""
 
-    def __init__(self, root: Path, exclude: Path | None, photos: bool) -> None:
+    def __init__(self, root: Path, exclude: Path | None, photos: bool, videos: bool) -> None:
         self._root = root
         self._photos = photos
+        self._videos = videos
         self._excluded = exclude.resolve() if exclude else None
         self._names: list[str] = []
         self._unreadable: list[tuple[str, str]] = []
@@ -169,7 +193,7 @@ class _Listing:
             if _answer(entry.is_dir):
                 self.walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
-                self.add(prefix + entry.name, _answer(entry.is_file))
+                self.add(prefix + entry.name, _answer(entry.is_file), videos=self._videos)
 
     def _pass_over_crops(self, folder: Path, prefix: str) -> None:
         if not prefix:
@@ -178,7 +202,7 @@ class _Listing:
             )
         listener().remark(str(folder), "crops of facetool align are passed over")
 
-    def add(self, name: str, is_file: bool) -> None:
+    def add(self, name: str, is_file: bool, *, videos: bool) -> None:
         """Take note of what is no folder; ``is_file``: nor a pipe or a link to nowhere."""
         kind: str | None = kind_by_name(name)
         if kind == IMAGE and is_file:
@@ -197,7 +221,7 @@ class _Listing:
                     kind = kind_by_content(name, file.read(IMAGE_HEAD_BYTES))
             except OSError as error:
                 self._lack(name, "cannot be read", error)
-        if kind == IMAGE:
+        if kind == IMAGE or (kind == VIDEO and videos):
             self._names.append(name)
         elif kind is not None:
             self._unsupported.setdefault(kind, []).append(name)

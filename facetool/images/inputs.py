@@ -10,6 +10,7 @@ from typing import Protocol
 
 from facetool.errors import UsageError
 from facetool.files.text import decode_text
+from facetool.images.choices import Videos
 from facetool.images.folder import ImageFolder, list_images, list_paths
 from facetool.images.formats import ADVICE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage
@@ -62,6 +63,13 @@ class Images(ImageFiles, Protocol):
             ImageError: it cannot be read.
         """
 
+    def sha256(self, name: str) -> str:
+        """The checksum of one image file's content.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+
     def without_names(self) -> Images:
         """The same with no list of names to carry about, for reading by name only."""
 
@@ -108,7 +116,9 @@ def images_at(place: Path) -> Images:
     return ImageFolder(place, ())
 
 
-def open_photos(path: Path, exclude: Path | None = None, null: bool = False) -> Images:
+def open_photos(
+    path: Path, exclude: Path | None = None, null: bool = False, videos: Videos = "none"
+) -> Images:
     """Photos, wherever they come from: a ``.rec`` file, or what :func:`list_photos` takes.
 
     Raises:
@@ -117,10 +127,12 @@ def open_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
     """
     if path.suffix.lower() == RECORD_SUFFIX and not path.is_dir():
         return ImageRecords(path)
-    return list_photos(path, exclude, null)
+    return list_photos(path, exclude, null, videos)
 
 
-def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> ImageFolder:
+def list_photos(
+    path: Path, exclude: Path | None = None, null: bool = False, videos: Videos = "none"
+) -> ImageFolder:
     """Photos in files of their own.
 
     A list holds a path per line. Paths are relative to the current folder, or, where the first
@@ -132,14 +144,15 @@ def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
         exclude: a subfolder to leave out, such as the output of an earlier run. Others of
             facetool's own outputs are passed over.
         null: paths in a list are separated by NUL, as by ``find -print0``.
+        videos: which to list.
 
     Raises:
         UsageError: it is none of these, or nothing of what a list names is there.
     """
     if path == STDIN:
-        return _listed("stdin", sys.stdin.buffer.read(), Path(), null)
+        return _listed("stdin", sys.stdin.buffer.read(), Path(), null, videos)
     if path.is_dir():
-        return list_images(path, exclude, photos=True)
+        return list_images(path, exclude, photos=True, videos=videos == "all")
     kind = kind_by_name(path.name)
     try:
         if kind is None and path.is_file():
@@ -147,7 +160,7 @@ def list_photos(path: Path, exclude: Path | None = None, null: bool = False) -> 
                 kind = kind_by_content(path.name, file.read(IMAGE_HEAD_BYTES))
         if kind:
             return ImageFolder(path.parent, (path.name,))
-        return _listed(str(path), path.read_bytes(), path.parent, null)
+        return _listed(str(path), path.read_bytes(), path.parent, null, videos)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -166,7 +179,7 @@ def unsupported_files(images: Images) -> Iterator[tuple[str, str, int]]:
         yield what, f"not read ({names[0]}{' among them' * many}); {ADVICE[kind]}", len(names)
 
 
-def _listed(source: str, data: bytes, beside: Path, null: bool) -> ImageFolder:
+def _listed(source: str, data: bytes, beside: Path, null: bool, videos: Videos) -> ImageFolder:
     try:
         text = decode_text(data, "surrogateescape")
     except UnicodeDecodeError:
@@ -186,7 +199,7 @@ def _listed(source: str, data: bytes, beside: Path, null: bool) -> ImageFolder:
             f"nothing of the {len(paths):,} paths that {source} lists is there, {paths[0][:80]!r} "
             "among them"
         )
-    return list_paths(*_common_root(base, paths))
+    return list_paths(*_common_root(base, paths), videos=videos)
 
 
 def _common_root(base: Path, paths: Sequence[str]) -> tuple[Path, list[str]]:

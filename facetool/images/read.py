@@ -158,6 +158,7 @@ def read_file(path: Path) -> bytes:
                 return _read_pipe(file)
             if not stat.S_ISREG(state.st_mode):
                 raise ImageError("cannot be read: not a file")
+            _refuse_unread(file.peek(IMAGE_HEAD_BYTES)[:IMAGE_HEAD_BYTES])  # a video may be huge
             _check_length(state.st_size)
             return file.read()
     except OSError as error:
@@ -200,9 +201,7 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     if not data:
         raise ImageError("the file is empty")
-    kind = sniff(data[:IMAGE_HEAD_BYTES])
-    if kind in ADVICE:
-        raise ImageError(f"a {kind}, which is not read; {ADVICE[kind].replace('them', 'it')}")
+    kind = _refuse_unread(data[:IMAGE_HEAD_BYTES])
     try:
         if is_heif(data[:IMAGE_HEAD_BYTES]):
             return Photo(_decode_heif(data, max_pixels))
@@ -218,6 +217,14 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
         # struct.error, EOFError … One bad file must not stop a folder, so all of them count.
         reason = one_line(error)
         raise ImageError(f"damaged image: {reason}") from error
+
+
+def _refuse_unread(head: bytes) -> str | None:
+    """The kind that a file's first bytes show, where it is one that is read."""
+    kind = sniff(head)
+    if kind in ADVICE:
+        raise ImageError(f"a {kind}, which is not read; {ADVICE[kind].replace('them', 'it')}")
+    return kind
 
 
 def _decode_with_pillow(data: bytes, max_pixels: int) -> Photo:
@@ -274,7 +281,7 @@ _PILLOW_LIMIT = _PillowLimit()
 
 def _decode_whole(data: bytes, max_pixels: int) -> RGBImage:
     with _PILLOW_LIMIT.set_aside(), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        _check_size(image.size, max_pixels)
+        check_pixels(image.size, max_pixels)
         _check_tiff(image)
         if image.width * image.height > _LARGE and image.format == "JPEG" and image.mode == "RGB":
             pixels = _decode_large_jpeg(data)
@@ -294,7 +301,7 @@ def _decode_large_jpeg(data: bytes) -> RGBImage | None:
         return None
     import cv2
 
-    with _silent_opencv():
+    with silent_opencv():
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
@@ -323,7 +330,16 @@ def _turned_array(pixels: RGBImage, turn: Image.Transpose | None) -> RGBImage:
     return np.ascontiguousarray(pixels)
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def check_pixels(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse an image before its pixels are decoded.
+
+    Args:
+        size: width and height, pixels.
+        max_pixels: that may be decoded.
+
+    Raises:
+        ImageError: there are more.
+    """
     width, height = size
     if width * height > max_pixels:
         raise ImageError(
@@ -431,7 +447,7 @@ def _decode_heif(data: bytes, max_pixels: int) -> RGBImage:
     import pi_heif
 
     file = pi_heif.open_heif(data, bgr_mode=False)
-    _check_size(file.size, max_pixels)
+    check_pixels(file.size, max_pixels)
     return np.ascontiguousarray(_to_rgb(file.to_pillow()))
 
 
@@ -440,10 +456,10 @@ def _decode_with_opencv(data: bytes, max_pixels: int, known: bool) -> RGBImage:
     import cv2
 
     if size := stated_size(data):  # OpenCV's own limit is five times as high
-        _check_size(size, max_pixels)
+        check_pixels(size, max_pixels)
     image = None
     pixels = np.frombuffer(data, np.uint8)
-    with _silent_opencv(), suppress(cv2.error):
+    with silent_opencv(), suppress(cv2.error):
         image = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
         if data.startswith(_TIFF_STARTS):
             deep = cv2.imdecode(pixels, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
@@ -463,7 +479,7 @@ _SILENT = 0
 
 
 @contextmanager
-def _silent_opencv() -> Iterator[None]:
+def silent_opencv() -> Iterator[None]:
     """What OpenCV has to say about a file becomes an error, and no lines on stderr."""
     import cv2
 

@@ -196,6 +196,14 @@ class ImageRecords:
             raise ImageError(f"{self.path.name} has no record {key!r}")
         return self.record(int(key)).image
 
+    def sha256(self, name: str) -> str:
+        """The checksum of the image file in one record.
+
+        Raises:
+            ImageError: there is none of that name, or it is damaged.
+        """
+        return hashlib.sha256(self.read_bytes(name)).hexdigest()
+
     def stat(self, name: str) -> tuple[int, int]:
         """Size and modification time of the whole file: records have none of their own.
 

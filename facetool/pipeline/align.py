@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,14 +17,17 @@ from facetool.cropping.face_cropper import (
 )
 from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
 from facetool.cropping.settings import AlignSettings
+from facetool.cropping.video_cropper import VideoCropper
 from facetool.detection.options import DetectionSettings
-from facetool.errors import UsageError
-from facetool.files.align_journal import AlignedPhoto, AlignJournal
+from facetool.errors import ImageError, UsageError
+from facetool.files.align_journal import AlignedPhoto, AlignJournal, recorded_frames
 from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import crop_stems
 from facetool.files.lock import sole_writer
+from facetool.images.changes import state_now
 from facetool.images.inputs import Images, open_photos, unsupported_files
 from facetool.images.read import TRUNCATED
+from facetool.images.video import videos_among
 from facetool.jobs.device_pool import open_pool
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -36,17 +39,19 @@ __all__ = ["AlignSettings", "align"]
 
 
 class _Task(NamedTuple):
-    """One photo.
+    """One photo or video.
 
     Attributes:
         source: its name in INPUT.
         name: its name in ``align.csv``.
         stem: path of its crops below OUTPUT, without suffix.
+        video: whether it is one.
     """
 
     source: str
     name: str
     stem: str
+    video: bool
 
 
 def align(
@@ -64,13 +69,17 @@ def align(
 ) -> Report:
     """Cut the faces out of all photos under ``input``, or bring ``output`` up to date with them.
 
+    Of videos every so many seconds a frame is searched, and a face that is in frames in a row is
+    cut out once, where its detector's score is highest. Videos in folders are left alone unless
+    the settings say ``every``.
+
     Writes ``OUTPUT/<person>/<image>.png``, ``align.csv`` (one row per face or missed image),
     ``align.json`` (settings and counts) and ``inputs.csv`` (what each photo was). A run that was
     stopped is continued by the next one. A later run does what is new, has changed or failed,
     and removes the crops of photos that are gone: its files are those of a fresh run.
 
     Args:
-        input: image folder, ``.rec`` file, photo, or list of photos (``-``: on stdin).
+        input: image folder, ``.rec`` file, photo, video, or list of these (``-``: on stdin).
         output: where the crops go; may lie inside ``input``.
         settings: recipe and policies.
         jobs: worker processes; default: all available cores.
@@ -102,30 +111,36 @@ def align(
             f"fallback={str(settings.fallback)!r}",
         )
     device = check_detector(settings, device)
-    folder = open_photos(input, output, null)
+    folder = open_photos(input, output, null, "named" if settings.every is None else "all")
     if not (folder.names or folder.unreadable or folder.unsupported):
         raise UsageError(f"there are no images in {input}")
     with sole_writer(output):
         inputs = {into: str(folder.place.resolve())}
+        frames = {} if overwrite else recorded_frames(output)
         names: Sequence[str] = folder.names
         if not overwrite:
             inputs = check_inputs(folder, output, into)
             names = names if input.is_dir() else with_earlier(folder, output, into)
-        tasks = _plan(names, into, several=settings.select == "all")
+        tasks = _plan(names, into, videos_among(folder, names), several=settings.select == "all")
+        if any(task.video for task in tasks):
+            frames[into] = _frames_text(settings.frames)
         changes = PhotoChanges(
             images=folder,
-            crops={task.name: f"{task.stem}.png" for task in tasks},
-            settings=replace(settings.description(), inputs=inputs),
+            crops={task.name: task.stem for task in tasks},
+            settings=replace(settings.description(), inputs=inputs, frames=frames or None),
             under=into,
             others=[name for name in inputs if name],
             by_content=by_content,
             keep_gone=keep_gone,
+            videos={task.name for task in tasks if task.video},
         )
         report = Report()
         with AlignJournal(output, changes.settings, overwrite, changes.keep) as journal:
             for name in changes.gone:
                 report.done("removed")
                 report.tell(name, "the photo is gone, and so are its crops now")
+            for name, before in changes.resampled.items():
+                report.tell(name, f"searched again: frames {before} before, {frames[into]} now")
             _align_tasks(folder, output, settings, tasks, journal, report, jobs, device)
     for skipped in unsupported_files(folder):
         report.failed(*skipped)
@@ -178,12 +193,16 @@ def check_detector(settings: AlignSettings, device: str) -> str:
     return str(resolve_device(device))
 
 
-def _plan(names: Sequence[str], into: str, several: bool) -> list[_Task]:
+def _plan(names: Sequence[str], into: str, videos: Collection[str], several: bool) -> list[_Task]:
     under = f"{into}/" if into else ""
     return [
-        _Task(name, under + name, under + stem)
-        for name, stem in zip(names, crop_stems(names, several), strict=True)
+        _Task(name, under + name, under + stem, name in videos)
+        for name, stem in zip(names, crop_stems(names, several, videos), strict=True)
     ]
+
+
+def _frames_text(every: float | str) -> str:
+    return f"every {every}" if isinstance(every, str) else f"every {every:g} s"
 
 
 def _process(
@@ -194,7 +213,7 @@ def _process(
     jobs: int | None,
     device: str,
 ) -> Iterator[list[AlignedPhoto]]:
-    """The photos in order, some at a time."""
+    """The photos in order, some at a time, then the videos."""
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
@@ -202,7 +221,8 @@ def _process(
     with open_pool(
         _align_chunk, _worker_died, _create_worker, arguments, jobs, device=device
     ) as pool:
-        yield from pool.map(photo_chunks(todo, jobs, device))
+        photos = photo_chunks([task for task in todo if not task.video], jobs, device)
+        yield from pool.map([*photos, *([task] for task in todo if task.video)])
 
 
 def count_rows(rows: Sequence[AlignRow], report: Report) -> None:
@@ -224,15 +244,19 @@ def count_rows(rows: Sequence[AlignRow], report: Report) -> None:
 
 
 class _Worker(NamedTuple):
+    folder: Images
     photos: PhotoCropper
     writer: CropWriter
+    every: float | str
 
 
 def _create_worker(folder: Images, output: Path, settings: AlignSettings, device: str) -> _Worker:
     keep_to_one_core(settings.crop, device)
     # The workers read by name only: the list of names would be a copy in each of them.
+    folder = folder.without_names()
     return _Worker(
-        PhotoCropper(folder.without_names(), settings.cropper(device), settings.strict),
+        folder,
+        PhotoCropper(folder, settings.cropper(device), settings.strict),
         CropWriter(
             output,
             CropRows(
@@ -244,15 +268,29 @@ def _create_worker(folder: Images, output: Path, settings: AlignSettings, device
                 settings.min_sharpness,
             ),
         ),
+        settings.frames,
     )
 
 
 def _align_chunk(worker: _Worker, tasks: Sequence[_Task]) -> list[AlignedPhoto]:
+    if tasks[0].video:
+        return [_align_video(worker, task) for task in tasks]
     photos = worker.photos.crop([task.source for task in tasks], Stopwatch())
     return [
         worker.writer.write(photo, task.name, task.stem)
         for task, photo in zip(tasks, photos, strict=True)
     ]
+
+
+def _align_video(worker: _Worker, task: _Task) -> AlignedPhoto:
+    path = worker.folder.place / task.source
+    video = VideoCropper(path, worker.every, worker.photos.cropper, worker.writer.rows.rank)
+    try:
+        state = state_now(worker.folder, task.source)
+    except ImageError as error:
+        return AlignedPhoto([AlignRow(task.name, "failed", str(error))], None)
+    rows = worker.writer.write_video(video, task.name, task.stem, strict=worker.photos.strict)
+    return AlignedPhoto(rows, state)
 
 
 def _worker_died(task: _Task) -> AlignedPhoto:

@@ -20,16 +20,19 @@ from facetool.classification.provenance import Provenance, check_provenance
 from facetool.cropping.photos import PhotoCrops, crop_photos
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
+from facetool.detection.tracks import TrackTimes
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
 from facetool.files.xmp import sidecar_of
 from facetool.images.annotate import Label, annotate
+from facetool.images.choices import DEFAULT_EVERY, Videos
 from facetool.images.inputs import is_list, list_photos, unsupported_files
 from facetool.images.named_faces import BoxedName, write_names, write_names_inside
 from facetool.images.png import encode_png
-from facetool.images.read import TRUNCATED, read_photo
+from facetool.images.read import TRUNCATED, RGBImage, read_photo
+from facetool.images.video import check_every, is_video
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -47,27 +50,33 @@ class NamedFace:
         name: of the person, or ``unknown``.
         confidence: of the name, 0…1.
         similarity: cosine to the most likely person's mean.
-        box: where it is, pixels of the upright photo.
+        box: where it is, pixels of the upright photo; in a video of the frame that shows it best.
+        times: when it is seen, in a video.
+        crop: of a face in a video, where crops are kept; uint8 (H, W, 3).
     """
 
     name: str
     confidence: float
     similarity: float
     box: Box
+    times: TrackTimes | None = None
+    crop: RGBImage | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {
+        document: dict[str, Any] = {
             "name": self.name,
             "confidence": round(self.confidence, 6),
             "box": [round(edge, 2) for edge in self.box],
             "likeness": round(self.similarity, 6),
         }
+        return document if self.times is None else {**document, **self.times.as_dict()}
 
 
 @dataclass(frozen=True)
 class NamedPhoto:
-    """A photo and its faces, from left to right; ``error`` where it could not be used."""
+    """A photo and its faces, from left to right, or a video and its faces in the order of time;
+    ``error`` where it could not be used."""
 
     image: str
     faces: list[NamedFace] = field(default_factory=list)
@@ -93,6 +102,13 @@ class InferSettings:
         xmp: note the names in a sidecar beside each photo.
         xmp_inside: note them in the photo itself.
         engine: what runs the network, ``torch`` or ``openvino``.
+        every: which frames of videos are searched: seconds from one to the next, or ``scene`` for
+            the first of each scene; default: ``DEFAULT_EVERY``, and videos in folders are left
+            alone.
+        keep_crops: keep the crops of faces in videos, to show them.
+
+    Raises:
+        UsageError: ``every`` is neither.
     """
 
     multi: bool = False
@@ -104,6 +120,16 @@ class InferSettings:
     xmp: bool = False
     xmp_inside: bool = False
     engine: str = "torch"
+    every: float | str | None = None
+    keep_crops: bool = False
+
+    def __post_init__(self) -> None:
+        check_every(self.frames)
+
+    @property
+    def frames(self) -> float | str:
+        """Which frames of videos are searched."""
+        return DEFAULT_EVERY if self.every is None else self.every
 
 
 def network_name(classifier: Classifier) -> str:
@@ -172,11 +198,13 @@ def name_people(
     *,
     each: Callable[[NamedPhoto], object] | None = None,
 ) -> tuple[list[NamedPhoto], Report]:
-    """Name the people in photos.
+    """Name the people in photos and videos.
+
+    Of a video a face that is in frames in a row is named once.
 
     Args:
         classifier: from :func:`facetool.classification.classifier_file.load`.
-        images: photos, folders of them, and lists (``-``: on stdin).
+        images: photos, videos, folders of them, and lists (``-``: on stdin).
         network: the one that the classifier was trained on.
         settings: faces, detector, annotation, device.
         each: gets every photo as soon as it is done.
@@ -191,14 +219,16 @@ def name_people(
     """
     crop, embedder = fit_network(classifier, network, settings.device, engine=settings.engine)
     report = Report()
-    photos = _expand(images, report, settings.null)
-    copies = _copy_names(photos, settings.annotate)
+    photos = _expand(images, report, settings)
+    videos = {path for path in photos if is_video(path)}
+    copies = _copy_names([path for path in photos if path not in videos], settings.annotate)
     named: list[NamedPhoto] = []
     cropped = crop_photos(
         photos,
         override(crop, detector=settings.detector),
         "all" if settings.multi else DEFAULT_SELECT,
         settings.detection,
+        settings.frames,
     )
     with closing(cropped), progress_bar("infer", len(photos)) as bar:
         batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
@@ -206,10 +236,11 @@ def name_people(
             for cut in some:
                 if cut.truncated and not cut.error:
                     report.note(str(cut.path), "truncated", TRUNCATED)
-            for path, photo in _name(some, embeddings, classifier):
+            for path, photo in _name(some, embeddings, classifier, settings.keep_crops):
                 if path in copies and not photo.error:
                     photo = _write_copy(copies[path], path, photo)
-                if (settings.xmp or settings.xmp_inside) and not photo.error:
+                noted = (settings.xmp or settings.xmp_inside) and path not in videos
+                if noted and not photo.error:
                     photo = _write_xmp(path, photo, settings)
                 if photo.error:
                     report.failed(photo.image, photo.error)
@@ -222,14 +253,15 @@ def name_people(
     return named, report
 
 
-def _expand(images: Sequence[Path], report: Report, null: bool) -> list[Path]:
+def _expand(images: Sequence[Path], report: Report, settings: InferSettings) -> list[Path]:
     """The photos, folders and lists replaced by what is in them; none twice."""
     photos: dict[Path, None] = {}
     for path in images:
         if not is_list(path):
             photos[path] = None
             continue
-        found = list_photos(path, null=null)
+        videos: Videos = "named" if settings.every is None else "all"
+        found = list_photos(path, null=settings.null, videos=videos)
         for name, reason in found.unreadable:
             report.failed(str(found.root / name), reason)
         for skipped in unsupported_files(found):
@@ -247,14 +279,21 @@ def _stack(crop: Crop, photos: Sequence[PhotoCrops]) -> NDArray[np.uint8]:
 
 
 def _name(
-    photos: Sequence[PhotoCrops], embeddings: NDArray[np.float32], classifier: Classifier
+    photos: Sequence[PhotoCrops],
+    embeddings: NDArray[np.float32],
+    classifier: Classifier,
+    keep_crops: bool,
 ) -> Iterator[tuple[Path, NamedPhoto]]:
-    """The photos with the names of their faces, from left to right."""
+    """The photos with the names of their faces, from left to right, videos in order of time."""
     boxes = [found.face.box for photo in photos for found in photo.faces]
     named = iter(name_faces(classifier, embeddings, boxes))
     for photo in photos:
         faces = [next(named) for _ in photo.faces]
-        faces.sort(key=lambda face: face.box.center)
+        for place, times in enumerate(photo.times):
+            crop = photo.faces[place].image if keep_crops else None
+            faces[place] = replace(faces[place], times=times, crop=crop)
+        if not photo.times:
+            faces.sort(key=lambda face: face.box.center)
         yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
 
 

@@ -22,7 +22,7 @@ MOST_FACES = 6
 def explain_alignment(
     photos: Path, crops: Path, crop: Crop, plot: Path, *, into: str | None = None
 ) -> None:
-    """Draw of the first faces that were cut out their box, landmarks, transform and crop.
+    """Draw of the first faces that were cut out of photos their box, landmarks, transform and crop.
 
     Args:
         photos: what was aligned, as :func:`facetool.pipeline.align.align` takes it.
@@ -45,6 +45,8 @@ def explain_alignment(
         name = row.input.removeprefix(prefix)
         ours = row.input.startswith(prefix) and name in there
         if row.status != "aligned" or not row.edges or not ours or len(faces) == MOST_FACES:
+            continue
+        if row.time:  # the frame is not read again
             continue
         points = np.array(row.landmarks.split(), float).reshape(-1, 2)
         faces.append(

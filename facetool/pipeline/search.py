@@ -16,6 +16,7 @@ from facetool.alignment.recipes import Recipe, override
 from facetool.cropping.photos import crop_photos
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
+from facetool.detection.tracks import TrackTimes, times_of
 from facetool.embedding.embedder import Embedder
 from facetool.embedding.people import pair_threshold
 from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
@@ -75,6 +76,7 @@ class Match:
         same: whether it is below the threshold; None where no threshold is known.
         photo: the file it was cut out of, or its URL; None where nothing is there to say.
         box: where in that photo, pixels of the upright photo; None likewise.
+        times: when the face is seen, where the photo is a video.
     """
 
     reps: Path
@@ -84,10 +86,11 @@ class Match:
     same: bool | None
     photo: Path | str | None = None
     box: Box | None = None
+    times: TrackTimes | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {
+        document: dict[str, Any] = {
             "reps": str(self.reps),
             "image": self.image,
             "squared_l2": self.squared_l2,
@@ -96,6 +99,7 @@ class Match:
             "photo": None if self.photo is None else str(self.photo),
             "box": None if self.box is None else list(self.box),
         }
+        return document if self.times is None else {**document, **self.times.as_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -384,10 +388,11 @@ class _Faces:
         if row is None:
             return match
         box = Box(*row.edges) if row.edges else None
+        times = times_of(row)
         place = self._inputs.get("", "")
         if is_url(place):
             return replace(match, photo=f"{place}/{row.input}", box=box)
         try:
-            return replace(match, photo=self._photos.path(row.input), box=box)
+            return replace(match, photo=self._photos.path(row.input), box=box, times=times)
         except ImageError:
-            return replace(match, box=box)
+            return replace(match, box=box, times=times)

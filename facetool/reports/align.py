@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from facetool.detection.tracks import times_of
 from facetool.errors import UsageError
 from facetool.files.align_description import read_align_description
 from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.annotate import Label, annotate
-from facetool.images.read import RGBImage
+from facetool.images.read import RGBImage, read_image
 from facetool.reports.page import Card, Page, shrink, write_page
 
 _EDGE = 160
@@ -28,7 +29,8 @@ _SECTIONS = {
 def align_report(crops: Path, path: Path) -> None:
     """Write a page of the photos of an aligned folder that need a look.
 
-    Photos that failed, those without a face, and those with several faces, each with its reason.
+    Photos that failed, those without a face, and those with several faces, each with its reason;
+    and the faces of videos.
 
     Args:
         crops: a folder that ``align`` has filled.
@@ -49,16 +51,21 @@ def align_report(crops: Path, path: Path) -> None:
     for row in rows:
         by_status[row.status].append(row)
         by_photo[row.input].append(row)
-    several = [of_photo for of_photo in by_photo.values() if len(of_photo) > 1]
+    tracks = [row for row in by_status["aligned"] if row.time]
+    still = [of_photo for of_photo in by_photo.values() if not of_photo[0].time]
+    several = [of_photo for of_photo in still if len(of_photo) > 1]
     several += [
-        [row] for row in by_status["aligned"] if row.reason and len(by_photo[row.input]) == 1
+        of_photo
+        for of_photo in still
+        if len(of_photo) == 1 and of_photo[0].status == "aligned" and of_photo[0].reason
     ]
     titles = [title for status, (title, _) in _SECTIONS.items() if by_status[status]]
     with write_page(path, f"align: {crops.name}", f"{len(by_photo):,} photos") as page:
         page.table(
             (status, f"{len(found):,}") for status, found in sorted(by_status.items()) if found
         )
-        page.contents([*titles, *(["Several faces"] if several else [])])
+        more = {"Several faces": several, "Videos": tracks}
+        page.contents([*titles, *(title for title, found in more.items() if found)])
         for status, (title, note) in _SECTIONS.items():
             _missed(page, title, note, by_status[status], photos)
         if several:
@@ -71,6 +78,16 @@ def align_report(crops: Path, path: Path) -> None:
                     edge=_EDGE,
                 )
                 for of_photo in several
+            )
+        if tracks:
+            page.section("Videos", "Each face once, where its score is highest.")
+            page.cards(
+                Card(
+                    image=partial(read_image, crops / row.output),
+                    title=row.input,
+                    lines=[str(times_of(row))],
+                )
+                for row in tracks
             )
 
 

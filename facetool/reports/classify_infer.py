@@ -18,7 +18,8 @@ def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
     """Write a page of the faces by name, the least certain first, ``unknown`` last.
 
     Args:
-        photos: what :func:`facetool.pipeline.classify_infer.infer` returned; they are read again.
+        photos: what :func:`facetool.pipeline.classify_infer.name_people` returned; they are read
+            again, but for videos, whose crops were kept.
         path: the HTML file.
 
     Raises:
@@ -38,9 +39,12 @@ def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
             page.section(name, f"{len(found):,} faces")
             page.cards(
                 Card(
-                    image=partial(read_face, Path(photo.image), face.box),
+                    image=partial(_face, photo, face),
                     title=Path(photo.image).name,
-                    lines=[f"confidence {face.confidence:.3f}"],
+                    lines=[
+                        f"confidence {face.confidence:.3f}",
+                        *[str(face.times)] * bool(face.times),
+                    ],
                 )
                 for photo, face in found
             )
@@ -56,6 +60,10 @@ def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
                 )
                 for photo in failed
             )
+
+
+def _face(photo: NamedPhoto, face: NamedFace) -> RGBImage:
+    return read_face(Path(photo.image), face.box) if face.crop is None else face.crop
 
 
 def _photo(image: str) -> RGBImage:

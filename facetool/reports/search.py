@@ -33,7 +33,7 @@ def search_report(result: SearchResult, path: Path) -> None:
     }
 
     def reader(match: Match) -> Callable[[], RGBImage]:
-        if isinstance(match.photo, Path) and match.box is not None:
+        if isinstance(match.photo, Path) and match.box is not None and match.times is None:
             return partial(read_face, match.photo, match.box)
         return crops[match.reps].reader(match.image)
 
@@ -51,7 +51,11 @@ def search_report(result: SearchResult, path: Path) -> None:
             Card(
                 image=reader(match),
                 title=match.image if match.photo is None else str(match.photo),
-                lines=[f"squared L2 {match.squared_l2:.4f}", f"cosine {match.similarity:+.4f}"],
+                lines=[
+                    f"squared L2 {match.squared_l2:.4f}",
+                    f"cosine {match.similarity:+.4f}",
+                    *[str(match.times)] * bool(match.times),
+                ],
                 mood=_MOODS[match.same],
             )
             for match in result.matches

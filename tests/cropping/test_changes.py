@@ -32,7 +32,7 @@ def changes(photos: Path, **options: Any) -> PhotoChanges:
     images = list_images(photos)
     under = options.get("under", "")
     prefix = f"{under}/" if under else ""
-    crops = {prefix + name: prefix + name.replace("jpg", "png") for name in images.names}
+    crops = {prefix + name: prefix + name.removesuffix(".jpg") for name in images.names}
     return PhotoChanges(**{"images": images, "crops": crops, "settings": SETTINGS, **options})
 
 
@@ -111,7 +111,7 @@ def test_failed_photos_and_those_of_unknown_state_are_done_again(photos: Path) -
 
 def test_a_photo_whose_crop_has_another_name_now_is_done_again(photos: Path) -> None:
     photo = aligned(photos, "2.jpg")
-    crops = {"2.jpg": "2.jpg.png", "2.bmp": "2.bmp.png"}
+    crops = {"2.jpg": "2.jpg", "2.bmp": "2.bmp"}
     assert changes(photos, crops=crops).keep(photo, SETTINGS) is None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from facetool.files.crop_names import crop_stems
+from facetool.files.crop_names import crop_stems, frame_name, stem_of_frame
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,29 @@ def test_a_photo_named_like_another_ones_second_face_keeps_its_suffix() -> None:
     names = ["a.face2.jpg", "a.jpg", "b.face2.jpg"]
     assert crop_stems(names, several=False) == ["a.face2", "a", "b.face2"]
     assert crop_stems(names, several=True) == ["a.face2.jpg", "a", "b.face2"]
+
+
+@pytest.mark.parametrize(
+    ("time", "name"),
+    [
+        (0, "a/clip.00h00m00.000s"),
+        (12.5, "a/clip.00h00m12.500s"),
+        (59.9996, "a/clip.00h01m00.000s"),
+        (3725.04, "a/clip.01h02m05.040s"),
+        (400000, "a/clip.111h06m40.000s"),
+    ],
+)
+def test_crops_of_a_frame_are_called_by_its_time(time: float, name: str) -> None:
+    assert frame_name("a/clip", time) == name
+    assert stem_of_frame(name) == stem_of_frame(f"{name}.face2") == "a/clip"
+    assert stem_of_frame("a/clip") is None
+
+
+def test_a_video_leaves_the_photo_of_its_name_alone() -> None:
+    """Telephones write IMG_1.HEIC and IMG_1.MOV of one moment."""
+    names = ["IMG_1.HEIC", "IMG_1.MOV", "a.avi", "a.mp4", "b.00h00m01.000s.jpg"]
+    assert crop_stems(names, several=True, videos=names[1:4]) == [
+        "IMG_1", "IMG_1", "a.avi", "a.mp4", "b.00h00m01.000s",
+    ]  # fmt: skip
+    names = ["a.00h00m01.000s.face2.jpg", "a.mp4"]
+    assert crop_stems(names, several=False, videos={"a.mp4"}) == [names[0], "a"]

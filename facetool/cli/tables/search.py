@@ -27,7 +27,8 @@ def search_text(result: SearchResult) -> str:
 
 
 def _photo(match: Match) -> str:
-    return str(match.photo) if match.photo else f"{match.reps}: {match.image}"
+    place = str(match.photo) if match.photo else f"{match.reps}: {match.image}"
+    return f"{place}, {match.times}" if match.times else place
 
 
 def _threshold(result: SearchResult) -> str:

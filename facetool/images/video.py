@@ -1,0 +1,257 @@
+"""Frames of videos, decoded by the FFmpeg that OpenCV comes with."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetool.errors import ImageError, UsageError
+from facetool.images.choices import DEFAULT_EVERY, SCENE
+from facetool.images.formats import (
+    IMAGE_HEAD_BYTES,
+    VIDEO,
+    kind_by_content,
+    kind_by_name,
+    sniff,
+)
+from facetool.images.inputs import Images
+from facetool.images.read import RGBImage, check_pixels, silent_opencv
+
+_CUT = 0.5
+"""Share of pixels that change colour from which two frames are of two scenes."""
+
+_WHOLE = 0.9
+"""Share of the frames that a file says it has, below which its end is missing: not all formats
+count them exactly."""
+
+_HEAD_BYTES = 256
+_PACKETS = ((0, 188), (4, 196))
+"""Where the packets of an MPEG transport stream begin, without and with a time before each."""
+_PACKET_START = 0x47
+
+_FFMPEG = {
+    # A file from a stranger may name others to be opened, on the net too: a playlist does.
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file|"
+    "format_whitelist;mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # what it has to say becomes an error, and no lines on stderr
+}
+_ENVIRONMENT = threading.Lock()
+
+_TICK = 0.0005
+"""Seconds by which a time may be rounded."""
+
+
+class VideoFrame(NamedTuple):
+    """A frame of a video.
+
+    Attributes:
+        time: in seconds from the beginning.
+        pixels: uint8 (H, W, 3), RGB, upright.
+        cut: a scene begins with it: it looks quite unlike the frame read before, or is the first.
+    """
+
+    time: float
+    pixels: RGBImage
+    cut: bool
+
+
+class Video:
+    """A video file, read frame by frame from its beginning.
+
+    Only files whose first bytes are those of a container of videos are opened, and nothing that
+    such a file may lead to.
+
+    Args:
+        path: the file.
+        every: see :func:`check_every`.
+
+    Attributes:
+        truncated: the end of the file is missing; known when all frames have been read.
+
+    Raises:
+        ImageError: it cannot be read, is no video, or its frames are larger than images may be.
+    """
+
+    def __init__(self, path: Path, every: float | str = DEFAULT_EVERY) -> None:
+        _check_head(path)
+        self._every = every
+        self._capture = _open(path)
+        self.truncated = False
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._capture.release()
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """The chosen frames; of the others none is converted to pixels, unless for its scene.
+
+        Raises:
+            ImageError: there is none.
+        """
+        scenes = self._every == SCENE
+        due = 0.0
+        colours = None
+        for time in self._times():
+            if time < due - _TICK:
+                continue
+            pixels = self._pixels()
+            before, colours = colours, _colours(pixels)
+            cut = before is None or _change(before, colours) > _CUT
+            if cut or not scenes:
+                yield VideoFrame(round(time, 3), pixels, cut)
+            if not scenes:
+                step = float(self._every)
+                due = (math.floor((time + _TICK) / step) + 1) * step
+
+    def _times(self) -> Iterator[float]:
+        """The time of each frame in turn, in seconds; never backwards."""
+        import cv2
+
+        stated = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        rate = self._capture.get(cv2.CAP_PROP_FPS) or 1.0
+        count, time = 0, 0.0
+        while self._capture.grab():
+            found = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            # Some frames have no time of their own.
+            time = found if found > time or not count else time + 1 / rate
+            count += 1
+            yield time
+        if not count:
+            raise ImageError("no frame of the video can be read: it is damaged or truncated")
+        self.truncated = count < _WHOLE * stated
+
+    def _pixels(self) -> RGBImage:
+        import cv2
+
+        read, pixels = self._capture.retrieve()
+        if not read:
+            raise ImageError("damaged video: a frame cannot be decoded")
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def check_every(every: float | str) -> None:
+    """Which frames of a video are read: seconds from one to the next, or the first of each scene.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if every == SCENE:
+        return
+    if isinstance(every, str) or not 0 < every < math.inf:
+        raise UsageError(
+            f"every={every!r}: give seconds between frames, or {SCENE!r}", f"every={every!r}"
+        )
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video, as listings tell it: by content, where its suffix says nothing."""
+    if kind_by_name(path.name) is not None:
+        return False
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return kind_by_content(path.name, file.read(IMAGE_HEAD_BYTES)) == VIDEO
+    except OSError:  # whoever reads it will say so
+        return False
+
+
+def videos_among(images: Images, names: Sequence[str]) -> frozenset[str]:
+    """Which of these names are of videos; files with the suffix of an image are not opened."""
+    if not images.place.is_dir():
+        return frozenset()
+    unclear = (name for name in names if kind_by_name(name) is None)
+    return frozenset(name for name in unclear if is_video(images.place / name))
+
+
+def _check_head(path: Path) -> None:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageError("cannot be read: not a file")
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+    if not head:
+        raise ImageError("the file is empty")
+    packets = any(
+        all(head[place : place + 1] == bytes([_PACKET_START]) for place in places)
+        for places in _PACKETS
+    )
+    if not packets and sniff(head[:IMAGE_HEAD_BYTES]) != VIDEO:
+        raise ImageError(
+            "not a video: it does not begin as MP4, QuickTime, Matroska, WebM, AVI, MPEG, Windows "
+            "Media or Flash Video do"
+        )
+
+
+def _open(path: Path) -> Any:
+    """What reads the video, a ``cv2.VideoCapture``."""
+    import cv2
+
+    # Of an absolute path no part is taken for a protocol. One thread: workers keep the cores busy,
+    # and each thread holds frames.
+    place = str(path.absolute())
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise ImageError("its name is not UTF-8; rename it") from None
+    with _settings_of_ffmpeg(), silent_opencv():
+        capture = cv2.VideoCapture(place, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    if not capture.isOpened():
+        raise ImageError("damaged video, or a file without one")
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # as telephones were held
+    width, height = (
+        int(capture.get(edge)) for edge in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    try:
+        check_pixels((width, height))
+    except ImageError:
+        capture.release()
+        raise
+    return capture
+
+
+@contextmanager
+def _settings_of_ffmpeg() -> Iterator[None]:
+    """OpenCV takes them from the environment only, while it opens a file."""
+    with _ENVIRONMENT:
+        before = {name: os.environ.get(name) for name in _FFMPEG}
+        os.environ.update(_FFMPEG)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def _colours(pixels: RGBImage) -> NDArray[np.float64]:
+    """Share of pixels of each of 64 colours, four shades of red, green and blue.
+
+    Source: the colour histograms of Lienhart, Comparison of automatic shot boundary detection
+    algorithms, SPIE 3656 (1999).
+    """
+    step = max(1, max(pixels.shape) // 160)
+    shades = (pixels[::step, ::step] >> 6).astype(np.int64)
+    numbers = shades @ np.array([16, 4, 1])
+    counts = np.bincount(numbers.ravel(), minlength=64)
+    return np.asarray(counts / numbers.size)
+
+
+def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Share of pixels that have another colour, at least."""
+    return float(np.abs(after - before).sum() / 2)
