@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -72,3 +73,32 @@ def test_every_setting_that_an_error_names_is_an_option() -> None:
     assert len(settings) > 30
     wrong = [one for one in settings if f"--{one[1].replace('_', '-')}" not in known]
     assert not wrong
+
+
+COUNTED = (
+    "crops|embeddings|faces|folds|groups|identities|images|impostors|names|pairs|paths|people|photos|"
+    "probes|processes|records|rows|templates|workers"
+)
+
+
+def test_what_is_counted_has_its_number() -> None:
+    """``1 photo``, not ``1 photos``: counted() knows, and a text that says "photos" does not."""
+    found = []
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            for value, after in pairwise(node.values):
+                if not isinstance(value, ast.FormattedValue) or _is_constant(value.value):
+                    continue
+                spec = ast.unparse(value.format_spec) if value.format_spec else ""
+                if spec not in ("", "f','") or not isinstance(after, ast.Constant):
+                    continue
+                words = rf" (?:{COUNTED})\b" + (rf"| [a-z-]+ (?:{COUNTED})\b" if spec else "")
+                if re.match(words, str(after.value)):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} {after.value!r}")
+    assert not found
+
+
+def _is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id.isupper()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError
 from facetool.evaluation.distances import Floats, normalize
+from facetool.files.text import counted
 
 _BLOCK = 1 << 24
 """Numbers that a step of a prediction may hold at once: 128 MB."""
@@ -64,7 +65,7 @@ class Model:
             if bound is not None and array.size and not 0 <= array.min() <= array.max():
                 raise FormatError(f"the array {name!r} holds negative numbers")
             if name == "classes" and int(array) != classes:
-                raise FormatError(f"{int(array):,} classes where there are {classes:,} names")
+                raise FormatError(f"{counted(classes, 'name')} for {int(array):,} classes")
         for name, bound in self._INDICES.items():
             array = getattr(self, name)
             if bound in sizes and array.size and array.max() >= sizes[bound]:

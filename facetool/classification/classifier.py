@@ -32,6 +32,7 @@ from facetool.classification.open_set import (
 from facetool.classification.provenance import Provenance
 from facetool.errors import UsageError
 from facetool.evaluation.distances import Floats, normalize
+from facetool.files.text import counted
 
 UNKNOWN = "unknown"
 
@@ -220,8 +221,8 @@ def _check(
         most = min(len(people) - 1, vectors.shape[1])
         if not 1 <= lda_dim <= most:
             raise UsageError(
-                f"lda_dim={lda_dim}: {len(people):,} people have {most} at most "
-                "(one less than people, and no more than the embedding has)",
+                f"lda_dim={lda_dim}: {counted(len(people), 'person', 'people')} allow {most} at "
+                "most (one less than people, and no more than the embedding has)",
                 f"lda_dim={lda_dim}",
             )
         if len(vectors) == len(people):

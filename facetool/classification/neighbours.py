@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from facetool.errors import UsageError
 from facetool.evaluation.distances import Floats
 from facetool.evaluation.products import BLOCK, above, product_blocks, workers
+from facetool.files.text import counted
 from facetool.jobs.memory import available_memory
 from facetool.jobs.progress import progress_bar
 
@@ -115,7 +116,7 @@ class _PairSearch:
         most = self._most or 0
         lower = f"threshold={fitting:.3f}" if fitting else "threshold=X"
         return UsageError(
-            f"about {pairs:,.0f} pairs of the {len(self._vectors):,} faces are closer than "
+            f"about {pairs:,.0f} pairs of {counted(len(self._vectors), 'face')} are closer than "
             f"{self._distance**2:g}, of which {most:,} fit into memory ({BYTES_PER_PAIR} bytes "
             f"each): among so many faces that is no longer one person; give a lower {lower}",
             lower,

@@ -126,7 +126,9 @@ def calibrate(
     variance = squares / compared_pairs - mean**2
     deviation = float(np.sqrt(max(variance, 0.0) * pairs / (pairs - 1)))
     per_person = -np.expm1(np.log1p(-fpir) / people)
-    bound = mean - deviation * float(t.isf(per_person, pairs - 1)) * np.sqrt(1 + 1 / pairs)
+    bound = mean
+    if deviation > 0:  # a rate of next to nothing is infinitely many deviations away
+        bound -= deviation * float(t.isf(per_person, pairs - 1)) * np.sqrt(1 + 1 / pairs)
     cosine = float(np.cos(np.clip(bound, 0, np.pi)))
     measured = len(compared.vectors) * others
     return OpenSetThreshold(cosine, "held-out identities", fpir, len(counts), measured, deviation)

@@ -17,6 +17,7 @@ def project(vectors: Floats) -> NDArray[np.float32]:
     """
     from sklearn.manifold import TSNE
 
+    vectors = _moderate(vectors)
     # scikit-learn crashes the process when all points are the same.
     if np.ptp(vectors.astype(np.float32), axis=0).max() == 0:
         raise FacetoolError("the embeddings are all the same: there is nothing to draw")
@@ -28,6 +29,16 @@ def project(vectors: Floats) -> NDArray[np.float32]:
     return np.asarray(tsne.fit_transform(vectors.astype(np.float32)), np.float32)
 
 
+def _moderate(vectors: Floats) -> Floats:
+    """Vectors, scaled where the squares of their numbers would be too large or too small."""
+    largest = np.abs(vectors).max()
+    if 0 < largest < 1 / _MODERATE or largest > _MODERATE:
+        return np.asarray(vectors / largest)
+    return vectors
+
+
+_MODERATE = 1e6
+
 FEWEST_FOR_TSNE = 12
 """With fewer embeddings t-SNE shows its starting point more than the embeddings."""
 
@@ -37,7 +48,7 @@ def plane(vectors: Floats | NDArray[np.float32]) -> tuple[NDArray[np.float32], s
 
     The same embeddings give the same points every time.
     """
-    exact = np.asarray(vectors, np.float64)
+    exact = _moderate(np.asarray(vectors, np.float64))
     if len(exact) >= FEWEST_FOR_TSNE and np.ptp(exact.astype(np.float32), axis=0).max() > 0:
         return project(exact), "t-SNE"
     left, spread, _ = np.linalg.svd(exact - exact.mean(axis=0), full_matrices=False)

@@ -13,7 +13,7 @@ from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.messages import error_text
 from facetool.cli.output import print_json
 from facetool.errors import FacetoolError
-from facetool.files.text import printable
+from facetool.files.text import counted, printable
 
 if TYPE_CHECKING:
     from facetool.pipeline.classify_infer import NamedPhoto
@@ -96,6 +96,7 @@ def command() -> None:
     help="Weights file of the network that made REPS, instead of the published weights.",
 )
 @options.json_option
+@options.quiet_option
 def train(
     reps: Path,
     output: Path | None,
@@ -148,20 +149,20 @@ def _train_table(result: dict[str, Any]) -> str:
         named = "not measured: there is one person only"
     if accuracy["accuracy"] is not None:
         std = f" ± {accuracy['std']:.4f}" if accuracy["std"] is not None else ""
-        folds = "fold" if accuracy["folds"] == 1 else "folds"
         named = (
-            f"{accuracy['accuracy']:.4f}{std} "
-            f"({accuracy['images']:,} held-out images, {accuracy['folds']} {folds})"
+            f"{accuracy['accuracy']:.4f}{std} ({counted(accuracy['images'], 'held-out image')}, "
+            f"{counted(accuracy['folds'], 'fold')})"
         )
     rejection = {
         "none": "none: every face gets a name",
         "network": f"below cosine {threshold['cosine']:.3f} (published for the network)",
         "held-out identities": f"below cosine {threshold['cosine']:.3f} "
-        f"({threshold['people']:,} held-out people, {threshold['fpir']:.3g} of strangers named)",
+        f"({counted(threshold['people'], 'held-out person', 'held-out people')}, "
+        f"{threshold['fpir']:.3g} of strangers named)",
     }[threshold["source"]]
     rows = [
         ("classifier", result["classifier"]),
-        ("people", f"{result['people']:,} ({result['images']:,} images)"),
+        ("people", f"{result['people']:,} ({counted(result['images'], 'image')})"),
         ("accuracy", named),
         ("unknown", rejection),
         ("file", result["file"]),
@@ -316,6 +317,7 @@ def _infer_table(photos: list[NamedPhoto]) -> str:
 @_training_options
 @options.html_option("the errors, side by side with those they were taken for")
 @options.json_option
+@options.quiet_option
 @click.pass_context
 def evaluate(
     context: click.Context,
@@ -376,7 +378,7 @@ def _evaluate_table(result: dict[str, Any]) -> str:
     at, strangers = result["at_threshold"], result["strangers"]
     rows = [
         ("classifier", f"{result['classifier']}, {result['how']}"),
-        ("people", f"{result['people']:,} ({result['images']:,} images)"),
+        ("people", f"{result['people']:,} ({counted(result['images'], 'image')})"),
         ("accuracy", f"{result['accuracy']:.4f} (closed set: nobody is unknown)"),
         (
             "found",
@@ -413,5 +415,5 @@ def _evaluate_table(result: dict[str, Any]) -> str:
 
 def _warn(warnings: list[str]) -> None:
     for warning in warnings:
-        text = error_text(FacetoolError(warning, "model=NAME", "strangers=REPS"))
+        text = error_text(FacetoolError(warning, "model=NAME", "strangers=REPS", "fpir=X"))
         click.echo(f"warning: {text}", err=True)

@@ -8,6 +8,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
+from facetool.files.text import counted
 
 
 @click.command("cluster")
@@ -24,7 +25,8 @@ from facetool.cli.output import print_json
     "--links",
     type=options.NEW_FOLDER,
     metavar="DIR",
-    help="Create a folder per group here, with links to its crops.",
+    help="Create a folder per group here, with links to its crops; those of an earlier run are "
+    "replaced.",
 )
 @options.quality_options
 @options.html_option("the faces of each group")
@@ -32,8 +34,8 @@ from facetool.cli.output import print_json
     "--names",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="CSV file of name and image. Created with an image of every group: fill in names and "
-    "run again. Named faces keep their names, and new ones join them.",
+    help="CSV file of name and image. Created with an image of every group of two or more: fill in "
+    "names and run again. Named faces keep their names, and new ones join them.",
 )
 @options.json_option
 @options.quiet_option
@@ -75,12 +77,13 @@ def command(
         print_json(result)
         return
     click.echo(
-        f"{result['images']:,} faces in {result['groups']:,} groups "
+        f"{counted(result['images'], 'face')} in {counted(result['groups'], 'group')} "
         f"({result['single_images']:,} of one face, the largest of {result['largest']:,}), "
         f"squared L2 below {result['threshold']:g}"
     )
     if result["named_groups"]:
-        click.echo(f"{result['named_images']:,} faces of {result['named_groups']:,} named people")
+        named = counted(result["named_groups"], "named person", "named people")
+        click.echo(f"{counted(result['named_images'], 'face')} of {named}")
     for name in ("precision", "recall"):
         if result[f"pair_{name}"] is not None:
             click.echo(f"pairwise {name} {result[f'pair_{name}']:.4f}")

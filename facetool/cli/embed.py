@@ -62,9 +62,7 @@ def _parse_part(
 @click.option(
     "--per-shard",
     type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="Photos in a shard, when OUT is begun.",
+    help="Photos in a shard, as OUT is begun with.  [default: 1000]",
 )
 @click.option("--keep-crops", is_flag=True, help="Keep the crops in the shards, as PNG.")
 @options.jobs_option
@@ -87,7 +85,7 @@ def command(
     flip: str,
     part: tuple[int, int],
     ray: str | None,
-    per_shard: int,
+    per_shard: int | None,
     keep_crops: bool,
     jobs: int | None,
 ) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from facetool.cli import options
+from facetool.files.text import counted
 
 
 @click.command("embed-plot")
@@ -27,4 +28,4 @@ def command(reps: Path, output: Path | None) -> None:
 
     target = output or reps / "tsne.png"
     drawn = embed_plot(reps, target)
-    click.echo(f"{drawn:,} faces drawn: {target}", err=True)
+    click.echo(f"{counted(drawn, 'face')} drawn: {target}", err=True)

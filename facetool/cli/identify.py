@@ -9,6 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
+from facetool.files.text import counted
 
 _REPS = click.Path(exists=True, path_type=Path)
 
@@ -107,13 +108,14 @@ def _table(result: dict[str, Any]) -> str:
     ]
     removed = [
         format_table(["noise list", "images listed", "found here"], lists)
-        + f"\n{noise['images_replaced']:,} images replaced by their person's centre, "
-        f"{noise['distractors_removed']:,} distractors removed"
+        + f"\n{counted(noise['images_replaced'], 'image')} replaced by their person's centre, "
+        f"{counted(noise['distractors_removed'], 'distractor')} removed"
     ]
     return "\n\n".join(
         [
-            f"{result['probes']['images']:,} probes, {result['gallery']['images']:,} gallery "
-            f"images, {result['pairs']:,} pairs of probe and mate",
+            f"{counted(result['probes']['images'], 'probe')}, "
+            f"{counted(result['gallery']['images'], 'gallery image')}, "
+            f"{counted(result['pairs'], 'pair')} of probe and mate",
             format_table(["distractors", *[f"rank-{k}" for k in shown]], rates),
             format_table(titles, accepted),
             *(removed if lists else []),

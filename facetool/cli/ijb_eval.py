@@ -9,6 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
+from facetool.files.text import counted
 
 
 @click.command("ijb-eval")
@@ -41,7 +42,7 @@ def command(features: Path, lists: Path, as_json: bool) -> int:
 def _table(result: dict[str, Any]) -> str:
     from facetool.cli.tables.columns import format_table
 
-    parts = [f"{result['images']:,} images, {result['templates']:,} templates"]
+    parts = [f"{counted(result['images'], 'image')}, {counted(result['templates'], 'template')}"]
     if result["verification"] is not None:
         rows = [
             [
@@ -53,7 +54,8 @@ def _table(result: dict[str, Any]) -> str:
         ]
         pairs = result["pairs"]
         parts.append(
-            f"1:1, {pairs['genuine']:,} genuine and {pairs['impostors']:,} impostor pairs\n"
+            f"1:1, {pairs['genuine']:,} genuine and "
+            f"{counted(pairs['impostors'], 'impostor pair')}\n"
             + format_table(["FAR", "TAR %", "FAR reached"], rows)
         )
     found = result["identification"]
@@ -64,7 +66,7 @@ def _table(result: dict[str, Any]) -> str:
             for one in found["tpir_at_fpir"]
         ]
         parts.append(
-            f"1:N, {found['probes']:,} probes in a gallery of {found['gallery']:,}\n"
+            f"1:N, {counted(found['probes'], 'probe')} in a gallery of {found['gallery']:,}\n"
             + format_table(["rate", "%"], rows)
         )
     return "\n\n".join(parts)

@@ -10,6 +10,7 @@ import click
 from facetool.cli import options
 from facetool.cli.output import print_json
 from facetool.evaluation.protocols import METRICS, PROTOCOLS
+from facetool.files.text import counted
 
 if TYPE_CHECKING:
     from facetool.pipeline.lfw_eval import PairCounts
@@ -135,7 +136,7 @@ def _missing_line(pairs: PairCounts) -> str:
     if len(images) > 5:
         named += f" and {len(images) - 5:,} more, all named in result.json"
     total = pairs.scored + pairs.missing
-    return f"{pairs.missing:,} of {total:,} pairs not scored, no embedding of: {named}"
+    return f"{pairs.missing:,} of {counted(total, 'pair')} not scored, no embedding of: {named}"
 
 
 def _table(result: dict[str, Any]) -> str:
@@ -153,11 +154,11 @@ def _table(result: dict[str, Any]) -> str:
             f"{pairs['scored']:,} scored ({pairs['genuine']:,} genuine, "
             f"{pairs['impostors']:,} impostor), {pairs['missing']:,} missing",
         ),
-        ("missed faces", f"{pairs['missed_faces']:,} images scored by a fallback crop"),
+        ("missed faces", f"{counted(pairs['missed_faces'], 'image')} scored by a fallback crop"),
         (
             "accuracy",
-            f"{accuracy['mean']:.4f} ± {accuracy['std']:.4f} "
-            f"(std over {tested} folds; standard error {accuracy['se']:.4f})",
+            f"{accuracy['mean']:.4f} ± {accuracy['std']:.4f} (std over {counted(tested, 'fold')}; "
+            f"standard error {accuracy['se']:.4f})",
         ),
         ("AUC", f"{auc['value']:.4f} ({auc['averaging']})"),
         ("EER", f"{result['eer']:.4f}"),
@@ -168,9 +169,8 @@ def _table(result: dict[str, Any]) -> str:
                 f"TAR at FAR {rate['target']:g}",
                 f"{rate['tar']:.4f}"
                 + (f" ± {rate['tar_std']:.4f}" if rate["tar_std"] is not None else "")
-                + f" ({rate['impostors_accepted']:,} of {rate['impostors']:,} impostors accepted"
-                + ("" if rate["measurable"] else "; too few to measure this rate")
-                + ")",
+                + f" ({rate['impostors_accepted']:,} of {counted(rate['impostors'], 'impostor')} "
+                "accepted" + ("" if rate["measurable"] else "; too few to measure this rate") + ")",
             )
         )
     lines = [f"{name:<17}{value}" for name, value in rows]

@@ -11,6 +11,7 @@ from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.output import print_json
 from facetool.errors import UsageError
+from facetool.files.text import counted
 
 
 @click.group("models")
@@ -200,7 +201,7 @@ def quantize_command(
     else:
         click.echo(
             f"{made.path}: cosine to the network it was made from {made.cosine:.5f} on average, "
-            f"{made.lowest_cosine:.5f} at the lowest ({made.crops} faces)"
+            f"{made.lowest_cosine:.5f} at the lowest ({counted(made.crops, 'face')})"
         )
     print(f"{made.path}: {made.report}", file=sys.stderr)
     return made.report.exit_code

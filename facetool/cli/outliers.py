@@ -8,7 +8,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
-from facetool.files.text import printable
+from facetool.files.text import counted, printable
 
 
 @click.command("outliers")
@@ -22,6 +22,7 @@ from facetool.files.text import printable
 )
 @options.html_option("each of them beside faces of the same person and of the nearest")
 @options.json_option
+@options.quiet_option
 def command(
     reps: Path,
     threshold: float | None,
@@ -38,6 +39,7 @@ def command(
     """
     if duplicates:
         return _duplicates(reps, threshold, min_face, min_sharpness, html, as_json)
+    from facetool.embedding.people import NO_FOLDER
     from facetool.pipeline.outliers import outliers
 
     result = outliers(reps, threshold, min_face=min_face, min_sharpness=min_sharpness)
@@ -52,8 +54,9 @@ def command(
     if found:
         click.echo(f"{'squared L2':>10}  {'nearest to':<24}  image")
         for one in found:
-            click.echo(printable(f"{one.squared_l2:>10.4f}  {one.nearest:<24}  {one.image}"))
-    of = f"{len(found):,} of {result.compared:,} images"
+            nearest = one.nearest or NO_FOLDER
+            click.echo(printable(f"{one.squared_l2:>10.4f}  {nearest:<24}  {one.image}"))
+    of = f"{len(found):,} of {counted(result.compared, 'image')}"
     click.echo(f"{of} beyond {result.threshold:g}", err=True)
     return 0
 
@@ -82,8 +85,8 @@ def _duplicates(
                 click.echo(printable(f"  {image}"))
     images = sum(len(one.images) for one in result.duplicates)
     click.echo(
-        f"{len(result.duplicates):,} photos are there more than once ({images:,} of "
-        f"{result.compared:,} images)",
+        f"{counted(len(result.duplicates), 'photo')} more than once ({images:,} of "
+        f"{counted(result.compared, 'image')})",
         err=True,
     )
     return result.report.exit_code

@@ -52,6 +52,7 @@ from facetool.detection.options import ONE_FACE
 @options.engine_option
 @options.html_option("the photos and the faces found")
 @options.json_option
+@options.quiet_option
 def command(
     reps: Path,
     photos: tuple[Path, ...],

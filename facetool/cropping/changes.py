@@ -12,10 +12,12 @@ from facetool.files.align_journal import AlignedPhoto, recorded_inputs, recorded
 from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import stem_of_frame
 from facetool.files.image_states import read_states
+from facetool.files.text import counted
 from facetool.images.changes import unchanged
 from facetool.images.formats import VIDEO
 from facetool.images.inputs import Images
 from facetool.images.read import TRUNCATED
+from facetool.jobs.progress import listener
 
 _MISSED = ("no-face", "center", "fallback")
 
@@ -113,19 +115,36 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
         listed = {_named(name, under) for name in images.names}
         if missing := [name for name in known if name not in listed]:
             raise UsageError(
-                f"{output} holds crops of {len(missing):,} photos that are not in {images.place} "
+                f"{output} holds crops of {counted(len(missing), 'photo')} not in {images.place} "
                 f"({missing[0]}); choose another OUTPUT or start over with overwrite=True",
                 "overwrite=True",
             )
-    elif before not in (None, place) and not _is_moved(images, output, known, under):
+    elif before not in (None, place):
+        _say_it_moved(images, output, known, under, before)
+    _refuse_shared_names(images.names, recorded, photos, under)
+    return {**recorded, under: place}
+
+
+def _say_it_moved(
+    images: Images, output: Path, known: Sequence[str], under: str, before: str
+) -> None:
+    """Tell that the photos lie elsewhere now.
+
+    Raises:
+        UsageError: they are others.
+    """
+    if not _is_moved(images, output, known, under):
         raise UsageError(
             f"{output} holds crops of the photos in {before}; choose another OUTPUT, add these "
             "under a name of their own with into=NAME, or start over with overwrite=True",
             "into=NAME",
             "overwrite=True",
         )
-    _refuse_shared_names(images.names, recorded, photos, under)
-    return {**recorded, under: place}
+    new = len({_named(name, under) for name in images.names}.difference(known))
+    listener().remark(
+        str(images.place),
+        f"taken for {before}, moved: its {counted(len(known), 'photo')} all there, {new:,} new",
+    )
 
 
 def with_earlier(images: Images, output: Path, under: str) -> list[str]:

@@ -20,7 +20,7 @@ from facetool.files.align_journal import AlignedPhoto
 from facetool.files.align_manifest import CHOICES, AlignRow, format_number, format_quality
 from facetool.files.atomic import atomic_write
 from facetool.files.crop_names import frame_name, stem_of_frame
-from facetool.files.text import same_spelling
+from facetool.files.text import counted, same_spelling
 from facetool.images.formats import SUFFIXES
 from facetool.images.png import encode_png
 from facetool.images.read import TRUNCATED, RGBImage, read_image
@@ -127,7 +127,7 @@ class CropRows:
     def _choice(self, detected: int) -> str:
         """Of how many faces a crop is one, where that was for a rule to choose."""
         rule = CHOICES.get(self.select)
-        return f"{rule} {detected} faces" if rule and detected > 1 else ""
+        return f"{rule} {counted(detected, 'face')}" if rule and detected > 1 else ""
 
     def _failed(
         self, photo: CroppedPhoto, name: str, stem: str

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import ImageError, UsageError
-from facetool.files.align_description import AlignDescription, read_align_description
+from facetool.files.align_description import (
+    ALIGN_JSON,
+    AlignDescription,
+    read_align_description,
+)
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import ALIGN_CSV, read_manifest
+from facetool.files.text import counted
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage
 from facetool.weights.catalogue import crop_of, names
@@ -44,17 +49,23 @@ def check_crops(images: Images, network: EmbeddingNetwork) -> None:
         _check_first(images, network)
         return
     if not check_manifest(images.place, network):
+        if (above := _aligned_folder_above(images.place)) is not None:
+            raise UsageError(
+                f"{images.place} is a part of the crops in {above}; give {above}, whose align.json "
+                "says what they are"
+            )
         raise _error(
-            f"{images.place} has no align.json, so nothing says that its images are crops",
+            f"{images.place} has no align.json, so nothing says that its images are crops; if they "
+            "are photos",
             network,
-            str(images.place),
+            "them",
         )
     made = {row.output for row in read_manifest(images.place / ALIGN_CSV)}
     foreign = [name for name in images.names if name not in made]
     if foreign:
         raise UsageError(
-            f"{images.place} holds {len(foreign):,} images that align did not make, {foreign[0]} "
-            "among them; move them elsewhere"
+            f"{images.place} holds {counted(len(foreign), 'image')} that align did not make, such "
+            f"as {foreign[0]}; move what is no crop elsewhere"
         )
 
 
@@ -109,6 +120,12 @@ def check_size(image: RGBImage, network: EmbeddingNetwork, place: str) -> None:
         )
 
 
+def _aligned_folder_above(folder: Path) -> Path | None:
+    """The folder of crops that this one lies in; None where it lies in none."""
+    above = folder.absolute().parents
+    return next((parent for parent in above if (parent / ALIGN_JSON).is_file()), None)
+
+
 def _check_first(images: Images, network: EmbeddingNetwork) -> None:
     for name in images.names:
         try:
@@ -131,4 +148,5 @@ def _error(what: str, network: EmbeddingNetwork, photos: str = "the photos") -> 
         if name in names() and crop_of(name).same_crop(wanted):
             settings = [f"model={name!r}"]
             break
-    return UsageError(f"{what}; run align on {photos} with {' '.join(settings)}", *settings)
+    joint = "," if photos == "them" else ";"
+    return UsageError(f"{what}{joint} run align on {photos} with {' '.join(settings)}", *settings)

@@ -35,7 +35,7 @@ def leave_out_poor(
         return people
     good = _good(people.images, Path(people.description.input or ""), min_face, min_sharpness)
     if not good.any():
-        raise FacetoolError(f"{reps}: none of its {len(good):,} faces is large and sharp enough")
+        raise FacetoolError(f"{reps}: none of its faces is large and sharp enough")
     return people.only(good)
 
 

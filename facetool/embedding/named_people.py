@@ -56,9 +56,7 @@ def read_named_people(reps: Path) -> People:
         names.append(_match(row, known[row.input]))
     named = np.array([bool(name) for name in names], bool)
     if not named.any():
-        raise UsageError(
-            f"{reps}: none of its {len(names):,} faces has a name in the XMP of its photo"
-        )
+        raise UsageError(f"{reps}: none of its faces has a name in the XMP of its photo")
     found, labels = np.unique([name for name in names if name], return_inverse=True)
     return replace(
         people,

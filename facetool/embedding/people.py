@@ -18,8 +18,11 @@ from facetool.files.text import same_spelling
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.weights.catalogue import CATALOGUE
 
-UNSORTED = str(PurePosixPath())
-"""The name of images that lie in no person's folder."""
+UNSORTED = ""
+"""The person of images that lie in no person's folder."""
+
+NO_FOLDER = "no folder"
+"""How that person is shown."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def read_people(reps: Path, *, unsorted: bool = False) -> People:
 
     Args:
         reps: the folder.
-        unsorted: images that lie in no person's folder are taken as those of one, called ``.``.
+        unsorted: images that lie in no person's folder are taken as those of one, without a name.
 
     Raises:
         FormatError: the folder is damaged, or images lie in no person's folder.
@@ -97,7 +100,7 @@ def read_people(reps: Path, *, unsorted: bool = False) -> People:
     places: dict[str, set[str]] = {}
     for folder in folders:
         places.setdefault(folder.name, set()).add(str(folder))
-    owners = [f.name if f.name and len(places[f.name]) == 1 else str(f) for f in folders]
+    owners = [f.name if len(places[f.name]) == 1 else str(f) for f in folders]
     names, labels = np.unique(owners, return_inverse=True)
     return People(
         names.tolist(),

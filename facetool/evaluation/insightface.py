@@ -17,6 +17,7 @@ from facetool.evaluation.verification import (
     curve_counts,
     tested_distances,
 )
+from facetool.files.text import counted
 
 FINE_SWEEP = np.arange(0, 4, 0.001)
 """The thresholds among which that of a false accept rate is interpolated."""
@@ -56,7 +57,7 @@ def evaluate_distances(distances: NDArray[np.float64], trials: Trials) -> Verifi
         np.mean([fold.tpr for fold in counts], axis=0),
     )
     rates = [trained_tar_at_far(distances, trials, target) for target in FAR_TARGETS]
-    averaging = f"{len(counts)} folds averaged at {len(SWEEP)} thresholds"
+    averaging = f"{counted(len(counts), 'fold')} averaged at {len(SWEEP)} thresholds"
     return Verification(folds, curve, averaging, rates, tested_distances(distances, trials))
 
 

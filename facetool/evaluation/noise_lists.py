@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from facetool.evaluation.distances import normalize
 from facetool.evaluation.pair_images import without_suffix
-from facetool.files.text import read_text, same_spelling
+from facetool.files.text import counted, read_text, same_spelling
 from facetool.jobs.progress import listener
 
 
@@ -82,7 +82,7 @@ class NoiseLists:
             if not found:
                 listener().remark(
                     str(path),
-                    f"none of the {len(self._lists[path]):,} images that are listed is here, so "
+                    f"lists {counted(len(self._lists[path]), 'image')}, none of which is here, so "
                     "nothing was removed; an entry is the end of an image's path, such as "
                     "person/image",
                 )

@@ -14,6 +14,7 @@ from facetool.evaluation.verification import (
     cross_validate,
     curve_counts,
 )
+from facetool.files.text import counted
 
 GRID = np.linspace(0, 1, 1000)
 """The false positive rates at which the folds' curves are averaged."""
@@ -45,5 +46,9 @@ def evaluate_openface(first: ArrayLike, second: ArrayLike, trials: Trials) -> Ve
     mean = Curve(GRID, np.mean([curve.at(GRID) for curve in curves], axis=0))
     rates = [tar_at_far(distances, trials.same, target) for target in FAR_TARGETS]
     return Verification(
-        folds, mean, f"{len(curves)} folds interpolated at {len(GRID):,} FPRs", rates, distances
+        folds,
+        mean,
+        f"{counted(len(curves), 'fold')} interpolated at {len(GRID):,} FPRs",
+        rates,
+        distances,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, FormatError
 from facetool.evaluation.pair_images import LfwImage, PathImage
-from facetool.files.text import read_text, same_spelling
+from facetool.files.text import counted, read_text, same_spelling
 
 FOLDS = 10
 """Where a file does not say how many."""
@@ -75,8 +75,8 @@ class Trials:
         filled = np.unique(self.folds)
         if len(filled) < 2:
             raise FacetoolError(
-                f"only {len(filled)} of {self.fold_count} folds has pairs that can be scored; "
-                "a threshold is chosen on the other folds, so two are needed"
+                "fewer than two folds have pairs that can be scored; a threshold is chosen on the "
+                "other folds, so two are needed"
             )
 
 
@@ -198,7 +198,7 @@ def _check_count(path: Path, last: int, header: tuple[int | None, int], count: i
     announced = 2 * (folds or 1) * per_kind
     if count != announced:
         raise FormatError(
-            f"{path} line {last}: line 1 announces {announced:,} pairs, "
+            f"{path} line {last}: line 1 announces {counted(announced, 'pair')}, "
             f"the file has {count:,}; is it complete?"
         )
 

@@ -20,6 +20,7 @@ from facetool.evaluation.distances import Floats, normalize
 from facetool.evaluation.nearest import nearest_rows
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import read_json, write_json
+from facetool.files.text import counted
 from facetool.jobs.memory import available_memory
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -129,8 +130,8 @@ class VectorIndex:
         memory, needed = available_memory(), len(rows) * (2 * size + _OF_A_NODE)
         if memory is not None and needed > memory:
             raise UsageError(
-                f"an index of {len(rows):,} embeddings takes {needed / 1e9:.1f} GB of memory while "
-                f"it is built, and {memory / 1e9:.1f} GB are free; leave index out",
+                f"an index of {counted(len(rows), 'embedding')} takes {needed / 1e9:.1f} GB of "
+                f"memory while it is built, and {memory / 1e9:.1f} GB are free; leave index out",
                 "index",
             )
         graph = self._index(

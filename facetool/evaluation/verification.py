@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facetool.evaluation.pairs import Trials
 from facetool.evaluation.roc import Counts, Curve, TarAtFar, count
+from facetool.files.text import counted
 
 SWEEP = np.arange(0, 4, 0.01)
 """The 400 thresholds all three protocols try, 0 … 3.99."""
@@ -147,12 +148,12 @@ def misfit(folds: list[Fold | None]) -> str | None:
     too_close = sum(int(counts.false_positives[10]) for counts in filled)
     if genuine - reached > 0.01 * genuine:
         return (
-            f"{genuine - reached:,} of {genuine:,} genuine pairs are farther apart than the "
-            f"largest threshold, {SWEEP[-1]:.2f}"
+            f"{genuine - reached:,} of {counted(genuine, 'genuine pair')} are farther apart than "
+            f"the largest threshold, {SWEEP[-1]:.2f}"
         )
     if too_close > 0.5 * impostors:
         return (
-            f"{too_close:,} of {impostors:,} impostor pairs are closer than {SWEEP[10]:.1f}, "
-            f"too close for thresholds in steps of {SWEEP[1]:.2f}"
+            f"{too_close:,} of {counted(impostors, 'impostor pair')} are closer than "
+            f"{SWEEP[10]:.1f}, too close for thresholds in steps of {SWEEP[1]:.2f}"
         )
     return None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError
+from facetool.files.text import counted
 
 
 class ByteReader:
@@ -50,7 +51,7 @@ class ByteReader:
             FormatError: fewer are left, or ``count`` is negative.
         """
         if not 0 <= count <= self.remaining:
-            raise self.fail(f"{count:,} bytes announced, {self.remaining:,} left")
+            raise self.fail(f"{counted(count, 'byte')} announced, {self.remaining:,} left")
         start = self.position
         self.position += count
         return self._data[start : self.position]

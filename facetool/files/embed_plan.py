@@ -20,6 +20,7 @@ from facetool.files.fields import checked
 from facetool.files.json_file import json_text, parse_json
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import Storage
+from facetool.files.text import as_utf8, from_utf8
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -193,7 +194,7 @@ def write_plan(storage: Storage, plan: EmbedPlan, photos: Sequence[ListedPhoto])
     plan = replace(plan, listing=f"photos/{hashlib.sha256(data).hexdigest()[:32]}.parquet")
     # A list that nobody names does no harm; a plan whose list is not there would.
     storage.write(plan.listing, data)
-    text = json_text(plan.as_dict()).encode("utf-8")
+    text = json_text(plan.as_dict()).encode("utf-8", "backslashreplace")  # names may be any bytes
     if storage.create(plan_name(plan.number), text):
         return plan
     return read_plans(storage)[plan.number - 1]
@@ -230,7 +231,14 @@ class PlannedPhotos:
         """One shard's photos."""
         table = self._file.read_row_group(number)
         columns = (table.column(name).to_pylist() for name in ListedPhoto._fields)
-        return Shard(number, [ListedPhoto(*row) for row in zip(*columns, strict=True)])
+        photos = [ListedPhoto(*row) for row in zip(*columns, strict=True)]
+        return Shard(
+            number,
+            [
+                photo._replace(name=from_utf8(photo.name), file=from_utf8(photo.file))
+                for photo in photos
+            ],
+        )
 
     def __iter__(self) -> Iterator[Shard]:
         return map(self.shard, range(self._file.num_row_groups))
@@ -267,7 +275,11 @@ def _listing_bytes(photos: Sequence[ListedPhoto], per_shard: int) -> bytes:
     sink = io.BytesIO()
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
         for start in range(0, len(photos), per_shard):
-            columns = zip(*photos[start : start + per_shard], strict=True)
+            part = [
+                photo._replace(name=as_utf8(photo.name), file=as_utf8(photo.file))
+                for photo in photos[start : start + per_shard]
+            ]
+            columns = zip(*part, strict=True)
             arrays = [
                 arrow.array(column, field.type)
                 for column, field in zip(columns, schema, strict=True)

@@ -20,7 +20,7 @@ from facetool.files.embeddings_writer import number_people, unfinished_renames
 from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.files.storage import FolderStorage
 from facetool.files.stored_faces import open_faces
-from facetool.files.text import read_text, reading
+from facetool.files.text import counted, read_text, reading
 
 _ROWS = 4096
 """Of a store of faces, read at a time."""
@@ -100,14 +100,15 @@ def read_embeddings(folder: Path) -> Embeddings:
         )
     if not (folder / "labels.csv").exists():
         raise FormatError(
-            f"{source} holds {len(vectors):,} embeddings, but there is no labels.csv beside it to "
-            "say of which images; it has a line <label number>,<image path> for each row"
+            f"{source} holds {counted(len(vectors), 'embedding')}, but there is no labels.csv "
+            "beside it to say of which images; it has a line <label number>,<image path> for each "
+            "row"
         )
     labels, names = _read_labels(folder / "labels.csv")
     if len(names) != len(vectors):
         raise FormatError(
-            f"{source} has {len(vectors):,} rows, but labels.csv beside it names "
-            f"{len(names):,} images; they must come from the same run"
+            f"{source} has {counted(len(vectors), 'row')}, but labels.csv beside it names "
+            f"{counted(len(names), 'image')}; they must come from the same run"
         )
     return Embeddings(names, labels, vectors, read_represent_description(folder))
 
@@ -117,7 +118,8 @@ def _read_faces(folder: Path) -> Embeddings:
     faces = open_faces(FolderStorage(folder))
     if faces.missing:
         name, reason = faces.missing[0]
-        others = f" (and {len(faces.missing) - 1:,} others)" if len(faces.missing) > 1 else ""
+        more = len(faces.missing) - 1
+        others = f" (and {counted(more, 'other')})" if more else ""
         raise FormatError(f"{name}{others} {reason}")
     vectors = np.empty((len(faces.faces), faces.size), np.float32)
     start = 0
@@ -226,7 +228,7 @@ def _bad_row(path: Path, lines: list[str], separator: str | None) -> FormatError
                 return FormatError(f"{path} line {number}: {cell[:40]!r} is not a number{hint}")
         if len(cells) != columns:
             return FormatError(
-                f"{path} line {number}: {len(cells)} numbers where line 1 has {columns}"
+                f"{path} line {number}: {counted(len(cells), 'number')} where line 1 has {columns}"
             )
     return FormatError(f"{path}: not rows of numbers separated by commas")
 

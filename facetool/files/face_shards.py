@@ -3,7 +3,7 @@
 ==========  =====================  ======================================================
 column      type                   what
 ==========  =====================  ======================================================
-photo       string                 name of the photo, as in ``align.csv``
+photo       string                 name of the photo, as in ``align.csv``; see ``as_utf8``
 status      string                 ``aligned``, ``center``, ``no-face`` or ``failed``
 reason      string                 why there is no face, or why it is not the usual one
 face        int32                  number of the face in its photo, from 1; 0: there is none
@@ -38,6 +38,7 @@ from facetool.files.align_manifest import (
 )
 from facetool.files.embed_plan import EmbedPlan, need_pyarrow
 from facetool.files.storage import Storage
+from facetool.files.text import as_utf8, counted, from_utf8
 
 FACES_FOLDER = "faces"
 _KEY = b"facetool"
@@ -119,7 +120,7 @@ def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
     arrow, parquet = need_pyarrow()
     rows = shard.rows
     columns = {
-        "photo": arrow.array([one.row.input for one in rows], arrow.string()),
+        "photo": arrow.array([as_utf8(one.row.input) for one in rows], arrow.string()),
         "status": arrow.array([one.row.status for one in rows], arrow.string()),
         "reason": arrow.array([one.row.reason for one in rows], arrow.string()),
         "face": arrow.array([one.face for one in rows], arrow.int32()),
@@ -197,6 +198,8 @@ def read_shard(
         name: _matrix(table.column(name)) if name == "embedding" else table.column(name).to_pylist()
         for name in table.column_names
     }
+    if "photo" in found:
+        found["photo"] = [from_utf8(name) for name in found["photo"]]
     return record, found
 
 
@@ -262,7 +265,8 @@ def _record_of(file: Any, place: str, plan: EmbedPlan, number: int) -> ShardReco
     if record.weights_sha256 != plan.represent.weights_sha256:
         raise FormatError(f"{place}: made with other weights than the plan says; move it away")
     if record.rows != file.metadata.num_rows:
-        raise DamagedShardError(f"{place}: {file.metadata.num_rows} of {record.rows} rows")
+        rows = counted(record.rows, "row")
+        raise DamagedShardError(f"{place}: {file.metadata.num_rows:,} of {rows}")
     return record
 
 

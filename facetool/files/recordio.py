@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, one_line
+from facetool.files.text import counted
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 
@@ -72,7 +73,7 @@ class RecordFile:
     def _bytes(self, offset: int, count: int) -> bytes:
         """Exactly ``count`` bytes; nothing is allocated for bytes that are not there."""
         if not 0 <= offset <= self.size - count:
-            raise self._fail(offset, f"{count:,} bytes announced, the file ends before")
+            raise self._fail(offset, f"{counted(count, 'byte')} announced, the file ends before")
         try:
             data = os.pread(self._open(), count, offset)
         except OSError as error:
@@ -96,7 +97,8 @@ class RecordFile:
                 raise self._fail(offset, "a part of a record is missing")
             total += length
             if length > self.size - offset - 8 or total > _LONGEST:
-                raise self._fail(offset, f"{length:,} bytes announced, the file ends before")
+                what = counted(length, "byte")
+                raise self._fail(offset, f"{what} announced, the file ends before")
             yield offset + 8, length
             if kind in (_WHOLE, _LAST):
                 return
@@ -223,7 +225,7 @@ class RecordWriter:
             kind = (_LAST if last else _MIDDLE) if number else (_WHOLE if last else _FIRST)
             length = end - start
             if length > _LONGEST:
-                raise FormatError(f"record {key} has {length:,} bytes, more than fit")
+                raise FormatError(f"record {key} has {counted(length, 'byte')}, more than fit")
             part = MAGIC + struct.pack("<I", kind << _LENGTH_BITS | length) + record[start:end]
             part += bytes(-length % 4)
             self._records.write(part)

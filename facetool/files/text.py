@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,34 @@ def decode_text(data: bytes, errors: str = "strict") -> str:
 def same_spelling(name: str) -> str:
     """One spelling for names that look alike: macOS writes é as e and an accent, others as é."""
     return unicodedata.normalize("NFC", name)
+
+
+def as_utf8(name: str) -> str:
+    """A file's name, in which bytes may be no UTF-8, as one that all programs can read.
+
+    Such a byte is written as U+FFFD and its two hexadecimal digits, U+FFFD itself twice.
+    """
+    return "".join(
+        f"\ufffd{ord(letter) - 0xDC00:02x}"
+        if "\udc80" <= letter <= "\udcff"
+        else letter * (1 + (letter == "\ufffd"))
+        for letter in name
+    )
+
+
+def from_utf8(name: str) -> str:
+    """The inverse of :func:`as_utf8`."""
+    return _ESCAPED_BYTE.sub(
+        lambda found: chr(0xDC00 + int(found[1], 16)) if found[1] != "\ufffd" else "\ufffd", name
+    )
+
+
+_ESCAPED_BYTE = re.compile("\ufffd(\ufffd|[89a-f][0-9a-f])")
+
+
+def counted(number: int, noun: str, several: str = "") -> str:
+    """``1 photo``, ``2,000 photos``; ``several`` is the plural where that is not the noun and s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def printable(text: str) -> str:

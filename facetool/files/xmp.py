@@ -199,4 +199,8 @@ def _description(regions: Sequence[FaceRegion], width: int, height: int) -> str:
 
 def _quoted(text: str) -> str:
     """An attribute's value; what XML cannot hold is escaped first."""
-    return quoteattr(printable(text))
+    return quoteattr(_NO_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", printable(text)))
+
+
+_NO_XML = re.compile("[\ufffe\uffff]")
+"""What XML 1.0 has no letters for, besides what :func:`printable` escapes."""

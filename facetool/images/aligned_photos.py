@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facetool.errors import ImageError
 from facetool.images.inputs import Images, images_at
-from facetool.images.read import RGBImage
+from facetool.images.read import RGBImage, decode_photo
 
 
 class AlignedPhotos:
@@ -47,10 +47,10 @@ class AlignedPhotos:
         return images.place / own
 
     def read(self, name: str) -> RGBImage:
-        """A photo, RGB uint8 (H, W, 3).
+        """A photo, RGB uint8 (H, W, 3), also where its file lacks the end.
 
         Raises:
             ImageError: it cannot be read.
         """
         images, own = self.find(name)
-        return images.read(own)
+        return decode_photo(images.read_bytes(own)).pixels

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
 from facetool.files.own_outputs import holds_crops, own_images
+from facetool.files.text import counted
 from facetool.images.choices import Videos
 from facetool.images.formats import IMAGE, IMAGE_HEAD_BYTES, VIDEO, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage, decode_image, read_file
@@ -185,7 +186,7 @@ class _Listing:
                 self._pass_over_crops(folder, prefix)
                 return
             if own := own_images(folder, names):
-                what = f"{len(own):,} images that facetool wrote there are passed over"
+                what = f"{counted(len(own), 'image')} that facetool wrote there, passed over"
                 listener().remark(str(folder), what)
         for entry in entries:
             if entry.name.startswith(".") or entry.name in own:

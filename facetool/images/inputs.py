@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facetool.errors import UsageError
-from facetool.files.text import decode_text
+from facetool.files.text import counted, decode_text
 from facetool.images.choices import Videos
 from facetool.images.folder import ImageFolder, list_images, list_paths
 from facetool.images.formats import ADVICE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
@@ -196,8 +196,8 @@ def _listed(source: str, data: bytes, beside: Path, null: bool, videos: Videos) 
     base = Path() if Path(paths[0]).exists() else beside
     if not any((base / path).exists() for path in paths):
         raise UsageError(
-            f"nothing of the {len(paths):,} paths that {source} lists is there, {paths[0][:80]!r} "
-            "among them"
+            f"nothing of what {source} lists is there ({counted(len(paths), 'path')}, such as "
+            f"{paths[0][:80]!r})"
         )
     return list_paths(*_common_root(base, paths), videos=videos)
 

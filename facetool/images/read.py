@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetool.errors import ImageError, one_line
+from facetool.files.text import counted
 from facetool.images.formats import (
     ADVICE,
     IMAGE,
@@ -237,7 +238,7 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> Photo:
         pixels = _decode_whole(data + _JPEG_END, max_pixels)
     missing = _missing_rows(pixels)
     if missing > len(pixels) / 2:
-        raise ImageError(f"damaged image: {missing} of its {len(pixels)} rows are missing")
+        raise ImageError(f"damaged image: {counted(missing, 'row')} of {len(pixels)} missing")
     if not _has_detail(data):
         raise ImageError("damaged image: all but a coarse preview is missing")
     return Photo(pixels, truncated=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError, ImageError
 from facetool.files.recordio import RecordFile, index_path, read_index
-from facetool.files.text import read_text
+from facetool.files.text import counted, read_text
 from facetool.images.read import RGBImage, decode_image
 
 RECORD_SUFFIX = ".rec"
@@ -73,7 +73,7 @@ def parse_record(record: bytes, whole: bool = True) -> ImageRecord:
         FormatError: it is too short for what it announces.
     """
     if len(record) < HEADER_SIZE:
-        raise FormatError(f"a record of {len(record)} bytes has no image header")
+        raise FormatError(f"a record of {counted(len(record), 'byte')} has no image header")
     flag, label, number, _ = _HEADER.unpack_from(record)
     if flag > _MOST_LABELS or (whole and flag * 4 > len(record) - HEADER_SIZE):
         raise FormatError(f"its header announces {flag:,} labels")
@@ -281,7 +281,7 @@ class ImageRecords:
         number, total = int(rows.sum()), len(rows)
         first = f", key {self.keys[rows.argmax()]} the first" if number else ""
         share = number / total if total else 0.0
-        return Flaw(f"{number:,} of {total:,} records{first}", reason, number, share)
+        return Flaw(f"{number:,} of {counted(total, 'record')}{first}", reason, number, share)
 
     def _contradictions(self) -> Iterator[Flaw]:
         """Where ``property`` does not say what is there."""

@@ -110,14 +110,7 @@ class LocalPhotos:
         found = self._found or self._open()
         unlisted = [(name, reason, 1) for name, reason in found.unreadable]
         unlisted += unsupported_files(found)
-        photos = []
-        for name in found.names:
-            if not _is_text(name):
-                shown = name.encode("utf-8", "backslashreplace").decode()
-                unlisted.append((shown, "its name is not UTF-8; rename it", 1))
-                continue
-            photos.append(self._listed(found, name))
-        return PhotoList(photos, unlisted)
+        return PhotoList([self._listed(found, name) for name in found.names], unlisted)
 
     def _listed(self, found: Images, name: str) -> ListedPhoto:
         if isinstance(found, ImageRecords):  # of the file as a whole
@@ -224,7 +217,7 @@ class TarPhotos:
                 version = _version(self._filesystem.info(path))
                 for entry in patiently(partial(self._entries, path)):
                     name = under + entry.name.removeprefix("./")
-                    if kind_by_name(name) == IMAGE and _is_text(name):
+                    if kind_by_name(name) == IMAGE:
                         photos.append(
                             ListedPhoto(name, entry.size, version, archive, entry.offset_data)
                         )
@@ -301,11 +294,3 @@ def _version(info: Mapping[str, Any]) -> str:
         if info.get(key):
             return str(info[key]).strip('"')
     return ""
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, UsageError, one_line
+from facetool.files.text import counted
 from facetool.images.read import RGBImage, decode_image
 
 BIN_SUFFIX = ".bin"
@@ -87,7 +88,8 @@ def read_bin(path: Path) -> VerificationSet:
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path} is not a verification set: {one_line(error)}") from error
     if not same or len(encoded) != 2 * len(same):
-        raise FormatError(f"{path}: {len(encoded):,} images do not make {len(same):,} pairs")
+        pairs = counted(len(same), "pair")
+        raise FormatError(f"{path}: {counted(len(encoded), 'image')} do not make {pairs}")
     return VerificationSet(path.stem, encoded, np.array(same, bool))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from facetool.files.text import counted
 from facetool.networks.dlib_resnet import add_zero_extended
 from facetool.networks.fold import fold_batch_norm, trace
 from facetool.networks.mxnet_layers import ScaleInput
@@ -162,7 +163,7 @@ def _kind(module: nn.Module) -> str:
     groups = getattr(module, "groups", 1)
     text = f"{kind} {'x'.join(map(str, _pair(size)))}"
     text += f"/{stride}" if stride > 1 else ""
-    return text + (f", {groups} groups" if groups > 1 else "")
+    return text + (f", {counted(groups, 'group')}" if groups > 1 else "")
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:

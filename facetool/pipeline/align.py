@@ -227,17 +227,24 @@ def _process(
 
 def count_rows(rows: Sequence[AlignRow], report: Report) -> None:
     """Count what became of a photo, and tell what there is to say of it."""
-    if any(TRUNCATED in row.reason and row.status != "failed" for row in rows):
-        report.note(rows[0].input, "truncated", TRUNCATED)
-    if any(TOO_LARGE in row.reason and row.status != "failed" for row in rows):
-        report.note(rows[0].input, "scaled down", rows[0].reason)
-    if any(row.reason.startswith(NOT_UPRIGHT) and row.status != "failed" for row in rows):
-        report.note(rows[0].input, "not upright", rows[0].reason)
+    for kind, remark in remarks_on(rows):
+        report.note(rows[0].input, kind, remark)
     for row in rows:
         if row.status == "failed":
             report.failed(row.input, row.reason)
         else:
             report.done(row.status)
+
+
+def remarks_on(rows: Sequence[AlignRow]) -> Iterator[tuple[str, str]]:
+    """What there is to say of a photo besides its outcome: kinds, and in words."""
+    reasons = [row.reason for row in rows if row.status != "failed"]
+    if any(TRUNCATED in reason for reason in reasons):
+        yield "truncated", TRUNCATED
+    if any(TOO_LARGE in reason for reason in reasons):
+        yield "scaled down", rows[0].reason
+    if any(reason.startswith(NOT_UPRIGHT) for reason in reasons):
+        yield "not upright", rows[0].reason
 
 
 # What follows runs in the worker processes.

@@ -18,7 +18,7 @@ from facetool.classification.provenance import check_provenance
 from facetool.embedding.people import People, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.json_file import write_json
-from facetool.files.text import read_text
+from facetool.files.text import counted, read_text
 from facetool.pipeline.classify_train import (
     ClassifierSettings,
     fit_people,
@@ -179,8 +179,8 @@ def evaluate_classifier(
 def _check_size(made: Classifier, people: People, reps: Path) -> None:
     if made.means.shape[1] != people.vectors.shape[1]:
         raise UsageError(
-            f"{reps} has embeddings of {people.vectors.shape[1]} numbers, but the classifier was "
-            f"trained on {made.means.shape[1]}"
+            f"{reps} has embeddings of {counted(people.vectors.shape[1], 'number')}, but the "
+            f"classifier was trained on {made.means.shape[1]}"
         )
 
 

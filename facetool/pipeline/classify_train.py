@@ -19,6 +19,7 @@ from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import UsageError
 from facetool.files.represent_description import RepresentDescription
+from facetool.files.text import counted
 
 if TYPE_CHECKING:
     from facetool.networks.base import EmbeddingNetwork
@@ -123,8 +124,9 @@ def train_classifier(
     warnings = []
     if unknown.any():
         warnings.append(
-            f"{int(unknown.sum()):,} images of the folder {', '.join(strangers_among(people))} "
-            "show strangers, not a person of that name: they are left out of the training"
+            f"left out of the training: {counted(int(unknown.sum()), 'image')} of the folder "
+            f"{', '.join(strangers_among(people))}, which holds strangers, not a person of that "
+            "name"
         )
         if unknown.all():
             raise UsageError(f"{reps} has no person but {UNKNOWN!r}")
@@ -145,7 +147,7 @@ def train_classifier(
     save_classifier(made, output)
     if people.missed:
         warnings.append(
-            f"{people.missed:,} images whose face was not found are left out of the training"
+            f"left out of the training: {counted(people.missed, 'image')} whose face was not found"
         )
     if not made.provenance.network:
         warnings.append(
@@ -175,7 +177,7 @@ def _made_by(network: EmbeddingNetwork, people: People, reps: Path) -> People:
     size = people.vectors.shape[1]
     if size != info.embedding_size:
         raise UsageError(
-            f"{reps} holds embeddings of {size} numbers, {info.weights_name} gives "
+            f"{reps} holds embeddings of {counted(size, 'number')}, {info.weights_name} gives "
             f"{info.embedding_size}: it did not make them"
         )
     made = RepresentDescription(
@@ -231,8 +233,8 @@ def other_people(
     check_provenance(provenance, others.provenance, str(folder))
     if others.vectors.shape[1] != vectors.shape[1]:
         raise UsageError(
-            f"{folder} has embeddings of {others.vectors.shape[1]} numbers where the others "
-            f"have {vectors.shape[1]}"
+            f"{folder} has embeddings of {counted(others.vectors.shape[1], 'number')} where the "
+            f"others have {vectors.shape[1]}"
         )
     strangers = ~others.having(known)
     if not strangers.any():
@@ -264,7 +266,7 @@ def fit_people(
 
 
 def _threshold_warnings(made: Classifier) -> list[str]:
-    people = "one person" if len(made.people) == 1 else f"{len(made.people)} people"
+    people = counted(len(made.people), "person", "people")
     few = f"with {people} no rejection threshold can be calibrated (5 are needed)"
     if made.threshold.source == "network":
         return [
@@ -273,4 +275,9 @@ def _threshold_warnings(made: Classifier) -> list[str]:
         ]
     if made.threshold.source == "none":
         return [f"{few}, and none is published for this network: every stranger gets a name"]
+    if made.threshold.cosine >= 1:
+        return [
+            f"a share of {made.threshold.fpir:g} is less than these people can measure: no face is "
+            "similar enough for a name; give a larger one with fpir=X"
+        ]
     return []

@@ -20,6 +20,7 @@ from facetool.embedding.people import UNSORTED, read_people, same_person_thresho
 from facetool.errors import UsageError
 from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.given_names import read_given_names, write_given_names
+from facetool.files.text import counted
 from facetool.jobs.progress import listener
 
 
@@ -76,11 +77,12 @@ def cluster(
             metrics only.
         threshold: squared L2; the network's own unless given.
         table: CSV file ``group,image`` to write, with ``names`` also ``name``.
-        links: folder to fill with one folder per group, of links to the crops.
+        links: folder to fill with one folder per group, of links to the crops; those of an
+            earlier call are replaced.
         names: CSV file ``name,image``. Images that have a name there keep it: those of one name
             are one group, those of two never are, and others join them as they would join any
             group. Rewritten with every image of the named groups, and below them an image of
-            each other group, to be named.
+            each other group of two or more, to be named.
         min_face: leave out faces whose box has a shorter edge, in pixels.
         min_sharpness: leave out faces whose crop is less sharp, as in ``align.csv``.
 
@@ -135,7 +137,7 @@ def _write_names(
     gone = [(name, image) for image, name in given.items() if image not in images]
     if gone:
         listener().remark(
-            str(path), f"{len(gone):,} images with a name are not here; their names are kept"
+            str(path), f"{counted(len(gone), 'named image')} not here; the names are kept"
         )
     write_given_names(path, [*rows, *gone, *_proposals(result, vectors)])
 
@@ -165,10 +167,7 @@ def _link(result: Clustering, crops: Path, links: Path) -> None:
             "was called, so that the path it noted is found, or leave links out",
             "links",
         )
-    if links.is_dir() and any(links.iterdir()):
-        raise UsageError(
-            f"links={str(links)!r}: not empty; choose another folder", f"links={str(links)!r}"
-        )
+    _remove_links(links, crops)
     folders = _folder_names(result.names)
     for image, group in zip(result.images, result.groups, strict=True):
         folder = links / folders[group]
@@ -179,6 +178,44 @@ def _link(result: Clustering, crops: Path, links: Path) -> None:
             if link.is_symlink():  # another person's photo has the same name
                 link = folder / "-".join(name.parts)
             link.symlink_to(os.path.relpath((crops / image).resolve(), folder.resolve()))
+
+
+def _remove_links(links: Path, crops: Path) -> None:
+    """Remove what an earlier call put into a folder: folders of links to these crops.
+
+    Raises:
+        UsageError: it holds anything else; nothing is removed then.
+    """
+    if not links.is_dir():
+        return
+    root = crops.resolve()
+    folders = sorted(links.iterdir())
+    inside = [entry for folder in folders if _is_folder(folder) for entry in folder.iterdir()]
+    others = [folder for folder in folders if not _is_folder(folder)]
+    others += [entry for entry in inside if not _leads_below(entry, root)]
+    if others:
+        raise UsageError(
+            f"links={str(links)!r}: {others[0]} is no link to a crop in {crops}, so all that is "
+            "there stays as it is; choose another folder",
+            f"links={str(links)!r}",
+        )
+    with output_errors(links):
+        for link in inside:
+            link.unlink()
+        for folder in folders:
+            folder.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _leads_below(link: Path, root: Path) -> bool:
+    """Whether a path is a link to a place below a folder, be there anything or not."""
+    if not link.is_symlink():
+        return False
+    target = Path(os.path.normpath(link.parent.resolve() / link.readlink()))
+    return root in target.parents
 
 
 def _folder_names(names: Sequence[str]) -> list[str]:

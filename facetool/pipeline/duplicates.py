@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facetool.classification.neighbours import neighbour_graph
 from facetool.embedding.good_crops import leave_out_poor
-from facetool.embedding.people import read_people, same_person_threshold
+from facetool.embedding.people import UNSORTED, read_people, same_person_threshold
 from facetool.embedding.represented_crops import Crops
 from facetool.errors import FacetoolError, ImageError
 from facetool.files.text import printable
@@ -40,7 +40,7 @@ class Duplicates:
 
     Attributes:
         images: two or more, as in ``labels.csv``.
-        people: whose folders they lie in, one for each image.
+        people: whose folders they lie in, one for each image; empty for those in no folder.
         correlation: of the two that are least alike, of those that were compared.
         squared_l2: the largest between two of those.
     """
@@ -49,6 +49,11 @@ class Duplicates:
     people: list[str]
     correlation: float
     squared_l2: float
+
+    @property
+    def of_several_people(self) -> bool:
+        """Whether they lie in different people's folders."""
+        return len(set(self.people) - {UNSORTED}) > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +133,7 @@ def find_duplicates(
                 squared_l2=float(np.square(lengths[pairs]).max()),
             )
         )
-    duplicates.sort(key=lambda one: (len(set(one.people)) == 1, -one.correlation, one.images))
+    duplicates.sort(key=lambda one: (not one.of_several_people, -one.correlation, one.images))
     return DuplicatesResult(duplicates=duplicates, compared=len(people.images), report=report)
 
 

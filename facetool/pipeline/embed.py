@@ -29,6 +29,7 @@ from facetool.files.face_shards import (
     rows_of,
 )
 from facetool.files.storage import Storage, is_url, open_storage
+from facetool.files.text import counted
 from facetool.images.sources import PhotoSource, open_source
 from facetool.jobs.ordered_map import ordered_map
 from facetool.jobs.pool import available_cores
@@ -54,13 +55,13 @@ class EmbedSettings:
     Attributes:
         align: which faces are cut out, and how; no fallback.
         represent: how embeddings are computed.
-        per_shard: photos of a shard.
+        per_shard: photos of a shard; default: as the run was begun with, which is 1000.
         keep_crops: keep the crops in the shards.
     """
 
     align: AlignSettings
     represent: RepresentSettings
-    per_shard: int = PER_SHARD
+    per_shard: int | None = None
     keep_crops: bool = False
 
 
@@ -105,7 +106,7 @@ def embed(
     storage = open_storage(str(output))
     source = open_source(str(photos), None if is_url(str(output)) else Path(output), null)
     device = check_detector(settings.align, str(settings.represent.device))
-    plans = _agree(storage, _wanted(source, network, settings), source)
+    plans = _agree(storage, _wanted(source, network, settings), source, settings.per_shard)
     report = Report()
     for plan in plans:
         if index == 0:
@@ -151,7 +152,7 @@ def _wanted(source: PhotoSource, network: EmbeddingNetwork, settings: EmbedSetti
     return EmbedPlan(
         source=source.place,
         photos=0,
-        per_shard=settings.per_shard,
+        per_shard=settings.per_shard or PER_SHARD,
         listing="",
         align=settings.align.description(),
         represent=settings.represent.description(network),
@@ -160,19 +161,32 @@ def _wanted(source: PhotoSource, network: EmbeddingNetwork, settings: EmbedSetti
     )
 
 
-def _agree(storage: Storage, wanted: EmbedPlan, source: PhotoSource) -> list[EmbedPlan]:
+def _agree(
+    storage: Storage, wanted: EmbedPlan, source: PhotoSource, per_shard: int | None
+) -> list[EmbedPlan]:
     """The plans that are to be carried out; if need be, one more is made.
+
+    Args:
+        storage: OUT.
+        wanted: a plan for the settings, still without photos.
+        source: of the photos.
+        per_shard: photos of a shard that somebody asked for; None where nobody did.
 
     Raises:
         UsageError: those that are there are of other settings or photos.
     """
     plans = read_plans(storage)
     for plan in plans:
-        if reason := plan.difference(wanted):
+        reason = plan.difference(wanted)
+        if not reason and per_shard not in (None, plan.per_shard):
+            reason = f"{counted(plan.per_shard, 'photo')} in a shard there, {per_shard:,} here"
+        if reason:
             raise UsageError(
                 f"{storage.place} was begun with other settings ({reason}); give those, or choose "
                 "another OUT"
             )
+    if plans:
+        wanted = replace(wanted, per_shard=plans[-1].per_shard)
     if all(len(present_shards(storage, plan.number)) >= plan.shards for plan in plans):
         plans += _plan_rest(storage, plans, wanted, source)
     return plans

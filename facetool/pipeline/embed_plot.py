@@ -7,6 +7,7 @@ from pathlib import Path
 from facetool.classification.projection import project
 from facetool.embedding.people import read_people
 from facetool.errors import FacetoolError
+from facetool.files.text import counted
 
 
 def embed_plot(reps: Path, output: Path) -> int:
@@ -26,7 +27,8 @@ def embed_plot(reps: Path, output: Path) -> int:
     check_name(output)
     people = read_people(reps, unsorted=True)
     if len(people.images) < 4:
-        raise FacetoolError(f"{reps} has {len(people.images)} images; a map needs four or more")
+        images = counted(len(people.images), "image")
+        raise FacetoolError(f"{reps} has {images}; a map needs four or more")
     figure = embedding_map(project(people.prepared()), people.labels, people.names)
     save_plot(figure, output, dpi=150)
     return len(people.images)

@@ -11,7 +11,7 @@ from facetool.alignment.recipes import Crop
 from facetool.errors import FacetoolError
 from facetool.files.align_manifest import ALIGN_CSV, read_manifest
 from facetool.images.inputs import open_photos
-from facetool.images.read import read_image
+from facetool.images.read import decode_photo, read_image
 from facetool.plots.alignment import ExplainedCrop, alignment_figure
 from facetool.plots.style import check_name, save_plot
 
@@ -52,7 +52,7 @@ def explain_alignment(
         faces.append(
             ExplainedCrop(
                 row.input,
-                source.read(name),
+                decode_photo(source.read_bytes(name)).pixels,
                 row.edges,
                 points,
                 crop_outline(points, crop),

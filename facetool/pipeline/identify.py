@@ -19,6 +19,7 @@ from facetool.evaluation.noise_lists import NoiseLists, read_noise_lists, replac
 from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features
+from facetool.files.text import counted
 from facetool.jobs.progress import progress_bar
 
 
@@ -198,7 +199,8 @@ def _check_comparable(sources: Sequence[tuple[Path, Embeddings]]) -> None:
         size, other_size = first.vectors.shape[1], other.vectors.shape[1]
         if size != other_size:
             raise UsageError(
-                f"{path} holds embeddings of {size} numbers, {other_path} of {other_size}"
+                f"{path} holds embeddings of {counted(size, 'number')}, {other_path} of "
+                f"{other_size}"
             )
         if reason := first.description.difference(other.description):
             raise UsageError(

@@ -21,7 +21,7 @@ from facetool.evaluation.templates import (
     tar_near_far,
 )
 from facetool.files.embeddings import NPY_DAMAGE, bad_npy, read_embeddings
-from facetool.files.text import read_text, reading
+from facetool.files.text import counted, read_text, reading
 
 _GALLERIES = ("1N_gallery_G1.csv", "1N_gallery_G2.csv", "1N_gallery_S1.csv", "1N_gallery_S2.csv")
 
@@ -127,7 +127,8 @@ def _side(pooled: Templates, templates: _Indices, people: _Indices) -> tuple[Any
 def _only(lists: Path, pattern: str) -> Path:
     found = sorted(lists.glob(pattern))
     if len(found) != 1:
-        raise UsageError(f"{lists} has {len(found)} files {pattern}; there should be one")
+        files = counted(len(found), "file")
+        raise UsageError(f"{lists} has {files} {pattern}; there should be one")
     return found[0]
 
 
@@ -162,7 +163,8 @@ def _scores(path: Path, count: int) -> NDArray[np.float32]:
     except ValueError:
         raise FormatError(f"{path}: the last column is not a score") from None
     if len(scores) != count:
-        raise FormatError(f"{path} lists {len(scores):,} images, the templates have {count:,}")
+        images = counted(len(scores), "image")
+        raise FormatError(f"{path} lists {images}, the templates have {count:,}")
     return scores
 
 
@@ -184,8 +186,8 @@ def _vectors(features: Path, names: list[str]) -> NDArray[np.float32]:
     missing = [name for name in names if _stem(name) not in row]
     if missing:
         raise UsageError(
-            f"{features} lacks {len(missing):,} of {len(names):,} images, such as {missing[0]}; "
-            "align makes a crop of every photo with on_no_face='center'",
+            f"{features} lacks {len(missing):,} of {counted(len(names), 'image')}, such as "
+            f"{missing[0]}; align makes a crop of every photo with on_no_face='center'",
             "on_no_face='center'",
         )
     vectors = embeddings.vectors[[row[_stem(name)] for name in names]]

@@ -26,6 +26,7 @@ from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
 from facetool.files.represent_description import RepresentDescription, write_represent_description
+from facetool.files.text import counted
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.pipeline.plot_pairs import plot_pairs
 from facetool.plots.style import check_name, save_plot
@@ -162,8 +163,9 @@ def lfw_eval(
     scored = rows.min(axis=0) >= 0
     if not scored.any():
         raise FacetoolError(
-            f"none of the {len(wanted):,} pairs can be scored: {len(missing):,} images have no "
-            f"embedding in {reps}, {missing[0]} among them; is {pairs} the file for these images?"
+            f"none of its pairs can be scored: {reps} lacks the embeddings of "
+            f"{counted(len(missing), 'image')}, such as {missing[0]}; is {pairs} the file for "
+            "these images?"
         )
     trials = wanted.trials[scored]
     trials.check()
@@ -206,7 +208,7 @@ def lfw_eval(
     if save_threshold is not None:
         from facetool.weights import safetensors
 
-        name = f"{pairs.name}, {len(trials):,} pairs"
+        name = f"{pairs.name}, {counted(len(trials), 'pair')}"
         threshold = measure_threshold(first, second, trials, embeddings.description, name)
         safetensors.save_threshold(save_threshold, threshold)
         described = replace(embeddings.description, threshold=threshold.as_dict())
@@ -288,8 +290,9 @@ def _choice(several: int, images: int) -> list[str]:
     if several <= _FEW * images:
         return []
     return [
-        f"{several:,} of {images:,} images are of photos with several faces, of which align took "
-        "the largest; where the person meant is in the middle, as in LFW, let align select 'center'"
+        f"of {counted(images, 'image')} {several:,} come from photos with several faces, of which "
+        "align took the largest; where the person meant is in the middle, as in LFW, let align "
+        "select 'center'"
     ]
 
 

@@ -21,9 +21,9 @@ class Outlier:
 
     Attributes:
         image: as in ``labels.csv``.
-        person: whose folder it lies in.
+        person: whose folder it lies in; empty where it lies in none.
         squared_l2: mean distance to the person's other images.
-        nearest: the person whose mean is nearest.
+        nearest: the person whose mean is nearest; empty for the images in no folder.
     """
 
     image: str

@@ -20,6 +20,7 @@ from facetool.files.atomic import atomic_write
 from facetool.files.image_list import LIST_SUFFIX, ListedImage, read_image_list
 from facetool.files.lock import in_turn
 from facetool.files.recordio import RecordWriter, index_path
+from facetool.files.text import counted
 from facetool.images.choices import ENCODINGS
 from facetool.images.folder import list_images
 from facetool.images.inputs import unsupported_files
@@ -117,7 +118,7 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
     report = Report()
     images, places = _of_list(input) if listed else _of_folder(input, report)
     if len(images) >= _MOST_KEYS // 2:
-        raise UsageError(f"{len(images):,} images are more than a record file can number")
+        raise UsageError(f"{counted(len(images), 'image')}: more than a record file can number")
     if settings.shuffle is not None:
         order = np.random.default_rng(settings.shuffle).permutation(len(images)).tolist()
         images, places = [images[row] for row in order], [places[row] for row in order]
@@ -174,7 +175,7 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
                 listing.write(f"1\t{one.image.path}\t{label}\n")
             key += 1
         if not labels:
-            raise UsageError(f"none of the {len(images)} images in {input} can be read")
+            raise UsageError(f"none of the images in {input} can be read")
         if not shuffled:
             _write_ranges(writer, [*starts, key])
         classes = max(labels) + 1 if listed else len(labels)
@@ -183,9 +184,9 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
             property_file.write(f"{packed.classes},{packed.height},{packed.width}")
         elif kept is not None and not _fits(kept, packed, listed):
             raise UsageError(
-                f"{properties} states {kept.classes:,} identities and {kept.width}x{kept.height} "
-                f"pixels, {input} has {classes:,} and {size[1]}x{size[0]}; choose another folder, "
-                "or replace it with overwrite=True",
+                f"{properties} states {counted(kept.classes, 'identity', 'identities')} and "
+                f"{kept.width}x{kept.height} pixels, {input} has {classes:,} and "
+                f"{size[1]}x{size[0]}; choose another folder, or replace it with overwrite=True",
                 "overwrite=True",
             )
         report.done("images packed", key - first)

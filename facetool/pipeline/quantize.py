@@ -13,6 +13,7 @@ from facetool.embedding.crop_check import check_crops
 from facetool.embedding.crop_loader import CropBatch, load_crops
 from facetool.embedding.embedder import Embedder
 from facetool.errors import UsageError
+from facetool.files.text import counted
 from facetool.images.inputs import open_images
 from facetool.jobs.pool import available_cores
 from facetool.jobs.report import Report
@@ -90,8 +91,8 @@ def quantize_network(
     crops = _load(calibrate, network, report)
     if len(crops) < _FEWEST:
         raise UsageError(
-            f"{calibrate} holds {len(crops)} crops; to calibrate takes {_FEWEST} at least, and "
-            "some hundreds of many people are better"
+            f"{calibrate} holds {counted(len(crops), 'crop')}; to calibrate takes {_FEWEST} at "
+            "least, and some hundreds of many people are better"
         )
     path = target or Path(f"{network.info.weights_name}.int8.xml")
     quantize(network, crops, path)

@@ -149,7 +149,7 @@ def pack_pairs(
     missing = sorted(str(image) for image, row in rows.items() if row is None)
     if missing:
         raise UsageError(
-            f"{input} lacks {len(missing):,} of the images that {pairs} names, such as "
+            f"{input} lacks {len(missing):,} of the images in {pairs}, such as "
             f"{missing[0]}; align makes a crop of every photo with on_no_face='center'",
             "on_no_face='center'",
         )

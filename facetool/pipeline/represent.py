@@ -95,7 +95,7 @@ def represent(
     with EmbeddingsWriter(output, embedder.size, description) as writer:
         _write_rows(writer, folder, kept, embedder, settings, jobs, report)
         if not writer.rows:
-            raise UsageError(f"none of the {len(folder.names)} images in {input} can be read")
+            raise UsageError(f"none of the images in {input} can be read")
         _check_untouched(input, folder, missed)
         counts = {"images": writer.rows, "failed": len(writer.failures)}
         writer.finish(

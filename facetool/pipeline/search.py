@@ -28,6 +28,7 @@ from facetool.files.embeddings import describe_embeddings, map_embeddings, read_
 from facetool.files.face_rows import read_face_rows
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import is_url
+from facetool.files.text import counted
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
@@ -211,7 +212,7 @@ def search(
         searched = _open_gallery(path, unit_length, settings.index)
         if searched.vectors.shape[1] != len(probe):
             raise FormatError(
-                f"{path} holds embeddings of {searched.vectors.shape[1]} numbers; "
+                f"{path} holds embeddings of {counted(searched.vectors.shape[1], 'number')}; "
                 f"{network.info.architecture} makes {len(probe)}"
             )
         faces += searched.faces

@@ -22,6 +22,7 @@ from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.crop_check import check_manifest, or_any_crop
 from facetool.errors import FormatError, UsageError, one_line
 from facetool.files.lock import sole_writer
+from facetool.files.text import counted
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import ProgressBar, listener, progress_bar
 from facetool.jobs.report import Report
@@ -256,8 +257,9 @@ class _Run:
             )
         if len(state["random"]) != self._process.size:
             raise UsageError(
-                f"{self._checkpoint} is of a run in {len(state['random'])} processes, "
-                f"this one has {self._process.size}"
+                f"{self._checkpoint} is of a run in "
+                f"{counted(len(state['random']), 'process', 'processes')}, this one has "
+                f"{self._process.size}"
             )
         try:
             self._stepper.load_state(state)

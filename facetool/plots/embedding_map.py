@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facetool.embedding.people import NO_FOLDER
+from facetool.files.text import counted
 from facetool.plots.style import plain
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def embedding_map(
     Args:
         points: (N, 2).
         labels: (N,), the number of each point's person.
-        names: by number; ``.`` of faces that lie in no person's folder.
+        names: by number; empty for faces that lie in no person's folder.
 
     Returns:
         A figure of 8 x 7 inches.
@@ -37,14 +39,15 @@ def embedding_map(
     axes = figure.subplots()
     colours = colormaps["tab20"](labels % 20)
     axes.scatter(points[:, 0], points[:, 1], s=14, c=colours, linewidths=0)
-    sorted_ones = [name for name in names if name != "."]
+    sorted_ones = [name for name in names if name]
     if sorted_ones and len(names) <= _LEGEND:
         for number, name in enumerate(names):
-            label = plain(name.replace("_", " ")) if name != "." else "no folder"
+            label = plain(name.replace("_", " ")) if name else NO_FOLDER
             axes.scatter([], [], s=14, color=colormaps["tab20"](number), label=label)
         figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     axes.set(xticks=[], yticks=[])
     axes.set_aspect("equal", adjustable="datalim")
-    people = f" of {len(sorted_ones):,} people" if len(sorted_ones) == len(names) else ""
-    axes.set_title(f"t-SNE of {len(points):,} faces{people}", fontsize=10)
+    known = len(sorted_ones) == len(names)
+    people = f" of {counted(len(names), 'person', 'people')}" if known else ""
+    axes.set_title(f"t-SNE of {counted(len(points), 'face')}{people}", fontsize=10)
     return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facetool.files.text import counted
 from facetool.plots.style import PALETTE, PAPER, plain
 from facetool.profiling.folder import PROFILE_STAGES
 from facetool.profiling.network import NetworkProfiles
@@ -139,7 +140,7 @@ def pipeline_figure(profiles: Sequence[PipelineProfile], published: bool = False
             for photo in profile.photos
         ] + [
             (
-                f"{Path(folder.folder).name}{network}\n{folder.images:,} images, "
+                f"{Path(folder.folder).name}{network}\n{counted(folder.images, 'image')}, "
                 f"{folder.images_per_second:.1f} per s",
                 folder.milliseconds,
             )

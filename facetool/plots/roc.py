@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.evaluation.roc import Curve
+from facetool.files.text import counted
 from facetool.plots.style import MAIN, PALETTE, PAPER, plain
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def roc_figure(
     lines = [(mean, _labelled(label, mean, color=MAIN, linewidth=1.5, zorder=3))]
     for number, fold in enumerate(folds):
         # A label that begins with an underscore stays out of the legend.
-        name = f"its {len(folds)} folds" if number == 0 else "_"
+        name = f"its {counted(len(folds), 'fold')}" if number == 0 else "_"
         lines.append((fold, {"label": name, "color": "#BBBBBB", "linewidth": 0.5, "zorder": 1}))
     for number, (name, curve) in enumerate(overlays):
         colour, dashes = PALETTE[1:][number % len(_DASHES)], _DASHES[number % len(_DASHES)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from facetool.classification.classifier import UNKNOWN
 from facetool.embedding.people import read_people
 from facetool.embedding.represented_crops import Crops
+from facetool.files.text import counted
 from facetool.pipeline.classify_evaluate import EvaluationResult
 from facetool.reports.page import Card, write_page
 
@@ -40,8 +41,8 @@ def classify_evaluate_report(result: EvaluationResult, reps: Path, path: Path) -
             yield Card(image=crops.reader(examples[answer]), title=f"taken for {answer}")
 
     note = (
-        f"{outcome.kind}, {outcome.how}: {len(answers):,} images, {len(confused):,} taken for "
-        f"somebody else, {len(rejected):,} for strangers"
+        f"{outcome.kind}, {outcome.how}: {counted(len(answers), 'image')}, {len(confused):,} taken "
+        f"for somebody else, {len(rejected):,} for strangers"
     )
     with write_page(path, f"classify evaluate: {reps.name}", note) as page:
         page.contents(["Somebody else", "Strangers"])

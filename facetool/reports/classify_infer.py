@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facetool.classification.classifier import UNKNOWN
 from facetool.detection.face_images import read_face
+from facetool.files.text import counted
 from facetool.images.read import RGBImage, read_photo
 from facetool.pipeline.classify_infer import NamedFace, NamedPhoto
 from facetool.reports.page import Card, write_page
@@ -31,12 +32,12 @@ def classify_infer_report(photos: Sequence[NamedPhoto], path: Path) -> None:
             faces[face.name].append((photo, face))
     names = sorted(faces, key=lambda name: (name == UNKNOWN, name))
     failed = [photo for photo in photos if photo.error]
-    note = f"{sum(map(len, faces.values())):,} faces in {len(photos):,} photos"
+    note = f"{counted(sum(map(len, faces.values())), 'face')} in {counted(len(photos), 'photo')}"
     with write_page(path, "classify infer", note) as page:
         page.contents([*names, *(["No name"] if failed else [])])
         for name in names:
             found = sorted(faces[name], key=lambda one: one[1].confidence)
-            page.section(name, f"{len(found):,} faces")
+            page.section(name, counted(len(found), "face"))
             page.cards(
                 Card(
                     image=partial(_face, photo, face),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from facetool.embedding.represented_crops import Crops
 from facetool.files.embeddings import describe_embeddings
+from facetool.files.text import counted
 from facetool.pipeline.cluster import Clustering
 from facetool.reports.page import Card, write_page
 
@@ -37,8 +38,8 @@ def cluster_report(result: Clustering, reps: Path, path: Path) -> None:
         return [Card(image=crops.reader(name), lines=[PurePosixPath(name).name]) for name in names]
 
     note = (
-        f"{len(result.images):,} faces in {len(groups):,} groups, squared L2 below "
-        f"{result.threshold:g}"
+        f"{counted(len(result.images), 'face')} in {counted(len(groups), 'group')}, squared L2 "
+        f"below {result.threshold:g}"
     )
     with write_page(path, f"cluster: {reps.name}", note) as page:
         page.contents(["Groups", *(["Single faces"] if alone else [])])
@@ -46,7 +47,7 @@ def cluster_report(result: Clustering, reps: Path, path: Path) -> None:
         for number, rows in enumerate(groups):
             if len(rows) > 1:
                 title = result.names[number] or f"Group {number + 1}"
-                page.group(title, f"{len(rows):,} faces")
+                page.group(title, counted(len(rows), "face"))
                 page.cards(cards(rows))
         if alone:
             page.section("Single faces", "Faces that are near no other.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from facetool.embedding.people import NO_FOLDER
 from facetool.embedding.represented_crops import Crops
 from facetool.files.embeddings import describe_embeddings
+from facetool.files.text import counted
 from facetool.pipeline.duplicates import Duplicates, DuplicatesResult
 from facetool.reports.page import Card, write_page
 
@@ -23,17 +25,17 @@ def duplicates_report(result: DuplicatesResult, reps: Path, path: Path) -> None:
         OutputError: the page cannot be written.
     """
     crops = Crops(describe_embeddings(reps))
-    elsewhere = [one for one in result.duplicates if len(set(one.people)) > 1]
-    others = [one for one in result.duplicates if len(set(one.people)) == 1]
+    elsewhere = [one for one in result.duplicates if one.of_several_people]
+    others = [one for one in result.duplicates if not one.of_several_people]
 
     def cards(one: Duplicates, mood: str) -> list[Card]:
         return [
-            Card(image=crops.reader(image), title=person, lines=[image], mood=mood)
+            Card(image=crops.reader(image), title=person or NO_FOLDER, lines=[image], mood=mood)
             for image, person in zip(one.images, one.people, strict=True)
         ]
 
-    note = f"{len(result.duplicates):,} photos among {result.compared:,} faces"
-    sections = (("Under several names", elsewhere, "bad"), ("Under one name", others, ""))
+    note = f"{counted(len(result.duplicates), 'photo')} among {counted(result.compared, 'face')}"
+    sections = (("Under several names", elsewhere, "bad"), ("Under one name or none", others, ""))
     with write_page(path, f"duplicates: {reps.name}", note) as page:
         page.contents([title for title, found, _ in sections if found])
         for title, found, mood in sections:

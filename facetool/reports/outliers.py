@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facetool.embedding.people import People, read_people
+from facetool.embedding.people import NO_FOLDER, People, read_people
 from facetool.embedding.represented_crops import Crops
+from facetool.files.text import counted
 from facetool.pipeline.outliers import Outlier, OutliersResult
 from facetool.reports.page import Card, write_page
 
@@ -30,8 +31,8 @@ def outliers_report(result: OutliersResult, reps: Path, path: Path) -> None:
     unlike = {one.image for one in result.outliers}
     examples = _examples(people, unlike)
     note = (
-        f"{len(result.outliers):,} of {result.compared:,} images, whose mean squared L2 to the "
-        f"rest of their folder is {result.threshold:g} or more; farthest first"
+        f"{len(result.outliers):,} of {counted(result.compared, 'image')}, whose mean squared L2 "
+        f"to the rest of their folder is {result.threshold:g} or more; farthest first"
     )
 
     def cards(one: Outlier) -> Iterator[Card]:
@@ -43,17 +44,17 @@ def outliers_report(result: OutliersResult, reps: Path, path: Path) -> None:
         )
         for image in examples[one.person]:
             if image != one.image:
-                yield Card(image=crops.reader(image), title=one.person, mood="good")
+                yield Card(image=crops.reader(image), title=one.person or NO_FOLDER, mood="good")
         if one.nearest != one.person:
             for image in examples[one.nearest]:
-                yield Card(image=crops.reader(image), title=f"nearest: {one.nearest}")
+                yield Card(image=crops.reader(image), title=f"nearest: {one.nearest or NO_FOLDER}")
 
     by_person: dict[str, list[Outlier]] = {}
     for one in result.outliers:
         by_person.setdefault(one.person, []).append(one)
     with write_page(path, f"outliers: {reps.name}", note) as page:
         for person, found in by_person.items():
-            page.group(person)
+            page.group(person or NO_FOLDER)
             for one in found:
                 page.cards(cards(one))
 

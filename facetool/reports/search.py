@@ -9,7 +9,8 @@ from pathlib import Path
 from facetool.detection.face_images import read_face
 from facetool.embedding.represented_crops import Crops
 from facetool.files.embeddings import describe_embeddings
-from facetool.images.read import RGBImage, read_image
+from facetool.files.text import counted
+from facetool.images.read import RGBImage, read_photo
 from facetool.pipeline.search import Match, SearchResult
 from facetool.reports.page import Card, write_page
 
@@ -37,13 +38,13 @@ def search_report(result: SearchResult, path: Path) -> None:
             return partial(read_face, match.photo, match.box)
         return crops[match.reps].reader(match.image)
 
-    note = f"the nearest of {result.faces:,} faces"
+    note = f"the nearest of {counted(result.faces, 'face')}"
     if result.threshold is not None:
         note += f"; green: squared L2 below {result.threshold.squared_l2:g}"
     with write_page(path, "search", note) as page:
         page.section("Searched for")
         page.cards(
-            Card(image=partial(read_image, Path(probe)), title=probe, edge=160)
+            Card(image=partial(_photo, Path(probe)), title=probe, edge=160)
             for probe in result.probes
         )
         page.section("Found")
@@ -60,3 +61,7 @@ def search_report(result: SearchResult, path: Path) -> None:
             )
             for match in result.matches
         )
+
+
+def _photo(path: Path) -> RGBImage:
+    return read_photo(path).pixels

@@ -16,6 +16,7 @@ from facetool.files.atomic import atomic_write
 from facetool.files.durable import ends_with, sync_file_system
 from facetool.files.json_file import read_json, write_json
 from facetool.files.lock import sole_writer
+from facetool.files.text import counted
 from facetool.jobs.pool import OrderedPool, available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.sample.drawing.draw import draw_photo
@@ -63,7 +64,8 @@ class Album:
             raise UsageError(f"a seed is 0 or more, not {self.seed}")
 
     def __str__(self) -> str:
-        return f"{self.people} people, {self.images} images of each, seed {self.seed}"
+        people, images = counted(self.people, "person", "people"), counted(self.images, "image")
+        return f"{people}, {images} of each, seed {self.seed}"
 
     def files(self) -> list[list[str]]:
         """Paths of the images inside the album, person by person."""
@@ -88,7 +90,8 @@ class AlbumSummary:
     pairs: int
 
     def __str__(self) -> str:
-        return f"{self.album}; {self.drawn} images drawn; {self.pairs} pairs in {self.folds} folds"
+        pairs, folds = counted(self.pairs, "pair"), counted(self.folds, "fold")
+        return f"{self.album}; {counted(self.drawn, 'image')} drawn; {pairs} in {folds}"
 
 
 class _Task(NamedTuple):

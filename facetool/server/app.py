@@ -193,7 +193,7 @@ def _photo_response(photo: SearchedPhoto, faces: Sequence[Mapping[str, Any]]) ->
     return JSONResponse(document)
 
 
-def _read_vectors(body: bytes, most: int) -> NDArray[np.float32]:
+def _read_vectors(body: bytes, most: int) -> NDArray[np.float64]:
     """The embeddings (N, D) of a map.
 
     Raises:
@@ -204,11 +204,11 @@ def _read_vectors(body: bytes, most: int) -> NDArray[np.float32]:
     except FormatError as error:
         raise RefusedError(400, str(error)) from None
     if not isinstance(rows, list) or not 2 <= len(rows) <= most:
-        raise RefusedError(400, f"embeddings: give a list of 2 to {most} embeddings")
+        raise RefusedError(400, f"embeddings: give a list of 2 to {most} of them")
     try:
-        vectors = np.array(rows, dtype=np.float32)
+        vectors = np.array(rows, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        vectors = np.empty(0, np.float32)
+        vectors = np.empty(0, np.float64)
     if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
         raise RefusedError(400, "embeddings: give lists of numbers, all of one length")
     return vectors

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facetool.errors import FormatError, ImageError, UsageError
-from facetool.files.text import same_spelling
+from facetool.files.text import counted, same_spelling
 from facetool.images.inputs import open_images, unsupported_files
 from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.images.records import NO_LABEL, Flaw, ImageRecords
@@ -80,7 +80,7 @@ class TrainingSet:
             ]
             self.flaws += [Flaw(name, reason, 1, 0.0) for name, reason in source.unreadable]
             if self.unlabelled:
-                what = f"{self.unlabelled:,} images directly in {path}"
+                what = f"{counted(self.unlabelled, 'image')} directly in {path}"
                 self.flaws.append(Flaw(what, "in no person's folder", self.unlabelled, 0.0))
         if not len(numbers):
             raise UsageError(f"{path} holds no images with identities (PERSON/IMAGE)")
@@ -134,7 +134,7 @@ class TrainingSet:
             except ImageError:
                 continue
             return height, width
-        raise FormatError(f"none of the {len(self):,} images of {self.path} can be read")
+        raise FormatError(f"none of the images of {self.path} can be read")
 
 
 def _check_flaws(path: Path, flaws: Sequence[Flaw]) -> None:
@@ -270,7 +270,10 @@ class IdentitySampler(Sampler):
     ) -> None:
         super().__init__(seed, rank, world_size)
         if people < 2 or images < 2:
-            raise UsageError(f"{people} people with {images} images; 2 of each are the least")
+            raise UsageError(
+                f"{counted(people, 'person', 'people')} with {counted(images, 'image')} each; 2 of "
+                "both are the least"
+            )
         _, counts = np.unique(labels, return_counts=True)
         groups = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
         self._groups = [group for group in groups if len(group) > 1]

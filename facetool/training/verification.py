@@ -16,6 +16,7 @@ from facetool.evaluation import insightface
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import Trials, read_pairs
 from facetool.evaluation.verification import Verification
+from facetool.files.text import counted
 from facetool.images import records, verification_set
 from facetool.images.inputs import open_images
 from facetool.images.read import RGBImage
@@ -80,8 +81,8 @@ def pairs_from_folder(pairs: Path, crops: Path) -> PairSet:
     if len(known) < len(rows):
         missing = [str(image) for image in rows if image not in known]
         raise UsageError(
-            f"{crops} lacks {len(missing):,} images of the pairs in {pairs}, {missing[0]} "
-            "among them; align all photos, with on_no_face='center'",
+            f"{crops} lacks {counted(len(missing), 'image')} of the pairs in {pairs}, such as "
+            f"{missing[0]}; align all photos, with on_no_face='center'",
             "on_no_face='center'",
         )
     return PairSet(

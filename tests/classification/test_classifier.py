@@ -38,7 +38,7 @@ def test_lda(draw):
     assert (made.answer(vectors).best == labels).all()
     assert made.cross_validation.accuracy > 0.95
     for wrong in (12, 33):
-        with pytest.raises(UsageError, match="12 people have 11 at most"):
+        with pytest.raises(UsageError, match="12 people allow 11 at most"):
             fit_classifier(vectors, labels, NAMES, Provenance(), lda_dim=wrong)
 
 

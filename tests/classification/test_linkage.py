@@ -61,7 +61,7 @@ def test_no_more_memory_is_taken_than_said(monkeypatch):
     graph = neighbours.neighbour_graph(vectors, 1.0)
     pairs = graph.nnz // 2
     assert (neighbours.neighbour_graph(vectors, 1.0, pairs * 2) != graph).nnz == 0
-    with pytest.raises(UsageError, match=r"about [\d,]+ pairs of the 400 faces") as caught:
+    with pytest.raises(UsageError, match=r"about [\d,]+ pairs of 400 faces") as caught:
         neighbours.neighbour_graph(vectors, 1.0, pairs // 3)
     (setting,) = caught.value.settings
     lower = float(setting.removeprefix("threshold="))

@@ -96,3 +96,13 @@ def test_the_threshold_is_the_prediction_bound_of_a_next_pair(people, draw):
     found = openset.calibrate(vectors, labels, 0.02)
     assert found.cosine == pytest.approx(np.cos(angle), abs=1e-9)
     assert found.deviation == pytest.approx(deviation)
+
+
+@pytest.mark.parametrize("fpir", [5e-324, 1e-300, 1e-17, 1 - 1e-16])
+@pytest.mark.parametrize("scatter", [0.0, 0.5])
+def test_rates_next_to_0_and_1(fpir, scatter, draw):
+    vectors, labels = draw(6, 3, scatter=scatter)
+    cosine = openset.calibrate(vectors, labels, fpir).cosine
+    assert -1 <= cosine <= 1
+    same = np.repeat(vectors[:1], len(vectors), axis=0)
+    assert openset.calibrate(same, labels, fpir).cosine == pytest.approx(1)

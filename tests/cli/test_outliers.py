@@ -33,3 +33,18 @@ def test_html_shows_the_outliers(run: Run, eight_people: Path, tmp_path: Path) -
     done = run("outliers", eight_people, "--threshold", 0.1, "--html", page)
     assert done.returncode == 0, done.stderr
     assert page.read_text("utf-8").count('class="bad"') == len(done.stdout.splitlines()) - 1
+
+
+def test_faces_in_no_folder_are_named_so(run: Run, eight_people: Path) -> None:
+    labels = eight_people / "labels.csv"
+    lines = labels.read_text().splitlines()
+    flat = [
+        line.partition("/")[0].partition(",")[0] + ",a" + line.replace("/", "-").split(",")[1]
+        for line in lines
+    ]
+    labels.write_text("\n".join(flat) + "\n")
+    done = run("outliers", eight_people, "--threshold", 0.1)
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[1:3] == ["no", "folder"] for line in done.stdout.splitlines()[1:]} == {
+        True
+    }

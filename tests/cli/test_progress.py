@@ -2,12 +2,15 @@
 
 import io
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from facetool.cli import options
+from facetool.cli.main import COMMANDS
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 
@@ -37,3 +40,38 @@ def test_bars(arguments: list[str], bars: bool, monkeypatch: pytest.MonkeyPatch)
 
 def test_no_bar_where_nobody_watches() -> None:
     assert CliRunner().invoke(command).stderr == "a.jpg: no face\n"
+
+
+WITHOUT_A_BAR = {
+    "compare",
+    "embed-plot",
+    "ijb-eval",
+    "lfw-eval",
+    "models convert",
+    "models export",
+    "models info",
+    "models list",
+    "models quantize",
+    "models verify",
+    "models where",
+    "records features",
+    "records info",
+    "records pack-pairs",
+    "serve",
+}
+"""Commands that draw none."""
+
+
+def _commands() -> Iterator[tuple[str, click.Command]]:
+    for name in COMMANDS:
+        command = import_module(f"facetool.cli.{name.replace('-', '_')}").command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {one}", inner) for one, inner in command.commands.items())
+        else:
+            yield name, command
+
+
+@pytest.mark.slow
+def test_every_command_that_draws_a_bar_can_be_quiet() -> None:
+    loud = {name for name, one in _commands() if "quiet" not in {p.name for p in one.params}}
+    assert loud == WITHOUT_A_BAR

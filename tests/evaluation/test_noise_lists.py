@@ -62,4 +62,4 @@ def test_a_list_that_names_nothing_is_remarked_on(tmp_path: Path) -> None:
     with follow(Listener()):
         lists.remark_unused()
     ((name, reason),) = told
-    assert name == str(unused) and reason.startswith("none of the 2 images")
+    assert name == str(unused) and reason.startswith("lists 2 images, none of which is here")

@@ -106,8 +106,19 @@ def test_a_moved_album_is_still_the_same(photos: Path, tmp_path: Path) -> None:
     align(photos, output, SETTINGS, jobs=JOBS)
     moved = tmp_path / "moved"
     photos.rename(moved)
-    assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
-    assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
+    said = []
+
+    class Listener(Progress):
+        def remark(self, name: str, text: str) -> None:
+            said.append(f"{name}: {text}")
+
+    with follow(Listener()):
+        assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
+    told = f"{moved}: taken for {photos}, moved: its 4 photos all there, 0 new"
+    assert said == [told]
+    with follow(Listener()):
+        assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
+    assert said == [told]  # it is no news any more
 
 
 @pytest.mark.slow
@@ -269,7 +280,7 @@ def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_p
     other = tmp_path / "other"
     shutil.copytree(photos, other)
     (other / names(other)[0]).unlink()
-    with pytest.raises(UsageError, match="1 photos that are not in"):
+    with pytest.raises(UsageError, match="1 photo not in"):
         align(other, output, SETTINGS, jobs=JOBS)
     report = align(photos, output, SETTINGS, jobs=JOBS)
     assert "already there" not in report.counts
@@ -303,3 +314,18 @@ def test_photos_without_a_face_are_said_again(tmp_path: Path) -> None:
     assert str(align(tmp_path / "photos", tmp_path / "crops", settings, jobs=JOBS)) == "2 no-face"
     again = align(tmp_path / "photos", tmp_path / "crops", settings, jobs=JOBS)
     assert str(again) == "2 already there (2 had no face before)"
+
+
+@pytest.mark.slow
+def test_a_moved_album_with_more_photos_is_said(photos: Path, tmp_path: Path) -> None:
+    """An album that holds all of another and more may be another: what was made of it is told."""
+    output, larger = tmp_path / "crops", tmp_path / "larger"
+    align(photos, output, SETTINGS, jobs=JOBS)
+    shutil.copytree(photos, larger)
+    shutil.copy2(larger / names(photos)[0], larger / "new.jpg")
+    command = [sys.executable, "-m", "facetool", "align", larger, output, "--on-no-face", "center"]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=True
+    )
+    assert f"{larger}: taken for {photos}, moved: its 4 photos all there, 1 new" in done.stderr
+    assert "4 already there, 1 aligned" in done.stderr

@@ -1,6 +1,7 @@
 """Ctrl-C: the first ends a command within a second, no number of them shows a traceback."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +24,9 @@ def test_align_can_be_interrupted_and_continued(album: Path, tmp_path: Path, tim
     output = tmp_path / "crops"
     command: list[object] = ["align", album, output, "--on-no-face", "center", "--jobs", 2]
     code, stderr, _ = interrupt(command, lambda: (output / ".facetool.lock").exists(), times)
-    assert code in ((130,) if times == 1 else (130, -2)), stderr
+    # Once Python has begun to end, a further Ctrl-C has the system's own effect: the process is
+    # gone at once, and a shell shows 130 for that as well. What there is to say has been said.
+    assert code in ((130,) if times == 1 else (130, -signal.SIGINT)), stderr
     assert stderr in (CONTINUES, "facetool: stopped\n")
     assert not list(output.rglob("*.csv"))
     assert facetool(*command, "--quiet").returncode == 0

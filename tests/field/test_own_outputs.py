@@ -46,7 +46,7 @@ def test_plots_beside_their_results_are_passed_over(tmp_path: Path) -> None:
     touch(tmp_path / "represent.json")
     with follow(remarks := Remarks()):
         assert list_photos(tmp_path).names == ("1.jpg",)
-    assert remarks.said[0][1] == "2 images that facetool wrote there are passed over"
+    assert remarks.said[0][1] == "2 images that facetool wrote there, passed over"
 
 
 def test_annotated_copies_are_passed_over_and_never_replace_others(tmp_path: Path) -> None:

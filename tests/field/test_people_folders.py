@@ -50,7 +50,7 @@ def test_unsorted_photos_are_grouped_drawn_and_searched_for_outliers(tmp_path: P
     assert embed_plot(reps, tmp_path / "map.png") == 6
     unlike = outliers(reps, 0.01)
     assert unlike.compared == 6
-    assert {row.person for row in unlike.outliers} == {"."}
+    assert {row.person for row in unlike.outliers} == {""}
 
 
 def test_a_mixed_folder_has_no_metrics(tmp_path: Path) -> None:
@@ -74,7 +74,9 @@ def test_strangers_in_a_folder_called_unknown_are_no_person(tmp_path: Path) -> N
     reps = write(tmp_path / "reps", {"Ann": 4, "Bob": 4, "unknown": 4})
     result = train_classifier(reps, tmp_path / "classifier", ClassifierSettings())
     assert load_classifier(tmp_path / "classifier").people == ("Ann", "Bob")
-    assert any("4 images of the folder unknown show strangers" in w for w in result.warnings)
+    assert any(
+        "4 images of the folder unknown, which holds strangers" in w for w in result.warnings
+    )
     measured = evaluate_classifier(
         reps, classifier=tmp_path / "classifier", output=tmp_path
     ).as_dict()
@@ -131,7 +133,7 @@ def test_a_list_of_noise_that_names_nothing_here_is_said(tmp_path: Path) -> None
     (tmp_path / "noise.txt").write_text("Carl/0.png\n")
     with follow(Listener()):
         identify(reps, reps, remove=[tmp_path / "noise.txt"])
-    assert "none of the 1 images that are listed is here" in remarks[0]
+    assert "lists 1 image, none of which is here" in remarks[0]
     remarks.clear()
     (tmp_path / "noise.txt").write_text("Ann/0.png\n")
     with follow(Listener()):

@@ -161,7 +161,7 @@ def test_images_in_no_persons_folder_are_named(tmp_path: Path) -> None:
     (tmp_path / "Ann" / "1.png").write_bytes(picture)
     (tmp_path / "stray.png").write_bytes(picture)
     (flaw,) = TrainingSet(tmp_path).flaws
-    assert flaw.what.startswith("1 images directly in") and "no person's folder" in flaw.reason
+    assert flaw.what.startswith("1 image directly in") and "no person's folder" in flaw.reason
 
 
 def test_the_samples(shared: Path) -> None:

@@ -67,7 +67,9 @@ def photo_names(photos: Path) -> list[str]:
 
 
 def test_raw_photos_are_refused(photos: Path, tmp_path: Path, network: EmbeddingNetwork) -> None:
-    with pytest.raises(UsageError, match=r"no align\.json.* run align on .*photos with model="):
+    with pytest.raises(
+        UsageError, match=r"no align\.json.* if they are photos, run align on them with model="
+    ):
         represent(photos, tmp_path / "reps", network, SETTINGS)
     assert not (tmp_path / "reps").exists()
     insisting = RepresentSettings(any_crop=True)
@@ -93,7 +95,7 @@ def test_images_that_align_did_not_make_are_refused(
     crops: Path, tmp_path: Path, network: EmbeddingNetwork
 ) -> None:
     Image.new("RGB", (150, 150)).save(crops / "mine.png")
-    with pytest.raises(UsageError, match=r"1 images that align did not make, mine\.png"):
+    with pytest.raises(UsageError, match=r"1 image that align did not make, such as mine\.png"):
         represent(crops, tmp_path / "reps", network, SETTINGS)
 
 
@@ -307,3 +309,14 @@ def test_a_lock_that_a_killed_run_left_behind_goes_away(
     report = represent(crops, reps, network, SETTINGS)
     assert list(report.counts) == ["already there"]
     assert not (reps / ".facetool.lock").exists()
+
+
+def test_a_part_of_an_aligned_folder_is_told_from_photos(
+    crops: Path, tmp_path: Path, network: EmbeddingNetwork
+) -> None:
+    person = next(path for path in sorted(crops.iterdir()) if path.is_dir())
+    with pytest.raises(UsageError, match=rf"is a part of the crops in {crops}; give {crops},"):
+        represent(person, tmp_path / "reps", network, SETTINGS)
+    (crops / "align.json").unlink()
+    with pytest.raises(UsageError, match=r"if they are photos, run align on them .*any_crop=True"):
+        represent(person, tmp_path / "reps", network, SETTINGS)

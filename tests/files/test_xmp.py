@@ -98,3 +98,22 @@ def test_sidecars_of_both_spellings_are_found(tmp_path: Path) -> None:
     assert find_sidecar(photo) == tmp_path / "a.xmp"
     (tmp_path / "a.jpg.xmp").touch()
     assert find_sidecar(photo) == tmp_path / "a.jpg.xmp"
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("a\x01\x1b[2Jb", "a\\x01\\x1b[2Jb"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("x\udcff", "x\\xff"),
+        ("\ufffe\uffff", "\\ufffe\\uffff"),
+        ("é 田中 \U0001f600", "é 田中 \U0001f600"),
+    ],
+)
+def test_names_that_xml_cannot_hold_are_escaped(tmp_path: Path, name: str, read: str) -> None:
+    """A folder may be called anything; what is written stays XML, and is written again the same."""
+    path = tmp_path / "a.jpg.xmp"
+    for _ in range(2):
+        write_regions(path, [FACES[0]._replace(name=name, description=f"facetool: {name}")], 40, 30)
+        (found,) = read_regions(path)
+        assert (found.name, found.description) == (read, f"facetool: {read}")

@@ -59,3 +59,9 @@ def test_openfaces_names_are_known():
     ]
     with pytest.raises(UsageError, match="nearest-mean"):
         find_kind("DBN")
+
+
+def test_a_share_that_nobody_can_measure_is_said(tmp_path):
+    reps = write_people(tmp_path / "train", range(6), range(3))
+    said = train_classifier(reps, tmp_path / "c", ClassifierSettings(fpir=1e-300)).warnings
+    assert any("a share of 1e-300 is less than these people can measure" in one for one in said)

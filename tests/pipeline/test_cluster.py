@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +24,34 @@ def test_cluster(three_people, tmp_path):
     first = tmp_path / "links" / "1"
     assert {link.read_text() for link in first.iterdir()} == {row["image"] for row in rows[:5]}
     assert all(link.is_symlink() for link in first.iterdir())
-    with pytest.raises(UsageError, match="not empty"):
-        cluster(three_people, links=tmp_path / "links")
+
+
+def test_links_of_an_earlier_call_are_replaced(three_people, tmp_path):
+    links = tmp_path / "links"
+    cluster(three_people, 1e-9, links=links)
+    assert len(list(links.iterdir())) == 12
+    crops = Path(json.loads((three_people / "represent.json").read_text())["input"])
+    (crops / "C" / "3.png").rename(crops / "C" / "gone.png")  # a link to nowhere, and still ours
+    cluster(three_people, links=links)
+    assert sorted(path.name for path in links.iterdir()) == ["1", "2", "3"]
+    assert len(list(links.glob("*/*"))) == 12
+
+
+@pytest.mark.parametrize("foreign", ["file", "file in a folder", "link elsewhere", "deep folder"])
+def test_links_beside_anything_else_stay(three_people, tmp_path, foreign):
+    links = tmp_path / "links"
+    cluster(three_people, links=links)
+    place = links / "1" / "mine" if foreign != "file" else links / "mine"
+    if foreign == "link elsewhere":
+        place.symlink_to(tmp_path / "mine")
+    elif foreign == "deep folder":
+        place.mkdir()
+    else:
+        place.write_text("mine")
+    before = sorted(links.rglob("*"))
+    with pytest.raises(UsageError, match=r"mine is no link to a crop .*; choose another folder"):
+        cluster(three_people, 1e-9, links=links)
+    assert sorted(links.rglob("*")) == before
 
 
 def test_what_cannot_be(three_people, tmp_path):

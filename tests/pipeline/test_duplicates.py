@@ -87,3 +87,19 @@ def test_crops_of_this_album_differ(crops: Path) -> None:
         small.append((gray - gray.mean()).ravel() / np.linalg.norm(gray - gray.mean()))
     correlations = np.array(small) @ np.array(small).T
     assert correlations[np.triu_indices(len(small), 1)].max() < 0.95
+
+
+def test_a_photo_in_no_folder_is_nobodys(copies: Path, tmp_path: Path) -> None:
+    """It does not make two names of one, and is not called "."."""
+    folder, labels = copies.parent / "crops", copies / "labels.csv"
+    (copied,) = folder.glob("*/smaller.png")
+    name = f"{copied.parent.name}/smaller.png"
+    shutil.move(copied, folder / "smaller.png")
+    labels.write_text(labels.read_text().replace(name, "smaller.png"))
+    result = find_duplicates(copies, 0.36)
+    loose = next(one for one in result.duplicates if "smaller.png" in one.images)
+    assert sorted(loose.people) == ["", copied.parent.name] and not loose.of_several_people
+    assert [one.of_several_people for one in result.duplicates] == [True, False, False]
+    duplicates_report(result, copies, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<b>no folder</b>" in page and "<b>.</b>" not in page

@@ -301,3 +301,33 @@ def test_without_pyarrow_one_line_says_what_to_install(
     with pytest.raises(UsageError, match=r"pip install 'facetool\[cloud\]'"):
         embed(photos, tmp_path / "out", network, settings)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+def test_names_that_are_no_utf_8_are_those_of_align(album, network, settings, tmp_path) -> None:
+    photos = tmp_path / "photos"
+    for number, name in enumerate((b"\xff.jpg", b"\xef\xbf\xbdff.jpg", b"a\xe9b.jpg")):
+        target = photos / "P\udcfc" / os.fsdecode(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sorted(album.glob("*/*.jpg"))[number], target)
+    align(photos, tmp_path / "al", settings.align, jobs=1)
+    represent(tmp_path / "al", tmp_path / "wanted", network, settings.represent)
+    for _ in range(2):
+        report = embed(photos, tmp_path / "out", network, settings, jobs=1)
+        assert report.exit_code == 0
+    assert report.counts == {"already there": 3}
+    merge(tmp_path / "out", tmp_path / "reps")
+    assert same_reps(tmp_path / "wanted", tmp_path / "reps")
+    assert b"\xff" in (tmp_path / "reps" / "labels.csv").read_bytes()
+    target.unlink()
+    assert embed(photos, tmp_path / "out", network, settings, jobs=1).exit_code == 0
+    merge(tmp_path / "out", tmp_path / "reps", overwrite=True)
+    assert len(read_embeddings(tmp_path / "reps").names) == 2
+
+
+@pytest.mark.slow
+def test_another_number_of_photos_in_a_shard_is_refused(photos, network, settings, out) -> None:
+    with pytest.raises(UsageError, match=r"other settings \(5 photos in a shard there, 7 here\)"):
+        embed(photos, out, network, replace(settings, per_shard=7))
+    assert embed(photos, out, network, replace(settings, per_shard=None)).counts["already there"]

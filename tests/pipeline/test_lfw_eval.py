@@ -201,7 +201,7 @@ def test_what_cannot_be(reps: Path, tmp_path: Path) -> None:
         lfw_eval(reps, pairs, "vgg")
     other = tmp_path / "other.txt"
     other.write_text(pairs.read_text().replace("P", "Q"))
-    with pytest.raises(FacetoolError, match="none of the 400 pairs can be scored: 400 images"):
+    with pytest.raises(FacetoolError, match=r"none of its pairs can be scored: .* 400 images"):
         lfw_eval(reps, other)
     other.write_text("10\t20\nP000\t1\n")
     with pytest.raises(FormatError, match=r"other\.txt line 2"):

@@ -77,8 +77,14 @@ def test_both_files_are_of_one_network(made: QuantizedNetwork, tmp_path: Path) -
     numbers = bytearray((tmp_path / "y.bin").read_bytes())
     numbers[len(numbers) // 2] ^= 1
     (tmp_path / "y.bin").write_bytes(numbers)
-    with pytest.raises(FormatError, match=r"y\.bin beside it belongs to another file"):
+    with pytest.raises(
+        FormatError, match=r"y\.bin beside it belongs to another file or is damaged"
+    ):
         read_network(tmp_path / "y.xml")
+    for cut in (0, 1, len(numbers) // 2, len(numbers) - 1):
+        (tmp_path / "y.bin").write_bytes(numbers[:cut])
+        with pytest.raises(FormatError, match=r"y\.bin beside it .*; copy or write both again"):
+            read_network(tmp_path / "y.xml")
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 def test_failed_pack_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.png").write_bytes(b"x")
-    with pytest.raises(UsageError, match="none of the 1"):
+    with pytest.raises(UsageError, match="none of the images"):
         pack(tmp_path / "in", tmp_path / "out" / "a.rec")
     assert list((tmp_path / "out").iterdir()) == []
 

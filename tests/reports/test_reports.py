@@ -185,3 +185,20 @@ def test_errors_of_a_verification_stand_side_by_side(reps: Path, tmp_path: Path)
     errors = [*result.scored.errors(accepted=True), *result.scored.errors(accepted=False)]
     assert len(wrong) == len(errors)
     assert "data:image/jpeg" in wrong[0]
+
+
+def test_align_shows_photos_that_lack_their_end(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("one.jpg", "two.jpg"):
+        data = (photos / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) * 97 // 100])
+    align(folder, tmp_path / "crops", AlignSettings(crop=DLIB_CHIP))
+    align_report(tmp_path / "crops", tmp_path / "align.html")
+    page = (tmp_path / "align.html").read_text("utf-8")
+    assert "<tr><td>truncated</td><td>2</td></tr>" in page
+    shown = cards(page)
+    assert set(shown) == {"one.jpg", "two.jpg"}
+    assert all("data:image/jpeg" in card and "truncated" in card for card in shown.values())
+    sections = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert sections == ["Several faces", "Truncated or scaled down"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -218,6 +219,13 @@ def test_embeddings_become_a_map(client: AppClient, reps: Path) -> None:
     assert few.json["method"] == "PCA" and np.array(few.json["points"]).shape == (5, 2)
     same = client.send(ask([rows[0]] * 15)).json
     assert same["method"] == "PCA" and np.abs(same["points"]).max() < 1e-6
+    for size in (1e308, 1e38, 1e20, 1e-30, 1e-300):
+        large = (np.array(rows, float) / np.abs(rows).max() * size).tolist()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = [client.send(ask(large[:count])) for count in (5, len(large))]
+        assert [answer.status for answer in found] == [200, 200]
+        assert all(np.isfinite(answer.json["points"]).all() for answer in found)
     numbers = [rows[:1], rows * 30, [[1, 2], [1]], [["a"], ["b"]], [[1e999], [1]]]
     for wrong in ([], {}, "a", *numbers):
         answer = client.send(ask(wrong))

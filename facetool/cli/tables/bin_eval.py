@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from facetool.cli.tables.columns import format_table
+from facetool.files.text import counted
 
 
 def bin_eval_table(result: dict[str, Any]) -> str:
@@ -45,7 +46,7 @@ def epochs_table(results: Sequence[dict[str, Any]]) -> str:
         ]
         best = max(range(len(found)), key=lambda row: found[row]["flip"]["accuracy"]["mean"])
         parts.append(
-            f"{one['set']}, {one['pairs']['scored']:,} pairs\n"
+            f"{one['set']}, {counted(one['pairs']['scored'], 'pair')}\n"
             + format_table(["weights", "accuracy", "without flip", "XNorm"], rows)
             + f"\nbest: {rows[best][0]}, {rows[best][1]}"
         )

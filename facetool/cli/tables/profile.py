@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from facetool.cli.tables.columns import format_table
 from facetool.cropping.detectors import describe_detector
+from facetool.files.text import counted
 from facetool.profiling.folder import PROFILE_STAGES, FolderProfile
 from facetool.profiling.network import NetworkProfiles
 from facetool.profiling.pipeline import PhotoProfile, PipelineProfile
@@ -189,9 +190,9 @@ def _folder_text(folder: FolderProfile) -> str:
     memory = _megabytes(folder.worker_memory)
     return (
         f"{folder.folder}: {folder.images_per_second:.1f} images per second end to end\n"
-        f"{folder.images:,} images, {folder.faces:,} faces in {folder.wall:.1f} s with "
-        f"{folder.jobs} workers, after {folder.start_up:.1f} s to start up; largest worker "
-        f"{memory} MB\n"
+        f"{counted(folder.images, 'image')}, {counted(folder.faces, 'face')} in {folder.wall:.1f} "
+        f"s with {counted(folder.jobs, 'worker')}, after {folder.start_up:.1f} s to start up; "
+        f"largest worker {memory} MB\n"
         f"{table}\n"
         f"bottleneck: {folder.bottleneck}"
     )

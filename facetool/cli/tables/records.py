@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from facetool.files.text import printable
+from facetool.files.text import counted, printable
 
 
 def records_table(found: dict[str, Any]) -> str:
@@ -25,5 +25,6 @@ def records_table(found: dict[str, Any]) -> str:
 
 
 def _property(said: dict[str, Any]) -> str:
-    records = f", {said['records']:,} records" if said["records"] is not None else ""
-    return f"{said['classes']:,} identities, {said['width']}x{said['height']} pixels{records}"
+    records = f", {counted(said['records'], 'record')}" if said["records"] is not None else ""
+    identities = counted(said["classes"], "identity", "identities")
+    return f"{identities}, {said['width']}x{said['height']} pixels{records}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from facetool.files.text import printable
+from facetool.files.text import counted, printable
 from facetool.pipeline.search import Match, SearchResult
 
 
@@ -17,7 +17,7 @@ def search_text(result: SearchResult) -> str:
     width = max(len(row[3]) for row in rows)
     lines = [f"{a:>10}  {b:>7}  {c:<9}  {d:<{width}}  {e}" for a, b, c, d, e in rows]
     if len(result.probes) > 1:
-        lines.append(f"Searched for the mean of {len(result.probes)} photos.")
+        lines.append(f"Searched for the mean of {counted(len(result.probes), 'photo')}.")
     if result.recall is not None:
         lines.append(
             f"By index: of the 20 nearest it finds {result.recall:.1%}, measured on faces of its "
@@ -32,7 +32,7 @@ def _photo(match: Match) -> str:
 
 
 def _threshold(result: SearchResult) -> str:
-    among = f"{result.faces:,} faces"
+    among = counted(result.faces, "face")
     if result.threshold is None:
         return f"Nearest of {among}. No threshold is known for these weights."
     told = f"threshold: squared L2 below {result.threshold.squared_l2:g}"

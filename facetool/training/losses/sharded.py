@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from facetool.errors import UsageError
+from facetool.files.text import counted
 from facetool.training.losses.base import ClassificationLoss, LossResult, full_precision
 
 SHARDED_ABOVE = 100_000
@@ -44,7 +45,8 @@ class ShardedClassifier(nn.Module):
     def __init__(self, whole: ClassificationLoss, rank: int, size: int) -> None:
         super().__init__()
         if whole.classes < size:
-            raise UsageError(f"{whole.classes} identities cannot be split over {size} processes")
+            identities = counted(whole.classes, "identity", "identities")
+            raise UsageError(f"{identities} cannot be split over {size:,} ranks")
         edges = [whole.classes * number // size for number in range(size + 1)]
         self.first, self.end = edges[rank], edges[rank + 1]
         self._rank, self._size = rank, size

@@ -17,6 +17,7 @@ from typing import Any
 from facetool.errors import FormatError, WeightsError
 from facetool.files.byte_reader import ByteReader
 from facetool.files.json_file import parse_json
+from facetool.files.text import counted
 from facetool.weights.readers.lowering import Array, small_integer
 
 _EMBEDDING = "fc1"
@@ -74,7 +75,7 @@ def read_params(path: Path) -> dict[str, Array]:
         arrays.append(_read_array(reader))
     (count,) = reader.unpack("<Q")
     if count != len(arrays):
-        raise reader.fail(f"{len(arrays):,} arrays with {count:,} names")
+        raise reader.fail(f"{len(arrays):,} arrays with {counted(count, 'name')}")
     named = {}
     for array in arrays:
         (length,) = reader.unpack("<Q")

@@ -72,7 +72,10 @@ def load(path: Path) -> EngineNetwork:
         raise
     except Exception as error:  # the library has no classes of its own
         reason = one_line(error)
-        raise FormatError(f"{path}: OpenVINO cannot read it: {reason}") from None
+        raise FormatError(
+            f"OpenVINO cannot read {path} with {weights.name} beside it ({reason}); copy or write "
+            "both again"
+        ) from None
     if "recipe" not in stated and lengths[1:] == [3, ARCFACE_112.height, ARCFACE_112.width]:
         stated = {**stated, "recipe": Recipe(ARCFACE_112), "assumed": PARTS}
     network.info = replace(network.info, **stated)
@@ -95,7 +98,8 @@ def _stated(path: Path, weights: Path, text: object) -> dict[str, Any]:
         raise FormatError(f"{path}: {error}") from None
     if description.get(BIN_SHA256, numbers) != numbers:
         raise FormatError(
-            f"{path}: {weights.name} beside it belongs to another file; write both again"
+            f"{path}: {weights.name} beside it belongs to another file or is damaged; copy or "
+            "write both again"
         )
     knows_both = BIN_SHA256 in description
     return {**stated._asdict(), "weights_sha256": described if knows_both else checksum}
