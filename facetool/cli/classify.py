@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +236,7 @@ def infer(
     written beside videos or as a copy of them. A photo that cannot be used is reported on
     stderr, and the exit code is then 1.
     """
+    from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
@@ -258,14 +260,11 @@ def infer(
         every=every,
         keep_crops=html is not None,
     )
-    each = _print_line if json_lines else None
+    table = _InferTable([*made.people, UNKNOWN])
+    each = _print_line if json_lines else None if as_json else table.add
     photos, report = name_people(made, images, network, settings, each=each)
-    if json_lines:
-        pass
-    elif as_json:
+    if as_json and not json_lines:
         print_json([photo.as_dict() for photo in photos])
-    else:
-        click.echo(_infer_table(photos))
     if made.threshold.source == "none":
         _warn(["this classifier has no rejection threshold, so strangers get a name as well"])
     if html is not None:
@@ -281,17 +280,29 @@ def _print_line(photo: NamedPhoto) -> None:
     print_json(photo.as_dict(), indent=None)
 
 
-def _infer_table(photos: list[NamedPhoto]) -> str:
-    rows = [("name", "confidence", "left top right bottom", "image")]
-    for photo in photos:
+class _InferTable:
+    """Prints the faces of each photo as soon as it is done, so that an interrupt keeps them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._width = max(len(printable(name)) for name in names)
+        self._begun = False
+
+    def add(self, photo: NamedPhoto) -> None:
+        """A row for each face; before the first photo, the names of the columns."""
+        if not self._begun:
+            self._print("name", "confidence", "left top right bottom", "image")
+            self._begun = True
         for face in photo.faces:
             box = " ".join(f"{edge:.0f}" for edge in face.box)
             place = f"{photo.image}, {face.times}" if face.times else photo.image
-            rows.append((printable(face.name), f"{face.confidence:.3f}", box, printable(place)))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows
-    )
+            self._print(printable(face.name), f"{face.confidence:.3f}", box, printable(place))
+
+    def _print(self, name: str, confidence: str, box: str, image: str) -> None:
+        click.echo(f"{name:<{self._width}}  {confidence:>10}  {box:<{_BOX}}  {image}")
+
+
+_BOX = 23
+"""Letters of a box of four digits an edge, and some; rows of larger ones are longer."""
 
 
 @command.command("evaluate")

@@ -143,7 +143,8 @@ def _say_it_moved(
     new = len({_named(name, under) for name in images.names}.difference(known))
     listener().remark(
         str(images.place),
-        f"taken for {before}, moved: its {counted(len(known), 'photo')} all there, {new:,} new",
+        f"taken for {before}, moved or copied: its {counted(len(known), 'photo')} all there, "
+        f"{new:,} new",
     )
 
 

@@ -290,9 +290,9 @@ def _choice(several: int, images: int) -> list[str]:
     if several <= _FEW * images:
         return []
     return [
-        f"of {counted(images, 'image')} {several:,} come from photos with several faces, of which "
-        "align took the largest; where the person meant is in the middle, as in LFW, let align "
-        "select 'center'"
+        f"{several:,} of {counted(images, 'image')}: photos with several faces, of which align "
+        "took the largest; where the person meant is in the middle, as in LFW, let align select "
+        "'center'"
     ]
 
 

@@ -114,7 +114,7 @@ def test_a_moved_album_is_still_the_same(photos: Path, tmp_path: Path) -> None:
 
     with follow(Listener()):
         assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
-    told = f"{moved}: taken for {photos}, moved: its 4 photos all there, 0 new"
+    told = f"{moved}: taken for {photos}, moved or copied: its 4 photos all there, 0 new"
     assert said == [told]
     with follow(Listener()):
         assert dict(align(moved, output, SETTINGS, jobs=JOBS).counts) == {"already there": 4}
@@ -327,5 +327,6 @@ def test_a_moved_album_with_more_photos_is_said(photos: Path, tmp_path: Path) ->
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=True
     )
-    assert f"{larger}: taken for {photos}, moved: its 4 photos all there, 1 new" in done.stderr
+    told = f"{larger}: taken for {photos}, moved or copied: its 4 photos all there, 1 new"
+    assert told in done.stderr
     assert "4 already there, 1 aligned" in done.stderr

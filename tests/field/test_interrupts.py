@@ -1,6 +1,7 @@
 """Ctrl-C: the first ends a command within a second, no number of them shows a traceback."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -60,6 +61,42 @@ def test_lines_of_json_come_photo_by_photo(album: Path, crops: Path, tmp_path: P
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["image"] for line in lines] == [str(photo) for photo in photos]
     assert all({"image", "faces"} <= line.keys() for line in lines)
+
+
+@pytest.mark.slow
+def test_rows_of_names_are_kept(album: Path, crops: Path, tmp_path: Path) -> None:
+    """The table comes photo by photo, too, also into a file."""
+    from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
+    from facetool.pipeline.represent import RepresentSettings, represent
+    from facetool.weights.load import load_network
+
+    represent(crops, tmp_path / "reps", load_network("dlib-resnet"), RepresentSettings())
+    train_classifier(tmp_path / "reps", tmp_path / "classifier", ClassifierSettings())
+    photos = sorted(album.glob("*/*.jpg"))
+    links = [tmp_path / f"{copy}-{photo.name}" for copy in range(6) for photo in photos]
+    for link, photo in zip(links, photos * 6, strict=True):
+        link.symlink_to(photo)
+    table = tmp_path / "table.txt"
+    command = [sys.executable, "-m", "facetool", "classify", "infer", tmp_path / "classifier"]
+    with table.open("wb") as file:
+        process = subprocess.Popen(
+            [*map(str, command), *map(str, links)],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        limit = time.monotonic() + 60
+        while len(table.read_bytes().splitlines()) < 5 and time.monotonic() < limit:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        stderr = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130
+    assert stderr.endswith(("facetool: interrupted\n", "facetool: stopped\n"))
+    head, *rows = table.read_text().splitlines()
+    assert head.split()[:2] == ["name", "confidence"] and head.endswith("  image")
+    assert 4 <= len(rows) < len(links)
+    shown = [row.split()[-1] for row in rows]
+    assert shown == [str(link) for link in links if str(link) in shown]
 
 
 def test_what_a_library_says_of_being_cut_is_not_shown() -> None:
