@@ -12,6 +12,8 @@ from facetool.evaluation.distances import Floats
 def project(vectors: Floats) -> NDArray[np.float32]:
     """t-SNE: (N, D) to (N, 2), the same points every time. Needs four images or more.
 
+    Embeddings of one number are on a line already, and stay as they are.
+
     Raises:
         FacetoolError: the embeddings are all the same.
     """
@@ -22,7 +24,7 @@ def project(vectors: Floats) -> NDArray[np.float32]:
     if np.ptp(vectors.astype(np.float32), axis=0).max() == 0:
         raise FacetoolError("the embeddings are all the same: there is nothing to draw")
     if vectors.shape[1] == 1:
-        vectors = np.pad(vectors, ((0, 0), (0, 1)))
+        return np.pad(vectors, ((0, 0), (0, 1))).astype(np.float32)
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=0)
@@ -49,7 +51,8 @@ def plane(vectors: Floats | NDArray[np.float32]) -> tuple[NDArray[np.float32], s
     The same embeddings give the same points every time.
     """
     exact = _moderate(np.asarray(vectors, np.float64))
-    if len(exact) >= FEWEST_FOR_TSNE and np.ptp(exact.astype(np.float32), axis=0).max() > 0:
+    varied = np.ptp(exact.astype(np.float32), axis=0).max() > 0
+    if len(exact) >= FEWEST_FOR_TSNE and exact.shape[1] > 1 and varied:
         return project(exact), "t-SNE"
     left, spread, _ = np.linalg.svd(exact - exact.mean(axis=0), full_matrices=False)
     points = np.zeros((len(exact), 2), np.float32)

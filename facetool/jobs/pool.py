@@ -152,7 +152,7 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
     def _restart(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
         if not self._at_work.is_set():
-            raise FacetoolError(NO_WORKER, "jobs=1") from None
+            raise FacetoolError(NO_WORKER) from None
         self._executor = self._start()
 
     def close(self) -> None:

@@ -18,8 +18,8 @@ from facetool.errors import FacetoolError
 WORKER_DIED = "the worker process died on it (out of memory?)"
 
 NO_WORKER = (
-    "the worker processes cannot start, as each imports the script: put its calls of facetool "
-    "under 'if __name__ == \"__main__\":', or give jobs=1"
+    "the worker processes cannot start, as each imports the script: keep it in a file, with its "
+    "calls of facetool under 'if __name__ == \"__main__\":'"
 )
 
 _SOCKET_PATH = 104
@@ -33,7 +33,7 @@ def refuse_in_import() -> None:
         FacetoolError: the script calls facetool without ``if __name__ == "__main__"``.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise FacetoolError(NO_WORKER, "jobs=1")
+        raise FacetoolError(NO_WORKER)
 
 
 def worker_context(module: str) -> BaseContext:

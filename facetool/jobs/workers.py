@@ -168,7 +168,7 @@ def _await_ready(worker: _Worker) -> None:
     if isinstance(ready, _Raised):
         raise ready.error
     if not ready:
-        raise FacetoolError(NO_WORKER, "jobs=1")
+        raise FacetoolError(NO_WORKER)
 
 
 def _ask(worker: _Worker, item: Any, deadline: float) -> Any:

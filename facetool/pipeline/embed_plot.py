@@ -29,6 +29,8 @@ def embed_plot(reps: Path, output: Path) -> int:
     if len(people.images) < 4:
         images = counted(len(people.images), "image")
         raise FacetoolError(f"{reps} has {images}; a map needs four or more")
-    figure = embedding_map(project(people.prepared()), people.labels, people.names)
+    vectors = people.prepared()
+    how = "t-SNE" if vectors.shape[1] > 1 else "The one number"
+    figure = embedding_map(project(vectors), how, people.labels, people.names)
     save_plot(figure, output, dpi=150)
     return len(people.images)

@@ -20,12 +20,13 @@ _LEGEND = 20
 
 
 def embedding_map(
-    points: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str]
+    points: NDArray[np.float32], how: str, labels: NDArray[np.int64], names: Sequence[str]
 ) -> Figure:
     """Draw points in people's colours, with a legend where the colours do not come again.
 
     Args:
         points: (N, 2).
+        how: they were found, for the title.
         labels: (N,), the number of each point's person.
         names: by number; empty for faces that lie in no person's folder.
 
@@ -49,5 +50,5 @@ def embedding_map(
     axes.set_aspect("equal", adjustable="datalim")
     known = len(sorted_ones) == len(names)
     people = f" of {counted(len(names), 'person', 'people')}" if known else ""
-    axes.set_title(f"t-SNE of {counted(len(points), 'face')}{people}", fontsize=10)
+    axes.set_title(f"{how} of {counted(len(points), 'face')}{people}", fontsize=10)
     return figure

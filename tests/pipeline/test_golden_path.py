@@ -103,8 +103,8 @@ def test_pixels_are_the_same_where_the_libraries_are(
     ("stage", "tolerance"),
     [
         ("photos", 1.0),  # of 255: JPEG decoders round in several ways
-        ("crops", 3.0),  # and a box that moves by a pixel moves the crop
-        ("distances", 0.03),  # squared L2; two people are 0.36 apart
+        ("crops", 6.0),  # and a box that moves by a pixel moves the crop
+        ("distances", 0.06),  # squared L2; two people are 0.36 apart
         ("accuracy", 0.02),
         ("auc", 0.01),
         ("eer", 0.02),

@@ -9,7 +9,7 @@ def test_people_have_names_as_long_as_colours_tell_them_apart(people: int, legen
     labels = np.repeat(np.arange(people), 2)
     points = np.random.default_rng(0).normal(size=(len(labels), 2)).astype(np.float32)
     names = [f"P_${number}" for number in range(people)]
-    figure = embedding_map(points, labels, names)
+    figure = embedding_map(points, "t-SNE", labels, names)
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.collections[0].get_offsets(), points)
     colours = np.asarray(axes.collections[0].get_facecolor())

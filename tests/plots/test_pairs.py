@@ -16,7 +16,7 @@ def test_groups_below_each_other(tmp_path: Path) -> None:
         PairGroup("Wrong", True, [PlottedPair(None, "gone")]),
     ]
     figure = pairs_figure(groups)
-    titles = [part.get_suptitle() for part in figure.subfigs]
+    titles = [text.get_text() for part in figure.subfigs for text in part.texts]
     assert titles == ["Right", "None of these", "Wrong"]
     drawn = [[axes for axes in part.axes if axes.axison] for part in figure.subfigs]
     assert [len(axes) for axes in drawn] == [5, 0, 1]
