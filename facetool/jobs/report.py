@@ -57,4 +57,22 @@ class Report:
 
 
 def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items() if number)
+    return ", ".join(
+        f"{number:,} {_ONE.get(outcome, outcome) if number == 1 else outcome}"
+        for outcome, number in counts.items()
+        if number
+    )
+
+
+_ONE = {
+    "distractors put out of reach": "distractor put out of reach",
+    "feature files written": "feature file written",
+    "identities": "identity",
+    "images packed": "image packed",
+    "images replaced by their person's centre": "image replaced by their person's centre",
+    "images unpacked": "image unpacked",
+    "pairs": "pair",
+    "steps": "step",
+    "steps already there": "step already there",
+}
+"""Outcomes that name things, as they are said of one."""
