@@ -43,7 +43,7 @@ _UNREADABLE_SUFFIXES = {
 
 ADVICE = {
     RAW: "convert them to JPEG or TIFF first",
-    VIDEO: "align and classify infer take them with the option every",
+    VIDEO: "align and classify infer take them, in folders with the option every",
     OTHER_IMAGE: "convert them to PNG or JPEG first",
 }
 """What to do about files of a kind that is not read."""

@@ -46,6 +46,9 @@ _FFMPEG = {
 }
 _ENVIRONMENT = threading.Lock()
 
+_LONGEST = 86_400
+"""Seconds that a frame may last."""
+
 _TICK = 0.0005
 """Seconds by which a time may be rounded."""
 
@@ -119,12 +122,13 @@ class Video:
         import cv2
 
         stated = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        rate = self._capture.get(cv2.CAP_PROP_FPS) or 1.0
-        count, time = 0, 0.0
+        step = 1 / max(self._capture.get(cv2.CAP_PROP_FPS), 1.0)
+        count, time = 0, -step
         while self._capture.grab():
             found = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            # Some frames have no time of their own.
-            time = found if found > time or not count else time + 1 / rate
+            # Some frames have no time of their own, and damage may give them any.
+            known = max(time, 0) < found < time + _LONGEST
+            time = found if known else time + step
             count += 1
             yield time
         if not count:
@@ -137,6 +141,7 @@ class Video:
         read, pixels = self._capture.retrieve()
         if not read:
             raise ImageError("damaged video: a frame cannot be decoded")
+        check_pixels(pixels.shape[1::-1])  # a frame may have another size than the video
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 

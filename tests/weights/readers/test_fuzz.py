@@ -15,4 +15,4 @@ def test_damaged_files_are_refused_or_run(shared: Path) -> None:
     line = [sys.executable, str(SCRIPT), "--golden", str(shared / "golden"), "--cases", "15"]
     process = subprocess.run([*line, "--seed", "7"], capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert process.stdout.count(": 15 cases") == 25, process.stdout
+    assert process.stdout.count(": 15 cases") == 26, process.stdout
