@@ -26,8 +26,12 @@ from facetool.images.formats import (
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage, check_pixels, silent_opencv
 
-_CUT = 0.5
-"""Share of pixels that change colour from which two frames are of two scenes."""
+_CUT = 0.3
+"""Change from which a scene begins. In two real clips with eight cuts, some of them dark or in
+motion, it is 0.33 or more at each cut, and 0.25 or less from any other frame to the next."""
+
+_BLOCKS = 4
+"""Along each edge of a frame."""
 
 _WHOLE = 0.9
 """Share of the frames that a file says it has, below which its end is missing: not all formats
@@ -104,13 +108,13 @@ class Video:
         """
         scenes = self._every == SCENE
         due = 0.0
-        colours = None
+        shades = None
         for time in self._times():
             if time < due - _TICK:
                 continue
             pixels = self._pixels()
-            before, colours = colours, _colours(pixels)
-            cut = before is None or _change(before, colours) > _CUT
+            before, shades = shades, _shades(pixels)
+            cut = before is None or _change(before, shades) > _CUT
             if cut or not scenes:
                 yield VideoFrame(round(time, 3), pixels, cut)
             if not scenes:
@@ -244,19 +248,21 @@ def _settings_of_ffmpeg() -> Iterator[None]:
                     os.environ[name] = value
 
 
-def _colours(pixels: RGBImage) -> NDArray[np.float64]:
-    """Share of pixels of each of 64 colours, four shades of red, green and blue.
+def _shades(pixels: RGBImage) -> NDArray[np.float64]:
+    """Share of pixels of each of 16 shades of gray in each block of a frame (16, 16)."""
+    import cv2
 
-    Source: the colour histograms of Lienhart, Comparison of automatic shot boundary detection
-    algorithms, SPIE 3656 (1999).
-    """
     step = max(1, max(pixels.shape) // 160)
-    shades = (pixels[::step, ::step] >> 6).astype(np.int64)
-    numbers = shades @ np.array([16, 4, 1])
-    counts = np.bincount(numbers.ravel(), minlength=64)
-    return np.asarray(counts / numbers.size)
+    gray = cv2.cvtColor(np.ascontiguousarray(pixels[::step, ::step]), cv2.COLOR_RGB2GRAY)
+    rows = np.array_split(np.asarray(gray, np.uint8) >> 4, _BLOCKS)
+    blocks = [block.ravel() for row in rows for block in np.array_split(row, _BLOCKS, axis=1)]
+    return np.stack([np.bincount(one, minlength=16) / max(one.size, 1) for one in blocks])
 
 
 def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Share of pixels that have another colour, at least."""
-    return float(np.abs(after - before).sum() / 2)
+    """Share of pixels that have another shade, at least, in the median block.
+
+    What moves changes some blocks and a cut all of them: Nagasaka and Tanaka, Automatic video
+    indexing and full-video search for object appearances, 1992, leave half of the blocks out.
+    """
+    return float(np.median(np.abs(after - before).sum(axis=1) / 2))

@@ -15,7 +15,7 @@ from facetool.errors import ImageError, UsageError
 from facetool.images import video as module
 from facetool.images.read import check_pixels
 from facetool.images.video import Video, VideoFrame, check_every, is_video
-from tests.drawn_videos import plain, write_video
+from tests.drawn_videos import plain, scene, write_video
 
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 SIZE = (64, 48)
@@ -86,6 +86,13 @@ def test_a_variable_frame_rate_keeps_its_times(clip: Path, tmp_path: Path) -> No
 def test_the_first_frame_of_each_scene(clip: Path) -> None:
     found = read(clip, "scene")
     assert [(frame.time, frame.cut) for frame in found] == [(0, True), (2, True)]
+
+
+def test_what_moves_is_no_cut_and_another_face_in_its_place_is(tmp_path: Path) -> None:
+    frames = [*scene((0, 0, 5), frames=4, width=270), *scene((1, 15, -5), frames=4, width=270)]
+    path = write_video(tmp_path / "faces.mp4", frames)
+    found = read(path, 0.001)
+    assert [frame.cut for frame in found] == [True, *[False] * 3, True, *[False] * 3]
 
 
 def test_a_telephone_held_upright(tmp_path: Path) -> None:
