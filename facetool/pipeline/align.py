@@ -213,7 +213,7 @@ def _process(
     jobs: int | None,
     device: str,
 ) -> Iterator[list[AlignedPhoto]]:
-    """The photos in order, some at a time, then the videos."""
+    """The photos in order, some at a time, then the videos, the longest first."""
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
@@ -222,7 +222,17 @@ def _process(
         _align_chunk, _worker_died, _create_worker, arguments, jobs, device=device
     ) as pool:
         photos = photo_chunks([task for task in todo if not task.video], jobs, device)
-        yield from pool.map([*photos, *([task] for task in todo if task.video)])
+        videos = [task for task in todo if task.video]
+        videos.sort(key=lambda task: -_length(folder, task))  # so that none is last and alone
+        yield from pool.map([*photos, *([task] for task in videos)])
+
+
+def _length(folder: Images, task: _Task) -> int:
+    """Bytes of a video, which grow with its seconds."""
+    try:
+        return folder.stat(task.source)[0]
+    except ImageError:  # whoever reads it will say so
+        return 0
 
 
 def count_rows(rows: Sequence[AlignRow], report: Report) -> None:

@@ -1,12 +1,15 @@
 """Whether an image is still what it was."""
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 
+from facetool.files.recordio import RecordWriter
 from facetool.images.changes import read_with_state, unchanged
 from facetool.images.folder import list_images
+from facetool.images.records import ImageRecords, format_record
 
 LATER = 1_000_000_000_000
 
@@ -60,3 +63,16 @@ def test_a_file_that_is_gone_is_a_change(photo: Path) -> None:
     _, then = read_with_state(images, "a.jpg")
     photo.unlink()
     assert unchanged(images, "a.jpg", then, by_content=False) is None
+
+
+def test_a_record_that_was_only_copied_is_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "a.rec"
+    with path.open("wb") as file:
+        RecordWriter(file, io.StringIO()).write(1, format_record((0.0, 0.0), 1, b"image"))
+    images = ImageRecords(path)
+    (name,) = images.names
+    data, then = read_with_state(images, name)
+    os.utime(path, ns=(LATER, LATER))
+    now = unchanged(images, name, then, by_content=False)
+    assert data == b"image" and now == then._replace(modified=LATER)
+    assert unchanged(images, name, then._replace(sha256="0" * 64), by_content=True) is None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from facetool.alignment.recipes import DLIB_CHIP
+from facetool.cropping.crop_writer import CropWriter
 from facetool.cropping.video_cropper import VideoCropper
 from facetool.errors import OutputError
 from facetool.files.align_journal import JOURNAL
@@ -246,3 +247,26 @@ def test_a_search_says_the_second_and_explain_passes_videos_over(
     assert all(match.photo == folder / "clip.mp4" for match in found.matches if match.times)
     search_report(found, tmp_path / "found.html")
     assert (tmp_path / "found.html").read_text("utf-8").count("data:image/jpeg") == 5
+
+
+def test_the_longest_video_is_begun_first(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others would wait for it at the end, one core at work."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    sky = plain((90, 120, 200), frames=2, size=(160, 120))
+    short = write_video(folder / "a.mp4", sky)
+    shutil.copy(clip, folder / "b.mp4")
+    shutil.copy(short, folder / "c.mp4")
+    begun: list[str] = []
+    write = CropWriter.write_video
+
+    def note(writer, video, name, stem, **options):  # type: ignore[no-untyped-def]
+        begun.append(name)
+        return write(writer, video, name, stem, **options)
+
+    monkeypatch.setattr(CropWriter, "write_video", note)
+    align(folder, tmp_path / "crops", settings(every=2.0))
+    assert begun == ["b.mp4", "a.mp4", "c.mp4"]
+    assert rows_of(tmp_path / "crops")[0].input == "a.mp4"
