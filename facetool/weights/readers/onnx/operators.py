@@ -9,7 +9,7 @@ and do not mean:
   it, and ``Flatten`` with axis -1 means everything but the batch;
 - a ``Reshape`` of that layer's result to the shape of its input but for the last axis, where the
   numbers do not fit, is none;
-- a batch fixed at 1 becomes any batch.
+- a batch of a fixed length becomes any batch.
 
 To add an operation, write how it is made of the steps in :mod:`facetool.networks.graph` and add it
 to ``OPERATORS``; to ``SIZE_BOUND`` too, where the step it makes holds for one size of photo only.

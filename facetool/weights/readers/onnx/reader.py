@@ -77,7 +77,8 @@ class GraphReader:
         if len(inputs) != 1:
             raise WeightsError(f"has {len(inputs)} inputs; a face network has one")
         lengths = [axis.dim_value for axis in inputs[0].type.tensor_type.shape.dim]
-        self.for_one = lengths[:1] == [1]  # the file is for one face at a time
+        self._faces = lengths[0] if lengths else 0  # that the file is for at a time; 0 for any
+        self.for_one = self._faces == 1
         self._values[inputs[0].name] = INPUT
         if channels_last(lengths):
             self._values[inputs[0].name] = self.builder.add(
@@ -228,9 +229,10 @@ class GraphReader:
         return self._values[name]
 
     def whole(self, shape: Sequence[int]) -> list[int]:
-        """A shape of the file's, whose first length 1 may be meant for the batch."""
+        """A shape of the file's, whose first length may be meant for the batch."""
         lengths = [int(length) for length in shape]
-        if (self.for_one or len(lengths) == 2) and lengths[:1] == [1]:
+        for_one = len(lengths) == 2 and lengths[0] == 1
+        if for_one or (self._faces > 0 and lengths[:1] == [self._faces]):
             lengths[0] = BATCH
         return lengths
 

@@ -236,6 +236,33 @@ def test_pytorch_export_of_iresnet(tmp_path, folded):
     assert difference < (1e-5 if folded else 1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("faces", [1, 2, None])
+def test_pytorch_export_by_dynamo_with_weights_in_a_file_beside(tmp_path, faces):
+    """For one face at a time, for two, or for any number."""
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    network = LResNet(
+        (1, 1, 1, 2), (8, 8, 8, 16, 16), 32, dropout=0.0, eps=1e-5, scale_input=False
+    ).eval()
+    path = tmp_path / "iresnet.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(faces or 2, 3, 112, 112),),
+            path,
+            dynamo=True,
+            external_data=True,
+            dynamic_shapes=None if faces else ({0: torch.export.Dim("faces")},),
+        )
+    assert (tmp_path / "iresnet.onnx.data").is_file()
+    x = torch.rand(3, 3, 112, 112) * 2 - 1
+    with torch.inference_mode():
+        expected = network(x)
+        assert (load(path)(x) - expected).abs().max() / expected.std() < 1e-5
+
+
 @pytest.mark.parametrize("shape", [(4,), (4, 1, 1), (1, 4, 1, 1)])
 def test_slopes_of_every_shape(tmp_path, shape):
     nodes, tensors = small()
