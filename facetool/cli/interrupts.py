@@ -43,6 +43,16 @@ def expect_no_more() -> None:
     _seen.set()
 
 
+def end_soon() -> None:
+    """All has been said: whatever keeps Python from ending has half a second to let it."""
+    threading.Thread(target=_end, daemon=True).start()
+
+
+def _end() -> None:
+    time.sleep(_PATIENCE)
+    os._exit(STOPPED)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if _seen.is_set():
         _stop()

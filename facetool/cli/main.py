@@ -198,4 +198,8 @@ def _drop_output() -> None:
 
 def _fail(message: str, code: int) -> None:
     print(printable(f"facetool: {' '.join(message.split())}"), file=sys.stderr)
+    if code == interrupts.STOPPED:
+        with suppress(OSError):
+            sys.stdout.flush()
+        interrupts.end_soon()
     sys.exit(code)

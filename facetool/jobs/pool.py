@@ -161,8 +161,14 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
 
     def _kill(self) -> None:
         """End the workers in the middle of their work: files that are not whole have no name."""
-        for process in list((self._executor._processes or {}).values()):
+        workers = list((self._executor._processes or {}).values())
+        for process in workers:
             process.terminate()
+        # A worker may have been in the middle of an answer, and nobody writes the rest. The thread
+        # that reads it sees the end only when this process does not hold the pipe open either.
+        answers: Any = self._executor._result_queue
+        if workers and answers is not None:
+            answers._writer.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def __enter__(self) -> OrderedPool[_Context, _Item, _Result]:

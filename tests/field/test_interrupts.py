@@ -99,6 +99,25 @@ def test_rows_of_names_are_kept(album: Path, crops: Path, tmp_path: Path) -> Non
     assert shown == [str(link) for link in links if str(link) in shown]
 
 
+def test_threads_that_do_not_end_hold_nothing_up() -> None:
+    """Python waits for them at its end, for as long as it takes."""
+    program = (
+        "import os, signal, threading\n"
+        "from facetool.cli import main\n"
+        "def command(**settings):\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    threading.Event().wait()\n"
+        "main.cli.main = command\n"
+        "main.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 130
+    assert done.stderr == "facetool: interrupted\n"
+
+
 def test_what_a_library_says_of_being_cut_is_not_shown() -> None:
     """A signal may come while a library is in the middle of its own bookkeeping."""
     program = (

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,3 +71,31 @@ def test_a_script_that_its_workers_would_run_again_is_told_so(tmp_path: Path) ->
     last = done.stderr.splitlines()[-1]
     assert last.startswith("facetool.errors.FacetoolError: the worker processes cannot start")
     assert "__main__" in last
+
+
+def _large(context: None, chunk: Sequence[int]) -> list[bytes]:
+    return [bytes(30_000_000) for _ in chunk]
+
+
+@pytest.mark.slow
+def test_workers_may_be_stopped_in_the_middle_of_an_answer() -> None:
+    """The thread that waits for the rest of it ends, or the process never would."""
+    for _ in range(4):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            OrderedPool(_large, _died, _nothing, (), 2) as pool,
+        ):
+            results = pool.map([[number] for number in range(50)])
+            assert len(next(results)[0]) == 30_000_000
+            thread: Any = pool._executor._executor_manager_thread
+            raise KeyboardInterrupt
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def _nothing() -> None:
+    return None
+
+
+def _died(item: int) -> bytes:
+    return b""
