@@ -76,6 +76,8 @@ class Number(click.FloatRange):
 class Every(Number):
     """Seconds, or ``scene``."""
 
+    name = f"number of seconds, nor {SCENE!r}"  # in click's "… is not a valid …"
+
     def __init__(self) -> None:
         super().__init__(0, min_open=True)
 

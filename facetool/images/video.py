@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import ImageError, UsageError
+from facetool.files.text import printable
 from facetool.images.choices import DEFAULT_EVERY, SCENE
 from facetool.images.formats import (
     IMAGE_HEAD_BYTES,
@@ -136,8 +137,18 @@ class Video:
             count += 1
             yield time
         if not count:
-            raise ImageError("no frame of the video can be read: it is damaged or truncated")
+            raise ImageError(
+                "no frame of the video can be read: it is damaged, or of a codec that OpenCV's "
+                f"FFmpeg lacks ({self._codec()}); convert it to H.264"
+            )
         self.truncated = count < _WHOLE * stated
+
+    def _codec(self) -> str:
+        """Four letters, such as ``av01``."""
+        import cv2
+
+        number = int(self._capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+        return printable(number.to_bytes(4, "little").decode("latin-1"))
 
     def _pixels(self) -> RGBImage:
         import cv2

@@ -182,6 +182,13 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_codec_that_is_not_decoded_is_named(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", plain(RED, frames=4, size=SIZE), codec="MJPG")
+    path.write_bytes(path.read_bytes().replace(b"MJPG", b"AV01"))
+    with pytest.raises(ImageError, match=r"no frame .* lacks \(AV01\); convert it to H\.264"):
+        read(path)
+
+
 def test_sizes_are_checked_before_a_frame_is_decoded(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

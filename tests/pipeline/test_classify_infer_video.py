@@ -109,4 +109,6 @@ def test_the_command(classifier: Path, clip: Path) -> None:
     (line,) = runner.invoke(cli, [*command, "1", "--json-lines"]).stdout.splitlines()
     faces = json.loads(line)["faces"]
     assert [(face["first"], face["last"]) for face in faces] == [(0, 1), (2, 2)]
-    assert runner.invoke(cli, [*command, "0"]).exit_code == 2
+    for wrong, reason in (("0", "x>0"), ("often", "not a valid number of seconds, nor 'scene'")):
+        refused = runner.invoke(cli, [*command, wrong])
+        assert refused.exit_code == 2 and reason in refused.stderr
