@@ -11,6 +11,7 @@ from facetool.cropping.face_cropper import NO_FACE, FaceCropper, LocatedFace
 from facetool.cropping.photo_cropper import CroppedPhoto, crop_in_batches
 from facetool.detection.tracks import BoxTracker, TrackTimes
 from facetool.errors import ImageError
+from facetool.files.text import counted
 from facetool.images.read import TRUNCATED, RGBImage
 from facetool.images.video import Video
 from facetool.jobs.stopwatch import Stopwatch
@@ -69,7 +70,7 @@ class VideoCropper:
     @property
     def missed(self) -> str:
         """What there is to say where no face was found."""
-        return f"{NO_FACE} in {self.frames:,} frame{'s' * (self.frames != 1)}"
+        return f"{NO_FACE} in {counted(self.frames, 'frame')}"
 
     def __iter__(self) -> Iterator[FaceTrack]:
         """The tracks in the order in which they end.

@@ -90,7 +90,6 @@ class Video:
     """
 
     def __init__(self, path: Path, every: float | str = DEFAULT_EVERY) -> None:
-        _check_head(path)
         self._every = every
         self._capture = _open(path)
         self.truncated = False
@@ -195,14 +194,40 @@ def videos_among(images: Images, names: Sequence[str]) -> frozenset[str]:
     return frozenset(name for name in unclear if is_video(images.place / name))
 
 
-def _check_head(path: Path) -> None:
+def _open(path: Path) -> Any:
+    """What reads the video, a ``cv2.VideoCapture``."""
+    import cv2
+
+    # Of an absolute path no part is taken for a protocol. One thread: workers keep the cores busy,
+    # and each thread holds frames.
+    place = str(path.absolute())
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ImageError("cannot be read: not a file")
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            _check_head(file.read(_HEAD_BYTES))
+            if not _is_utf8(place):  # OpenCV would end the process
+                place = f"/dev/fd/{file.fileno()}"
+            with _settings_of_ffmpeg(), silent_opencv():
+                capture = cv2.VideoCapture(place, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
+    if not capture.isOpened():
+        raise ImageError("damaged video, or a file without one")
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # as telephones were held
+    width, height = (
+        int(capture.get(edge)) for edge in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    try:
+        check_pixels((width, height))
+    except ImageError:
+        capture.release()
+        raise
+    return capture
+
+
+def _check_head(head: bytes) -> None:
+    """Refuse what does not begin as a container of videos does."""
     if not head:
         raise ImageError("the file is empty")
     packets = any(
@@ -216,31 +241,12 @@ def _check_head(path: Path) -> None:
         )
 
 
-def _open(path: Path) -> Any:
-    """What reads the video, a ``cv2.VideoCapture``."""
-    import cv2
-
-    # Of an absolute path no part is taken for a protocol. One thread: workers keep the cores busy,
-    # and each thread holds frames.
-    place = str(path.absolute())
+def _is_utf8(name: str) -> bool:
     try:
-        place.encode()
+        name.encode()
     except UnicodeEncodeError:
-        raise ImageError("its name is not UTF-8; rename it") from None
-    with _settings_of_ffmpeg(), silent_opencv():
-        capture = cv2.VideoCapture(place, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    if not capture.isOpened():
-        raise ImageError("damaged video, or a file without one")
-    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # as telephones were held
-    width, height = (
-        int(capture.get(edge)) for edge in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-    )
-    try:
-        check_pixels((width, height))
-    except ImageError:
-        capture.release()
-        raise
-    return capture
+        return False
+    return True
 
 
 @contextmanager

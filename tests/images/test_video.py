@@ -211,7 +211,7 @@ def test_a_list_of_other_files_is_not_followed(
     path.write_text("ffconcat version 1.0\nfile other.mp4\n")
     with pytest.raises(ImageError, match="does not begin as MP4"):
         read(path)
-    monkeypatch.setattr(module, "_check_head", lambda path: None)
+    monkeypatch.setattr(module, "_check_head", lambda head: None)
     with pytest.raises(ImageError, match="damaged video"):  # FFmpeg itself is told
         read(path)
     monkeypatch.setattr(module, "_FFMPEG", {})
@@ -238,7 +238,7 @@ def test_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{place}/a.ts\n")
         with pytest.raises(ImageError, match="does not begin as MP4"):
             read(path)
-        monkeypatch.setattr(module, "_check_head", lambda path: None)
+        monkeypatch.setattr(module, "_check_head", lambda head: None)
         monkeypatch.chdir(tmp_path)
         for name in (path, Path(f"{place}/b.mp4"), Path("http:/127.0.0.1/c.mp4")):
             with pytest.raises(ImageError):
@@ -262,8 +262,7 @@ def test_a_name_that_is_no_text(clip: Path, tmp_path: Path) -> None:
         pytest.skip("this file system takes no such names")
     path = tmp_path / os.fsdecode(b"caf\xe9.mp4")
     shutil.copy(clip, path)
-    with pytest.raises(ImageError, match="its name is not UTF-8"):
-        read(path)
+    assert [frame.time for frame in read(path, 1)] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("every", [0, -1.0, float("nan"), float("inf"), "often"])
