@@ -91,7 +91,7 @@ def _sphere(axes: Any) -> None:
         color="#DDDDDD",
         linewidth=0.4,
     )
-    axes.set_box_aspect((1, 1, 1))
+    axes.set_box_aspect((1, 1, 1), zoom=1.5)
     axes.set_axis_off()
 
 
