@@ -193,13 +193,14 @@ def decode_image(data: bytes) -> RGBImage:
     return photo.pixels
 
 
-def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
+def decode_photo(data: bytes, max_pixels: int | None = None) -> Photo:
     """Decode the bytes of an image file; see :func:`read_photo`.
 
     Args:
         data: the file's.
-        max_pixels: larger images are refused before a pixel is decoded.
+        max_pixels: larger images are refused before a pixel is decoded; default: ``MAX_PIXELS``.
     """
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     if not data:
         raise ImageError("the file is empty")
     kind = _refuse_unread(data[:IMAGE_HEAD_BYTES])
@@ -331,17 +332,18 @@ def _turned_array(pixels: RGBImage, turn: Image.Transpose | None) -> RGBImage:
     return np.ascontiguousarray(pixels)
 
 
-def check_pixels(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
+def check_pixels(size: tuple[int, int], max_pixels: int | None = None) -> None:
     """Refuse an image before its pixels are decoded.
 
     Args:
         size: width and height, pixels.
-        max_pixels: that may be decoded.
+        max_pixels: that may be decoded; default: ``MAX_PIXELS``.
 
     Raises:
         ImageError: there are more.
     """
     width, height = size
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     if width * height > max_pixels:
         raise ImageError(
             f"{width}x{height} pixels are more than the {max_pixels / 1_000_000:g} million "
