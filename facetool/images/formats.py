@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-IMAGE_HEAD_BYTES = 64
+IMAGE_HEAD_BYTES = 400
 """First bytes of a file that :func:`sniff` looks at."""
 
 IMAGE = "image"
@@ -43,7 +43,8 @@ _UNREADABLE_SUFFIXES = {
 
 ADVICE = {
     RAW: "convert them to JPEG or TIFF first",
-    VIDEO: "align and classify infer take them, in folders with the option every",
+    VIDEO: "align and classify infer read videos that are not named as photos are; in folders, "
+    "where the seconds between frames are given (every)",
     OTHER_IMAGE: "convert them to PNG or JPEG first",
 }
 """What to do about files of a kind that is not read."""
@@ -96,6 +97,10 @@ _SHORT_STARTS: tuple[Callable[[bytes], object], ...] = (
 """Formats whose magic number is too short to be trusted without the fields behind it."""
 
 
+_PACKETS = ((0, 188, 376), (4, 196, 388))
+"""Where packets of an MPEG transport stream begin, without and with a time before each."""
+
+
 def sniff(head: bytes) -> str | None:
     """The kind that a file's first bytes show; None: neither image nor video."""
     if head[4:8] == b"ftyp":
@@ -112,6 +117,8 @@ def sniff(head: bytes) -> str | None:
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind
+    if any(all(head[place : place + 1] == b"G" for place in places) for places in _PACKETS):
+        return VIDEO
     return IMAGE if any(match(head) for match in _SHORT_STARTS) else None
 
 

@@ -34,6 +34,7 @@ from facetool.images.formats import (
 RGBImage = NDArray[np.uint8]
 
 MAX_PIXELS = 200_000_000
+_TAIL_BYTES = 64  # a JPEG's end is looked for in
 """Larger images are refused before a pixel is decoded: 600 MB as RGB is a bound a worker bears."""
 
 _ROWS = 256
@@ -233,7 +234,7 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> Photo:
     try:
         return Photo(_decode_whole(data, max_pixels))
     except OSError:
-        if not data.startswith(_JPEG_START) or _JPEG_END in data[-IMAGE_HEAD_BYTES:]:
+        if not data.startswith(_JPEG_START) or _JPEG_END in data[-_TAIL_BYTES:]:
             raise
         # libjpeg fills up what is missing before an end of image, where Pillow only waits for it.
         pixels = _decode_whole(data + _JPEG_END, max_pixels)
@@ -299,7 +300,7 @@ def _decode_large_jpeg(data: bytes) -> RGBImage | None:
 
     Both decode with libjpeg-turbo, to the same pixels.
     """
-    if _JPEG_END not in data[-IMAGE_HEAD_BYTES:]:
+    if _JPEG_END not in data[-_TAIL_BYTES:]:
         return None
     import cv2
 

@@ -35,13 +35,8 @@ _BLOCKS = 4
 """Along each edge of a frame."""
 
 _WHOLE = 0.9
-"""Share of the frames that a file says it has, below which its end is missing: not all formats
-count them exactly."""
-
-_HEAD_BYTES = 256
-_PACKETS = ((0, 188), (4, 196))
-"""Where the packets of an MPEG transport stream begin, without and with a time before each."""
-_PACKET_START = 0x47
+"""Share of the frames that a file says it has, below which its end is missing if so much of its
+time is missing as well: not all formats count frames exactly, or at all where their rate varies."""
 
 _FFMPEG = {
     # A file from a stranger may name others to be opened, on the net too: a playlist does.
@@ -140,7 +135,8 @@ class Video:
                 "no frame of the video can be read: it is damaged, or of a codec that OpenCV's "
                 f"FFmpeg lacks ({self._codec()}); convert it to H.264"
             )
-        self.truncated = count < _WHOLE * stated
+        ends_early = time + step < _WHOLE * stated * step
+        self.truncated = count < _WHOLE * stated and ends_early
 
     def _codec(self) -> str:
         """Four letters, such as ``av01``."""
@@ -205,7 +201,7 @@ def _open(path: Path) -> Any:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ImageError("cannot be read: not a file")
         with path.open("rb") as file:
-            _check_head(file.read(_HEAD_BYTES))
+            _check_head(file.read(IMAGE_HEAD_BYTES))
             if not _is_utf8(place):  # OpenCV would end the process
                 place = f"/dev/fd/{file.fileno()}"
             with _settings_of_ffmpeg(), silent_opencv():
@@ -230,11 +226,7 @@ def _check_head(head: bytes) -> None:
     """Refuse what does not begin as a container of videos does."""
     if not head:
         raise ImageError("the file is empty")
-    packets = any(
-        all(head[place : place + 1] == bytes([_PACKET_START]) for place in places)
-        for places in _PACKETS
-    )
-    if not packets and sniff(head[:IMAGE_HEAD_BYTES]) != VIDEO:
+    if sniff(head) != VIDEO:
         raise ImageError(
             "not a video: it does not begin as MP4, QuickTime, Matroska, WebM, AVI, MPEG, Windows "
             "Media or Flash Video do"

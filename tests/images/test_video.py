@@ -84,6 +84,28 @@ def test_a_variable_frame_rate_keeps_its_times(clip: Path, tmp_path: Path) -> No
     assert [frame.time for frame in read(path, 1)] == pytest.approx([0, 2.1, 3.5])
 
 
+@pytest.mark.parametrize("name", ["vfr.mkv", "vfr.webm"])
+def test_frames_left_out_on_purpose_are_not_missing(clip: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    codec = ("-c:v", "libvpx", "-deadline", "realtime") if path.suffix == ".webm" else ()
+    run_ffmpeg(
+        *("-i", str(clip), "-vf", "select='lt(n,4)+not(mod(n,6))'", "-fps_mode", "vfr"),
+        *(*codec, str(path)),
+    )
+    with Video(path) as video:
+        assert list(video)
+        assert not video.truncated
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.mts", "clip"])
+def test_a_transport_stream_is_told_by_its_packets(clip: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    run_ffmpeg("-i", str(clip), "-f", "mpegts", str(path))
+    assert is_video(path) and read(path)
+    (tmp_path / "code.ts").write_text("G" + "const good = 'G';\n" * 40)
+    assert not is_video(tmp_path / "code.ts")
+
+
 def test_the_first_frame_of_each_scene(clip: Path) -> None:
     found = read(clip, "scene")
     assert [(frame.time, frame.cut) for frame in found] == [(0, True), (2, True)]

@@ -145,8 +145,8 @@ def test_videos_of_a_folder_are_taken_with_every(clip: Path, album: Path, tmp_pa
     said = ": ".join(report.failures[0])
     assert report.exit_code == 1
     assert said == (
-        "1 video: not read (ann/clip.mp4); align and classify infer take them, in folders with the "
-        "option every"
+        "1 video: not read (ann/clip.mp4); align and classify infer read videos that are not named "
+        "as photos are; in folders, where the seconds between frames are given (every)"
     )
     assert files_of(out) == alone  # nothing of a folder of photos is otherwise
     report = align(folder, out, settings(every=0.5))
