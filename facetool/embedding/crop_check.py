@@ -55,10 +55,9 @@ def check_crops(images: Images, network: EmbeddingNetwork) -> None:
                 "says what they are"
             )
         raise _error(
-            f"{images.place} has no align.json, so nothing says that its images are crops; if they "
-            "are photos",
+            f"{images.place} has no align.json, so nothing says that its images are crops",
             network,
-            "them",
+            "if they are photos, run align on them",
         )
     made = {row.output for row in read_manifest(images.place / ALIGN_CSV)}
     foreign = [name for name in images.names if name not in made]
@@ -136,7 +135,9 @@ def _check_first(images: Images, network: EmbeddingNetwork) -> None:
         return
 
 
-def _error(what: str, network: EmbeddingNetwork, photos: str = "the photos") -> UsageError:
+def _error(
+    what: str, network: EmbeddingNetwork, advice: str = "run align on the photos"
+) -> UsageError:
     """What is wrong, and how to make a network's crops."""
     wanted = network.recipe.crop
     settings = [
@@ -148,5 +149,4 @@ def _error(what: str, network: EmbeddingNetwork, photos: str = "the photos") -> 
         if name in names() and crop_of(name).same_crop(wanted):
             settings = [f"model={name!r}"]
             break
-    joint = "," if photos == "them" else ";"
-    return UsageError(f"{what}{joint} run align on {photos} with {' '.join(settings)}", *settings)
+    return UsageError(f"{what}; {advice} with {' '.join(settings)}", *settings)

@@ -12,6 +12,7 @@ from facetool.embedding.people import People
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.align_manifest import ALIGN_CSV
 from facetool.files.face_rows import holds_shards, read_face_rows
+from facetool.files.text import counted
 
 
 def leave_out_poor(
@@ -35,7 +36,8 @@ def leave_out_poor(
         return people
     good = _good(people.images, Path(people.description.input or ""), min_face, min_sharpness)
     if not good.any():
-        raise FacetoolError(f"{reps}: none of its faces is large and sharp enough")
+        faces = counted(len(good), "face")
+        raise FacetoolError(f"{reps}: none of its {faces} is large and sharp enough")
     return people.only(good)
 
 

@@ -13,6 +13,7 @@ from facetool.embedding.people import People, read_people
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.align_description import read_align_description
 from facetool.files.align_manifest import ALIGN_CSV, AlignRow, read_manifest
+from facetool.files.text import counted
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.images.named_faces import BoxedName, read_names
 from facetool.jobs.progress import listener
@@ -56,7 +57,8 @@ def read_named_people(reps: Path) -> People:
         names.append(_match(row, known[row.input]))
     named = np.array([bool(name) for name in names], bool)
     if not named.any():
-        raise UsageError(f"{reps}: none of its faces has a name in the XMP of its photo")
+        faces = counted(len(names), "face")
+        raise UsageError(f"{reps}: none of its {faces} has a name in the XMP of its photo")
     found, labels = np.unique([name for name in names if name], return_inverse=True)
     return replace(
         people,
@@ -77,13 +79,11 @@ def _names_of(photos: AlignedPhotos, name: str) -> list[BoxedName]:
 
 def _match(row: AlignRow, faces: Sequence[BoxedName]) -> str:
     """The name of the face that a crop shows; empty where none is near."""
-    edges = (row.left, row.top, row.right, row.bottom)
-    if not all(edges):
+    if row.edges is None:
         return ""
-    left, top, right, bottom = map(float, edges)
     best, name = _LEAST_OVERLAP, ""
     for face in faces:
-        share = overlap((left, top, right, bottom), face.box)
+        share = overlap(row.edges, face.box)
         if share >= best:
             best, name = share, face.name
     return name

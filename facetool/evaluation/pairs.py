@@ -75,8 +75,8 @@ class Trials:
         filled = np.unique(self.folds)
         if len(filled) < 2:
             raise FacetoolError(
-                "fewer than two folds have pairs that can be scored; a threshold is chosen on the "
-                "other folds, so two are needed"
+                f"only {len(filled)} of {counted(self.fold_count, 'fold')} has pairs that can be "
+                "scored; a threshold is chosen on the other folds, so two are needed"
             )
 
 

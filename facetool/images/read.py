@@ -34,8 +34,10 @@ from facetool.images.formats import (
 RGBImage = NDArray[np.uint8]
 
 MAX_PIXELS = 200_000_000
-_TAIL_BYTES = 64  # a JPEG's end is looked for in
 """Larger images are refused before a pixel is decoded: 600 MB as RGB is a bound a worker bears."""
+
+_TAIL_BYTES = 64
+"""Last bytes of a file in which the end of a JPEG is looked for."""
 
 _ROWS = 256
 

@@ -49,7 +49,7 @@ def test_small_and_blurred_faces_are_left_out(reps, limits, left):
 
 
 def test_none_is_good_enough(reps):
-    with pytest.raises(FacetoolError, match="none of its faces is large and sharp enough"):
+    with pytest.raises(FacetoolError, match="none of its 4 faces is large and sharp enough"):
         leave_out_poor(read_people(reps), reps, min_face=1000)
 
 

@@ -84,7 +84,7 @@ def test_folds_in_order_are_those_of_kfold(number: int) -> None:
 def test_too_little_to_cross_validate() -> None:
     trials = Trials.in_order(np.array([True, False] * 10))
     trials.check()
-    with pytest.raises(FacetoolError, match="fewer than two folds have pairs"):
+    with pytest.raises(FacetoolError, match="only 1 of 10 folds"):
         trials[trials.folds == 3].check()
     with pytest.raises(FacetoolError, match="all pairs that can be scored are genuine"):
         trials[trials.same].check()

@@ -45,8 +45,9 @@ class ShardedClassifier(nn.Module):
     def __init__(self, whole: ClassificationLoss, rank: int, size: int) -> None:
         super().__init__()
         if whole.classes < size:
+            processes = counted(size, "process", "processes")
             identities = counted(whole.classes, "identity", "identities")
-            raise UsageError(f"{identities} cannot be split over {size:,} ranks")
+            raise UsageError(f"{identities} cannot be split over {processes}")
         edges = [whole.classes * number // size for number in range(size + 1)]
         self.first, self.end = edges[rank], edges[rank + 1]
         self._rank, self._size = rank, size

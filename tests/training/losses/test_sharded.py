@@ -108,7 +108,7 @@ def test_a_share_of_the_classes_learns(sharded: list[dict[str, dict[str, Tensor]
 
 
 def test_every_process_needs_a_class() -> None:
-    with pytest.raises(UsageError, match="7 identities cannot be split over 8 ranks"):
+    with pytest.raises(UsageError, match="7 identities cannot be split over 8 processes"):
         ShardedClassifier(classifier("arcface"), 0, 8)
 
 
