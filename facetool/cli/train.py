@@ -315,5 +315,6 @@ def command(
         overwrite=overwrite,
     )
     report = train(data, output, config, settings)
-    print(f"{output}: {report}", file=sys.stderr)
+    if report.counts:  # of several processes, the first one's
+        print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

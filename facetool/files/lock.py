@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from facetool.errors import OutputError, UsageError
@@ -97,7 +97,7 @@ def in_turn(path: Path) -> Iterator[None]:
     Raises:
         OutputError: the folder cannot be made.
     """
-    lock = path.with_name(f".{path.name}.lock")
+    lock = _lock_of(path)
     waited = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +116,17 @@ def in_turn(path: Path) -> Iterator[None]:
     finally:
         lock.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def drop_lock(path: Path) -> None:
+    """Remove the lock that a killed holder of a finished file left, where that can be done."""
+    if _lock_of(path).exists():
+        with suppress(OutputError), in_turn(path):
+            pass
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def _hold(path: Path) -> tuple[int, bool | None]:

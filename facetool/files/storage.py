@@ -6,7 +6,8 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -150,20 +151,15 @@ class FolderStorage:
     def create(self, name: str, data: bytes) -> bool:
         """See :meth:`Storage.create`: a link takes a name only where nobody has it."""
         path = self._folder / name
-        part = part_path(path).with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.part")
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                part.write_bytes(data)
-                sync_file(part)
+            with _unnamed_file(path, data) as link:
                 try:
-                    os.link(part, path)
+                    link(path)
                 except FileExistsError:
                     return False
-                except OSError:  # a mount without links
+                except OSError:  # a mount without links, or no /proc
                     return _create_alone(path, data)
-            finally:
-                part.unlink(missing_ok=True)
         return True
 
     def names(self, folder: str) -> set[str]:
@@ -263,6 +259,33 @@ def _answers(place: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(f"cannot read {place}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _unnamed_file(path: Path, data: bytes) -> Iterator[Callable[[Path], None]]:
+    """A file beside ``path`` that a link may give a name to; gives what makes that link.
+
+    It has no name of its own, which a killed run would leave behind, where the system has such
+    files: on Linux, but not on network mounts.
+    """
+    descriptor = None
+    with suppress(AttributeError, OSError):
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    if descriptor is None:
+        part = part_path(path).with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}.part")
+        try:
+            part.write_bytes(data)
+            sync_file(part)
+            yield partial(os.link, part)
+        finally:
+            part.unlink(missing_ok=True)
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+        # Only linkat(2), which is called where a folder is given, follows the link in /proc.
+        yield partial(os.link, f"/proc/self/fd/{descriptor}", src_dir_fd=descriptor)
 
 
 def _create_alone(path: Path, data: bytes) -> bool:

@@ -7,6 +7,7 @@ import math
 import signal
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -113,6 +114,9 @@ def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings
         config: what decides the outcome.
         settings: the rest.
 
+    Returns:
+        What became of steps and images, in the first process; nothing in the others.
+
     Raises:
         UsageError: data, output and settings do not go together.
         FacetoolError: the loss is no longer a finite number.
@@ -175,7 +179,8 @@ class _Run:
         config, process = self._config, self._process
         report = Report()
         if self._step >= config.steps and (self._output / MODEL).is_file():
-            report.done("steps already there", self._step)
+            if process.first:
+                report.done("steps already there", self._step)
             return report
         if process.first:
             for flaw in self._data.flaws:
@@ -221,11 +226,12 @@ class _Run:
                 bar.update()
                 if stopped:
                     raise KeyboardInterrupt
+            for name, reason in ChainMap(*process.gather(batches.damaged)).items():
+                report.failed(name, reason)
             if log is not None:
                 self._finish(log.rows)
-                for name, reason in batches.damaged.items():
-                    report.failed(name, reason)
-        report.done("steps", self._step - begun)
+        if process.first:
+            report.done("steps", self._step - begun)
         return report
 
     def _find_checkpoint(self) -> dict[str, Any] | None:

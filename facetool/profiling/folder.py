@@ -14,7 +14,7 @@ from facetool.cropping.detectors import detector_device
 from facetool.cropping.photo_cropper import ALIGNMENT, DETECTION, READING, photo_chunks
 from facetool.embedding.embedder import Embedder
 from facetool.images.inputs import Images
-from facetool.images.read import RGBImage
+from facetool.images.read import TRUNCATED, RGBImage
 from facetool.jobs.device_pool import open_pool
 from facetool.jobs.ordered_map import batches_of
 from facetool.jobs.pool import available_cores
@@ -138,6 +138,8 @@ def profile_folder(
                     crops.append(cropped.crop)
                 elif cropped.problem:
                     report.failed(cropped.name, cropped.problem)
+                if cropped.truncated:
+                    report.note(cropped.name, "truncated", TRUNCATED)
                 bar.update()
             with watch.time(REPRESENTATION):
                 for _ in embedder.embed_batches(batches_of(crops, rows), np.stack, rows):

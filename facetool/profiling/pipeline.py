@@ -15,7 +15,7 @@ from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.inputs import open_images
-from facetool.images.read import RGBImage, read_image
+from facetool.images.read import TRUNCATED, RGBImage, read_photo
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
@@ -170,22 +170,28 @@ def _profile_photos(
     with progress_bar("photos", len(paths) * settings.iterations, unit="pass") as bar:
         for path in paths:
             try:
+                photo = read_photo(path)
                 profiles.append(
-                    _profile_photo(path, cropper, embedder, settings.iterations, bar.update)
+                    _profile_photo(
+                        path, photo.pixels, cropper, embedder, settings.iterations, bar.update
+                    )
                 )
             except ImageError as error:
                 report.failed(str(path), str(error))
+                continue
+            if photo.truncated:
+                report.note(str(path), "truncated", TRUNCATED)
     return tuple(profiles)
 
 
 def _profile_photo(
     path: Path,
+    image: RGBImage,
     cropper: FaceCropper,
     embedder: Embedder,
     iterations: int,
     progress: Callable[[], object],
 ) -> PhotoProfile:
-    image = read_image(path)
     crop = _crop_largest(image, cropper, Stopwatch())
     embedder.embed(crop[None])  # until here everything only warmed up
     rounds = []

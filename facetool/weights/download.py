@@ -15,7 +15,7 @@ from facetool.errors import FacetoolError, WeightsError
 from facetool.files.atomic import output_errors, part_path, remove_link
 from facetool.files.cache import cache_folder
 from facetool.files.durable import sync_file, sync_folder
-from facetool.files.lock import in_turn
+from facetool.files.lock import drop_lock, in_turn
 from facetool.files.package_files import package_file
 from facetool.files.published_file import PublishedFile
 from facetool.jobs.progress import progress_bar
@@ -184,6 +184,7 @@ def fetch(pretrained: PublishedFile) -> Path:
     """
     if found := find(pretrained):
         check(pretrained, found)
+        drop_lock(found)
         return found
     if not fetchable(pretrained):
         raise WeightsError(f"{pretrained.name} cannot be fetched: {how_to_get(pretrained)}")

@@ -289,18 +289,9 @@ def test_missing_crops_of_pairs_are_named(tmp_path, crops):
 def test_two_processes_make_one_run(tmp_path, crops):
     """torchrun with two CPU processes: one update of both shares, the same as one of them all."""
     output = tmp_path / "run"
-    arguments = [
-        *("--network", "lresnet18e-ir", "--loss", "softmax", "--steps", "3", "--lr", "0.05"),
-        *(f"--network-option={key}={json.dumps(value)}" for key, value in TINY.items()),
-        *("--batch-size", "6", "--accumulate", "2", "--device", "cpu", "--log-every", "1"),
-    ]
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *("-m", "facetool", "train", str(crops), str(output), *arguments),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    done = _run_in_two_processes(crops, output, 3, "--batch-size", "6", loss="softmax")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("3 steps") == 1
     header = read_training(output / "model.safetensors")
     assert header["processes"] == 2
     assert [row.terms for row in read_log(output / "log.csv")] == [24, 24, 24]
@@ -308,11 +299,24 @@ def test_two_processes_make_one_run(tmp_path, crops):
     assert state["step"] == 3 and len(state["random"]) == 2
 
 
-def _run_in_two_processes(crops, output, steps, *more):
+@pytest.mark.slow
+def test_damaged_images_of_every_process_are_named(tmp_path):
+    folder = draw_people(tmp_path / "crops", 3, 4)
+    damaged = [folder / name / f"{name}_0002.png" for name in ("P00", "P01", "P02")]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:500])
+    done = _run_in_two_processes(folder, tmp_path / "run", 2, "--accumulate", "1")
+    assert done.returncode == 1
+    for path in damaged:
+        assert done.stderr.count(f"{path.relative_to(folder)}: ") == 1
+    assert done.stderr.count("3 failed, 2 steps") == 1
+
+
+def _run_in_two_processes(crops, output, steps, *more, loss="arcface"):
     arguments = [
-        *("--network", "lresnet18e-ir", "--loss", "arcface", "--steps", str(steps)),
+        *("--network", "lresnet18e-ir", "--loss", loss, "--steps", str(steps)),
         *("--lr", "0.01", "--batch-size", "4", "--clip-norm", "0.5", "--accumulate", "2"),
-        *("--loss-option", "scale=8"),
+        *(("--loss-option", "scale=8") if loss == "arcface" else ()),
         *(f"--network-option={key}={json.dumps(value)}" for key, value in TINY.items()),
         *("--device", "cpu", "--log-every", "1", *more),
     ]

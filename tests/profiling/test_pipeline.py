@@ -38,13 +38,15 @@ def profile(
     settings: PipelineSettings,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> PipelineProfile:
-    """A photo, a file that is none, and a folder of five photos and a damaged one."""
+    """A truncated photo, a file that is none, and a folder of five photos with both."""
     photos = sorted(album.glob("*/*.jpg"))[:5]
     folder = tmp_path_factory.mktemp("folder")
     for number, photo in enumerate(photos):
         (folder / f"{number}.jpg").write_bytes(photo.read_bytes())
+    truncated = folder / "1.jpg"
+    truncated.write_bytes(truncated.read_bytes()[:-20])
     (folder / "bad.jpg").write_text("no")
-    return profile_pipeline([photos[0], folder / "bad.jpg", folder], network, settings)
+    return profile_pipeline([truncated, folder / "bad.jpg", folder], network, settings)
 
 
 @pytest.mark.slow
@@ -106,6 +108,7 @@ def test_crops_are_those_of_align(album: Path, tmp_path: Path) -> None:
 def test_failures_are_named(profile: PipelineProfile) -> None:
     names = [Path(name).name for name, _ in profile.report.failures]
     assert names == ["bad.jpg", "bad.jpg"]
+    assert profile.report.remarks == {"truncated": 2}
     assert profile.report.exit_code == 1
 
 

@@ -100,6 +100,13 @@ def test_fetches_once(server: Server, entry: Pretrained, home: Path) -> None:
     assert server.ranges == [None]
 
 
+def test_the_lock_of_a_killed_run_goes(entry: Pretrained, home: Path) -> None:
+    download.fetch(entry)
+    (home / ".weights.t7.lock").touch()
+    download.fetch(entry)
+    assert [file.name for file in home.iterdir()] == ["weights.t7"]
+
+
 def test_of_several_at_once_one_fetches(server: Server, entry: Pretrained, home: Path) -> None:
     found: list[Path] = []
     threads = [
