@@ -144,6 +144,14 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrit
     "[default: the folder named in represent.json]",
 )
 @click.option(
+    "--list",
+    "listed",
+    type=options.FILE,
+    metavar="LIST",
+    help="Write the images of a list, under its names, and name those without an embedding: "
+    "facescrub_features_list.json and the like, or a text with a path per line.",
+)
+@click.option(
     "--remove",
     type=options.FILE,
     multiple=True,
@@ -160,6 +168,7 @@ def features(
     output: Path,
     algorithm: str,
     crops: Path | None,
+    listed: Path | None,
     remove: tuple[Path, ...],
     distractors: bool,
 ) -> int:
@@ -172,7 +181,13 @@ def features(
     from facetool.pipeline.features import write_features
 
     report = write_features(
-        reps, output, algorithm=algorithm, crops=crops, remove=remove, distractors=distractors
+        reps,
+        output,
+        algorithm=algorithm,
+        crops=crops,
+        listed=listed,
+        remove=remove,
+        distractors=distractors,
     )
     print(f"{output}: {report}", file=sys.stderr)
     return report.exit_code

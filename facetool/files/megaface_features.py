@@ -2,7 +2,7 @@
 
 The layout is OpenCV's: ``stride`` is the bytes of a row, ``type`` 5 is float32 and 6 float64. An
 embedding is a column: D rows, 1 column. A set of them is a folder, with one file per image that
-is named ``<image>_<algorithm>.bin``.
+is named ``<image>_<algorithm>.bin``. Which images that set must have says a list.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError
 from facetool.files.embed_plan import plan_name
 from facetool.files.embeddings import Embeddings, read_embeddings
+from facetool.files.json_file import parse_json
+from facetool.files.text import read_text
 
 _HEADER = struct.Struct("<4i")
 _TYPES: dict[int, np.dtype[Any]] = {5: np.dtype("<f4"), 6: np.dtype("<f8")}
@@ -93,6 +95,28 @@ def read_features(path: Path) -> Embeddings:
         vectors[row] = found[0]
     start = len(str(path)) + 1
     return _embeddings([image_name(file[start:].replace(os.sep, "/")) for file in files], vectors)
+
+
+def read_listed_images(path: Path) -> list[str]:
+    """Images of a template list of the development kit, or of a text with a path per line.
+
+    A template list is a JSON document whose ``path`` has the images, such as
+    ``363/36390361@N05/3433800567_0.jpg``; the texts are InsightFace's ``facescrub_lst`` and
+    ``megaface_lst``.
+
+    Raises:
+        FormatError: it cannot be read as either, or lists nothing.
+    """
+    text = read_text(path)
+    if text.lstrip().startswith("{"):
+        images = parse_json(text, str(path)).get("path")
+        if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+            raise FormatError(f"{path}: no list of MegaFace: its path is no list of images")
+    else:
+        images = [line.strip() for line in text.splitlines() if line.strip()]
+    if not images:
+        raise FormatError(f"{path} lists no image")
+    return list(dict.fromkeys(images))
 
 
 def image_name(feature: str) -> str:

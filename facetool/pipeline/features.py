@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError, UsageError
 from facetool.evaluation.noise_lists import read_noise_lists, replace_noisy
+from facetool.evaluation.pair_images import without_suffix
 from facetool.files.align_manifest import ALIGN_CSV, read_manifest
 from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.durable import sync_file_system
 from facetool.files.embeddings import Embeddings
-from facetool.files.megaface_features import read_features, write_feature
+from facetool.files.megaface_features import read_features, read_listed_images, write_feature
+from facetool.files.text import counted, same_spelling
 from facetool.jobs.progress import listener
 from facetool.jobs.report import Report
 
@@ -28,6 +30,7 @@ def write_features(
     *,
     algorithm: str = "facetool",
     crops: Path | None = None,
+    listed: Path | None = None,
     remove: Sequence[Path] = (),
     distractors: bool = False,
 ) -> Report:
@@ -42,18 +45,22 @@ def write_features(
     get ``NOISE_MARK`` as that number, which puts them out of everybody's reach. That script's
     random numbers, up to 0.001 a coordinate of the sum, are left out.
 
+    With ``listed`` the files are those that MegaFace's tools will ask for: of the images in that
+    list and no others, under the names that stand there, whatever suffix the crops or photos have.
+
     Args:
         inputs: represent folders, or feature files, of the same images by different networks.
         output: the folder.
         algorithm: last part of the files' names.
         crops: folder of the crops, if not the one that ``represent.json`` tells.
+        listed: template list of the development kit, or a text with a path per line.
         remove: noise lists.
         distractors: the images are distractors; without it, those of people in question.
 
     Raises:
         FormatError: an input is damaged.
-        UsageError: the inputs are not of the same images, an image's name would lead out of the
-            output folder, or distractors are told of where nothing is removed.
+        UsageError: the inputs are not of the same images, none is in the list, an image's name
+            would lead out of the output folder, or there are distractors and nothing to remove.
         OutputError: a file cannot be written.
     """
     if distractors and not remove:
@@ -62,7 +69,6 @@ def write_features(
     names = sources[0].names
     vectors = _joined(inputs, sources)
     report = Report()
-    keep = np.ones(len(names), bool)
     photos = _photos(sources[0], crops)
     if photos is None and any(one.description.input for one in sources):
         listener().remark(
@@ -71,6 +77,10 @@ def write_features(
             "crops=FOLDER says where it is",
         )
     files = list(names) if photos is None else [photos.get(name, name) for name in names]
+    if listed is not None:
+        files, rows = _listed(listed, files, inputs[0], report)
+        names, vectors = [names[row] for row in rows], vectors[rows]
+    keep = np.ones(len(names), bool)
     if remove:
         noise = read_noise_lists(remove)
         noisy = noise.find(files)
@@ -99,6 +109,44 @@ def write_features(
         with output_errors(output):
             sync_file_system(output)
     return report
+
+
+def _listed(
+    path: Path, files: Sequence[str], source: Path, report: Report
+) -> tuple[list[str], list[int]]:
+    """Names as a list has them, and the rows they are in; what has no embedding is reported.
+
+    As InsightFace's tools do, a list is also understood whose paths begin further up.
+    """
+    row: dict[str, int] = {}
+    for number, file in enumerate(files):
+        row.setdefault(without_suffix(same_spelling(file)), number)
+    images = read_listed_images(path)
+    found: dict[str, int] = {}
+    missing = []
+    for image in images:
+        for name in _endings(image):
+            if (key := without_suffix(same_spelling(name))) in row:
+                found[name] = row[key]
+                break
+        else:
+            missing.append(image)
+    if not found:
+        raise UsageError(
+            f"{path} lists {counted(len(images), 'image')} such as {images[0]}, none of which is "
+            f"in {source}, where images are named like {files[0]}"
+        )
+    for image in missing:
+        report.failed(image, "no embedding: MegaFace's tools stop where a listed image has none")
+    if left_out := len(files) - len(set(found.values())):
+        report.done("not in the list", left_out)
+    return list(found), list(found.values())
+
+
+def _endings(path: str) -> list[str]:
+    """A path, and what is left of it without its first folders; a folder stays."""
+    parts = path.strip("/").split("/")
+    return ["/".join(parts[first:]) for first in range(max(1, len(parts) - 1))]
 
 
 def _write(

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from facetool.errors import FormatError
-from facetool.files.megaface_features import image_name, read_feature, read_features, write_feature
+from facetool.files.megaface_features import (
+    image_name,
+    read_feature,
+    read_features,
+    read_listed_images,
+    write_feature,
+)
 
 
 def write(path: Path, vector: np.ndarray) -> None:
@@ -85,3 +91,26 @@ def test_folder_of_nothing(tmp_path: Path) -> None:
 )
 def test_image_of_a_feature_file(file: str, name: str) -> None:
     assert image_name(file) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"path": ["A/1.jpg", "B/2.png"], "id": ["A", "B"]}',
+        '\n{"id": ["A", "B"], "path": ["A/1.jpg", "B/2.png"]}\n',
+        "A/1.jpg\nB/2.png\n",
+        "\ufeffA/1.jpg\r\n\r\nB/2.png \r\nA/1.jpg",
+    ],
+)
+def test_lists_of_the_development_kit_and_of_insightface(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "megaface_features_list.json_10_1"
+    path.write_bytes(text.encode())
+    assert read_listed_images(path) == ["A/1.jpg", "B/2.png"]
+
+
+@pytest.mark.parametrize("text", ["", " \n", '{"path": []}', '{"path": "A"}', '{"id": []}', "{"])
+def test_lists_of_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "some_list.json"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=r"some_list\.json"):
+        read_listed_images(path)

@@ -126,6 +126,29 @@ def test_embeddings_of_several_networks_stand_side_by_side(tmp_path: Path) -> No
         write_features([first, other], tmp_path / "out")
 
 
+@pytest.mark.parametrize("under", ["", "facescrub_images/", "/data/facescrub_images/"])
+def test_files_are_those_that_a_list_asks_for(reps: Path, tmp_path: Path, under: str) -> None:
+    listed = tmp_path / "facescrub_lst"
+    images = ["Ann/Ann_3.jpg", "Ann/Ann_1.jpg", "Cid/Ann_1.jpg", "Bob/Bob_1.png"]
+    listed.write_text("".join(f"{under}{image}\n" for image in images))
+    noise = tmp_path / "noise"
+    noise.write_text("Ann_1.jpg\n")
+    report = write_features([reps], tmp_path / "out", algorithm="x", listed=listed, remove=[noise])
+    found, vectors = written(tmp_path / "out"), unit(draw())
+    assert list(found) == ["Ann/Ann_1.jpg_x.bin", "Ann/Ann_3.jpg_x.bin", "Bob/Bob_1.png_x.bin"]
+    # The person's centre is that of the listed images, as remove_noises.py has it.
+    np.testing.assert_allclose(found["Ann/Ann_1.jpg_x.bin"][:-1], vectors[2], atol=1e-6)
+    assert [name for name, _ in report.failures] == [f"{under}Cid/Ann_1.jpg"]
+    assert report.counts["not in the list"] == 2
+
+
+def test_a_list_of_other_images_is_refused(reps: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "facescrub_features_list.json"
+    listed.write_text(json.dumps({"path": ["Cid/Cid_1.png", "Ann_1.png"], "id": ["Cid", "Ann"]}))
+    with pytest.raises(UsageError, match=r"2 images such as Cid/Cid_1\.png.* like Ann/Ann_1\.png"):
+        write_features([reps], tmp_path / "out", listed=listed)
+
+
 def test_what_does_not_go_together(reps: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="goes with remove"):
         write_features([reps], tmp_path / "out", distractors=True)
