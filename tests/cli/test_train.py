@@ -36,11 +36,7 @@ def run(*arguments):
 def call(monkeypatch, *arguments):
     """The command in this process, which has imported PyTorch already."""
     monkeypatch.setattr(sys, "argv", ["facetool", "train", *map(str, arguments)])
-    terminate = signal.getsignal(signal.SIGTERM)
-    try:
-        main()
-    finally:
-        signal.signal(signal.SIGTERM, terminate)
+    main()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,14 +67,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def call(*arguments: object) -> int:
         monkeypatch.setattr(sys, "argv", ["facetool", *map(str, arguments)])
-        terminate = signal.getsignal(signal.SIGTERM)
         try:
             main()
         except SystemExit as exit:
             print(capsys.readouterr().err)
             return int(exit.code or 0)
-        finally:
-            signal.signal(signal.SIGTERM, terminate)
         return 0
 
     return call
