@@ -31,7 +31,10 @@ def read_run_curve(folder: Path) -> Curve:
     """
     files = sorted(folder.glob("l2-roc.fold-*.csv"))
     if not files or not (folder / _RESULT).is_file():
-        raise FormatError(f"{folder}: not a folder that lfw-eval has written ({_RESULT})")
+        missing = "l2-roc.fold-K.csv" if (folder / _RESULT).is_file() else _RESULT
+        raise FormatError(
+            f"{folder}: not a folder as lfw-eval writes it, with the folds' curves: no {missing}"
+        )
     protocol = read_json(folder / _RESULT).get("protocol")
     folds = [fold for file in files if len(fold := _read_fold(file)) > 1]
     if not folds:

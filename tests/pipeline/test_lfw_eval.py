@@ -109,7 +109,7 @@ def test_the_curve_of_another_run(reps: Path, tmp_path: Path, protocol: str) -> 
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_what_is_no_run_is_no_curve(reps: Path, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="not a folder that lfw-eval has written"):
+    with pytest.raises(FormatError, match="not a folder as lfw-eval writes it"):
         lfw_eval(reps, reps / "pairs.txt", curves=[("none", tmp_path)])
     lfw_eval(reps, reps / "pairs.txt", output=tmp_path / "before")
     fold = tmp_path / "before" / "l2-roc.fold-4.csv"

@@ -109,6 +109,10 @@ def texts(page: Any, selector: str) -> list[str]:
     return [element.text for element in find(page, selector)]
 
 
+def shown(page: Any, element: str) -> bool:
+    return bool(page.find_element(By.ID, element).is_displayed())
+
+
 def add(page: Any, photos: list[Path]) -> None:
     before = len(find(page, ".strip button"))
     page.find_element(By.ID, "files").send_keys("\n".join(map(str, photos)))
@@ -221,6 +225,15 @@ def test_people_are_known_in_front_of_the_webcam(page: Any, photos: list[Path]) 
     wait(lambda: len(find(page, ".faces button")) == 2)
     known = {photo.parent.name for photo in photos}
     wait(lambda: {text.split("\n")[0] for text in texts(page, ".faces button")} <= known)
+    # A name that is given stands there at once, and names go on coming under a pointer at rest.
+    wait(lambda: find(page, ".faces button")[0].click() or shown(page, "naming"))
+    field = page.find_element(By.ID, "name")
+    field.clear()
+    field.send_keys("Somebody")
+    field.submit()
+    wait(lambda: texts(page, ".faces button")[0].startswith("Somebody"))
+    page.execute_script("document.querySelector('.faces button').title = 'old'")
+    wait(lambda: not find(page, ".faces button[title=old]"))
     assert page.find_element(By.ID, "webcam").text == "Stop webcam"
     page.find_element(By.ID, "webcam").click()
     assert page.find_element(By.ID, "webcam").text == "Use webcam"

@@ -195,8 +195,8 @@ function peopleChanged() {
   byId("people").replaceChildren(...rows);
   byId("nobody").hidden = rows.length > 0;
   stage.draw();
-  listed = null;
-  if (current && !webcam.on) showFaces(current.image, current.faces);
+  if (webcam.on) showFaces(stage.shown?.source, listed, true);
+  else if (current) showFaces(current.image, current.faces);
   drawPeopleMap();
 }
 
@@ -219,13 +219,16 @@ async function drawPeopleMap() {
 
 // Webcam
 
-let listed = null; // the faces that have buttons
+const REACHING = 1500; // ms for which buttons stay under a pointer that has moved there
+let listed = []; // the faces that have buttons
+let reached = -REACHING;
 
 function showFrame(video, faces) {
   byId("hint").hidden = true;
   stage.show(video, video.videoWidth, video.videoHeight, faces, true);
   // A button that is about to be clicked stays.
-  if (faces !== listed && !byId("faces").matches(":hover, :focus-within")) {
+  const stays = performance.now() - reached < REACHING || byId("faces").matches(":focus-within");
+  if (faces !== listed && !stays) {
     listed = faces;
     showFaces(video, faces, true);
   }
@@ -237,6 +240,7 @@ async function toggleWebcam() {
     return;
   }
   current = null;
+  listed = [];
   closeNaming();
   showStrip();
   try {
@@ -262,6 +266,9 @@ byId("files").addEventListener("change", (event) => {
 byId("webcam").addEventListener("click", toggleWebcam);
 byId("naming").addEventListener("submit", enrol);
 byId("cancel").addEventListener("click", closeNaming);
+byId("faces").addEventListener("pointermove", () => {
+  reached = performance.now();
+});
 byId("canvas").addEventListener("click", (event) => {
   const face = stage.faceAt(event.clientX, event.clientY);
   if (face) openNaming(face);
