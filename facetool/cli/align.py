@@ -121,7 +121,7 @@ def command(
     such a list on stdin. Files are recognised by content, not by suffix; raw photos are not read.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
-    A face that is seen in frames of a video one after the other is cut out once, where its
+    A face is cut out once for each time it is in sight in a video, where its
     score is highest, as OUTPUT/<person>/<video>.00h01m02.500s.png.
     Each network has its own crop recipe, so give the --model that will represent the crops.
 

@@ -22,7 +22,7 @@ Rank: TypeAlias = Callable[[LocatedFace, RGBImage], Any]
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """A face through frames in a row, as the best of them shows it.
+    """A face through frames of a video, as the best of them shows it.
 
     Attributes:
         located: the face in that frame, and its landmarks.
@@ -83,8 +83,8 @@ class VideoCropper:
         for frame in crop_in_batches(self.cropper, self._read(), Stopwatch()):
             errors += [frame.error] * bool(frame.error)
             boxes = [face.box for face in frame.detected]
-            numbers = tracker.follow(boxes, cut=frame.cut)
-            for number in sorted(open_tracks.keys() - set(numbers)):
+            numbers = tracker.follow(boxes, time=frame.time, cut=frame.cut)
+            for number in sorted(open_tracks.keys() - tracker.open):
                 yield from open_tracks.pop(number).close()
             for number in numbers:
                 open_tracks.setdefault(number, _OpenTrack(frame.time)).last = frame.time

@@ -8,10 +8,15 @@ from typing import NamedTuple
 from facetool.detection.face import Box
 from facetool.files.align_manifest import AlignRow
 
-_LEAST_OVERLAP = 0.3
-"""Intersection over union from which boxes in two frames in a row are of one face, as in SORT
-(Bewley et al., Simple online and realtime tracking, 2016). Frames are seldom next to each other
-here, so this is less than the 0.5 of the source below."""
+_LEAST_OVERLAP = 0.2
+"""Intersection over union from which two boxes are of one face. SORT (Bewley et al., Simple online
+and realtime tracking, 2016) takes 0.3, and the source below 0.5, from one frame to the next: here
+half a second lies between frames, and heads move."""
+
+_OPEN = 1.1
+"""Seconds for which a face may be missed: a second, the 30 frames of DeepSORT (Wojke et al., Simple
+online and realtime tracking with a deep association metric, 2017), and a frame. For longer ones
+somebody else would more often be in that place by then."""
 
 
 class TrackTimes(NamedTuple):
@@ -19,8 +24,8 @@ class TrackTimes(NamedTuple):
 
     Attributes:
         best: in the frame that shows it best.
-        first: in the first frame in a row.
-        last: in the last.
+        first: in its first frame.
+        last: in its last one.
     """
 
     best: float
@@ -43,26 +48,41 @@ def times_of(row: AlignRow) -> TrackTimes | None:
 class BoxTracker:
     """Follows boxes from frame to frame: those that overlap most belong together.
 
+    A track that is missed in a frame stays where it was for a second, or until the next frame.
+
     Source: Bochinski, Eiselein and Sikora, High-speed tracking-by-detection without using image
-    information, 2017. A track ends with the first frame that lacks it.
+    information, 2017.
     """
 
     def __init__(self) -> None:
-        self._last: dict[int, Box] = {}
+        self._seen: dict[int, tuple[Box, float]] = {}
+        self._before = 0.0
         self._tracks = 0
 
-    def follow(self, boxes: Sequence[Box], *, cut: bool) -> list[int]:
+    @property
+    def open(self) -> frozenset[int]:
+        """Numbers of the tracks that may go on."""
+        return frozenset(self._seen)
+
+    def follow(self, boxes: Sequence[Box], *, time: float, cut: bool) -> list[int]:
         """The number of the track of each box of the next frame, from 0.
 
         Args:
             boxes: of one frame.
+            time: of the frame, in seconds.
             cut: a scene begins with it, and so do all tracks.
         """
-        before = {} if cut else self._last
+        open_from = min(self._before, time - _OPEN)
+        self._seen = {
+            number: (box, seen)
+            for number, (box, seen) in self._seen.items()
+            if not cut and seen >= open_from
+        }
+        self._before = time
         pairs = [
             (overlap(box, other), number, place)
             for place, box in enumerate(boxes)
-            for number, other in before.items()
+            for number, (other, _) in self._seen.items()
         ]
         found: dict[int, int] = {}
         taken: set[int] = set()
@@ -75,7 +95,7 @@ class BoxTracker:
                 found[place] = self._tracks
                 self._tracks += 1
         numbers = [found[place] for place in range(len(boxes))]
-        self._last = dict(zip(numbers, boxes, strict=True))
+        self._seen.update((n, (box, time)) for n, box in zip(numbers, boxes, strict=True))
         return numbers
 
 

@@ -46,7 +46,7 @@ class AlignRow(NamedTuple):
         roll: degrees clockwise.
         time: of the frame that the crop was cut from, in seconds from the beginning of the video;
             empty for photos, and so the next two.
-        first: of the first frame in a row that shows the face.
+        first: of the first frame that shows the face.
         last: of the last one.
     """
 

@@ -69,8 +69,8 @@ def align(
 ) -> Report:
     """Cut the faces out of all photos under ``input``, or bring ``output`` up to date with them.
 
-    Of videos every so many seconds a frame is searched, and a face that is in frames in a row is
-    cut out once, where its detector's score is highest. Videos in folders are left alone unless
+    Of videos every so many seconds a frame is searched, and a face is cut out once for each time it
+    is in sight, where its detector's score is highest. Videos in folders are left alone unless
     the settings say ``every``.
 
     Writes ``OUTPUT/<person>/<image>.png``, ``align.csv`` (one row per face or missed image),

@@ -200,7 +200,7 @@ def name_people(
 ) -> tuple[list[NamedPhoto], Report]:
     """Name the people in photos and videos.
 
-    Of a video a face that is in frames in a row is named once.
+    Of a video a face is named once for each time it is in sight.
 
     Args:
         classifier: from :func:`facetool.classification.classifier_file.load`.

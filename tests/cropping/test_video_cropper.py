@@ -11,7 +11,7 @@ from facetool.cropping.video_cropper import FaceTrack, VideoCropper
 from facetool.detection.tracks import TrackTimes
 from facetool.errors import ImageError
 from facetool.images.read import TRUNCATED
-from tests.drawn_videos import plain, scene, write_video
+from tests.drawn_videos import GRAY, plain, scene, write_video
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,18 @@ def test_who_is_not_the_largest_for_a_while_is_still_one_face(
     monkeypatch.setattr(cropper, "locate", alternate)
     tracks = tracks_of(VideoCropper(path, 0.5, cropper))
     assert [track.times[1:] for track in tracks] == [(0, 2.5), (0, 2.5)]
+
+
+@pytest.mark.slow
+def test_who_turns_away_for_a_moment_is_one_face(tmp_path: Path, every_face: FaceCropper) -> None:
+    """A face is behind something for a sample, and later for three of them."""
+    hidden = [*plain((GRAY, GRAY, GRAY), frames=1, size=(720, 250))]
+    frames = [*scene((0, 0, 10), frames=3), *hidden, *scene((0, 40, 10), frames=3)]
+    path = write_video(tmp_path / "a.mp4", frames, rate=2)
+    (track,) = tracks_of(VideoCropper(path, 0.5, every_face))
+    assert track.times[1:] == (0, 3)
+    path = write_video(tmp_path / "b.mp4", [*frames, *hidden * 3, *frames], rate=2)
+    assert [t.times[1:] for t in tracks_of(VideoCropper(path, 0.5, every_face))] == [(0, 3), (5, 8)]
 
 
 @pytest.mark.slow
