@@ -121,8 +121,8 @@ def command(
     such a list on stdin. Files are recognised by content, not by suffix; raw photos are not read.
 
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
-    A face is cut out once for each time it is in sight in a video, where its
-    score is highest, as OUTPUT/<person>/<video>.00h01m02.500s.png.
+    A face is cut out once for each time it is in sight in a video, where its score is highest, as
+    OUTPUT/<person>/<video>.00h01m02.500s.png.
     Each network has its own crop recipe, so give the --model that will represent the crops.
 
     Running it again brings OUTPUT up to date: new and changed photos are processed, failed ones

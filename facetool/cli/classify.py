@@ -231,10 +231,10 @@ def infer(
     a list on stdin.
 
     Prints each face with its name or "unknown", the confidence and the box, from left to
-    right. A face that is seen in frames of a video one after the other is printed once, with the
-    second of the best frame, those of the first and the last, and the box in the best; nothing is
-    written beside videos or as a copy of them. A photo that cannot be used is reported on
-    stderr, and the exit code is then 1.
+    right. A face is printed once for each time it is in sight in a video, with the second of the
+    best frame, those of the first and the last, and the box in the best; nothing is written beside
+    videos or as a copy of them. A photo that cannot be used is reported on stderr, and the exit
+    code is then 1.
     """
     from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -162,6 +162,7 @@ class CropWriter:
 
     output: Path
     rows: CropRows
+    _stale: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, init=False)
 
     def write(self, photo: CroppedPhoto, name: str, stem: str) -> AlignedPhoto:
         """Write the crops of a photo; the arguments are those of :meth:`CropRows.describe`.
@@ -189,7 +190,7 @@ class CropWriter:
         Raises:
             OutputError: a file cannot be written.
         """
-        self._remove(stem)  # what a run with other frames left, if it was stopped
+        self._remove_stale(stem)
         made, poor = [], []
         faces = Counter[str]()
         try:
@@ -207,7 +208,8 @@ class CropWriter:
             if strict and TRUNCATED in video.remarks:
                 raise ImageError(TRUNCATED)
         except PHOTO_ERRORS as error:
-            self._remove(stem)
+            for row in made:
+                (self.output / row.output).unlink(missing_ok=True)
             return [AlignRow(name, "failed", reason_of(error))]
         made.sort(key=lambda row: (float(row.time), row.output))
         if not made:
@@ -219,12 +221,19 @@ class CropWriter:
         with atomic_write(self.output / place, durable=False) as file:  # see AlignJournal.finish
             file.write(encode_png(crop))
 
-    def _remove(self, stem: str) -> None:
-        """Remove the crops of a video."""
-        start = self.output / stem
-        for crop in start.parent.glob("*.png"):
-            if stem_of_frame(crop.stem) == start.name:
-                crop.unlink(missing_ok=True)
+    def _remove_stale(self, stem: str) -> None:
+        """Remove the crops of a video that a run with other frames left, if it was stopped.
+
+        A folder is listed once, for all videos whose crops go there.
+        """
+        folder, name = (self.output / stem).parent, PurePosixPath(stem).name
+        if folder not in self._stale:
+            self._stale[folder] = defaultdict(list)
+            for crop in folder.glob("*.png"):
+                if video := stem_of_frame(crop.stem):
+                    self._stale[folder][video].append(crop)
+        for crop in self._stale[folder].pop(name, []):
+            crop.unlink(missing_ok=True)
 
 
 def _face_row(

@@ -91,14 +91,14 @@ class PhotoCropper:
         photo = CroppedPhoto(name)
         try:
             data, photo.state = read_with_state(self.images, name)
-            image, truncated = decode_photo(data)
-            if truncated and self.strict:
+            found = decode_photo(data)
+            if found.truncated and self.strict:
                 raise ImageError(TRUNCATED)
-            remarks = [TRUNCATED if truncated else "", self.cropper.remark(image)]
+            remarks = [*found.remarks, self.cropper.remark(found.pixels)]
         except PHOTO_ERRORS as error:
             photo.error = reason_of(error)
         else:
-            photo.image, photo.remarks = image, [remark for remark in remarks if remark]
+            photo.image, photo.remarks = found.pixels, [remark for remark in remarks if remark]
         return photo
 
 

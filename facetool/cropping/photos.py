@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +21,11 @@ from facetool.cropping.video_cropper import VideoCropper
 from facetool.detection.options import DetectionSettings
 from facetool.detection.tracks import TrackTimes
 from facetool.errors import ImageError, one_line
-from facetool.images.read import TRUNCATED, Photo, RGBImage, read_photo
-from facetool.images.video import is_video
+from facetool.images.choices import DEFAULT_EVERY
+from facetool.images.read import REMARKS, Photo, RGBImage, read_photo
 from facetool.jobs.ordered_map import chunks_for
 from facetool.jobs.pool import OrderedPool, available_cores
+from facetool.jobs.report import Report
 from facetool.jobs.worker_process import WORKER_DIED
 
 _CHUNK = 4
@@ -41,7 +42,7 @@ class SearchedPhoto(NamedTuple):
         crops: one for each, uint8 (H, W, 3).
         error: why the photo cannot be used; empty where it can.
         missed: why none was found; empty where one was.
-        truncated: the end of the file is missing.
+        remarks: see :class:`facetool.images.read.Photo`.
         hint: what may help where none was found; may be empty.
     """
 
@@ -50,7 +51,7 @@ class SearchedPhoto(NamedTuple):
     crops: Sequence[RGBImage] = ()
     error: str = ""
     missed: str = ""
-    truncated: bool = False
+    remarks: Sequence[str] = ()
     hint: str = ""
 
     @property
@@ -58,8 +59,7 @@ class SearchedPhoto(NamedTuple):
         """Why there are no faces; empty where there are."""
         if self.error or self.faces:
             return self.error
-        truncated = TRUNCATED if self.truncated else ""
-        return "; ".join(filter(None, [self.missed, self.hint, truncated]))
+        return "; ".join(filter(None, [self.missed, self.hint, *self.remarks]))
 
 
 def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPhoto:
@@ -70,7 +70,7 @@ def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPho
         cropper: does the rest.
     """
     try:
-        image, truncated = read()
+        image, remarks = read()
         located, missed = cropper.find(image)
         crops = [cropper.cut(image, landmarks) for _, landmarks in located]
     except ImageError as error:
@@ -80,7 +80,7 @@ def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPho
         return SearchedPhoto(error=f"cannot be searched for faces: {reason}")
     height, width = image.shape[:2]
     hint = no_face_hint(cropper.crop.detector) if missed == NO_FACE else ""
-    return SearchedPhoto((width, height), located, crops, "", missed, truncated, hint)
+    return SearchedPhoto((width, height), located, crops, "", missed, remarks, hint)
 
 
 class PhotoCrops(NamedTuple):
@@ -90,15 +90,21 @@ class PhotoCrops(NamedTuple):
         path: the file.
         faces: the chosen ones.
         error: why there are none.
-        truncated: the end of the file is missing.
+        remarks: what a user should know of how it was read and searched.
         times: when each of the faces is seen, in a video.
     """
 
     path: Path
     faces: list[FaceCrop]
     error: str = ""
-    truncated: bool = False
+    remarks: Sequence[str] = ()
     times: Sequence[TrackTimes] = ()
+
+    def note_remarks(self, report: Report) -> None:
+        """Count and tell the remarks on a photo or video that can be used."""
+        for kind, remark in REMARKS.items():
+            if remark in self.remarks:
+                report.note(str(self.path), kind, remark)
 
 
 def crop_photos(
@@ -106,32 +112,39 @@ def crop_photos(
     crop: Crop,
     select: str,
     detection: DetectionSettings | None = None,
-    every: float | str | None = None,
+    *,
+    videos: Collection[Path] = (),
+    every: float | str = DEFAULT_EVERY,
 ) -> Generator[PhotoCrops]:
     """Cut the chosen faces out of photos, on all cores, in the order of the photos.
 
     Args:
-        photos: image files, and videos where ``every`` is given.
+        photos: image files and videos.
         crop: the recipe, its detector included.
         select: policy of :func:`facetool.detection.face.select_faces`.
         detection: how the detector is used; default: its default settings.
-        every: which frames of videos are searched, as
-            :func:`facetool.images.video.check_every` says; each face is cut out once.
+        videos: those of ``photos`` that are videos; each face in them is cut out once.
+        every: which frames of them are searched, see :func:`facetool.images.video.check_every`.
 
     Raises:
         FacetoolError: the detector or its models cannot be had.
     """
     # Also where workers have theirs: errors come once.
     worker = _Worker(FaceCropper(crop, detection, select), every)
-    videos = 0 if every is None else sum(map(is_video, photos))
-    if len(photos) < _POOL_FROM and videos < 2:
-        yield from (_crop_one(path, worker) for path in photos)
+    files = [_File(path, path in videos) for path in photos]
+    if len(photos) < _POOL_FROM and len(videos) < 2:
+        yield from (_crop_one(file, worker) for file in files)
         return
     jobs = available_cores()
     arguments = (crop, detection, select, every)
     with OrderedPool(_crop_chunk, _worker_died, _create_worker, arguments, jobs) as pool:
-        for chunk in pool.map(chunks_for(jobs, photos, _CHUNK)):
+        for chunk in pool.map(chunks_for(jobs, files, _CHUNK)):
             yield from chunk
+
+
+class _File(NamedTuple):
+    path: Path
+    video: bool
 
 
 # What follows runs in the worker processes.
@@ -139,26 +152,27 @@ def crop_photos(
 
 class _Worker(NamedTuple):
     cropper: FaceCropper
-    every: float | str | None
+    every: float | str
 
 
 def _create_worker(
-    crop: Crop, detection: DetectionSettings | None, select: str, every: float | str | None
+    crop: Crop, detection: DetectionSettings | None, select: str, every: float | str
 ) -> _Worker:
     keep_to_one_core(crop)
     return _Worker(FaceCropper(crop, detection, select), every)
 
 
-def _crop_chunk(worker: _Worker, paths: Sequence[Path]) -> list[PhotoCrops]:
-    return [_crop_one(path, worker) for path in paths]
+def _crop_chunk(worker: _Worker, files: Sequence[_File]) -> list[PhotoCrops]:
+    return [_crop_one(file, worker) for file in files]
 
 
-def _crop_one(path: Path, worker: _Worker) -> PhotoCrops:
-    if worker.every is not None and is_video(path):
+def _crop_one(file: _File, worker: _Worker) -> PhotoCrops:
+    path = file.path
+    if file.video:
         return _crop_video(VideoCropper(path, worker.every, worker.cropper))
     found = search_photo(partial(read_photo, path), worker.cropper)
     faces = [FaceCrop(face, crop) for (face, _), crop in zip(found.faces, found.crops, strict=True)]
-    return PhotoCrops(path, faces, found.reason, found.truncated)
+    return PhotoCrops(path, faces, found.reason, found.remarks)
 
 
 def _crop_video(video: VideoCropper) -> PhotoCrops:
@@ -170,10 +184,10 @@ def _crop_video(video: VideoCropper) -> PhotoCrops:
         video.path,
         [FaceCrop(track.located.face, track.crop) for track in tracks],
         "" if tracks else video.missed,
-        TRUNCATED in video.remarks,
+        video.remarks,
         [track.times for track in tracks],
     )
 
 
-def _worker_died(path: Path) -> PhotoCrops:
-    return PhotoCrops(path, [], WORKER_DIED)
+def _worker_died(file: _File) -> PhotoCrops:
+    return PhotoCrops(file.path, [], WORKER_DIED)

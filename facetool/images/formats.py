@@ -43,8 +43,8 @@ _UNREADABLE_SUFFIXES = {
 
 ADVICE = {
     RAW: "convert them to JPEG or TIFF first",
-    VIDEO: "align and classify infer read videos that are not named as photos are; in folders, "
-    "where the seconds between frames are given (every)",
+    VIDEO: "align and classify infer read videos; in folders, where the seconds between frames are "
+    "given (every)",
     OTHER_IMAGE: "convert them to PNG or JPEG first",
 }
 """What to do about files of a kind that is not read."""

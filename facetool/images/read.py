@@ -48,6 +48,12 @@ MAX_BYTES = 2**31
 """Larger files are refused before they are read: no image of ``MAX_PIXELS`` takes as many."""
 
 TRUNCATED = "truncated: the end of the file is missing"
+ANIMATED = "animated: only its first image is used"
+REMARKS = {"truncated": TRUNCATED, "animated": ANIMATED}
+"""What there may be to say of a photo that can be used, by kind."""
+
+_ANIMATIONS = ("AVIF", "GIF", "PNG", "WEBP")
+"""Formats whose further images are later ones; those of TIFF are pages, those of MPO depths."""
 
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -75,11 +81,16 @@ class Photo(NamedTuple):
 
     Attributes:
         pixels: uint8 (H, W, 3), RGB, upright.
-        truncated: the end of the file is missing; that part of the image is grey or coarse.
+        remarks: of :data:`REMARKS`; of a truncated one the missing part is grey or coarse.
     """
 
     pixels: RGBImage
-    truncated: bool = False
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the end of the file is missing."""
+        return TRUNCATED in self.remarks
 
 
 def read_image(path: Path) -> RGBImage:
@@ -234,18 +245,19 @@ def _refuse_unread(head: bytes) -> str | None:
 
 def _decode_with_pillow(data: bytes, max_pixels: int) -> Photo:
     try:
-        return Photo(_decode_whole(data, max_pixels))
+        pixels, animated = _decode_whole(data, max_pixels)
+        return Photo(pixels, (ANIMATED,) * animated)
     except OSError:
         if not data.startswith(_JPEG_START) or _JPEG_END in data[-_TAIL_BYTES:]:
             raise
         # libjpeg fills up what is missing before an end of image, where Pillow only waits for it.
-        pixels = _decode_whole(data + _JPEG_END, max_pixels)
+        pixels, _ = _decode_whole(data + _JPEG_END, max_pixels)
     missing = _missing_rows(pixels)
     if missing > len(pixels) / 2:
         raise ImageError(f"damaged image: {counted(missing, 'row')} of {len(pixels)} missing")
     if not _has_detail(data):
         raise ImageError("damaged image: all but a coarse preview is missing")
-    return Photo(pixels, truncated=True)
+    return Photo(pixels, (TRUNCATED,))
 
 
 @cache
@@ -284,17 +296,27 @@ class _PillowLimit:
 _PILLOW_LIMIT = _PillowLimit()
 
 
-def _decode_whole(data: bytes, max_pixels: int) -> RGBImage:
+def _decode_whole(data: bytes, max_pixels: int) -> tuple[RGBImage, bool]:
+    """The first image, and whether others follow in time."""
     with _PILLOW_LIMIT.set_aside(), Image.open(io.BytesIO(data), formats=_formats()) as image:
         check_pixels(image.size, max_pixels)
         _check_tiff(image)
         if image.width * image.height > _LARGE and image.format == "JPEG" and image.mode == "RGB":
             pixels = _decode_large_jpeg(data)
             if pixels is not None:
-                return _turned_array(pixels, _TURNS.get(_orientation(image)))
+                return _turned_array(pixels, _TURNS.get(_orientation(image))), False
         image.load()
         turn = _TURNS.get(_orientation(image))
-        return np.ascontiguousarray(_to_rgb(image if turn is None else _turned(image, turn)))
+        upright = image if turn is None else _turned(image, turn)
+        pixels = np.ascontiguousarray(_to_rgb(upright))
+        return pixels, _is_animated(image)
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Asked last: Pillow may look at the second image for it."""
+    with suppress(Exception):  # the first one is whole, whatever the next is like
+        return image.format in _ANIMATIONS and bool(getattr(image, "is_animated", False))
+    return True
 
 
 def _decode_large_jpeg(data: bytes) -> RGBImage | None:

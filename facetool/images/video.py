@@ -170,8 +170,9 @@ def check_every(every: float | str) -> None:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is a video, as listings tell it: by content, where its suffix says nothing."""
-    if kind_by_name(path.name) is not None:
+    """Whether a file is a video: by its content, also under the name of an image, and by its suffix
+    where the content says nothing."""
+    if kind_by_name(path.name) == "":
         return False
     try:
         if not path.is_file():
@@ -183,11 +184,10 @@ def is_video(path: Path) -> bool:
 
 
 def videos_among(images: Images, names: Sequence[str]) -> frozenset[str]:
-    """Which of these names are of videos; files with the suffix of an image are not opened."""
+    """Which of these names are of videos; each of the files is opened."""
     if not images.place.is_dir():
         return frozenset()
-    unclear = (name for name in names if kind_by_name(name) is None)
-    return frozenset(name for name in unclear if is_video(images.place / name))
+    return frozenset(name for name in names if is_video(images.place / name))
 
 
 def _open(path: Path) -> Any:

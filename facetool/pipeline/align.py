@@ -26,7 +26,7 @@ from facetool.files.crop_names import crop_stems
 from facetool.files.lock import sole_writer
 from facetool.images.changes import state_now
 from facetool.images.inputs import Images, open_photos, unsupported_files
-from facetool.images.read import TRUNCATED
+from facetool.images.read import REMARKS
 from facetool.images.video import videos_among
 from facetool.jobs.device_pool import open_pool
 from facetool.jobs.pool import available_cores
@@ -121,7 +121,9 @@ def align(
         if not overwrite:
             inputs = check_inputs(folder, output, into)
             names = names if input.is_dir() else with_earlier(folder, output, into)
-        tasks = _plan(names, into, videos_among(folder, names), several=settings.select == "all")
+        passed_over = input.is_dir() and settings.every is None
+        videos = frozenset[str]() if passed_over else videos_among(folder, names)
+        tasks = _plan(names, into, videos, several=settings.select == "all")
         if any(task.video for task in tasks):
             frames[into] = _frames_text(settings.frames)
         changes = PhotoChanges(
@@ -249,8 +251,9 @@ def count_rows(rows: Sequence[AlignRow], report: Report) -> None:
 def remarks_on(rows: Sequence[AlignRow]) -> Iterator[tuple[str, str]]:
     """What there is to say of a photo besides its outcome: kinds, and in words."""
     reasons = [row.reason for row in rows if row.status != "failed"]
-    if any(TRUNCATED in reason for reason in reasons):
-        yield "truncated", TRUNCATED
+    for kind, remark in REMARKS.items():
+        if any(remark in reason for reason in reasons):
+            yield kind, remark
     if any(TOO_LARGE in reason for reason in reasons):
         yield "scaled down", rows[0].reason
     if any(reason.startswith(NOT_UPRIGHT) for reason in reasons):

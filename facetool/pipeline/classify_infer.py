@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,14 +25,15 @@ from facetool.embedding.embedder import Embedder
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
+from facetool.files.text import counted
 from facetool.files.xmp import sidecar_of
 from facetool.images.annotate import Label, annotate
 from facetool.images.choices import DEFAULT_EVERY, Videos
 from facetool.images.inputs import is_list, list_photos, unsupported_files
 from facetool.images.named_faces import BoxedName, write_names, write_names_inside
 from facetool.images.png import encode_png
-from facetool.images.read import TRUNCATED, RGBImage, read_photo
-from facetool.images.video import check_every, is_video
+from facetool.images.read import RGBImage, read_photo
+from facetool.images.video import check_every, is_video, videos_among
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -219,8 +220,8 @@ def name_people(
     """
     crop, embedder = fit_network(classifier, network, settings.device, engine=settings.engine)
     report = Report()
-    photos = _expand(images, report, settings)
-    videos = {path for path in photos if is_video(path)}
+    photos, videos = _expand(images, report, settings)
+    _tell_of_videos(videos, report, settings)
     copies = _copy_names([path for path in photos if path not in videos], settings.annotate)
     named: list[NamedPhoto] = []
     cropped = crop_photos(
@@ -228,14 +229,15 @@ def name_people(
         override(crop, detector=settings.detector),
         "all" if settings.multi else DEFAULT_SELECT,
         settings.detection,
-        settings.frames,
+        videos=videos,
+        every=settings.frames,
     )
     with closing(cropped), progress_bar("infer", len(photos)) as bar:
         batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
         for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
             for cut in some:
-                if cut.truncated and not cut.error:
-                    report.note(str(cut.path), "truncated", TRUNCATED)
+                if not cut.error:
+                    cut.note_remarks(report)
             for path, photo in _name(some, embeddings, classifier, settings.keep_crops):
                 if path in copies and not photo.error:
                     photo = _write_copy(copies[path], path, photo)
@@ -253,15 +255,19 @@ def name_people(
     return named, report
 
 
-def _expand(images: Sequence[Path], report: Report, settings: InferSettings) -> list[Path]:
-    """The photos, folders and lists replaced by what is in them; none twice."""
+def _expand(
+    images: Sequence[Path], report: Report, settings: InferSettings
+) -> tuple[list[Path], set[Path]]:
+    """The photos, folders and lists replaced by what is in them, none twice; and the videos."""
     photos: dict[Path, None] = {}
+    videos: set[Path] = set()
+    wanted: Videos = "named" if settings.every is None else "all"
     for path in images:
         if not is_list(path):
             photos[path] = None
+            videos |= {path} if is_video(path) else set()
             continue
-        videos: Videos = "named" if settings.every is None else "all"
-        found = list_photos(path, null=settings.null, videos=videos)
+        found = list_photos(path, null=settings.null, videos=wanted)
         for name, reason in found.unreadable:
             report.failed(str(found.root / name), reason)
         for skipped in unsupported_files(found):
@@ -269,7 +275,18 @@ def _expand(images: Sequence[Path], report: Report, settings: InferSettings) -> 
         if not (found.names or report.failures):
             raise UsageError(f"there are no images in {path}")
         photos.update(dict.fromkeys(found.root / name for name in found.names))
-    return list(photos)
+        if wanted == "all" or not path.is_dir():
+            videos |= {found.root / name for name in videos_among(found, found.names)}
+    return list(photos), videos
+
+
+def _tell_of_videos(videos: Collection[Path], report: Report, settings: InferSettings) -> None:
+    """Say what is not done with videos."""
+    lacking = ["no annotated copy"] * (settings.annotate is not None)
+    lacking += ["no XMP"] * (settings.xmp or settings.xmp_inside)
+    if videos and lacking:
+        what = f"{' and '.join(lacking)} of videos; their faces are named with the second"
+        report.tell(f"{counted(len(videos), 'video')}, such as {min(videos)}", what)
 
 
 def _stack(crop: Crop, photos: Sequence[PhotoCrops]) -> NDArray[np.uint8]:

@@ -17,7 +17,6 @@ from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.evaluation.distances import normalize
-from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.pair_threshold import PairThreshold
@@ -154,8 +153,7 @@ def compare(
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
-        if photo.truncated:
-            report.note(str(photo.path), "truncated", TRUNCATED)
+        photo.note_remarks(report)
         report.done("compared")
         for number, (face, image) in enumerate(photo.faces, start=1):
             found.append((str(photo.path), number, face.box))

@@ -30,7 +30,6 @@ from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import is_url
 from facetool.files.text import counted
 from facetool.images.aligned_photos import AlignedPhotos
-from facetool.images.read import TRUNCATED
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.pair_threshold import PairThreshold
@@ -321,8 +320,7 @@ def _embed(
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
-        if photo.truncated:
-            report.note(str(photo.path), "truncated", TRUNCATED)
+        photo.note_remarks(report)
         report.done("searched for")
         names.append(str(photo.path))
         crops.append(photo.faces[0].image)

@@ -27,7 +27,7 @@ _SECTIONS = {
     "fallback": ("Fallback images", "Another folder's image stands in for the photo."),
 }
 
-_REMARKED = "Truncated or scaled down"
+_REMARKED = "With a remark"
 
 _CHOSEN = tuple(f"{rule} " for rule in CHOICES.values())
 """How the reason begins where one of several faces was taken."""
@@ -37,8 +37,8 @@ def align_report(crops: Path, path: Path) -> None:
     """Write a page of the photos of an aligned folder that need a look.
 
     Photos that failed, those without a face, those with several faces, and those that are
-    truncated or too large to be searched as they are, each with its reason; and the faces of
-    videos.
+    truncated, animated or too large to be searched as they are, each with its reason; and the
+    faces of videos.
 
     Args:
         crops: a folder that ``align`` has filled.

@@ -23,6 +23,7 @@ from facetool.cropping.photos import SearchedPhoto
 from facetool.detection.options import DEFAULT_SELECT
 from facetool.errors import FacetoolError, FormatError
 from facetool.files.json_file import parse_json
+from facetool.images.read import REMARKS
 from facetool.jobs.workers import WorkerDiedError, WorkerTimeoutError
 from facetool.pipeline.classify_infer import NamedFace
 from facetool.server.guard import Guard, RefusedError, error_response
@@ -186,8 +187,7 @@ def _named(face: NamedFace) -> dict[str, Any]:
 def _photo_response(photo: SearchedPhoto, faces: Sequence[Mapping[str, Any]]) -> Response:
     width, height = photo.size
     document: dict[str, Any] = {"width": width, "height": height, "faces": faces}
-    if photo.truncated:
-        document["truncated"] = True
+    document |= {kind: True for kind, remark in REMARKS.items() if remark in photo.remarks}
     if photo.reason:
         document["reason"] = photo.reason
     return JSONResponse(document)

@@ -139,6 +139,7 @@ def _photo(face: Mapping[str, Any]) -> dict[str, Any]:
         "faces": _array(face),
         "reason": {"type": "string", "description": "why there are no faces"},
         "truncated": {"type": "boolean", "description": "the end of the file is missing"},
+        "animated": {"type": "boolean", "description": "only the first image is used"},
     }
 
 

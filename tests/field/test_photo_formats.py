@@ -283,6 +283,28 @@ def test_orientation_of_other_formats(picture: Image.Image, format: str) -> None
     assert close(data, picture.transpose(Image.Transpose.ROTATE_90))
 
 
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_of_an_animation_the_first_image_is_used_and_that_is_said(
+    picture: Image.Image, format: str, tmp_path: Path
+) -> None:
+    still = decode_photo(encode(picture, format))
+    data = encode(picture, format, save_all=True, append_images=[picture.rotate(90)] * 3)
+    animated = decode_photo(data)
+    assert still.remarks == () and animated.remarks == ("animated: only its first image is used",)
+    assert np.abs(animated.pixels.astype(int) - still.pixels).mean() < 3
+    (tmp_path / "a").write_bytes(data)
+    report = align(tmp_path, tmp_path / "out", SETTINGS, jobs=1)
+    assert report.exit_code == 0 and report.remarks == {"animated": 1}
+    (row,) = read_manifest(tmp_path / "out" / ALIGN_CSV)
+    assert row.reason.endswith("animated: only its first image is used")
+
+
+@pytest.mark.parametrize("format", ["TIFF", "MPO"])
+def test_pages_and_depths_are_no_animation(picture: Image.Image, format: str) -> None:
+    data = encode(picture, format, save_all=True, append_images=[picture.rotate(90)])
+    assert decode_photo(data).remarks == ()
+
+
 # JPEGs without their last bytes
 
 

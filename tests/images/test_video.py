@@ -97,6 +97,16 @@ def test_frames_left_out_on_purpose_are_not_missing(clip: Path, tmp_path: Path, 
         assert not video.truncated
 
 
+def test_the_name_of_a_photo_makes_no_photo(clip: Path, tmp_path: Path) -> None:
+    """Nor does that of a video make a video of a photo."""
+    shutil.copy(clip, tmp_path / "clip.jpg")
+    assert is_video(tmp_path / "clip.jpg") and read(tmp_path / "clip.jpg")
+    (tmp_path / "photo.mp4").write_bytes(b"\xff\xd8\xff" + bytes(50))
+    assert not is_video(tmp_path / "photo.mp4")
+    (tmp_path / "notes.txt").write_bytes(clip.read_bytes())  # nobody opens it
+    assert not is_video(tmp_path / "notes.txt")
+
+
 @pytest.mark.parametrize("name", ["clip.ts", "clip.mts", "clip"])
 def test_a_transport_stream_is_told_by_its_packets(clip: Path, tmp_path: Path, name: str) -> None:
     path = tmp_path / name

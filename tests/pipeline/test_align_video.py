@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from facetool.cropping.video_cropper import VideoCropper
 from facetool.errors import OutputError
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import ALIGN_COLUMNS, AlignRow, read_manifest
-from facetool.jobs.progress import Progress, follow
 from facetool.pipeline import align as stage
 from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.explain import explain_alignment
@@ -25,6 +23,7 @@ from facetool.reports.align import align_report
 from facetool.reports.search import search_report
 from facetool.weights.load import load_network
 from tests.drawn_videos import plain, scene, write_video
+from tests.remarks import remarks
 
 pytestmark = pytest.mark.slow
 
@@ -49,18 +48,6 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return OrderedThreads(work, create, arguments, 1)
 
     monkeypatch.setattr(stage, "open_pool", open_pool)
-
-
-@contextmanager
-def remarks() -> Iterator[list[str]]:
-    found: list[str] = []
-
-    class Listener(Progress):
-        def remark(self, name: str, text: str) -> None:
-            found.append(f"{name}: {text}")
-
-    with follow(Listener()):
-        yield found
 
 
 def rows_of(output: Path) -> list[AlignRow]:
@@ -145,8 +132,8 @@ def test_videos_of_a_folder_are_taken_with_every(clip: Path, album: Path, tmp_pa
     said = ": ".join(report.failures[0])
     assert report.exit_code == 1
     assert said == (
-        "1 video: not read (ann/clip.mp4); align and classify infer read videos that are not named "
-        "as photos are; in folders, where the seconds between frames are given (every)"
+        "1 video: not read (ann/clip.mp4); align and classify infer read videos; in folders, where "
+        "the seconds between frames are given (every)"
     )
     assert files_of(out) == alone  # nothing of a folder of photos is otherwise
     report = align(folder, out, settings(every=0.5))
@@ -159,6 +146,19 @@ def test_videos_of_a_folder_are_taken_with_every(clip: Path, album: Path, tmp_pa
     (folder / "ann/clip.mp4").unlink()
     align(folder, out, settings())
     assert files_of(out).keys() == alone.keys() and rows_of(out) == rows[:1]
+
+
+def test_a_video_with_the_name_of_a_photo_is_one(clip: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "crops"
+    folder.mkdir()
+    shutil.copy(clip, folder / "clip.jpg")
+    report = align(folder, out, settings())
+    ((name, reason),) = report.failures
+    assert name == "clip.jpg" and reason.endswith("the seconds between frames are given (every)")
+    assert align(folder, out, settings(every=0.5)).counts == {"aligned": 3}
+    assert all(row.input == "clip.jpg" and row.time for row in rows_of(out))
+    assert align(folder, out, settings(every=0.5)).counts == {"already there": 1}
+    assert align(folder / "clip.jpg", tmp_path / "alone", settings()).counts == {"aligned": 3}
 
 
 def test_a_list_takes_the_videos_in_it(clip: Path, tmp_path: Path) -> None:
@@ -192,6 +192,32 @@ def test_a_stopped_run_leaves_nothing_that_stays(
     assert {path.name for path in out.glob("*.png")} == {row.output for row in rows_of(out)}
     align(clip, tmp_path / "fresh", settings(every=2.0))
     assert files_of(out) == files_of(tmp_path / "fresh")
+
+
+def test_a_folder_of_videos_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For crops that a stopped run has left: not once for each video."""
+    folder, out = tmp_path / "videos", tmp_path / "crops"
+    folder.mkdir()
+    sky = plain((90, 120, 200), frames=2, size=(160, 120))
+    first = write_video(folder / "0.mp4", sky)
+    for number in range(1, 5):
+        shutil.copy(first, folder / f"{number}.mp4")
+    out.mkdir()
+    left = [out / f"{number}.00h00m00.123s.png" for number in range(5)]
+    for path in [*left, out / "other.00h00m00.123s.png"]:
+        path.touch()
+    listed: list[str] = []
+    glob = Path.glob
+
+    def note(path: Path, pattern: str, **options: bool) -> Iterator[Path]:
+        listed.extend([str(path)] * (pattern == "*.png"))
+        return glob(path, pattern, **options)
+
+    monkeypatch.setattr(Path, "glob", note)
+    align(folder, out, settings(every=0.5))
+    assert listed == [str(out)]
+    assert not any(path.exists() for path in left)
+    assert (out / "other.00h00m00.123s.png").exists()
 
 
 def test_what_has_no_face_or_cannot_be_used(clip: Path, tmp_path: Path) -> None:

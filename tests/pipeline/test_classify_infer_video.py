@@ -17,6 +17,7 @@ from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.reports.classify_infer import classify_infer_report
 from facetool.weights.load import load_network
 from tests.drawn_videos import scene, write_video
+from tests.remarks import remarks
 
 pytestmark = pytest.mark.slow
 
@@ -61,8 +62,13 @@ def test_each_track_has_a_name(
     made: Classifier, network: EmbeddingNetwork, clip: Path, people: list[str], tmp_path: Path
 ) -> None:
     settings = InferSettings(multi=True, keep_crops=True, annotate=tmp_path / "copies", xmp=True)
-    (found,), report = name_people(made, [clip], network, settings)
+    with remarks() as said:
+        (found,), report = name_people(made, [clip], network, settings)
     assert report.exit_code == 0 and found.error == ""
+    assert said == [
+        f"1 video, such as {clip}: no annotated copy and no XMP of videos; their faces are named "
+        "with the second"
+    ]
     assert sorted((face.name, *face.times[1:]) for face in found.faces if face.times) == sorted(
         [(people[0], 0, 1), (people[1], 0, 1), (people[0], 1.5, 2)]
     )
@@ -84,12 +90,25 @@ def test_videos_and_photos_of_a_folder(
         shutil.copy(clip, tmp_path / f"b{number}.mp4")
     found, report = name_people(made, [tmp_path], network, InferSettings())
     assert [Path(one.image).name for one in found] == ["a.jpg"]
+    assert len(report.failures) == 1
     assert "2 videos: not read (b1.mp4 among them)" in ": ".join(report.failures[0])
     found, report = name_people(made, [tmp_path], network, InferSettings(every="scene"))
     assert [Path(one.image).name for one in found] == ["a.jpg", "b1.mp4", "b2.mp4"]
     assert report.exit_code == 0
     assert [face.as_dict() for face in found[1].faces] == [f.as_dict() for f in found[2].faces]
     assert [face.times and face.times.best for face in found[1].faces] == [0, 1.5]
+
+
+def test_a_video_with_the_name_of_a_photo_is_one(
+    made: Classifier, network: EmbeddingNetwork, clip: Path, tmp_path: Path
+) -> None:
+    shutil.copy(clip, tmp_path / "clip.jpg")
+    (found,), report = name_people(made, [tmp_path / "clip.jpg"], network, InferSettings())
+    assert report.exit_code == 0 and all(face.times for face in found.faces)
+    (found,), report = name_people(made, [tmp_path], network, InferSettings())
+    assert "a video, which is not read" in found.error and "(every)" in found.error
+    (found,), report = name_people(made, [tmp_path], network, InferSettings(every=1.0))
+    assert report.exit_code == 0 and [face.times and face.times.best for face in found.faces]
 
 
 def test_a_video_that_cannot_be_read(
