@@ -201,4 +201,4 @@ def test_align_shows_photos_that_lack_their_end(photos: Path, tmp_path: Path) ->
     assert set(shown) == {"one.jpg", "two.jpg"}
     assert all("data:image/jpeg" in card and "truncated" in card for card in shown.values())
     sections = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
-    assert sections == ["Several faces", "Truncated or scaled down"]
+    assert sections == ["Several faces", "With a remark"]
