@@ -12,6 +12,8 @@ from facetool.files.text import counted
 from facetool.pipeline.classify_evaluate import EvaluationResult
 from facetool.reports.page import Card, write_page
 
+_CONFUSED, _REJECTED = "Taken for somebody else", "Taken for strangers"
+
 
 def classify_evaluate_report(result: EvaluationResult, reps: Path, path: Path) -> None:
     """Write a page of the errors, those of people who were taken for somebody else first.
@@ -45,12 +47,14 @@ def classify_evaluate_report(result: EvaluationResult, reps: Path, path: Path) -
         f"for somebody else, {len(rejected):,} for strangers"
     )
     with write_page(path, f"classify evaluate: {reps.name}", note) as page:
-        page.contents(["Somebody else", "Strangers"])
-        page.section("Somebody else")
+        page.contents([_CONFUSED] * bool(confused) + [_REJECTED] * bool(rejected))
+        if confused:
+            page.section(_CONFUSED)
         for one in confused:
             page.cards(side_by_side(*one))
-        page.section("Strangers")
-        page.cards(
-            Card(image=crops.reader(image), title=person, lines=[image])
-            for image, person, _ in rejected
-        )
+        if rejected:
+            page.section(_REJECTED)
+            page.cards(
+                Card(image=crops.reader(image), title=person, lines=[image])
+                for image, person, _ in rejected
+            )

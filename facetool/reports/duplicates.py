@@ -34,7 +34,8 @@ def duplicates_report(result: DuplicatesResult, reps: Path, path: Path) -> None:
             for image, person in zip(one.images, one.people, strict=True)
         ]
 
-    note = f"{counted(len(result.duplicates), 'photo')} among {counted(result.compared, 'face')}"
+    photos, faces = counted(len(result.duplicates), "photo"), counted(result.compared, "face")
+    note = f"{photos} more than once, among {faces}"
     sections = (("Under several names", elsewhere, "bad"), ("Under one name or none", others, ""))
     with write_page(path, f"duplicates: {reps.name}", note) as page:
         page.contents([title for title, found, _ in sections if found])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -41,17 +42,18 @@ def search_report(result: SearchResult, path: Path) -> None:
     note = f"the nearest of {counted(result.faces, 'face')}"
     if result.threshold is not None:
         note += f"; green: squared L2 below {result.threshold.squared_l2:g}"
+    folder = _folder_of(result.matches)
     with write_page(path, "search", note) as page:
         page.section("Searched for")
         page.cards(
             Card(image=partial(_photo, Path(probe)), title=probe, edge=160)
             for probe in result.probes
         )
-        page.section("Found")
+        page.section("Found", f"Photos in {folder}" if folder else "")
         page.cards(
             Card(
                 image=reader(match),
-                title=match.image if match.photo is None else str(match.photo),
+                title=_title(match, folder),
                 lines=[
                     f"squared L2 {match.squared_l2:.4f}",
                     f"cosine {match.similarity:+.4f}",
@@ -61,6 +63,20 @@ def search_report(result: SearchResult, path: Path) -> None:
             )
             for match in result.matches
         )
+
+
+def _folder_of(matches: Sequence[Match]) -> Path | None:
+    """The deepest folder that holds all photos; None where it holds nothing or not all have one."""
+    folders = [match.photo.parent for match in matches if isinstance(match.photo, Path)]
+    if not folders or len(folders) < len(matches):
+        return None
+    return Path(os.path.commonpath(folders))
+
+
+def _title(match: Match, folder: Path | None) -> str:
+    if folder is not None and isinstance(match.photo, Path):
+        return match.photo.relative_to(folder).as_posix()
+    return match.image if match.photo is None else str(match.photo)
 
 
 def _photo(path: Path) -> RGBImage:

@@ -143,6 +143,9 @@ def test_search_shows_probe_and_faces(reps: Path, album: Path, tmp_path: Path) -
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == ["Searched for", "Found"]
     assert page.count("data:image/jpeg") == 6
     assert page.count('class="good"') == sum(match.same is True for match in result.matches) > 0
+    titles = re.findall("<b>(.*?)</b>", page)[1:]
+    assert f"<p>Photos in {album}</p>" in page
+    assert titles == [str(Path(str(match.photo)).relative_to(album)) for match in result.matches]
 
 
 def test_errors_of_a_classifier_stand_beside_whom_they_were_taken_for(
@@ -162,6 +165,18 @@ def test_errors_of_a_classifier_stand_beside_whom_they_were_taken_for(
     assert f"<b>{first}</b>{outcome.images[0]}" in page
     assert f"taken for {other}" in page
     assert page.count("data:image/jpeg") == 3  # the wrong one, its example, and the stranger
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page) == [
+        "Taken for somebody else", "Taken for strangers",
+    ]  # fmt: skip
+
+
+def test_of_a_classifier_without_errors_no_heading_is_left(reps: Path, tmp_path: Path) -> None:
+    settings = ClassifierSettings(kind="nearest-mean", fpir=0.5)
+    result = evaluate_classifier(reps, settings=settings, output=tmp_path)
+    right = replace(result, outcome=replace(result.outcome, answers=list(result.outcome.truth)))
+    classify_evaluate_report(right, reps, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<h2" not in page and "0 taken for somebody else" in page
 
 
 @pytest.mark.slow
