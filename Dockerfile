@@ -1,8 +1,7 @@
 # facetool and its weights, run by a user without rights.
 #
-#   docker build -t facetool --build-arg TORCH_INDEX=ADDRESS .   PyTorch for CPUs: ADDRESS is the one that
-#                                                                pytorch.org/get-started has for pip
-#   docker build -t facetool .                                   PyTorch from PyPI, with CUDA on x86-64
+#   docker build -t facetool .                                   PyTorch for CPUs
+#   docker build -t facetool --build-arg TORCH= .                PyTorch from PyPI, with CUDA on x86-64
 #   docker build -t facetool-server --target server .            serves on port 8080
 #
 # docs/container.md shows how to use it; scripts/container-check runs these steps without Docker.
@@ -11,16 +10,18 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 \
  && rm -rf /var/lib/apt/lists/*
 
+# uv knows where PyTorch's builds lie: TORCH is cpu, a version of CUDA such as cu130, or nothing.
 FROM python AS build
-ARG TORCH_INDEX=
+ARG TORCH=cpu
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3-venv \
- && python3 -m venv /opt/facetool
+ && python3 -m venv /opt/uv \
+ && /opt/uv/bin/pip install --no-cache-dir uv \
+ && /opt/uv/bin/uv venv --python /usr/bin/python3 /opt/facetool
 COPY constraints.txt pyproject.toml README.md LICENSE /source/
 COPY facetool /source/facetool
-RUN /opt/facetool/bin/pip install --no-cache-dir -c /source/constraints.txt \
-    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "/source[serve]" \
- && /opt/facetool/bin/pip uninstall -y -q pip \
+RUN /opt/uv/bin/uv pip install --python /opt/facetool --no-cache --compile-bytecode \
+    -c /source/constraints.txt ${TORCH:+--torch-backend "$TORCH"} "/source[serve]" \
  && rm -rf /opt/facetool/lib/python3*/site-packages/torch/include
 
 FROM python AS runtime
