@@ -140,7 +140,8 @@ def train(
         print_json(result.as_dict())
         return
     click.echo(_train_table(result.as_dict()))
-    click.echo(f"name people with: facetool classify infer {result.file} PHOTO…", err=True)
+    if result.classifier.provenance.network:
+        click.echo(f"name people with: facetool classify infer {result.file} PHOTO…", err=True)
 
 
 def _train_table(result: dict[str, Any]) -> str:

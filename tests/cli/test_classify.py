@@ -27,6 +27,16 @@ def test_train_and_evaluate(run: Run, eight_people: Path) -> None:
     assert json.loads(result.stdout)["people"] == 6
 
 
+def test_a_classifier_that_cannot_name_faces_in_photos_is_not_said_to(
+    run: Run, eight_people: Path
+) -> None:
+    (eight_people / "represent.json").unlink()
+    result = run("classify", "train", eight_people)
+    assert result.returncode == 0
+    assert f"facetool classify train {eight_people} --model NAME" in result.stderr
+    assert "classify infer" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
