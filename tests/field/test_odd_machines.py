@@ -89,6 +89,32 @@ def test_no_home_and_nobody(album: Path, crops: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"TZ": "Pacific/Auckland"},
+        {"LC_ALL": "C", "LANG": "", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"TMPDIR": "/not/there"},
+        {"HOME": os.devnull, "XDG_CACHE_HOME": "", "FACETOOL_HOME": ""},
+        {"PYTHONOPTIMIZE": "1"},
+    ],
+    ids=["time zone", "locale", "temporary files", "home", "assertions"],
+)
+def test_the_same_crops_everywhere(
+    album: Path, crops: Path, tmp_path: Path, lacking: dict[str, str]
+) -> None:
+    person = tmp_path / "Zo\u00eb"
+    shutil.copytree(sorted(album.iterdir())[0], person)
+    ended = facetool("align", person, tmp_path / "crops", "--jobs", 2, env=lacking)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
+    made = [row.output for row in read_manifest(tmp_path / "crops/align.csv") if row.output]
+    assert made
+    for name in made:
+        there = crops / sorted(album.iterdir())[0].name / name
+        assert (tmp_path / "crops" / name).read_bytes() == there.read_bytes()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_behind_stdout() -> None:
     for arguments in ("models list", "models list --json", "--help"):
