@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import sys
 import warnings
@@ -132,6 +133,8 @@ def main() -> None:
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     # Pillow remarks upon odd metadata, of which nothing is used, in several lines.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    # Matplotlib speaks of where its cache lies, in several lines.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         interrupts.handle_interrupts()
         for stream in (sys.stdout, sys.stderr):

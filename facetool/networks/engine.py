@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,20 @@ OPENVINO = "OpenVINO"
 RunBatch = Callable[[NDArray[np.float32]], NDArray[Any]]
 """From inputs (N, C, H, W), or with the channels last, to (N, D); may be called from several
 threads at once."""
+
+
+class EngineLayer(NamedTuple):
+    """A layer as a file has it.
+
+    Attributes:
+        name: of the layer, or of what it makes.
+        kind: the engine's name of it.
+        shape: of what it makes, without the batch; empty where the file does not say.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] = ()
 
 
 class _Engine(nn.Module):
@@ -63,6 +77,7 @@ class EngineNetwork(EmbeddingNetwork):
         run: the engine's call.
         shape: (C, H, W) of the input.
         engine: its name, for messages.
+        layers: in the order they run in.
         channels_last: the call takes (N, H, W, C).
 
     Raises:
@@ -74,12 +89,14 @@ class EngineNetwork(EmbeddingNetwork):
         run: RunBatch,
         shape: tuple[int, int, int],
         engine: str,
+        layers: Sequence[EngineLayer],
         *,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.engine = _Engine(run, shape, channels_last)
         self.engine_name = engine
+        self.layers = tuple(layers)
         self.info = NetworkInfo(embedding_size=self.engine.size, input_size=shape[1:])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -85,7 +85,8 @@ class ModelInfo:
         flops: of one pass of one image, as OpenVINO counts them.
         layers: layers with weights, by kind.
         input: channels, height and width.
-        graph: name, kind and shape of every layer, of a network that is none of the known ones.
+        graph: name, kind and shape of every layer, of a network that is none of the known ones,
+            or that another engine runs where layers are asked for.
         weights: its published weights.
         layer_counts: each layer, where that was asked for.
     """
@@ -165,27 +166,33 @@ def network_info(
     shape = input_shape(network.info)
     flops = count_flops(network, shape)
     known = ARCHITECTURES.get(network.info.architecture)
+    engine = network.engine_name if isinstance(network, EngineNetwork) else ""
     return ModelInfo(
         name=network.info.weights_name or name.lower(),
         info=network.info,
         paper=known.paper if known else "",
-        engine=network.engine_name if isinstance(network, EngineNetwork) else "",
+        engine=engine,
         parameters=count_parameters(network),
         parameters_folded=count_parameters(fold_batch_norm(network)),
         multiply_adds=flops.multiply_adds,
         flops=flops.openvino,
         layers=_count_layers(network),
         input=shape,
-        graph=_graph(network, shape) if known is None else None,
+        graph=_graph(network, shape) if known is None or (layers and engine) else None,
         weights=[_describe(entry) for entry in published],
-        layer_counts=count_layers(network, shape) if layers else None,
+        layer_counts=count_layers(network, shape) if layers and not engine else None,
     )
 
 
 def _graph(network: EmbeddingNetwork, shape: tuple[int, int, int]) -> list[dict[str, Any]] | None:
-    """Every layer of a network that is described by data."""
+    """Every layer of a network that is described by data, or that another engine runs."""
+    from facetool.networks.engine import EngineNetwork
     from facetool.networks.graph import GraphNetwork
 
+    if isinstance(network, EngineNetwork):
+        return [
+            {"name": one.name, "kind": one.kind, "shape": list(one.shape)} for one in network.layers
+        ]
     if not isinstance(network, GraphNetwork):
         return None
     return [

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -112,6 +113,21 @@ def test_the_same_crops_everywhere(
     for name in made:
         there = crops / sorted(album.iterdir())[0].name / name
         assert (tmp_path / "crops" / name).read_bytes() == there.read_bytes()
+
+
+@pytest.mark.slow
+def test_plots_without_a_home(tmp_path: Path) -> None:
+    reps = tmp_path / "reps"
+    reps.mkdir()
+    rows = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
+    np.save(reps / "reps.npy", rows)
+    lines = [f"{row % 3},P{row % 3}/{row}.png\n" for row in range(12)]
+    (reps / "labels.csv").write_text("".join(lines))
+    plot = tmp_path / "plot.png"
+    homeless = {"HOME": os.devnull, "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "MPLCONFIGDIR": ""}
+    ended = facetool("embed-plot", reps, "--output", plot, env=homeless)
+    assert (ended.returncode, plot.is_file()) == (0, True)
+    assert b"atplotlib" not in ended.stderr
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,10 @@ def test_it_knows_its_network_and_agrees_with_it(
     assert "run by        OpenVINO, as the file has it: parameters are not counted" in lines
     assert not any(line.startswith(("parameters", "operations")) for line in lines)
     assert not network.info.assumed
+    listed = network_info(str(made.path), layers=True).graph
+    assert listed is not None and listed[-1]["shape"] == [128]
+    kinds = Counter(one["kind"] for one in listed)
+    assert kinds["Convolution"] == 29 and kinds["FakeQuantize"] > 29
 
     represent(crops, tmp_path / "reps", network, RepresentSettings(batch_size=7))
     described = json.loads((tmp_path / "reps" / "represent.json").read_text())

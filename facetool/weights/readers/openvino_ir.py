@@ -12,7 +12,7 @@ import torch
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.alignment.stated_recipe import PARTS
 from facetool.errors import FacetoolError, FormatError, WeightsError, one_line
-from facetool.networks.engine import OPENVINO, EngineNetwork
+from facetool.networks.engine import OPENVINO, EngineLayer, EngineNetwork
 from facetool.networks.openvino_model import OpenVinoModel, stream_properties
 from facetool.weights.download import digest
 from facetool.weights.readers.stated import read_description
@@ -67,7 +67,7 @@ def load(path: Path) -> EngineNetwork:
             batch=lengths[0],
         )
         shape = (lengths[1], lengths[2], lengths[3])
-        network = EngineNetwork(run, shape, OPENVINO, channels_last=True).eval()
+        network = EngineNetwork(run, shape, OPENVINO, _layers(model), channels_last=True).eval()
     except FacetoolError:
         raise
     except Exception as error:  # the library has no classes of its own
@@ -103,6 +103,19 @@ def _stated(path: Path, weights: Path, text: object) -> dict[str, Any]:
         )
     knows_both = BIN_SHA256 in description
     return {**stated._asdict(), "weights_sha256": described if knows_both else checksum}
+
+
+def _layers(model: Any) -> list[EngineLayer]:
+    """All of them but the weights."""
+    layers = []
+    for operation in model.get_ordered_ops():
+        kind = operation.get_type_name()
+        if kind not in ("Parameter", "Constant", "Result"):
+            made = operation.output(0).partial_shape
+            lengths = list(made)[1:] if made.rank.is_static else []
+            shape = tuple(n.get_length() if n.is_static else 0 for n in lengths)
+            layers.append(EngineLayer(operation.get_friendly_name(), kind, shape))
+    return layers
 
 
 def _embedding(path: Path, model: Any) -> int:

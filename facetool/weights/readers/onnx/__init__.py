@@ -101,7 +101,7 @@ def _network(
                 "a quantised network with its weights in another file, which is not run"
             )
         size = (crops[0].height, crops[0].width)
-        return load_quantised(path, operation, last, size), crops[0]
+        return load_quantised(path, model.graph, operation, last, size), crops[0]
     problems = []
     for crop in crops:
         shape = (_channels(model.graph, tensors), crop.height, crop.width)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import WeightsError, one_line
-from facetool.networks.engine import EngineNetwork
+from facetool.networks.engine import EngineLayer, EngineNetwork
 from facetool.weights.readers.onnx.shapes import channels_last
 
 if TYPE_CHECKING:
@@ -38,11 +38,14 @@ def refuse_quantised(graph: GraphProto) -> None:
         raise WeightsError(f"a quantised network ({operation}), which is not run")
 
 
-def load_quantised(path: Path, operation: str, output: str, size: tuple[int, int]) -> EngineNetwork:
+def load_quantised(
+    path: Path, graph: GraphProto, operation: str, output: str, size: tuple[int, int]
+) -> EngineNetwork:
     """A network that ONNX Runtime runs.
 
     Args:
         path: the ``.onnx`` file, with its weights inside.
+        graph: of the file.
         operation: what shows that it is quantised, for messages.
         output: name of the output that is the embedding.
         size: height and width of the input, where the file fixes none.
@@ -77,7 +80,8 @@ def load_quantised(path: Path, operation: str, output: str, size: tuple[int, int
         places = (1, 2) if turned else (2, 3)
         height, width = (lengths[axis] or n for axis, n in zip(places, size, strict=True))
         channels = lengths[3 if turned else 1] or 3
-        return EngineNetwork(run, (channels, height, width), "ONNX Runtime").eval()
+        layers = [EngineLayer(", ".join(node.output), str(node.op_type)) for node in graph.node]
+        return EngineNetwork(run, (channels, height, width), "ONNX Runtime", layers).eval()
     except WeightsError:
         raise
     except Exception as error:  # the library has many classes of its own

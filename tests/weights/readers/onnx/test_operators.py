@@ -234,6 +234,8 @@ def test_quantised_networks_run_on_onnx_runtime(tmp_path: Path) -> None:
     path = write(tmp_path / "x.onnx", nodes, tensors)
     network = check(path)
     assert isinstance(network, EngineNetwork) and network.info.embedding_size == 6
+    assert [one.kind for one in network.layers][:2] == ["QuantizeLinear", "DequantizeLinear"]
+    assert network.layers[-1] == ("out", "Identity", ())
     with pytest.raises(WeightsError, match="ONNX Runtime"):
         save_network(network, tmp_path / "x.safetensors")
     # A quantiser keeps what the export said, but published figures are not those of its weights.
