@@ -14,6 +14,7 @@ from facetool.errors import ImageError
 from facetool.files.text import counted
 from facetool.images.read import TRUNCATED, RGBImage
 from facetool.images.video import Video
+from facetool.jobs.progress import progress_bar
 from facetool.jobs.stopwatch import Stopwatch
 
 Rank: TypeAlias = Callable[[LocatedFace, RGBImage], Any]
@@ -99,8 +100,14 @@ class VideoCropper:
             raise ImageError(errors[0])
 
     def _read(self) -> Iterator[_Frame]:
-        with Video(self.path, self.every) as video:
+        with (
+            Video(self.path, self.every) as video,
+            progress_bar(self.path.name, round(video.seconds) or None, unit="s") as bar,
+        ):
+            seconds = 0
             for time, pixels, cut in video:
+                bar.update(int(time) - seconds)
+                seconds = int(time)
                 if not self.frames and (remark := self.cropper.remark(pixels)):
                     self.remarks.append(remark)
                 self.frames += 1

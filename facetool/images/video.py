@@ -79,6 +79,7 @@ class Video:
 
     Attributes:
         truncated: the end of the file is missing; known when all frames have been read.
+        seconds: how long it is, as far as the file says; 0 where it does not.
 
     Raises:
         ImageError: it cannot be read, is no video, or its frames are larger than images may be.
@@ -88,6 +89,7 @@ class Video:
         self._every = every
         self._capture = _open(path)
         self.truncated = False
+        self.seconds = _stated_seconds(self._capture)
 
     def __enter__(self) -> Video:
         return self
@@ -220,6 +222,14 @@ def _open(path: Path) -> Any:
         capture.release()
         raise
     return capture
+
+
+def _stated_seconds(capture: Any) -> float:
+    import cv2
+
+    frames, rate = (capture.get(one) for one in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
+    known = 0 < frames < _LONGEST * 1000 and 0 < rate < math.inf
+    return float(frames / rate) if known else 0.0
 
 
 def _check_head(head: bytes) -> None:

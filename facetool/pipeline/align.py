@@ -30,8 +30,9 @@ from facetool.images.read import REMARKS
 from facetool.images.video import videos_among
 from facetool.jobs.device_pool import open_pool
 from facetool.jobs.pool import available_cores
-from facetool.jobs.progress import progress_bar
+from facetool.jobs.progress import follow, progress_bar
 from facetool.jobs.report import Report
+from facetool.jobs.shared_progress import SharedProgress
 from facetool.jobs.stopwatch import Stopwatch
 from facetool.jobs.worker_process import WORKER_DIED, refuse_in_import
 
@@ -165,11 +166,13 @@ def _align_tasks(
         without = sum(task.name in journal.faceless for task in tasks)
         report.remarks["had no face before"] += without
     with progress_bar("align", len(tasks), len(tasks) - len(todo)) as bar:
-        for photos in _process(folder, output, settings, todo, jobs, device):
-            journal.add(photos)
-            for photo in photos:
-                count_rows(photo.rows, report)
-            bar.update(len(photos))
+        videos = SharedProgress()
+        with videos.shown_beside(bar, "s of video"):
+            for photos in _process(folder, output, settings, todo, jobs, device, videos):
+                journal.add(photos)
+                for photo in photos:
+                    count_rows(photo.rows, report)
+                bar.update(len(photos))
     unlisted = [
         AlignedPhoto([AlignRow(name, "failed", reason)], None) for name, reason in folder.unreadable
     ]
@@ -214,12 +217,13 @@ def _process(
     todo: Sequence[_Task],
     jobs: int | None,
     device: str,
+    progress: SharedProgress,
 ) -> Iterator[list[AlignedPhoto]]:
     """The photos in order, some at a time, then the videos, the longest first."""
     if not todo:
         return
     jobs = min(jobs or available_cores(), len(todo))
-    arguments = (folder, output, settings, device)
+    arguments = (folder, output, settings, device, progress)
     with open_pool(
         _align_chunk, _worker_died, _create_worker, arguments, jobs, device=device
     ) as pool:
@@ -268,9 +272,16 @@ class _Worker(NamedTuple):
     photos: PhotoCropper
     writer: CropWriter
     every: float | str
+    progress: SharedProgress
 
 
-def _create_worker(folder: Images, output: Path, settings: AlignSettings, device: str) -> _Worker:
+def _create_worker(
+    folder: Images,
+    output: Path,
+    settings: AlignSettings,
+    device: str,
+    progress: SharedProgress,
+) -> _Worker:
     keep_to_one_core(settings.crop, device)
     # The workers read by name only: the list of names would be a copy in each of them.
     folder = folder.without_names()
@@ -289,6 +300,7 @@ def _create_worker(folder: Images, output: Path, settings: AlignSettings, device
             ),
         ),
         settings.frames,
+        progress,
     )
 
 
@@ -309,7 +321,8 @@ def _align_video(worker: _Worker, task: _Task) -> AlignedPhoto:
         state = state_now(worker.folder, task.source)
     except ImageError as error:
         return AlignedPhoto([AlignRow(task.name, "failed", str(error))], None)
-    rows = worker.writer.write_video(video, task.name, task.stem, strict=worker.photos.strict)
+    with follow(worker.progress):
+        rows = worker.writer.write_video(video, task.name, task.stem, strict=worker.photos.strict)
     return AlignedPhoto(rows, state)
 
 

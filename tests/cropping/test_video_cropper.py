@@ -11,6 +11,7 @@ from facetool.cropping.video_cropper import FaceTrack, VideoCropper
 from facetool.detection.tracks import TrackTimes
 from facetool.errors import ImageError
 from facetool.images.read import TRUNCATED
+from facetool.jobs.progress import Progress, ProgressBar, follow
 from tests.drawn_videos import GRAY, plain, scene, write_video
 
 
@@ -97,6 +98,24 @@ def test_every_scene_shows_each_face_once(clip: Path, every_face: FaceCropper) -
     assert [track.times for track in tracks] == [
         TrackTimes(0, 0, 0), TrackTimes(0, 0, 0), TrackTimes(2, 2, 2),
     ]  # fmt: skip
+
+
+def test_progress_is_that_of_its_seconds(tmp_path: Path, every_face: FaceCropper) -> None:
+    bars: list[tuple[object, ...]] = []
+    done: list[int] = []
+
+    class Listener(Progress):
+        def bar(self, *settings: object) -> ProgressBar:
+            bars.append(settings)
+            bar = ProgressBar()
+            bar.update = done.append  # type: ignore[assignment]
+            return bar
+
+    sky = plain((90, 120, 200), frames=16, size=(160, 120))
+    path = write_video(tmp_path / "sky.mp4", sky)
+    with follow(Listener()):
+        list(VideoCropper(path, 0.5, every_face))
+    assert bars == [("sky.mp4", 4, 0, "s")] and sum(done) == 3 and max(done) == 1
 
 
 def test_a_video_without_a_face(tmp_path: Path, every_face: FaceCropper) -> None:
