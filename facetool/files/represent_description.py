@@ -36,7 +36,7 @@ class RepresentDescription:
         dtype: precision of the network.
         engine: what ran the network, where it was not PyTorch.
         batch_size: images per pass.
-        input: the folder of crops, as it was given.
+        input: the folder of crops; before 0.2.0 as it was given, perhaps relative.
         input_listing_sha256: names, sizes and times of the crops.
         versions: of facetool and of the libraries that compute.
         counts: ``images`` with an embedding and ``failed`` ones.

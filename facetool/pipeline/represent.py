@@ -271,6 +271,6 @@ def _describe(
     return replace(
         settings.description(network),
         device=device_name(settings.device),
-        input=str(input),
+        input=str(input.resolve()),  # commands that show crops may be given elsewhere
         input_listing_sha256=folder.fingerprint(),
     )

@@ -113,6 +113,18 @@ def test_cluster_shows_every_face_in_its_group(reps: Path, tmp_path: Path) -> No
     assert text.count("<figure") == text.count("data:image/jpeg") == len(result.images)
 
 
+def test_crops_are_found_from_any_folder(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only from that in which their relative name was given."""
+    monkeypatch.chdir(crops.parent)
+    represent(Path(crops.name), tmp_path / "reps", load_network("dlib-resnet"), RepresentSettings())
+    monkeypatch.chdir(tmp_path)
+    cluster_report(cluster(Path("reps")), Path("reps"), tmp_path / "groups.html")
+    page = (tmp_path / "groups.html").read_text("utf-8")
+    assert "data:image/jpeg" in page and "no image" not in page
+
+
 def test_outliers_stand_beside_their_people(reps: Path, tmp_path: Path) -> None:
     result = outliers(reps, 0.05)
     outliers_report(result, reps, tmp_path / "outliers.html")
