@@ -272,7 +272,7 @@ def infer(
         from facetool.reports.classify_infer import classify_infer_report
 
         classify_infer_report(photos, html)
-    if annotate is not None:
+    if annotate is not None and any(annotate.glob("*.png")):
         click.echo(f"annotated copies: {annotate}", err=True)
     return report.exit_code
 

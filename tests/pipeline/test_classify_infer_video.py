@@ -119,12 +119,16 @@ def test_a_video_that_cannot_be_read(
     assert found.error == "damaged video, or a file without one" and report.exit_code == 1
 
 
-def test_the_command(classifier: Path, clip: Path) -> None:
+def test_the_command(classifier: Path, clip: Path, tmp_path: Path) -> None:
     command = ["classify", "infer", str(classifier), str(clip), "--device", "cpu", "--every"]
     runner = CliRunner()
     table = runner.invoke(cli, [*command, "1"])
     assert table.exit_code == 0, table.output
     assert f"{clip}, " in table.stdout and " s (0 to 1)" in table.stdout
+    copied = runner.invoke(cli, [*command, "1", "--annotate", str(tmp_path / "drawn")])
+    assert (
+        "no annotated copy of videos" in copied.stderr and "annotated copies:" not in copied.stderr
+    )
     (line,) = runner.invoke(cli, [*command, "1", "--json-lines"]).stdout.splitlines()
     faces = json.loads(line)["faces"]
     assert [(face["first"], face["last"]) for face in faces] == [(0, 1), (2, 2)]
