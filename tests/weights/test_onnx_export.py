@@ -1,6 +1,7 @@
 """Exported networks compute in ONNX Runtime what they compute here, for any batch size."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.errors import WeightsError
@@ -161,6 +163,58 @@ def test_unknown_functions_are_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="fft_rfft"):
         export_onnx(Odd().eval(), tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["inception-resnet-v1", "lightcnn-9"])
+def test_a_network_is_known_by_its_structure(name: str, tmp_path: Path) -> None:
+    model = onnx.load_from_string(to_onnx(create(name).eval()))
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "x.onnx")
+    info = read_network(tmp_path / "x.onnx").info
+    assert (info.architecture, info.assumed) == (name, ())
+    assert info.recipe == create(name).info.recipe
+
+
+class Ends(EmbeddingNetwork):
+    """What a function makes of an image, averaged over 4 x 4 places of it."""
+
+    info = NetworkInfo(embedding_size=48, recipe=Recipe(ARCFACE_112))
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.avg_pool2d(self.function(x), 28).flatten(1)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: functional.pad(x[:, :, 1:, 2:], (2, 0, 0, 1)),
+        lambda x: functional.normalize(x, dim=1),
+        lambda x: functional.avg_pool2d(x, 3, 1, 1, divisor_override=5),
+        lambda x: functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+    ],
+)
+def test_functions_with_their_options(function: Callable[[Tensor], Tensor], tmp_path: Path) -> None:
+    check(Ends(function).eval(), tmp_path / "x.onnx", fold=False)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: functional.pad(x, (1, 0), value=1), "anything but zeros"),
+        (lambda x: functional.pad(x, (1, 0, 0, 0), mode="reflect"), "anything but zeros"),
+        (lambda x: functional.normalize(x, p=1), "p = 2"),
+    ],
+)
+def test_options_without_an_operator_are_refused(
+    function: Callable[[Tensor], Tensor], said: str
+) -> None:
+    with pytest.raises(WeightsError, match=said):
+        to_onnx(Ends(function).eval())
 
 
 @pytest.mark.slow

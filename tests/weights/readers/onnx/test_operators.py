@@ -223,6 +223,30 @@ def test_transformers_with_shapes_calculated_on_the_way(opset: int, tmp_path: Pa
     check(write(tmp_path / "x.onnx", nodes, tensors, opset=opset))
 
 
+def test_a_part_of_the_batch_is_refused(tmp_path: Path) -> None:
+    nodes: Nodes = [
+        ("Slice", ["data", "start", "end", "axis"], ["x"], {}),
+        *STEM,
+        ("Identity", ["e"], ["out"], {}),
+    ]
+    parts = {"start": np.array([0]), "end": np.array([2]), "axis": np.array([0])}
+    path = write(tmp_path / "x.onnx", nodes, {**TENSORS, **parts})
+    with pytest.raises(WeightsError, match="cuts the batch"):
+        read_network(path)
+
+
+def test_a_shape_for_one_face_is_one_for_any_number(tmp_path: Path) -> None:
+    nodes: Nodes = [
+        STEM[0],
+        ("Reshape", ["map", "one"], ["flat"], {}),
+        STEM[2],
+        ("Identity", ["e"], ["out"], {}),
+    ]
+    nodes.insert(0, ("Identity", ["data"], ["x"], {}))
+    tensors = {**TENSORS, "one": np.array([1, 196])}
+    check(write(tmp_path / "x.onnx", nodes, tensors), one=True)
+
+
 def test_quantised_networks_run_on_onnx_runtime(tmp_path: Path) -> None:
     nodes: Nodes = [
         ("QuantizeLinear", ["data", "step", "zero"], ["small"], {}),
