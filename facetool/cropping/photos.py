@@ -100,11 +100,12 @@ class PhotoCrops(NamedTuple):
     remarks: Sequence[str] = ()
     times: Sequence[TrackTimes] = ()
 
-    def note_remarks(self, report: Report) -> None:
-        """Count and tell the remarks on a photo or video that can be used."""
-        for kind, remark in REMARKS.items():
-            if remark in self.remarks:
-                report.note(str(self.path), kind, remark)
+
+def note_remarks(name: str, remarks: Sequence[str], report: Report) -> None:
+    """Count and tell the remarks on a photo or video that can be used."""
+    for kind, remark in REMARKS.items():
+        if remark in remarks:
+            report.note(name, kind, remark)
 
 
 def crop_photos(

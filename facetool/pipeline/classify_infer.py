@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facetool.alignment.recipes import Crop, override
 from facetool.classification.classifier import UNKNOWN, Classifier
 from facetool.classification.provenance import Provenance, check_provenance
-from facetool.cropping.photos import PhotoCrops, crop_photos
+from facetool.cropping.photos import PhotoCrops, crop_photos, note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes
@@ -237,7 +237,7 @@ def name_people(
         for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
             for cut in some:
                 if not cut.error:
-                    cut.note_remarks(report)
+                    note_remarks(str(cut.path), cut.remarks, report)
             for path, photo in _name(some, embeddings, classifier, settings.keep_crops):
                 if path in copies and not photo.error:
                     photo = _write_copy(copies[path], path, photo)

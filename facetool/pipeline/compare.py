@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetool.cropping.photos import crop_photos
+from facetool.cropping.photos import crop_photos, note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.embedding.embedder import Embedder
@@ -153,7 +153,7 @@ def compare(
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
-        photo.note_remarks(report)
+        note_remarks(str(photo.path), photo.remarks, report)
         report.done("compared")
         for number, (face, image) in enumerate(photo.faces, start=1):
             found.append((str(photo.path), number, face.box))

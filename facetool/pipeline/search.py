@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Recipe, override
-from facetool.cropping.photos import crop_photos
+from facetool.cropping.photos import crop_photos, note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes, times_of
@@ -320,7 +320,7 @@ def _embed(
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
-        photo.note_remarks(report)
+        note_remarks(str(photo.path), photo.remarks, report)
         report.done("searched for")
         names.append(str(photo.path))
         crops.append(photo.faces[0].image)

@@ -10,7 +10,7 @@ from facetool.cropping.face_cropper import FaceCropper, keep_to_one_core
 from facetool.cropping.photo_cropper import PhotoCropper
 from facetool.detection.options import DetectionSettings
 from facetool.images.inputs import Images
-from facetool.images.read import TRUNCATED, RGBImage
+from facetool.images.read import RGBImage
 from facetool.jobs.stopwatch import Stopwatch
 from facetool.jobs.worker_process import WORKER_DIED
 from facetool.profiling.memory import peak_host_memory
@@ -25,7 +25,7 @@ class Cropped(NamedTuple):
         seconds: by step, its share of those of the photos it was detected together with.
         memory: peak of the worker so far, bytes.
         problem: why the photo could not be used, or empty.
-        truncated: the end of the file is missing.
+        remarks: what a user should know of how it was read and searched.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Cropped(NamedTuple):
     seconds: Mapping[str, float]
     memory: int | None
     problem: str = ""
-    truncated: bool = False
+    remarks: Sequence[str] = ()
 
 
 def create_crop_worker(
@@ -57,7 +57,7 @@ def crop_chunk(worker: PhotoCropper, names: Sequence[str]) -> list[Cropped]:
             share,
             memory,
             photo.error,
-            TRUNCATED in photo.remarks,
+            photo.remarks,
         )
         for photo in photos
     ]

@@ -12,9 +12,10 @@ import numpy as np
 
 from facetool.cropping.detectors import detector_device
 from facetool.cropping.photo_cropper import ALIGNMENT, DETECTION, READING, photo_chunks
+from facetool.cropping.photos import note_remarks
 from facetool.embedding.embedder import Embedder
 from facetool.images.inputs import Images
-from facetool.images.read import TRUNCATED, RGBImage
+from facetool.images.read import RGBImage
 from facetool.jobs.device_pool import open_pool
 from facetool.jobs.ordered_map import batches_of
 from facetool.jobs.pool import available_cores
@@ -138,8 +139,7 @@ def profile_folder(
                     crops.append(cropped.crop)
                 elif cropped.problem:
                     report.failed(cropped.name, cropped.problem)
-                if cropped.truncated:
-                    report.note(cropped.name, "truncated", TRUNCATED)
+                note_remarks(cropped.name, cropped.remarks, report)
                 bar.update()
             with watch.time(REPRESENTATION):
                 for _ in embedder.embed_batches(batches_of(crops, rows), np.stack, rows):

@@ -12,10 +12,11 @@ import numpy as np
 from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import FaceCropper, no_face_hint
 from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
+from facetool.cropping.photos import note_remarks
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.inputs import open_images
-from facetool.images.read import TRUNCATED, RGBImage, read_photo
+from facetool.images.read import RGBImage, read_photo
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
@@ -179,8 +180,7 @@ def _profile_photos(
             except ImageError as error:
                 report.failed(str(path), str(error))
                 continue
-            if photo.truncated:
-                report.note(str(path), "truncated", TRUNCATED)
+            note_remarks(str(path), photo.remarks, report)
     return tuple(profiles)
 
 
