@@ -10,6 +10,7 @@ from facetool.classification.fit import Labels
 from facetool.classification.linkage import average_linkage
 from facetool.classification.neighbours import neighbour_graph
 from facetool.evaluation.distances import Floats
+from facetool.jobs.progress import Progress, follow
 
 
 def group_faces(vectors: Floats, squared_l2: float, given: Labels | None = None) -> Labels:
@@ -22,7 +23,8 @@ def group_faces(vectors: Floats, squared_l2: float, given: Labels | None = None)
         vectors: (N, D).
         squared_l2: where "same person" ends.
         given: (N,) numbers of groups that are known, -1 for none: their faces stay together, and
-            never come together with those of another.
+            never come together with those of another. Faces of a group that differ more than that,
+            such as somebody with and without glasses, are joined by others as groups of their own.
 
     Returns:
         (N,) group numbers from 0, the largest group first.
@@ -33,7 +35,11 @@ def group_faces(vectors: Floats, squared_l2: float, given: Labels | None = None)
     limit = float(np.sqrt(squared_l2))
     if given is None:
         given = np.full(len(vectors), -1)
-    found = average_linkage(vectors, neighbour_graph(vectors, limit), limit, given)
+    parts = _parts(vectors, limit, given)
+    found = average_linkage(vectors, neighbour_graph(vectors, limit), limit, parts)
+    for number in np.unique(given[given >= 0]):
+        of_one = np.isin(found, found[given == number])
+        found[of_one] = found[of_one].min()
     _, first, numbers, sizes = np.unique(
         found, return_index=True, return_inverse=True, return_counts=True
     )
@@ -41,6 +47,19 @@ def group_faces(vectors: Floats, squared_l2: float, given: Labels | None = None)
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
     return np.asarray(number[numbers])
+
+
+def _parts(vectors: Floats, limit: float, given: Labels) -> Labels:
+    """Numbers of the groups that the faces of each known group form by themselves, -1 for none."""
+    parts = np.full_like(given, -1)
+    for number in np.unique(given[given >= 0]):
+        rows = np.flatnonzero(given == number)
+        own = vectors[rows]
+        alone = np.full(len(rows), -1)
+        with follow(Progress()):  # one bar, that of all faces, is enough
+            found = average_linkage(own, neighbour_graph(own, limit), limit, alone)
+        parts[rows] = np.unique(found, return_inverse=True)[1] + parts.max() + 1
+    return parts
 
 
 @dataclass(frozen=True)

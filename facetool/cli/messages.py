@@ -24,6 +24,12 @@ def error_text(error: FacetoolError) -> str:
     return " ".join(text.split())
 
 
+def remark_text(text: str) -> str:
+    """A remark, with a setting that it names together with what to give, ``every=SECONDS``, as an
+    option."""
+    return re.sub(r"\b[a-z_]+=[A-Z]+\b", lambda found: _option(found[0]), text)
+
+
 def _option(setting: str) -> str:
     """``--any-crop`` for ``any_crop=True``, ``--device cpu`` for ``device='cpu'``."""
     name, _, value = setting.partition("=")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from facetool.cli.messages import remark_text
 from facetool.files.text import printable
 from facetool.jobs.progress import Progress, ProgressBar
 
@@ -40,7 +41,7 @@ class TerminalProgress(Progress):
         """A line above the bar."""
         from tqdm import tqdm
 
-        tqdm.write(printable(f"{name}: {text}"), file=sys.stderr)
+        tqdm.write(printable(f"{name}: {remark_text(text)}"), file=sys.stderr)
 
 
 class _TerminalBar(ProgressBar):

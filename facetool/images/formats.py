@@ -44,7 +44,7 @@ _UNREADABLE_SUFFIXES = {
 ADVICE = {
     RAW: "convert them to JPEG or TIFF first",
     VIDEO: "align and classify infer read videos; in folders, where the seconds between frames are "
-    "given (every)",
+    "given (every=SECONDS)",
     OTHER_IMAGE: "convert them to PNG or JPEG first",
 }
 """What to do about files of a kind that is not read."""

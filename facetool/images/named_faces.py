@@ -85,6 +85,8 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
     """
     photo = photo.resolve()  # not the link to it
     stored, data = read_stored(photo), read_file(photo)
+    if not (faces or stored.xmp):
+        return
     try:
         text = read_packet(data).decode("utf-8", "replace")
         known = parse_regions(text, str(photo)) if text else []

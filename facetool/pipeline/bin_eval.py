@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facetool.embedding.crop_check import check_size, or_any_crop
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import Embedder
-from facetool.errors import ImageError, UsageError
+from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import FOLDS, Trials
 from facetool.evaluation.scored_pairs import score_pairs
@@ -93,7 +93,8 @@ def bin_eval(
     Raises:
         UsageError: there are fewer than 2 folds, a folder holds no ``.bin`` file, a set images of
             another size, or a plot is asked for of several sets.
-        FormatError: a file is no verification set; all are read before the first is evaluated.
+        FormatError: no file is a verification set; of several those that are none are reported
+            before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
     if nfolds < 2:
@@ -103,14 +104,14 @@ def bin_eval(
         check_name(pairs_plot)
         if len(files) > 1:
             raise UsageError(f"pairs_plot shows one set, and {len(files)} are given", "pairs_plot")
-    sets = [read_bin(file) for file in files]
-    for file, one in zip(files, sets, strict=True):
+    report = Report()
+    sets = _read_sets(files, report)
+    for file, one in sets:
         if not any_crop:
             _check_size(one, file, network)
     embedder = Embedder(network, device, dtype, flip="concat", engine=engine)
-    report = Report()
     results = []
-    for file, one in zip(files, sets, strict=True):
+    for file, one in sets:
         vectors, good = _embed(one, embedder, batch_size, report)
         metrics = evaluate_set(vectors, one.same, good, nfolds)
         published = published_figures(network.info.weights_name, one.name)
@@ -134,6 +135,18 @@ def bin_eval(
         sets=results,
         report=report,
     )
+
+
+def _read_sets(files: Sequence[Path], report: Report) -> list[tuple[Path, VerificationSet]]:
+    sets = []
+    for number, file in enumerate(files, 1):
+        try:
+            sets.append((file, read_bin(file)))
+        except FormatError as error:
+            if number == len(files) and not sets:
+                raise
+            report.failed(str(file), str(error).removeprefix(f"{file} "))
+    return sets
 
 
 def _plot_errors(

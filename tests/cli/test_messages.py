@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from facetool.cli.messages import error_text
+from facetool.cli.messages import error_text, remark_text
 from facetool.errors import UsageError
 
 
@@ -38,6 +38,10 @@ def test_an_extra_of_the_name_of_a_setting_stays() -> None:
     error = UsageError("index needs pip install 'facetool[index]', or leave index out", "index")
     text = "--index needs pip install 'facetool[index]', or leave --index out"
     assert error_text(error) == text
+
+
+def test_a_remark_names_an_option_with_what_to_give() -> None:
+    assert remark_text("give (every=SECONDS); a=b stays") == "give (--every SECONDS); a=b stays"
 
 
 def test_errors_come_whole_out_of_a_worker() -> None:

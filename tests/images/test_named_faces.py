@@ -167,6 +167,7 @@ def test_photos_that_stay_as_they_are(tmp_path: Path) -> None:
     save(tmp_path / "a.webp")
     with pytest.raises(FormatError, match="JPEG and PNG files only"):
         write_names_inside(tmp_path / "a.webp", [FACE])
+    write_names_inside(tmp_path / "a.webp", [])  # there is nothing to write
 
 
 def test_regions_inside_a_photo_that_others_named_stay(tmp_path: Path) -> None:

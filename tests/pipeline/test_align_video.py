@@ -133,7 +133,7 @@ def test_videos_of_a_folder_are_taken_with_every(clip: Path, album: Path, tmp_pa
     assert report.exit_code == 1
     assert said == (
         "1 video: not read (ann/clip.mp4); align and classify infer read videos; in folders, where "
-        "the seconds between frames are given (every)"
+        "the seconds between frames are given (every=SECONDS)"
     )
     assert files_of(out) == alone  # nothing of a folder of photos is otherwise
     report = align(folder, out, settings(every=0.5))
@@ -154,7 +154,9 @@ def test_a_video_with_the_name_of_a_photo_is_one(clip: Path, tmp_path: Path) -> 
     shutil.copy(clip, folder / "clip.jpg")
     report = align(folder, out, settings())
     ((name, reason),) = report.failures
-    assert name == "clip.jpg" and reason.endswith("the seconds between frames are given (every)")
+    assert name == "clip.jpg" and reason.endswith(
+        "the seconds between frames are given (every=SECONDS)"
+    )
     assert align(folder, out, settings(every=0.5)).counts == {"aligned": 3}
     assert all(row.input == "clip.jpg" and row.time for row in rows_of(out))
     assert align(folder, out, settings(every=0.5)).counts == {"already there": 1}

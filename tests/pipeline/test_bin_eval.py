@@ -88,14 +88,22 @@ def test_damaged_image_costs_its_pair(
     assert result.report.exit_code == 1
 
 
-def test_all_sets_are_read_before_the_first_is_evaluated(bins: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.bin").write_bytes(b"x")
+def test_a_bad_set_is_named_before_the_others_are_evaluated(
+    bins: Path, network: EmbeddingNetwork, tmp_path: Path
+) -> None:
+    bad = tmp_path / "a.bin"
+    bad.write_bytes(b"x")
 
     class Untouchable(EmbeddingNetwork):
         info = NetworkInfo(embedding_size=4)
 
-    with pytest.raises(FormatError):
-        bin_eval([bins / "py3_bytes_proto4.bin", tmp_path / "a.bin"], Untouchable(), CPU)
+    for files in ([bad], [bad, bad]):
+        with pytest.raises(FormatError, match="not a verification set"):
+            bin_eval(files, Untouchable(), CPU)
+    result = bin_eval([bad, bins / "py3_bytes_proto4.bin"], network, CPU)
+    assert [one["set"] for one in result.sets] == ["py3_bytes_proto4"]
+    ((name, reason),) = result.report.failures
+    assert name == str(bad) and reason.startswith("is not a verification set: ")
 
 
 def test_published_figures_go_by_the_sets_name() -> None:

@@ -106,7 +106,7 @@ def test_a_video_with_the_name_of_a_photo_is_one(
     (found,), report = name_people(made, [tmp_path / "clip.jpg"], network, InferSettings())
     assert report.exit_code == 0 and all(face.times for face in found.faces)
     (found,), report = name_people(made, [tmp_path], network, InferSettings())
-    assert "a video, which is not read" in found.error and "(every)" in found.error
+    assert "a video, which is not read" in found.error and "(every=SECONDS)" in found.error
     (found,), report = name_people(made, [tmp_path], network, InferSettings(every=1.0))
     assert report.exit_code == 0 and [face.times and face.times.best for face in found.faces]
 

@@ -127,3 +127,14 @@ def test_one_name_joins_and_two_names_part(three_people, tmp_path):
     result = cluster(three_people, names=names)
     of = dict(zip(result.images, (result.names[group] for group in result.groups), strict=True))
     assert of["A/0.png"] == of["C/0.png"] == "Ann" and of["A/1.png"] == "Bo"
+
+
+def test_a_name_on_two_groups_keeps_both_whole(three_people, tmp_path):
+    names = tmp_path / "names.csv"
+    cluster(three_people, names=names)
+    fill_in(names, Ann="A", Bo="B")
+    fill_in(names, Ann="C")
+    result = cluster(three_people, names=names)
+    of = dict(zip(result.images, (result.names[group] for group in result.groups), strict=True))
+    assert {of[image] for image in of if image[0] in "AC"} == {"Ann"}
+    assert sorted(result.names) == ["Ann", "Bo"]

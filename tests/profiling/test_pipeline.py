@@ -46,6 +46,7 @@ def profile(
     truncated = folder / "1.jpg"
     truncated.write_bytes(truncated.read_bytes()[:-20])
     (folder / "bad.jpg").write_text("no")
+    (folder / "raw.cr2").write_bytes(b"II*\0\x10\0\0\0CR\x02\0")
     return profile_pipeline([truncated, folder / "bad.jpg", folder], network, settings)
 
 
@@ -107,7 +108,7 @@ def test_crops_are_those_of_align(album: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_failures_are_named(profile: PipelineProfile) -> None:
     names = [Path(name).name for name, _ in profile.report.failures]
-    assert names == ["bad.jpg", "bad.jpg"]
+    assert names == ["1 raw photo", "bad.jpg", "bad.jpg"]
     assert profile.report.remarks == {"truncated": 2}
     assert profile.report.exit_code == 1
 
@@ -125,7 +126,7 @@ def test_json(profile: PipelineProfile) -> None:
     assert document["photos"][0]["stages"]["detection"]["count"] == 3
     assert document["folders"][0]["bottleneck"] in PROFILE_STAGES
     assert document["crop"]["detector"] == "hog"
-    assert len(document["failed"]) == 2
+    assert len(document["failed"]) == 3
 
 
 @pytest.mark.slow
