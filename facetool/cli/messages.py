@@ -21,12 +21,11 @@ def error_text(error: FacetoolError) -> str:
         text = re.sub(
             rf"(?<![\w\[])(?:{'|'.join(settings)})(?!\w)", lambda found: _option(found[0]), text
         )
-    return " ".join(text.split())
+    return remark_text(" ".join(text.split()))
 
 
 def remark_text(text: str) -> str:
-    """A remark, with a setting that it names together with what to give, ``every=SECONDS``, as an
-    option."""
+    """What is said with a setting and what to give for it, ``every=SECONDS``, as an option."""
     return re.sub(r"\b[a-z_]+=[A-Z]+\b", lambda found: _option(found[0]), text)
 
 

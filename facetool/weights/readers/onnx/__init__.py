@@ -156,7 +156,8 @@ def _layer(graph: GraphProto, name: str) -> str:
     """The result of that name, or of the name that it has in the network read from the file."""
     results = [str(result) for node in graph.node for result in node.output]
     for result in results:
-        if name in (result, identifier(result)):
+        known = identifier(result)
+        if name in (result, known, f"layers.{known}"):  # the last as a list of layers has it
             return result
     near = get_close_matches(name, results, 5) or results[-5:]
     raise WeightsError(f"there is no layer {name!r}; near are {', '.join(near)}")
@@ -169,8 +170,10 @@ def _embedding(graph: GraphProto) -> str:
         return outputs[0] if len(outputs) == 1 else _EMBEDDING
     vectors = [str(value.name) for value in graph.output if _is_vector(value)]
     if len(vectors) != 1:
-        listed = ", ".join(outputs[:5])
-        raise WeightsError(f"has {len(outputs)} outputs ({listed}); say which is the embedding")
+        listed = ", ".join([*outputs[:5], *["…"] * (len(outputs) > 5)])
+        raise WeightsError(
+            f"has {len(outputs)} outputs ({listed}); say which is the embedding, output=NAME"
+        )
     return vectors[0]
 
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.errors import WeightsError
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.count import count_layers
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.fold import fold_batch_norm
 from facetool.weights.load import read_network
@@ -152,8 +153,12 @@ def test_of_several_outputs_the_vector_is_the_embedding(tmp_path: Path) -> None:
     outputs = (("out", ("N", 6)), ("norm", ("N", 1)))
     check(write(tmp_path / "x.onnx", nodes, TENSORS, outputs=outputs))
     twice = (("out", ("N", 6)), ("e", ("N", 6)))
-    with pytest.raises(WeightsError, match=r"2 outputs \(out, e\)"):
-        read_network(write(tmp_path / "y.onnx", nodes, TENSORS, outputs=twice))
+    path = write(tmp_path / "y.onnx", nodes, TENSORS, outputs=twice)
+    with pytest.raises(WeightsError, match=r"2 outputs \(out, e\); .* output=NAME"):
+        read_network(path)
+    listed = [one.name for one in count_layers(read_network(path, output="e"), (3, 112, 112))]
+    assert "layers.e" in listed
+    assert read_network(path, output="layers.e").info.embedding_size == 6
 
 
 def transformer(opset: int) -> tuple[Nodes, dict[str, np.ndarray]]:
