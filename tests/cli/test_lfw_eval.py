@@ -35,6 +35,7 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(command, [str(a) for a in arguments], standalone_mode=False)
 
 
+@pytest.mark.slow
 def test_table(reps: Path) -> None:
     result = run(reps, "--pairs", reps / "pairs.txt", "--tag", "ten people")
     assert result.exception is None and result.return_value == 0
@@ -72,6 +73,7 @@ def test_missing_pairs_are_named_and_exit_with_1(reps: Path) -> None:
     assert "   3          -         -" in result.stdout
 
 
+@pytest.mark.slow
 def test_protocols_and_their_options(reps: Path) -> None:
     pairs = ("--pairs", reps / "pairs.txt")
     assert "insightface" in run(reps, *pairs, "--protocol", "insightface").stdout
@@ -87,6 +89,7 @@ def test_warning_goes_to_stderr(reps: Path) -> None:
     assert json.loads(result.stdout)["warnings"]
 
 
+@pytest.mark.slow
 def test_curves(reps: Path) -> None:
     curve = reps / "human=1.txt"
     curve.write_text("0 0\n0.9 0.1\n1 1\n")

@@ -211,6 +211,7 @@ def test_a_converted_file_keeps_name_and_threshold(tmp_path: Path) -> None:
     assert other.info.threshold is None
 
 
+@pytest.mark.slow
 def test_a_threshold_travels(tmp_path: Path) -> None:
     network = read_network(write(tmp_path / "x.onnx"))
     threshold = PairThreshold(0.7, "ours", far=0.01, normalized=True)

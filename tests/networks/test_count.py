@@ -95,6 +95,7 @@ def test_counting_changes_nothing():
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_products_of_matrices_are_counted():
     """A transformer's attention: 144 patches, each with each, in both of its products."""
     patches, width, blocks = 144, 256, 12

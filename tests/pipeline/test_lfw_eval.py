@@ -73,6 +73,7 @@ def test_files(reps: Path, tmp_path: Path) -> None:
     assert lines[12] == f"avg, {accuracy['mean']:.4f} +/- {accuracy['std']:.4f}"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures")
 def test_fold_tables(reps: Path) -> None:
     result = lfw_eval(reps, reps / "pairs.txt").as_dict()
@@ -96,6 +97,7 @@ def test_fold_tables(reps: Path) -> None:
     lfw_eval(reps, reps / "pairs.txt", curves=[("fold 3", reps / "l2-roc.fold-3.csv")])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures")
 @pytest.mark.parametrize("protocol", ["openface", "insightface", "facenet"])
 def test_the_curve_of_another_run(reps: Path, tmp_path: Path, protocol: str) -> None:
@@ -107,6 +109,7 @@ def test_the_curve_of_another_run(reps: Path, tmp_path: Path, protocol: str) -> 
     lfw_eval(reps, reps / "pairs.txt", output=tmp_path, curves=[("before", tmp_path / "before")])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures")
 def test_what_is_no_run_is_no_curve(reps: Path, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not a folder as lfw-eval writes it"):
@@ -146,6 +149,7 @@ def test_missing_images_are_left_out_and_named(tmp_path: Path) -> None:
     assert len((reps / "l2-roc.fold-2.csv").read_text().splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures")
 def test_provenance_and_missed_faces(reps: Path) -> None:
     missed = ["crops/P000/P000_0001.png", "crops/P001/P001_0002.png", "crops/X/X_0001.png"]
@@ -160,6 +164,7 @@ def test_provenance_and_missed_faces(reps: Path) -> None:
     assert lfw_eval(reps, reps / "pairs.txt").tag == "reps"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures")
 def test_the_largest_of_several_faces_is_warned_about(reps: Path) -> None:
     def evaluate(count: int) -> dict[str, Any]:
@@ -177,6 +182,7 @@ def test_the_largest_of_several_faces_is_warned_about(reps: Path) -> None:
     assert evaluate(4)["warnings"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures")
 def test_long_embeddings_are_warned_about(tmp_path: Path) -> None:
     reps = make_folder(tmp_path / "reps", length=20)
