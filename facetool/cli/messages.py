@@ -24,9 +24,13 @@ def error_text(error: FacetoolError) -> str:
     return remark_text(" ".join(text.split()))
 
 
+_ADVISED = re.compile(r"(?<![\w/])(?:every=SECONDS|output=NAME)(?![\w/])")
+"""Settings that remarks, and errors without settings of their own, advise to give."""
+
+
 def remark_text(text: str) -> str:
-    """What is said with a setting and what to give for it, ``every=SECONDS``, as an option."""
-    return re.sub(r"\b[a-z_]+=[A-Z]+\b", lambda found: _option(found[0]), text)
+    """A remark in one line with the setting that it advises as an option; names of files stay."""
+    return _ADVISED.sub(lambda found: _option(found[0]), text)
 
 
 def _option(setting: str) -> str:

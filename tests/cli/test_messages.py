@@ -42,6 +42,7 @@ def test_an_extra_of_the_name_of_a_setting_stays() -> None:
 
 def test_a_remark_names_an_option_with_what_to_give() -> None:
     assert remark_text("give (every=SECONDS); a=b stays") == "give (--every SECONDS); a=b stays"
+    assert remark_text("cannot read person=ANN/x.jpg") == "cannot read person=ANN/x.jpg"
 
 
 def test_errors_come_whole_out_of_a_worker() -> None:
