@@ -37,9 +37,12 @@ def group_faces(vectors: Floats, squared_l2: float, given: Labels | None = None)
         given = np.full(len(vectors), -1)
     parts = _parts(vectors, limit, given)
     found = average_linkage(vectors, neighbour_graph(vectors, limit), limit, parts)
-    for number in np.unique(given[given >= 0]):
-        of_one = np.isin(found, found[given == number])
-        found[of_one] = found[of_one].min()
+    known = given >= 0
+    united = np.arange(len(vectors))
+    least = np.full(given.max(initial=-1) + 1, len(vectors))
+    np.minimum.at(least, given[known], found[known])
+    united[found[known]] = least[given[known]]
+    found = united[found]
     _, first, numbers, sizes = np.unique(
         found, return_index=True, return_inverse=True, return_counts=True
     )

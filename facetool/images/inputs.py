@@ -15,6 +15,7 @@ from facetool.images.folder import ImageFolder, list_images, list_paths
 from facetool.images.formats import ADVICE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage
 from facetool.images.records import RECORD_SUFFIX, ImageRecords
+from facetool.jobs.report import Report
 
 STDIN = Path("-")
 
@@ -177,6 +178,14 @@ def unsupported_files(images: Images) -> Iterator[tuple[str, str, int]]:
         many = len(names) > 1
         what = f"{len(names):,} {kind}{'s' * many}"
         yield what, f"not read ({names[0]}{' among them' * many}); {ADVICE[kind]}", len(names)
+
+
+def report_unread(images: Images, report: Report) -> None:
+    """Count and name as failed what looks like a photo in a folder and is not read."""
+    for name, reason in images.unreadable:
+        report.failed(name, reason)
+    for skipped in unsupported_files(images):
+        report.failed(*skipped)
 
 
 def _listed(source: str, data: bytes, beside: Path, null: bool, videos: Videos) -> ImageFolder:

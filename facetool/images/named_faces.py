@@ -84,9 +84,10 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
         OutputError: the photo cannot be written.
     """
     photo = photo.resolve()  # not the link to it
-    stored, data = read_stored(photo), read_file(photo)
+    stored = read_stored(photo)
     if not (faces or stored.xmp):
         return
+    data = read_file(photo)
     try:
         text = read_packet(data).decode("utf-8", "replace")
         known = parse_regions(text, str(photo)) if text else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -167,7 +168,8 @@ def _align_tasks(
         report.remarks["had no face before"] += without
     with progress_bar("align", len(tasks), len(tasks) - len(todo)) as bar:
         videos = SharedProgress()
-        with videos.shown_beside(bar, "s of video"):
+        shown = videos.shown_beside(bar, "s of video")
+        with shown if any(task.video for task in todo) else nullcontext():
             for photos in _process(folder, output, settings, todo, jobs, device, videos):
                 journal.add(photos)
                 for photo in photos:

@@ -23,7 +23,7 @@ from facetool.files.recordio import RecordWriter, index_path
 from facetool.files.text import counted
 from facetool.images.choices import ENCODINGS
 from facetool.images.folder import list_images
-from facetool.images.inputs import unsupported_files
+from facetool.images.inputs import report_unread
 from facetool.images.read import RGBImage, decode_image, read_file
 from facetool.images.records import RECORD_SUFFIX, Properties, format_record, read_properties
 from facetool.jobs.ordered_map import ordered_map
@@ -227,10 +227,7 @@ def _of_folder(root: Path, report: Report) -> tuple[list[ListedImage], list[Path
     folder = list_images(root)
     if not folder.names:
         raise UsageError(f"there are no images in {root}")
-    for name, reason in folder.unreadable:
-        report.failed(name, reason)
-    for skipped in unsupported_files(folder):
-        report.failed(*skipped)
+    report_unread(folder, report)
     names = sorted(folder.names, key=lambda name: (name.rpartition("/")[0], name))
     people = sorted({name.rpartition("/")[0] for name in names})
     number = {person: place for place, person in enumerate(people)}

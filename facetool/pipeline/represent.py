@@ -28,7 +28,7 @@ from facetool.files.image_states import ImageState, read_states
 from facetool.files.lock import is_locked, sole_writer
 from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.images.changes import read_with_state, unchanged
-from facetool.images.inputs import Images, open_images, unsupported_files
+from facetool.images.inputs import Images, open_images, report_unread
 from facetool.images.read import RGBImage, decode_image
 from facetool.jobs.ordered_map import batches_of
 from facetool.jobs.pool import available_cores
@@ -75,10 +75,7 @@ def represent(
             check_crops(folder, network)
     description = _describe(input, folder, network, settings)
     report = Report()
-    for name, reason in folder.unreadable:
-        report.failed(name, reason)
-    for skipped in unsupported_files(folder):
-        report.failed(*skipped)
+    report_unread(folder, report)
     missed = missed_faces(input)
     if is_locked(output) or unfinished_renames(output) is not None:
         with sole_writer(output):

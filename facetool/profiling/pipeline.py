@@ -15,7 +15,7 @@ from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
 from facetool.cropping.photos import note_remarks
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
-from facetool.images.inputs import open_images, unsupported_files
+from facetool.images.inputs import open_images, report_unread
 from facetool.images.read import RGBImage, read_photo
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
@@ -128,10 +128,7 @@ def profile_pipeline(
     photos = [path for path in inputs if not _is_folder(path)]
     machine, report = this_machine(), Report()
     for _, images in folders:
-        for name, reason in images.unreadable:
-            report.failed(name, reason)
-        for skipped in unsupported_files(images):
-            report.failed(*skipped)
+        report_unread(images, report)
     reset_peak_memory(settings.device)
     clock = Stopwatch()
     with clock.time(_START_UP):
