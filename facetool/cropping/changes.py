@@ -35,8 +35,10 @@ class PhotoChanges:
         by_content: compare the content even where size and time are the same.
         keep_gone: keep the crops of photos that are gone.
         videos: those of the photos, as in ``align.csv``, that are videos.
-        gone: photos that are gone since.
+        gone: photos that are gone since, and how many rows each had; with ``keep_gone`` these are
+            kept.
         replaced: photos that are others since.
+        hidden: photos and videos that are not listed but may be as they were, which are kept.
         resampled: videos of which other frames are searched now, and which ones before.
     """
 
@@ -48,8 +50,9 @@ class PhotoChanges:
     by_content: bool = False
     keep_gone: bool = False
     videos: Collection[str] = ()
-    gone: list[str] = field(default_factory=list)
+    gone: dict[str, int] = field(default_factory=dict)
     replaced: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
     resampled: dict[str, str] = field(default_factory=dict)
 
     def keep(self, photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
@@ -84,13 +87,20 @@ class PhotoChanges:
         """A photo that is not listed: kept if it may still exist, or on request."""
         if photo.rows[0].status == "failed":
             return None
-        hidden = name in self.images.unsupported.get(VIDEO, ()) or any(
+        video = name in self.images.unsupported.get(VIDEO, ())
+        if video or any(
             name == place or name.startswith(f"{place}/") for place, _ in self.images.unreadable
-        )
-        if hidden or self.keep_gone:
+        ):
+            self.hidden.append(photo.name)
+            if video and not self._is_unchanged(photo, name):
+                self.replaced.append(photo.name)
             return photo
-        self.gone.append(photo.name)
-        return None
+        self.gone[photo.name] = len(photo.rows)
+        return photo if self.keep_gone else None
+
+    def _is_unchanged(self, photo: AlignedPhoto, name: str) -> bool:
+        then = photo.state
+        return bool(then and unchanged(self.images, name, then, by_content=self.by_content))
 
 
 def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:

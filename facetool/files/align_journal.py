@@ -80,7 +80,7 @@ class AlignJournal:
             that it does not keep are removed.
 
     Attributes:
-        faceless: photos kept of earlier runs in which no face was found.
+        kept: photos kept of earlier runs, with the statuses of their rows.
 
     Raises:
         UsageError: ``output`` holds crops made with other settings.
@@ -94,7 +94,7 @@ class AlignJournal:
         self._output, self._settings = output, settings
         self._path = output / JOURNAL
         self._places: dict[str, tuple[int, int]] = {}
-        self.faceless: set[str] = set()
+        self.kept: dict[str, tuple[str, ...]] = {}
         runs = _earlier_runs(output)
         if overwrite and not any(run.stopped and not run.difference(settings) for run in runs):
             for run in runs:
@@ -120,8 +120,7 @@ class AlignJournal:
                         _remove_crops(output, photo.rows)
                     else:
                         self.add([kept])
-                        if all(row.status == "no-face" for row in kept.rows):
-                            self.faceless.add(kept.name)
+                        self.kept[kept.name] = tuple(row.status for row in kept.rows)
         with output_errors(self._path):
             self._file = self._path.open("r+b")
 

@@ -200,6 +200,29 @@ def write_plan(storage: Storage, plan: EmbedPlan, photos: Sequence[ListedPhoto])
     return read_plans(storage)[plan.number - 1]
 
 
+class LatestPlans:
+    """Which photos were replaced, or are gone, since an earlier plan took them.
+
+    Args:
+        storage: OUT.
+        plans: all of them.
+
+    Raises:
+        FormatError: a list is not there, or damaged.
+    """
+
+    def __init__(self, storage: Storage, plans: Sequence[EmbedPlan]) -> None:
+        self._latest: dict[str, int] = {}
+        for plan in plans[1:]:
+            self._latest.update(dict.fromkeys(plan.gone, plan.number))
+            for shard in PlannedPhotos(storage, plan):
+                self._latest.update((photo.name, plan.number) for photo in shard.photos)
+
+    def count(self, photo: str, plan: EmbedPlan) -> bool:
+        """Whether what a plan made of a photo still counts."""
+        return self._latest.get(photo, 0) <= plan.number
+
+
 def plan_name(number: int) -> str:
     """``plan.json``, ``plan-2.json`` …"""
     return "plan.json" if number == 1 else f"plan-{number}.json"

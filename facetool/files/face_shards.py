@@ -153,8 +153,10 @@ def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
     return sink.getvalue()
 
 
-def check_shard(storage: Storage, plan: EmbedPlan, number: int) -> ShardRecord:
-    """What a shard says of itself, where it is whole and the plan's.
+def check_shard(
+    storage: Storage, plan: EmbedPlan, number: int
+) -> tuple[ShardRecord, list[tuple[str, str, str]]]:
+    """What a shard says of itself, and of each row photo, status and reason; all of it is checked.
 
     Args:
         storage: OUT.
@@ -169,8 +171,11 @@ def check_shard(storage: Storage, plan: EmbedPlan, number: int) -> ShardRecord:
     name = shard_name(plan.number, number)
     file, place = _open(storage, name), storage.join(name)
     record = _record_of(file, place, plan, number)
-    _table(file, place)  # every page has a checksum
-    return record
+    table = _table(file, place)  # every page has a checksum
+    columns = (table.column(name).to_pylist() for name in ("photo", "status", "reason"))
+    return record, [
+        (from_utf8(photo), status, reason) for photo, status, reason in zip(*columns, strict=True)
+    ]
 
 
 def read_shard(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError
 from facetool.files.align_manifest import CHOICES, MADE_CROP, AlignRow
 from facetool.files.crop_names import crop_stems
-from facetool.files.embed_plan import EmbedPlan, PlannedPhotos, read_plans
+from facetool.files.embed_plan import EmbedPlan, LatestPlans, PlannedPhotos, read_plans
 from facetool.files.face_shards import (
     ROW_COLUMNS,
     DamagedShardError,
@@ -162,6 +162,7 @@ class _Found:
     def __init__(self, storage: Storage, plans: Sequence[EmbedPlan]) -> None:
         self._storage = storage
         self._plans = plans
+        self._latest = LatestPlans(storage, plans)
         self._rows: list[tuple[str, int, _Face]] = []
         self._missed: list[tuple[str, int]] = []
         self._largest: list[tuple[str, int]] = []
@@ -172,22 +173,20 @@ class _Found:
         self._photos: list[str] = []
 
     def read(self) -> None:
-        """Plan by plan, the last first: its photos take the place of earlier ones."""
-        later: set[str] = set()
-        for place in range(len(self._plans) - 1, -1, -1):
-            plan = self._plans[place]
+        """Plan by plan; the photos of later ones take the place of earlier ones."""
+        for place, plan in enumerate(self._plans):
             present = present_shards(self._storage, plan.number)
-            names: list[str] = []
             for shard in PlannedPhotos(self._storage, plan):
-                photos = [photo.name for photo in shard.photos]
-                names += photos
-                self._read_shard(place, shard.number, photos, present, later)
-            self._photos += [name for name in names if name not in later]
-            self._failures += [(name, reason) for name, reason, _ in plan.unlisted]
-            later.update(names, plan.gone)
+                photos = [
+                    photo.name for photo in shard.photos if self._latest.count(photo.name, plan)
+                ]
+                self._photos += photos
+                if photos:
+                    self._read_shard(place, shard.number, photos, present)
+        self._failures += [(name, reason) for name, reason, _ in self._plans[-1].unlisted]
 
     def _read_shard(
-        self, place: int, number: int, photos: Sequence[str], present: set[int], later: set[str]
+        self, place: int, number: int, photos: Sequence[str], present: set[int]
     ) -> None:
         plan = self._plans[place]
         try:
@@ -204,7 +203,7 @@ class _Found:
         self._devices[record.device] = None
         rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
         for row, (photo, status, reason, face) in enumerate(rows):
-            if photo in later:
+            if not self._latest.count(photo, plan):
                 continue
             if status == "failed":
                 self._failures.append((photo, reason))

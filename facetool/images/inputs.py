@@ -172,19 +172,31 @@ def is_list(path: Path) -> bool:
     return path == STDIN or path.is_dir() or text
 
 
-def unsupported_files(images: Images) -> Iterator[tuple[str, str, int]]:
-    """For each kind of file that is not read: how many there are, what to do, and the number."""
-    for kind, names in images.unsupported.items():
-        many = len(names) > 1
-        what = f"{len(names):,} {kind}{'s' * many}"
-        yield what, f"not read ({names[0]}{' among them' * many}); {ADVICE[kind]}", len(names)
+def unsupported_files(unsupported: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, int]]:
+    """For each kind of file that is not read: how many there are, what to do, and the number.
+
+    Args:
+        unsupported: by kind, their names.
+    """
+    for kind, names in sorted(unsupported.items()):
+        if names:
+            yield (
+                counted(len(names), kind),
+                f"not read ({one_of(names)}); {ADVICE[kind]}",
+                len(names),
+            )
+
+
+def one_of(names: Sequence[str]) -> str:
+    """The first of some names, and whether there are more."""
+    return f"{names[0]} among them" if len(names) > 1 else names[0]
 
 
 def report_unread(images: Images, report: Report) -> None:
     """Count and name as failed what looks like a photo in a folder and is not read."""
     for name, reason in images.unreadable:
         report.failed(name, reason)
-    for skipped in unsupported_files(images):
+    for skipped in unsupported_files(images.unsupported):
         report.failed(*skipped)
 
 

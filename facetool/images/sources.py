@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from facetool.errors import FormatError, ImageError, OutputError, UsageError, on
 from facetool.files.embed_plan import ListedPhoto
 from facetool.files.storage import is_url, open_filesystem, patiently
 from facetool.images.folder import ImageFolder
-from facetool.images.formats import ADVICE, IMAGE, kind_by_content, kind_by_name
+from facetool.images.formats import IMAGE, kind_by_content, kind_by_name
 from facetool.images.inputs import ImageFiles, Images, open_photos, unsupported_files
 from facetool.images.records import ImageRecords
 
@@ -109,7 +109,7 @@ class LocalPhotos:
         """See :meth:`PhotoSource.listing`."""
         found = self._found or self._open()
         unlisted = [(name, reason, 1) for name, reason in found.unreadable]
-        unlisted += unsupported_files(found)
+        unlisted += unsupported_files(found.unsupported)
         return PhotoList([self._listed(found, name) for name in found.names], unlisted)
 
     def _listed(self, found: Images, name: str) -> ListedPhoto:
@@ -179,7 +179,7 @@ class UrlPhotos:
                 photos.append(ListedPhoto(name, int(info.get("size") or 0), _version(info)))
             else:
                 others.append(name)
-        return PhotoList(sorted(photos), list(_not_read(others)))
+        return PhotoList(sorted(photos), list(unsupported_files(_kinds(others))))
 
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
@@ -227,7 +227,7 @@ class TarPhotos:
                 raise UsageError(f"{path} does not exist") from None
             except (tarfile.TarError, OSError) as error:
                 raise FormatError(f"{path}: not a whole tar archive ({error})") from error
-        return PhotoList(_distinct(photos), list(_not_read(others)))
+        return PhotoList(_distinct(photos), list(unsupported_files(_kinds(others))))
 
     def _entries(self, path: str) -> list[tarfile.TarInfo]:
         with (
@@ -276,16 +276,13 @@ def _distinct(photos: list[ListedPhoto]) -> list[ListedPhoto]:
     return sorted({photo.name: photo for photo in photos}.values())
 
 
-def _not_read(names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-    """What there is of raw photos and videos, by their suffixes."""
+def _kinds(names: Sequence[str]) -> dict[str, list[str]]:
+    """Raw photos and videos by kind, which their suffixes tell."""
     kinds: dict[str, list[str]] = {}
     for name in names:
         if kind := kind_by_content(name, b""):
             kinds.setdefault(kind, []).append(name)
-    for kind, of_kind in sorted(kinds.items()):
-        many = len(of_kind) > 1
-        what = f"{len(of_kind):,} {kind}{'s' * many}"
-        yield what, f"not read ({of_kind[0]}{' among them' * many}); {ADVICE[kind]}", len(of_kind)
+    return kinds
 
 
 def _version(info: Mapping[str, Any]) -> str:

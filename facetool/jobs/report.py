@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from facetool.jobs.progress import Progress, listener
@@ -13,7 +14,8 @@ class Report:
     """Counts outcomes and names failures as they come.
 
     Attributes:
-        counts: outcome (``aligned``, ``failed`` …) to number of inputs.
+        counts: outcome (``aligned``, ``failed`` …) to number of inputs, or of rows where an input
+            has one for each face.
         remarks: what there is to say besides (``truncated`` …) to number of the same inputs.
         failures: (input, reason) of each failed input.
     """
@@ -24,8 +26,9 @@ class Report:
     _listener: Progress = field(default_factory=listener, repr=False, compare=False)
 
     def done(self, outcome: str, number: int = 1) -> None:
-        """Count inputs that went well."""
-        self.counts[outcome] += number
+        """Count inputs that went well; of none nothing is noted."""
+        if number:
+            self.counts[outcome] += number
 
     def failed(self, name: str, reason: str, number: int = 1) -> None:
         """Count an input that failed, or several of one kind, and tell the listener at once."""
@@ -52,17 +55,28 @@ class Report:
         return 1 if self.failures else 0
 
     def __str__(self) -> str:
-        text, remarks = _listed(self.counts), _listed(self.remarks)
+        counts = sorted(self.counts.items(), key=lambda one: _LAST.get(one[0], 0))
+        text, remarks = _listed(counts), _listed(self.remarks.items())
         return f"{text} ({remarks})" if text and remarks else text or remarks
 
 
-def _listed(counts: Counter[str]) -> str:
+def _listed(counts: Iterable[tuple[str, int]]) -> str:
     return ", ".join(
         f"{number:,} {_ONE.get(outcome, outcome) if number == 1 else outcome}"
-        for outcome, number in counts.items()
+        for outcome, number in counts
         if number
     )
 
+
+_LAST = {
+    "no-face": 1,
+    "steps already there": 2,
+    "already there": 2,
+    "kept of photos that are gone": 3,
+    "removed": 3,
+    "failed": 4,
+}
+"""Outcomes that are said after what was done, which is said as it comes."""
 
 _ONE = {
     "distractors put out of reach": "distractor put out of reach",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,10 @@ from facetool.files.align_journal import AlignedPhoto, AlignJournal, recorded_fr
 from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import crop_stems
 from facetool.files.lock import sole_writer
+from facetool.files.text import counted
 from facetool.images.changes import state_now
-from facetool.images.inputs import Images, open_photos, unsupported_files
+from facetool.images.formats import VIDEO
+from facetool.images.inputs import Images, one_of, open_photos, unsupported_files
 from facetool.images.read import REMARKS
 from facetool.images.video import videos_among
 from facetool.jobs.device_pool import open_pool
@@ -140,15 +143,49 @@ def align(
         )
         report = Report()
         with AlignJournal(output, changes.settings, overwrite, changes.keep) as journal:
-            for name in changes.gone:
-                report.done("removed")
-                report.tell(name, "the photo is gone, and so are its crops now")
+            for name, rows in changes.gone.items():
+                if keep_gone:
+                    report.done("kept of photos that are gone", rows)
+                else:
+                    report.done("removed", rows)
+                    report.tell(name, "the photo is gone, and so are its crops now")
+            _count_kept([*changes.crops, *changes.hidden], journal, report)
             for name, before in changes.resampled.items():
                 report.tell(name, f"searched again: frames {before} before, {frames[into]} now")
             _align_tasks(folder, output, settings, tasks, journal, report, jobs, device)
-    for skipped in unsupported_files(folder):
-        report.failed(*skipped)
+    _report_unread(folder, changes, report)
     return report
+
+
+def _count_kept(names: Iterable[str], journal: AlignJournal, report: Report) -> None:
+    """Count rows of earlier runs, as those of new photos are counted."""
+    statuses = Counter(status for name in names for status in journal.kept.get(name, ()))
+    report.done("already there", statuses.total())
+    report.remarks["had no face before"] += statuses["no-face"]
+
+
+def _report_unread(folder: Images, changes: PhotoChanges, report: Report) -> None:
+    """Say which files are not read, and of which videos crops of an earlier run stay."""
+    under, hidden = f"{changes.under}/" if changes.under else "", set(changes.hidden)
+    known = {
+        name: under + name for name in folder.unsupported.get(VIDEO, ()) if under + name in hidden
+    }
+    unread = {
+        kind: [name for name in names if name not in known]
+        for kind, names in folder.unsupported.items()
+    }
+    for skipped in unsupported_files(unread):
+        report.failed(*skipped)
+    if not known:
+        return
+    before = (changes.settings.frames or {}).get(changes.under, "")
+    advice = f"give every=SECONDS for that ({before} before)"
+    changed = set(changes.replaced).intersection(known.values())
+    if same := [name for name in known if known[name] not in changed]:
+        why = f"not searched again, crops of before stay ({one_of(same)}); {advice}"
+        report.tell(counted(len(same), "video"), why)
+    for name in sorted(changed):
+        report.failed(name, f"it has changed, and its crops of before stay; {advice}")
 
 
 def _align_tasks(
@@ -162,10 +199,6 @@ def _align_tasks(
     device: str,
 ) -> None:
     todo = [task for task in tasks if task.name not in journal]
-    if len(todo) < len(tasks):
-        report.done("already there", len(tasks) - len(todo))
-        without = sum(task.name in journal.faceless for task in tasks)
-        report.remarks["had no face before"] += without
     with progress_bar("align", len(tasks), len(tasks) - len(todo)) as bar:
         videos = SharedProgress()
         shown = videos.shown_beside(bar, "s of video")

@@ -270,7 +270,7 @@ def _expand(
         found = list_photos(path, null=settings.null, videos=wanted)
         for name, reason in found.unreadable:
             report.failed(str(found.root / name), reason)
-        for skipped in unsupported_files(found):
+        for skipped in unsupported_files(found.unsupported):
             report.failed(*skipped)
         if not (found.names or report.failures):
             raise UsageError(f"there are no images in {path}")

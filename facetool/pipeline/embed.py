@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from facetool._version import __version__
 from facetool.cropping.settings import AlignSettings
@@ -15,6 +16,7 @@ from facetool.errors import ImageError, UsageError
 from facetool.files.align_manifest import AlignRow
 from facetool.files.embed_plan import (
     EmbedPlan,
+    LatestPlans,
     ListedPhoto,
     PlannedPhotos,
     need_pyarrow,
@@ -25,8 +27,6 @@ from facetool.files.face_shards import (
     DamagedShardError,
     check_shard,
     present_shards,
-    read_shard,
-    rows_of,
 )
 from facetool.files.storage import Storage, is_url, open_storage
 from facetool.files.text import counted
@@ -63,6 +63,20 @@ class EmbedSettings:
     represent: RepresentSettings
     per_shard: int | None = None
     keep_crops: bool = False
+
+
+class _CheckedShard(NamedTuple):
+    """What a shard holds of photos that no later plan has.
+
+    Attributes:
+        number: of the shard.
+        rows: how many have not failed.
+        failed: photo and reason of the others.
+    """
+
+    number: int
+    rows: int
+    failed: Sequence[tuple[str, str]]
 
 
 def embed(
@@ -106,12 +120,15 @@ def embed(
     storage = open_storage(str(output))
     source = open_source(str(photos), None if is_url(str(output)) else Path(output), null)
     device = check_detector(settings.align, str(settings.represent.device))
-    plans = _agree(storage, _wanted(source, network, settings), source, settings.per_shard)
+    earlier, made = _agree(storage, _wanted(source, network, settings), source, settings.per_shard)
+    plans = [*earlier, *made]
     report = Report()
+    if index == 0:
+        for name, reason, count in plans[-1].unlisted:
+            report.failed(name, reason, count)
+        _tell_gone([name for plan in made for name in plan.gone], report)
+    latest = LatestPlans(storage, plans)
     for plan in plans:
-        if index == 0:
-            for name, reason, count in plan.unlisted:
-                report.failed(name, reason, count)
         job = EmbedJob(
             plan=plan,
             storage=storage,
@@ -124,12 +141,12 @@ def embed(
         numbers = range(index, plan.shards, parts)
         total = sum(map(plan.size_of, numbers))
         present = present_shards(storage, plan.number).intersection(numbers)
-        whole = set(_whole_shards(job, sorted(present), report))
+        whole = set(_whole_shards(job, sorted(present), latest, report))
         missing = [number for number in numbers if number not in whole]
         done = sum(map(plan.size_of, whole))
         with progress_bar("embed", total, done) as bar:
             for outcome in _run(job, missing, ray, jobs):
-                _count(outcome, report)
+                _count([row for row in outcome.rows if latest.count(row.input, plan)], report)
                 bar.update(plan.size_of(outcome.record.shard))
     return report
 
@@ -163,8 +180,8 @@ def _wanted(source: PhotoSource, network: EmbeddingNetwork, settings: EmbedSetti
 
 def _agree(
     storage: Storage, wanted: EmbedPlan, source: PhotoSource, per_shard: int | None
-) -> list[EmbedPlan]:
-    """The plans that are to be carried out; if need be, one more is made.
+) -> tuple[list[EmbedPlan], list[EmbedPlan]]:
+    """The plans that are to be carried out: earlier ones, and, if need be, one that is made now.
 
     Args:
         storage: OUT.
@@ -188,8 +205,8 @@ def _agree(
     if plans:
         wanted = replace(wanted, per_shard=plans[-1].per_shard)
     if all(len(present_shards(storage, plan.number)) >= plan.shards for plan in plans):
-        plans += _plan_rest(storage, plans, wanted, source)
-    return plans
+        return plans, _plan_rest(storage, plans, wanted, source)
+    return plans, []
 
 
 def _plan_rest(
@@ -209,7 +226,7 @@ def _plan_rest(
             f"in {source.place}; choose another OUT"
         )
     new = [photo for photo in found.photos if known.get(photo.name) != photo]
-    if plans and not (new or gone):
+    if plans and not (new or gone) and plans[-1].unlisted == tuple(found.unlisted):
         return []
     plan = replace(
         wanted, number=len(plans) + 1, photos=len(new), gone=gone, unlisted=found.unlisted
@@ -253,19 +270,32 @@ def _check_source(job: EmbedJob, number: int) -> None:
         )
 
 
-def _whole_shards(job: EmbedJob, numbers: Sequence[int], report: Report) -> Iterator[int]:
-    """Those shards that need not be made again; what became of their photos is counted."""
+def _tell_gone(names: Sequence[str], report: Report) -> None:
+    for name in names:
+        report.done("removed")
+        report.tell(name, "the photo is gone, and its embeddings no longer count")
 
-    def check(number: int) -> ShardOutcome | DamagedShardError:
+
+def _whole_shards(
+    job: EmbedJob, numbers: Sequence[int], latest: LatestPlans, report: Report
+) -> Iterator[int]:
+    """Those shards that need not be made again; what became of their photos is counted.
+
+    Args:
+        job: the plan.
+        numbers: of the shards that are there.
+        latest: tells photos that were replaced, or are gone, since.
+        report: what is counted.
+    """
+
+    def check(number: int) -> _CheckedShard | DamagedShardError:
         try:
-            record = check_shard(job.storage, job.plan, number)
-            rows: list[AlignRow] = []
-            if record.statuses.get("failed"):
-                _, columns = read_shard(job.storage, job.plan, number)
-                rows = [row for row in rows_of(columns) if row.status == "failed"]
+            _, rows = check_shard(job.storage, job.plan, number)
         except DamagedShardError as error:
             return error
-        return ShardOutcome(record, rows)
+        kept = [row for row in rows if latest.count(row[0], job.plan)]
+        failed = [(photo, reason) for photo, status, reason in kept if status == "failed"]
+        return _CheckedShard(number, len(kept) - len(failed), failed)
 
     with ThreadPoolExecutor(_CHECKS, "check") as threads:
         for found in ordered_map(
@@ -274,12 +304,12 @@ def _whole_shards(job: EmbedJob, numbers: Sequence[int], report: Report) -> Iter
             if isinstance(found, DamagedShardError):
                 listener().remark(str(found), "it is made again")
                 continue
-            for row in found.rows:
-                report.failed(row.input, row.reason)
-            report.done("already there", job.plan.size_of(found.record.shard) - len(found.rows))
-            yield found.record.shard
+            for photo, reason in found.failed:
+                report.failed(photo, reason)
+            report.done("already there", found.rows)
+            yield found.number
 
 
-def _count(outcome: ShardOutcome, report: Report) -> None:
-    for _, rows in groupby(outcome.rows, lambda row: row.input):
-        count_rows(list(rows), report)
+def _count(rows: Sequence[AlignRow], report: Report) -> None:
+    for _, photo in groupby(rows, lambda row: row.input):
+        count_rows(list(photo), report)

@@ -88,6 +88,7 @@ def represent(
         return report
     else:
         kept = _find_kept(output, folder, earlier, description)
+        report.done("removed", kept.gone)
     embedder = Embedder(network, settings.device, settings.dtype, settings.flip, settings.engine)
     with EmbeddingsWriter(output, embedder.size, description) as writer:
         _write_rows(writer, folder, kept, embedder, settings, jobs, report)
@@ -119,11 +120,13 @@ class _KeptRows:
         rows: image to its row of ``vectors``.
         states: image to its present state.
         vectors: all that the earlier run embedded, (N, D).
+        gone: how many of them are of images that are gone.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     states: dict[str, ImageState] = field(default_factory=dict)
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    gone: int = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self.rows
@@ -192,7 +195,7 @@ def _embed(
     loader = load_crops(read, passes, embedder.recipe.crop, threads)
     embedded = embedder.embed_batches(loader, lambda batch: batch.crops, rows)
     for names, (batch, vectors) in zip(passes, embedded, strict=True):
-        report.done("scaled to the network's size", batch.resized)
+        report.remarks["scaled to the network's size"] += batch.resized
         of_batch: dict[str, _Row | str] = dict(batch.failures)
         for name, vector in zip(batch.names, vectors, strict=True):
             of_batch[name] = _Row(vector, states[name])
@@ -222,6 +225,7 @@ def _find_kept(
     kept = _KeptRows()
     if reason is None:
         names, kept.vectors = map_embeddings(output)
+        kept.gone = len(set(names).difference(folder.names))
         states = read_states(output)
         for row, name in enumerate(names):
             state = name in states and unchanged(folder, name, states[name], by_content=False)
@@ -239,7 +243,7 @@ def _find_kept(
     before = counts.get("images", 0) + counts.get("failed", 0)
     size = now.batch_size or 1
     if min(before, size) != min(len(folder.names), size):
-        return _KeptRows()  # a pass of another size gives other last bits
+        return _KeptRows(gone=kept.gone)  # a pass of another size gives other last bits
     return kept
 
 

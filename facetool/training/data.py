@@ -76,7 +76,7 @@ class TrainingSet:
             self.unlabelled = len(source.names) - len(numbers)
             self.flaws = [
                 Flaw(name, reason, number, 0.0)
-                for name, reason, number in unsupported_files(source)
+                for name, reason, number in unsupported_files(source.unsupported)
             ]
             self.flaws += [Flaw(name, reason, 1, 0.0) for name, reason in source.unreadable]
             if self.unlabelled:

@@ -52,7 +52,7 @@ def test_a_replaced_photo_is_done_again_and_said(photos: Path) -> None:
     (photos / "2.jpg").write_bytes(b"another photo")
     found = changes(photos)
     assert found.keep(photo, SETTINGS) is None
-    assert (found.replaced, found.gone) == (["2.jpg"], [])
+    assert (found.replaced, found.gone) == (["2.jpg"], {})
 
 
 @pytest.mark.parametrize(("by_content", "kept"), [(False, True), (True, False)])
@@ -78,7 +78,7 @@ def test_a_photo_that_is_gone(photos: Path, keep_gone: bool) -> None:
     (photos / "2.jpg").unlink()
     found = changes(photos, keep_gone=keep_gone)
     assert found.keep(photo, SETTINGS) == (photo if keep_gone else None)
-    assert found.gone == ([] if keep_gone else ["2.jpg"])
+    assert found.gone == {"2.jpg": 1}
 
 
 def test_photos_in_a_folder_that_cannot_be_listed_are_not_gone(photos: Path) -> None:

@@ -195,6 +195,8 @@ def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
     assert [(output / name).with_suffix(".png").exists() for name in gone] == [keep_gone] * 2
     assert report.exit_code == 0
     assert named == ([] if keep_gone else gone)
+    what = "kept of photos that are gone" if keep_gone else "removed"
+    assert str(report) == f"2 already there, 2 {what}"
     if not keep_gone:
         assert not (output / gone[0]).parent.exists()
         assert as_fresh(photos, output)
@@ -329,4 +331,4 @@ def test_a_moved_album_with_more_photos_is_said(photos: Path, tmp_path: Path) ->
     )
     told = f"{larger}: taken for {photos}, moved or copied: its 4 photos all there, 1 new"
     assert told in done.stderr
-    assert "4 already there, 1 aligned" in done.stderr
+    assert "1 aligned, 4 already there" in done.stderr

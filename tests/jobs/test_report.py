@@ -32,6 +32,15 @@ def test_one_is_said_of_one_thing() -> None:
         assert not re.match(r"1 (\w+ )?[a-z]{3,}s\b", str(one)), one
 
 
+def test_what_was_done_comes_first_and_what_failed_last() -> None:
+    report = Report()
+    report.failed("a.jpg", "no image")
+    for outcome in ("removed", "already there", "no-face", "center", "aligned"):
+        report.done(outcome)
+    wanted = "1 center, 1 aligned, 1 no-face, 1 already there, 1 removed, 1 failed"
+    assert str(report) == wanted
+
+
 def test_remarks_stand_in_brackets() -> None:
     report = Report()
     report.done("aligned", 2)

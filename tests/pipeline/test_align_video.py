@@ -98,7 +98,7 @@ def test_the_same_again_does_nothing_and_other_frames_are_said(clip: Path, tmp_p
     before = files_of(out)
     with remarks() as said:
         report = align(folder, out, settings(every=0.5))
-    assert report.counts == {"already there": 1} and files_of(out) == before and not said
+    assert report.counts == {"already there": 3} and files_of(out) == before and not said
     with remarks() as said:
         align(folder, out, settings(every=2.0))
     assert said == ["clip.mp4: searched again: frames every 0.5 s before, every 2 s now"]
@@ -116,8 +116,8 @@ def test_a_video_that_was_only_touched_stays(clip: Path, tmp_path: Path) -> None
     shutil.copy(clip, copy)
     align(copy, out, settings())
     os.utime(copy, ns=(1, 1))
-    assert align(copy, out, settings()).counts == {"already there": 1}
-    assert align(copy, out, settings(), by_content=True).counts == {"already there": 1}
+    assert align(copy, out, settings()).counts == {"already there": 3}
+    assert align(copy, out, settings(), by_content=True).counts == {"already there": 3}
 
 
 def test_videos_of_a_folder_are_taken_with_every(clip: Path, album: Path, tmp_path: Path) -> None:
@@ -141,10 +141,22 @@ def test_videos_of_a_folder_are_taken_with_every(clip: Path, album: Path, tmp_pa
     rows = rows_of(out)
     assert rows[0].output == "ann/clip.png" and rows[0].time == ""
     assert all(row.output.startswith("ann/clip.00h00m0") for row in rows[1:]) and len(rows) == 4
-    report = align(folder, out, settings())  # without the option they are left as they are
-    assert report.exit_code == 1 and rows_of(out) == rows
+    with remarks() as told:  # without the setting they are left as they are
+        report = align(folder, out, settings())
+    assert str(report) == "4 already there" and report.exit_code == 0 and rows_of(out) == rows
+    advice = "give every=SECONDS for that (every 0.5 s before)"
+    assert told == [f"1 video: not searched again, crops of before stay (ann/clip.mp4); {advice}"]
+    shutil.copy(clip, folder / "ann/new.mp4")
+    with (folder / "ann/clip.mp4").open("ab") as file:
+        file.write(b"more")
+    report = align(folder, out, settings())
+    assert str(report) == "4 already there, 2 failed" and rows_of(out) == rows
+    (name, unread), changed = report.failures
+    assert name == "1 video" and unread.startswith("not read (ann/new.mp4)")
+    assert changed == ("ann/clip.mp4", f"it has changed, and its crops of before stay; {advice}")
     (folder / "ann/clip.mp4").unlink()
-    align(folder, out, settings())
+    (folder / "ann/new.mp4").unlink()
+    assert str(align(folder, out, settings())) == "1 already there, 3 removed"
     assert files_of(out).keys() == alone.keys() and rows_of(out) == rows[:1]
 
 
@@ -159,7 +171,7 @@ def test_a_video_with_the_name_of_a_photo_is_one(clip: Path, tmp_path: Path) -> 
     )
     assert align(folder, out, settings(every=0.5)).counts == {"aligned": 3}
     assert all(row.input == "clip.jpg" and row.time for row in rows_of(out))
-    assert align(folder, out, settings(every=0.5)).counts == {"already there": 1}
+    assert align(folder, out, settings(every=0.5)).counts == {"already there": 3}
     assert align(folder / "clip.jpg", tmp_path / "alone", settings()).counts == {"aligned": 3}
 
 

@@ -15,6 +15,7 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facetool.alignment.recipes import Crop
 from facetool.errors import FormatError, UsageError
@@ -24,6 +25,7 @@ from facetool.files.embeddings import read_embeddings
 from facetool.files.face_shards import read_shard, rows_of
 from facetool.files.megaface_features import read_features
 from facetool.files.storage import FolderStorage
+from facetool.jobs.device_pool import OrderedThreads
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings, align
@@ -32,6 +34,7 @@ from facetool.pipeline.merge import merge
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.catalogue import crop_of
 from facetool.weights.load import load_network
+from tests.remarks import remarks
 from tests.runners import killer
 
 pytest.importorskip("pyarrow")
@@ -245,6 +248,51 @@ def test_photos_that_come_change_and_go_get_another_plan(
     represent(tmp_path / "al", tmp_path / "wanted", network, settings.represent)
     merge(out, tmp_path / "reps")
     assert same_reps(tmp_path / "wanted", tmp_path / "reps")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads instead of worker processes, which take longer to start than to work here."""
+
+    def open_pool(work, on_death, create, arguments, jobs, *, device, tries):  # type: ignore[no-untyped-def]
+        return OrderedThreads(work, create, arguments, 1)
+
+    monkeypatch.setattr("facetool.runners.cropping.open_pool", open_pool)
+
+
+def test_only_photos_that_still_count_are_counted(
+    network, settings, tmp_path, in_this_process
+) -> None:
+    """Those that were replaced or are gone lie in earlier shards, which stay as they are."""
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for name in "abcd":
+        Image.new("RGB", (60, 60), "gray").save(folder / f"{name}.png")
+    (folder / "e.png").write_bytes(b"nothing")
+    (folder / "f.cr2").write_bytes(b"II*\0 raw")
+    small = replace(settings, align=replace(settings.align, on_no_face="center"), per_shard=2)
+
+    def again() -> tuple[str, list[str]]:
+        with remarks() as said:
+            report = embed(folder, out, network, small)
+        return str(report), said
+
+    raw = "1 raw photo: not read (f.cr2); convert them to JPEG or TIFF first"
+    assert again()[0] == "4 center, 2 failed"
+    assert again()[0] == "4 already there, 2 failed"
+    (folder / "a.png").unlink()
+    Image.new("RGB", (64, 64), "gray").save(folder / "b.png")
+    Image.new("RGB", (64, 64), "gray").save(folder / "e.png")
+    gone = "a.png: the photo is gone, and its embeddings no longer count"
+    assert again() == ("2 center, 2 already there, 1 removed, 1 failed", [raw, gone])
+    assert again() == ("4 already there, 1 failed", [raw])
+    next((out / "faces").glob("plan-1-00000*")).unlink()  # of nothing but a.png and b.png
+    assert read_embeddings(out).names == ["b.png", "c.png", "d.png", "e.png"]
+    assert again()[0] == "4 already there, 1 failed"
+    (folder / "f.cr2").unlink()
+    assert merge(out, tmp_path / "reps").exit_code == 1
+    assert again() == ("4 already there", [])
+    assert merge(out, tmp_path / "reps").exit_code == 0
 
 
 @pytest.mark.slow

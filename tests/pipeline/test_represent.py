@@ -220,7 +220,7 @@ def test_crops_of_another_recipe_are_refused(crops: Path, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match=r"align .* model='nn4.small2'"):
         represent(crops, tmp_path, network, RepresentSettings())
     report = represent(crops, tmp_path, network, RepresentSettings(any_crop=True))
-    assert report.counts["scaled to the network's size"] == 24
+    assert report.remarks["scaled to the network's size"] == 24
     assert np.load(tmp_path / "reps.npy").shape == (24, 128)
 
 
