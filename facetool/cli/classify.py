@@ -375,6 +375,7 @@ def evaluate(
         settings=settings,
         output=output,
     )
+    _warn(result.warnings)
     if html is not None:
         from facetool.reports.classify_evaluate import classify_evaluate_report
 

@@ -97,14 +97,20 @@ class EvaluationResult:
     Attributes:
         outcome: answers for known people and strangers.
         provenance: where the embeddings come from, as JSON values.
+        warnings: what was left out, a sentence each.
     """
 
     outcome: Outcome
     provenance: dict[str, Any]
+    warnings: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**self.outcome.as_dict(), "provenance": self.provenance}
+        return {
+            **self.outcome.as_dict(),
+            "provenance": self.provenance,
+            "warnings": self.warnings,
+        }
 
 
 def evaluate_classifier(
@@ -140,6 +146,9 @@ def evaluate_classifier(
     if made is not None:
         check_provenance(made.provenance, people.provenance, str(reps))
         _check_size(made, people, reps)
+    warnings = []
+    if people.missed:
+        warnings.append(f"left out: {counted(people.missed, 'image')} whose face was not found")
     strangers = np.zeros(len(people.labels), bool)
     if unknown is not None and unknown.is_file():
         strangers = people.having(_read_list(unknown, people))
@@ -150,9 +159,9 @@ def evaluate_classifier(
     if unknown is not None and unknown.is_dir():
         provenance = made.provenance if made else people.provenance
         names = made.people if made else people.names
-        stranger_vectors = np.concatenate(
-            [stranger_vectors, other_people(unknown, provenance, names, people.vectors).vectors]
-        )
+        others, left_out = other_people(unknown, provenance, names, people.vectors)
+        stranger_vectors = np.concatenate([stranger_vectors, others.vectors])
+        warnings += left_out
     if strangers.all():
         raise FacetoolError(
             f"none of the people in {reps} is one that the classifier knows; are the folders "
@@ -163,7 +172,9 @@ def evaluate_classifier(
         outcome = _measure(made, known, stranger_vectors)
     else:
         outcome = _cross_validate(known, stranger_vectors, settings or ClassifierSettings())
-    result = EvaluationResult(outcome=outcome, provenance=people.description.provenance())
+    result = EvaluationResult(
+        outcome=outcome, provenance=people.description.provenance(), warnings=warnings
+    )
     folder = output or reps
     write_json(folder / FIGURES_FILE, result.as_dict())
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])

@@ -14,6 +14,7 @@ from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier
 from facetool.classification.classifier_file import check_replaceable, save_classifier
 from facetool.classification.fit import FITTERS
+from facetool.classification.open_set import FEWEST_PEOPLE
 from facetool.classification.provenance import Provenance, check_provenance
 from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
@@ -133,7 +134,13 @@ def train_classifier(
         people = people.only(~unknown)
     others = None
     if strangers is not None:
-        others = other_people(strangers, people.provenance, people.names, people.vectors)
+        others, left_out = other_people(strangers, people.provenance, people.names, people.vectors)
+        warnings += left_out
+        if len(others.names) < FEWEST_PEOPLE:
+            raise UsageError(
+                f"a threshold takes {FEWEST_PEOPLE} strangers or more, here are "
+                f"{'; '.join([str(len(others.names)), *left_out])}",
+            )
     if len(people.names) == 1:
         if others is None:
             _check_threshold(people)
@@ -216,7 +223,7 @@ def _check_threshold(people: People) -> None:
 
 def other_people(
     folder: Path, provenance: Provenance, known: Collection[str], vectors: NDArray[np.float32]
-) -> People:
+) -> tuple[People, list[str]]:
     """A folder of strangers, without those who are known after all.
 
     Args:
@@ -224,6 +231,9 @@ def other_people(
         provenance: that it must have.
         known: names of people.
         vectors: (N, D), whose size its embeddings must have.
+
+    Returns:
+        The strangers, and what was left out, a sentence each.
 
     Raises:
         FormatError: the folder is damaged.
@@ -239,7 +249,19 @@ def other_people(
     strangers = ~others.having(known)
     if not strangers.any():
         raise UsageError(f"{folder}: everybody in it is known, and so nobody a stranger")
-    return others.only(strangers)
+    left_out = []
+    if not strangers.all():
+        names = others.only(~strangers).names
+        left_out.append(
+            f"left out of the strangers: {counted(int((~strangers).sum()), 'image')} of "
+            f"{counted(len(names), 'known person', 'known people')} "
+            f"({', '.join(names[:3])}{' …' * (len(names) > 3)})"
+        )
+    if others.missed:
+        left_out.append(
+            f"left out of the strangers: {counted(others.missed, 'image')} whose face was not found"
+        )
+    return others.only(strangers), left_out
 
 
 def fit_people(

@@ -108,15 +108,24 @@ def test_the_threshold_for_one_person_is_calibrated_on_strangers(tmp_path: Path)
     reps = write(tmp_path / "reps", {"Ann": 4}, unnamed)
     people = dict.fromkeys(("Ann", "Bob", "Cem", "Dan", "Eve", "Fay", "Gus"), 3)
     strangers = write(tmp_path / "strangers", people, unnamed)
-    made = train_classifier(
+    said = json.loads((strangers / "represent.json").read_text())
+    said["missed_faces"] = ["Gus/0.png", "Gus/1.png"]
+    (strangers / "represent.json").write_text(json.dumps(said))
+    result = train_classifier(
         reps, tmp_path / "classifier", ClassifierSettings(), strangers=strangers
-    ).classifier
+    )
+    assert result.warnings[:2] == [
+        "left out of the strangers: 3 images of 1 known person (Ann)",
+        "left out of the strangers: 2 images whose face was not found",
+    ]
+    made = result.classifier
     assert (made.threshold.source, made.threshold.people) == ("held-out identities", 6)
     ann, others = np.load(reps / "reps.npy"), np.load(strangers / "reps.npy")[3:]
     assert set(made.names(made.answer(ann))) == {"Ann"}
     assert set(made.names(made.answer(others))) == {"unknown"}
-    few = write(tmp_path / "few", {"Bob": 3, "Cem": 3}, unnamed)
-    with pytest.raises(UsageError, match="takes 5 strangers or more, here are 2"):
+    few = write(tmp_path / "few", {"Ann": 3, "Bob": 3, "Cem": 3}, unnamed)
+    why = "takes 5 strangers or more, here are 2; left out of the strangers: 3 images of 1 known"
+    with pytest.raises(UsageError, match=why):
         train_classifier(reps, tmp_path / "other", ClassifierSettings(), strangers=few)
     with pytest.raises(UsageError, match="everybody in it is known"):
         train_classifier(reps, tmp_path / "other", ClassifierSettings(), strangers=reps)

@@ -38,7 +38,9 @@ def test_strangers_of_another_folder(tmp_path):
     reps = write_people(tmp_path / "test", range(6), range(5, 9))
     others = write_people(tmp_path / "others", range(10, 40), range(3))
     result = evaluate_classifier(reps, classifier=tmp_path / "classifier", unknown=others).as_dict()
-    assert result["strangers"]["images"] == 28 * 3  # two of them are known
+    assert result["strangers"]["images"] == 28 * 3
+    left_out = "left out of the strangers: 6 images of 2 known people (P010, P011)"
+    assert result["warnings"] == [left_out]
     assert (
         evaluate_classifier(reps, classifier=tmp_path / "classifier").as_dict()["strangers"] is None
     )
