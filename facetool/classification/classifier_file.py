@@ -24,7 +24,9 @@ from facetool.classification.openface_pickle import OpenFaceClassifier, recognis
 from facetool.classification.provenance import Provenance
 from facetool.errors import FormatError, UsageError, one_line
 from facetool.files.atomic import atomic_write
+from facetool.files.input_file import check_regular
 from facetool.files.json_file import parse_json
+from facetool.files.text import reading
 
 CLASSIFIER_KEY = "facetool-classifier"
 CLASSIFIER_VERSION = 1
@@ -92,6 +94,8 @@ def load_classifier(path: Path) -> Classifier:
     """
     from safetensors import SafetensorError, safe_open
 
+    with reading(path):
+        check_regular(path)
     if openface := recognise_pickle(path):
         raise _instead_of(openface, path)
     try:

@@ -240,11 +240,9 @@ class PlannedPhotos:
     """
 
     def __init__(self, storage: Storage, plan: EmbedPlan) -> None:
-        _, parquet = need_pyarrow()
         self._place = storage.join(plan.listing)
         try:
-            data = storage.read(plan.listing)
-            self._file: ParquetFile = parquet.ParquetFile(io.BytesIO(data))
+            self._file = open_parquet(storage.read(plan.listing))
         except (OSError, ValueError) as error:
             raise FormatError(f"{self._place}: {error}") from error
         if (self._file.metadata.num_rows, self._file.num_row_groups) != (plan.photos, plan.shards):
@@ -252,7 +250,7 @@ class PlannedPhotos:
 
     def shard(self, number: int) -> Shard:
         """One shard's photos."""
-        table = self._file.read_row_group(number)
+        table = self._file.read_row_group(number, use_threads=False)
         columns = (table.column(name).to_pylist() for name in ListedPhoto._fields)
         photos = [ListedPhoto(*row) for row in zip(*columns, strict=True)]
         return Shard(
@@ -281,6 +279,21 @@ def need_pyarrow() -> tuple[Any, Any]:
             "embed and what it writes need pyarrow: pip install 'facetool[cloud]'"
         ) from None
     return pyarrow, parquet
+
+
+def open_parquet(data: bytes, **options: bool) -> ParquetFile:
+    """A Parquet file in memory.
+
+    To be read without threads: Arrow's may still let go of Python's objects while Python ends,
+    which then aborts (https://github.com/apache/arrow/issues/34314).
+
+    Raises:
+        OSError, ValueError: it is damaged.
+        UsageError: pyarrow is not installed.
+    """
+    arrow, parquet = need_pyarrow()
+    file: ParquetFile = parquet.ParquetFile(arrow.BufferReader(data), **options)
+    return file
 
 
 def _listing_bytes(photos: Sequence[ListedPhoto], per_shard: int) -> bytes:

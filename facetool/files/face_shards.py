@@ -36,7 +36,7 @@ from facetool.files.align_manifest import (
     format_number,
     format_quality,
 )
-from facetool.files.embed_plan import EmbedPlan, need_pyarrow
+from facetool.files.embed_plan import EmbedPlan, need_pyarrow, open_parquet
 from facetool.files.storage import Storage
 from facetool.files.text import as_utf8, counted, from_utf8
 
@@ -239,17 +239,16 @@ class DamagedShardError(FormatError):
 
 
 def _open(storage: Storage, name: str) -> Any:
-    _, parquet = need_pyarrow()
     data = storage.read(name)
     try:
-        return parquet.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
+        return open_parquet(data, page_checksum_verification=True)
     except (OSError, ValueError) as error:
         raise DamagedShardError(f"{storage.join(name)}: damaged ({one_line(error)})") from error
 
 
 def _table(file: Any, place: str, columns: Sequence[str] | None = None) -> Any:
     try:
-        return file.read(columns)
+        return file.read(columns, use_threads=False)
     except (OSError, ValueError) as error:
         raise DamagedShardError(f"{place}: damaged ({one_line(error)})") from error
 

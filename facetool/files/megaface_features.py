@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError
 from facetool.files.embed_plan import plan_name
 from facetool.files.embeddings import Embeddings, read_embeddings
+from facetool.files.input_file import open_input
 from facetool.files.json_file import parse_json
 from facetool.files.text import read_text
 
@@ -34,7 +35,8 @@ def read_feature(path: Path) -> NDArray[np.float32]:
         FormatError: it cannot be read, or its size is not what its header says.
     """
     try:
-        data = path.read_bytes()
+        with open_input(path) as file:
+            data = file.read()
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     if len(data) < _HEADER.size:
@@ -73,7 +75,7 @@ def read_features(path: Path) -> Embeddings:
     Raises:
         FormatError: nothing of the kind is there, or it is damaged.
     """
-    if path.is_file():
+    if not path.is_dir():
         vectors = read_feature(path)
         return _embeddings([f"{path.name}:{row + 1}" for row in range(len(vectors))], vectors)
     if any((path / name).is_file() for name in ("reps.npy", "reps.csv", plan_name(1))):

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, one_line
+from facetool.files.input_file import check_regular
 from facetool.files.text import counted
 
 MAGIC = struct.pack("<I", 0xCED7230A)
@@ -65,6 +66,7 @@ class RecordFile:
         with self._lock:
             if self._descriptor is None:
                 try:
+                    check_regular(self.path)
                     self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
                 except OSError as error:
                     raise FormatError(f"cannot read {self.path}: {error.strerror}") from error

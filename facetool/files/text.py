@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facetool.errors import FormatError
+from facetool.files.input_file import open_input
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -36,8 +37,8 @@ def read_text(path: Path, errors: str = "strict") -> str:
     Raises:
         FormatError: it cannot be read, or is no such text.
     """
-    with reading(path):
-        return decode_text(path.read_bytes(), errors)
+    with reading(path), open_input(path) as file:
+        return decode_text(file.read(), errors)
 
 
 def csv_rows(lines: Iterable[str], delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:

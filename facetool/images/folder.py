@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
+from facetool.files.input_file import NOT_A_FILE, open_input
 from facetool.files.own_outputs import holds_crops, own_images
 from facetool.files.text import counted
 from facetool.images.choices import Videos
@@ -66,7 +67,7 @@ class ImageFolder:
         """
         content = hashlib.sha256()
         try:
-            with (self.root / name).open("rb") as file:
+            with open_input(self.root / name) as file:
                 while part := file.read(_PART):
                     content.update(part)
         except OSError as error:
@@ -214,7 +215,7 @@ class _Listing:
         path = self._root / name
         if not is_file and _answer(path.exists):
             if kind == IMAGE:  # from a pipe nothing may ever come
-                self._unreadable.append((name, "cannot be read: not a file"))
+                self._unreadable.append((name, f"cannot be read: {NOT_A_FILE}"))
             return
         if kind is None:
             try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facetool.errors import UsageError
+from facetool.files.input_file import open_input
 from facetool.files.text import counted, decode_text
 from facetool.images.choices import Videos
 from facetool.images.folder import ImageFolder, list_images, list_paths
@@ -161,7 +162,9 @@ def list_photos(
                 kind = kind_by_content(path.name, file.read(IMAGE_HEAD_BYTES))
         if kind:
             return ImageFolder(path.parent, (path.name,))
-        return _listed(str(path), path.read_bytes(), path.parent, null, videos)
+        with open_input(path) as file:
+            data = file.read()
+        return _listed(str(path), data, path.parent, null, videos)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 

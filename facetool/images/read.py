@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facetool.errors import ImageError, one_line
+from facetool.files.input_file import open_input
 from facetool.files.text import counted
 from facetool.images.formats import (
     ADVICE,
@@ -164,15 +165,10 @@ def read_file(path: Path) -> bytes:
         ImageError: they cannot be read, or there is no end to them.
     """
     try:
-        # Opening a named pipe would wait for its writer, perhaps for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            state = os.fstat(descriptor)
+        with open_input(path) as file:
+            state = os.fstat(file.fileno())
             if stat.S_ISFIFO(state.st_mode):
-                os.set_blocking(descriptor, True)
                 return _read_pipe(file)
-            if not stat.S_ISREG(state.st_mode):
-                raise ImageError("cannot be read: not a file")
             _refuse_unread(file.peek(IMAGE_HEAD_BYTES)[:IMAGE_HEAD_BYTES])  # a video may be huge
             _check_length(state.st_size)
             return file.read()

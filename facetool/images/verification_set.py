@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, UsageError, one_line
+from facetool.files.input_file import open_input
 from facetool.files.text import counted
 from facetool.images.read import RGBImage, decode_image
 
@@ -71,7 +72,8 @@ def read_bin(path: Path) -> VerificationSet:
         FormatError: the file cannot be read, or is no such set.
     """
     try:
-        data = path.read_bytes()
+        with open_input(path) as file:
+            data = file.read()
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     try:

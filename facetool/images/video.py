@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import ImageError, UsageError
+from facetool.files.input_file import check_regular
 from facetool.files.text import printable
 from facetool.images.choices import DEFAULT_EVERY, SCENE
 from facetool.images.formats import (
@@ -200,8 +200,7 @@ def _open(path: Path) -> Any:
     # and each thread holds frames.
     place = str(path.absolute())
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageError("cannot be read: not a file")
+        check_regular(path)
         with path.open("rb") as file:
             _check_head(file.read(IMAGE_HEAD_BYTES))
             if not _is_utf8(place):  # OpenCV would end the process

@@ -41,6 +41,11 @@ class Report:
         self.remarks[kind] += 1
         self.tell(name, remark)
 
+    def also(self, kind: str, number: int) -> None:
+        """Count a remark on several inputs, and tell nobody; of none nothing is noted."""
+        if number:
+            self.remarks[kind] += number
+
     def tell(self, name: str, remark: str) -> None:
         """Tell the listener what happened to an input, and count nothing."""
         self._listener.remark(name, remark)

@@ -161,7 +161,7 @@ def _count_kept(names: Iterable[str], journal: AlignJournal, report: Report) -> 
     """Count rows of earlier runs, as those of new photos are counted."""
     statuses = Counter(status for name in names for status in journal.kept.get(name, ()))
     report.done("already there", statuses.total())
-    report.remarks["had no face before"] += statuses["no-face"]
+    report.also("had no face before", statuses["no-face"])
 
 
 def _report_unread(folder: Images, changes: PhotoChanges, report: Report) -> None:

@@ -273,6 +273,6 @@ def _embed(
             good[rows] = True
             for number, reason in batch.failures:
                 report.failed(f"{one.name} image {number}", reason)
-            report.remarks["scaled to the network's size"] += batch.resized
+            report.also("scaled to the network's size", batch.resized)
             bar.update(len(batch.names) + len(batch.failures))
     return vectors, good

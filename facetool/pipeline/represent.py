@@ -195,7 +195,7 @@ def _embed(
     loader = load_crops(read, passes, embedder.recipe.crop, threads)
     embedded = embedder.embed_batches(loader, lambda batch: batch.crops, rows)
     for names, (batch, vectors) in zip(passes, embedded, strict=True):
-        report.remarks["scaled to the network's size"] += batch.resized
+        report.also("scaled to the network's size", batch.resized)
         of_batch: dict[str, _Row | str] = dict(batch.failures)
         for name, vector in zip(batch.names, vectors, strict=True):
             of_batch[name] = _Row(vector, states[name])

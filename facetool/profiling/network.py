@@ -15,6 +15,7 @@ from torch import Tensor
 from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.embedder import TORCH_DTYPES
 from facetool.errors import UsageError, WeightsError, one_line
+from facetool.files.input_file import NOT_A_FILE
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -217,7 +218,8 @@ def _find(model: str) -> Pretrained | Architecture | Path:
         if path.is_file():
             return path
         if path.suffix.lower() in READABLE.split(", "):
-            raise UsageError(f"{model}: no such file") from None
+            what = NOT_A_FILE if path.exists() else "no such file"
+            raise UsageError(f"{model}: {what}") from None
         raise
 
 

@@ -171,7 +171,7 @@ def test_files_without_frames_are_errors(clip: Path, tmp_path: Path) -> None:
             read(path)
     with pytest.raises(ImageError, match="No such file"):
         read(tmp_path / "gone.mp4")
-    with pytest.raises(ImageError, match="not a file"):
+    with pytest.raises(ImageError, match="Is a directory"):
         read(tmp_path)
 
 
