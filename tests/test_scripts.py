@@ -3,8 +3,10 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -66,6 +68,23 @@ def test_commands_that_are_killed_end_like_undisturbed_ones(tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(" stops (") == 2
     assert done.stdout.endswith("0 findings\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason="mounts are looked up in /proc")
+def test_torture_leaves_no_mount_when_it_is_killed_itself(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "torture"), "cluster", "--folder"]
+    with subprocess.Popen([*script, str(tmp_path)], start_new_session=True) as process:
+        mounts = Path(f"/proc/{process.pid}/mounts")
+        deadline = time.monotonic() + 20
+        while str(tmp_path) not in mounts.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        mounted = str(tmp_path) in mounts.read_text()
+        seen = str(tmp_path) in Path("/proc/self/mounts").read_text()
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not seen
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+    if not mounted:
+        pytest.skip("nothing can be mounted here")
 
 
 @pytest.fixture
