@@ -11,7 +11,15 @@ from typing import Any
 import click
 
 from facetool.cli.options import FILE, Command
-from facetool.detection.options import MTCNN_STAGES, ROTATIONS, DetectionSettings
+from facetool.detection.options import (
+    MTCNN_STAGES,
+    ROTATIONS,
+    DetectionSettings,
+    DlibOptions,
+    MapOptions,
+    MtcnnOptions,
+    YunetOptions,
+)
 from facetool.detection.registry import DETECTORS, detector_entry
 from facetool.errors import UsageError
 
@@ -21,45 +29,48 @@ _OF_ONE_DETECTOR = (
         type=click.IntRange(0, 3),
         metavar="N",
         help="How many times hog and cnn double the size of the photo first; more finds smaller "
-        "faces.  [default: 1]",
+        f"faces.  [default: {DlibOptions.upsample}]",
     ),
     click.option(
         "--thresholds",
         type=float,
         nargs=3,
         metavar="P R O",
-        help="Minimum scores of mtcnn's three networks.  [default: 0.6 0.7 0.8]",
+        help="Minimum scores of mtcnn's three networks.  "
+        f"[default: {' '.join(map(str, MTCNN_STAGES[MtcnnOptions.stages]))}]",
     ),
     click.option(
         "--stages",
         type=click.Choice(list(MTCNN_STAGES)),
         help="Networks of mtcnn that work, by first letters; ro is for photos that are cropped to "
-        "one face, such as aligned crops.  [default: pro]",
+        f"one face, such as aligned crops.  [default: {MtcnnOptions.stages}]",
     ),
     click.option(
         "--min-face-size",
         type=int,
         metavar="PIXELS",
-        help="Smallest face that mtcnn searches for.  [default: 20]",
+        help=f"Smallest face that mtcnn searches for.  [default: {MtcnnOptions.min_face_size}]",
     ),
     click.option(
         "--scale-factor",
         type=float,
         metavar="FACTOR",
-        help="Scale between the levels of mtcnn's image pyramid.  [default: 0.709]",
+        help="Scale between the levels of mtcnn's image pyramid.  "
+        f"[default: {MtcnnOptions.scale_factor}]",
     ),
     click.option(
         "--min-score",
         type=float,
         metavar="SCORE",
-        help="Minimum score of scrfd, retinaface and yunet.  [default: 0.5; yunet 0.6]",
+        help="Minimum score of scrfd, retinaface and yunet.  "
+        f"[default: {MapOptions.min_score}; yunet {YunetOptions.min_score}]",
     ),
     click.option(
         "--max-overlap",
         type=float,
         metavar="SHARE",
         help="Intersection over union above which scrfd, retinaface and yunet drop the box with "
-        "the lower score.  [default: 0.4; yunet 0.3]",
+        f"the lower score.  [default: {MapOptions.max_overlap}; yunet {YunetOptions.max_overlap}]",
     ),
 )
 _NAMES = (

@@ -10,6 +10,7 @@ import click
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.files.align_description import ON_NO_FACE
+from facetool.files.embed_plan import PER_SHARD
 
 
 def _parse_part(
@@ -62,7 +63,7 @@ def _parse_part(
 @click.option(
     "--per-shard",
     type=click.IntRange(1),
-    help="Photos in a shard, as OUT is begun with.  [default: 1000]",
+    help=f"Photos in a shard, as OUT is begun with.  [default: {PER_SHARD}]",
 )
 @click.option("--keep-crops", is_flag=True, help="Keep the crops in the shards, as PNG.")
 @options.jobs_option

@@ -9,7 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
-from facetool.images.choices import ENCODINGS
+from facetool.images.choices import ENCODINGS, QUALITIES
 
 _new_file = click.Path(dir_okay=False, path_type=Path)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -36,7 +36,8 @@ def command() -> None:
     "--quality",
     type=click.IntRange(0, 100),
     metavar="N",
-    help="Of a jpg, 1 to 100; of a png its compression, 0 to 9.  [default: 95; png 3]",
+    help="Of a jpg, 1 to 100; of a png its compression, 0 to 9.  "
+    f"[default: {QUALITIES['jpg'][0]}; png {QUALITIES['png'][0]}]",
 )
 @click.option(
     "--shuffle",

@@ -22,7 +22,7 @@ from facetool.detection.options import DetectionSettings
 from facetool.detection.tracks import TrackTimes
 from facetool.errors import ImageError, one_line
 from facetool.images.choices import DEFAULT_EVERY
-from facetool.images.read import REMARKS, Photo, RGBImage, read_photo
+from facetool.images.read import Photo, RGBImage, read_photo, remarks_among
 from facetool.jobs.ordered_map import chunks_for
 from facetool.jobs.pool import OrderedPool, available_cores
 from facetool.jobs.report import Report
@@ -103,9 +103,8 @@ class PhotoCrops(NamedTuple):
 
 def note_remarks(name: str, remarks: Sequence[str], report: Report) -> None:
     """Count and tell the remarks on a photo or video that can be used."""
-    for kind, remark in REMARKS.items():
-        if remark in remarks:
-            report.note(name, kind, remark)
+    for kind, remark in remarks_among(remarks):
+        report.note(name, kind, remark)
 
 
 def crop_photos(

@@ -25,6 +25,9 @@ from facetool.files.text import as_utf8, from_utf8
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
+PER_SHARD = 1000
+"""Photos of a shard, unless told otherwise: some 2 MB, and a minute's work or less of a core."""
+
 _FORMAT = 1
 
 

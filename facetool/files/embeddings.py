@@ -19,7 +19,7 @@ from facetool.files.embed_plan import plan_name
 from facetool.files.embeddings_writer import number_people, unfinished_renames
 from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.files.storage import FolderStorage
-from facetool.files.stored_faces import open_faces
+from facetool.files.stored_faces import open_faces, planned_description
 from facetool.files.text import counted, read_text, reading
 
 _ROWS = 4096
@@ -65,12 +65,13 @@ NPY_DAMAGE = (
 def describe_embeddings(folder: Path) -> RepresentDescription:
     """Where the embeddings of a represent folder, or of what ``embed`` has written, come from.
 
+    Of the latter it is what the plan says, without counts and lists of images.
+
     Raises:
         FormatError: the description is damaged.
-        UsageError: pyarrow, which reads what ``embed`` has written, is not installed.
     """
     if (folder / plan_name(1)).is_file():
-        return open_faces(FolderStorage(folder)).description
+        return planned_description(FolderStorage(folder))
     return read_represent_description(folder)
 
 

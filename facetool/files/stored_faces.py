@@ -148,12 +148,27 @@ def open_faces(storage: Storage) -> StoredFaces:
         FormatError: there is no plan, or shards of another one.
         UsageError: pyarrow is not installed.
     """
+    found = _Found(storage, _plans_of(storage))
+    found.read()
+    return found.finish()
+
+
+def planned_description(storage: Storage) -> RepresentDescription:
+    """How the embeddings in OUT are made, by its plan: no shard is read.
+
+    Device, counts and lists of images, which the shards know, are not there.
+
+    Raises:
+        FormatError: there is no plan.
+    """
+    return replace(_plans_of(storage)[-1].represent, input=storage.place)
+
+
+def _plans_of(storage: Storage) -> list[EmbedPlan]:
     plans = read_plans(storage)
     if not plans:
         raise FormatError(f"{storage.place} holds no plan.json; make it with facetool embed")
-    found = _Found(storage, plans)
-    found.read()
-    return found.finish()
+    return plans
 
 
 class _Found:

@@ -2,8 +2,10 @@
 
 from typing import Literal, TypeAlias
 
-ENCODINGS = ("jpg", "png")
-"""Of crops in a record file."""
+QUALITIES = {"jpg": (95, 1, 100), "png": (3, 0, 9)}
+"""By encoding of crops in a record file, the usual quality or compression, the least, the most."""
+
+ENCODINGS = tuple(QUALITIES)
 
 DEFAULT_EVERY = 0.5
 """Seconds from one frame of a video that is looked at to the next."""

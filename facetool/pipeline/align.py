@@ -30,7 +30,7 @@ from facetool.files.text import counted
 from facetool.images.changes import state_now
 from facetool.images.formats import VIDEO
 from facetool.images.inputs import Images, one_of, open_photos, unsupported_files
-from facetool.images.read import REMARKS
+from facetool.images.read import remarks_among
 from facetool.images.video import videos_among
 from facetool.jobs.device_pool import open_pool
 from facetool.jobs.pool import available_cores
@@ -290,9 +290,7 @@ def count_rows(rows: Sequence[AlignRow], report: Report) -> None:
 def remarks_on(rows: Sequence[AlignRow]) -> Iterator[tuple[str, str]]:
     """What there is to say of a photo besides its outcome: kinds, and in words."""
     reasons = [row.reason for row in rows if row.status != "failed"]
-    for kind, remark in REMARKS.items():
-        if any(remark in reason for reason in reasons):
-            yield kind, remark
+    yield from remarks_among(reasons)
     if any(TOO_LARGE in reason for reason in reasons):
         yield "scaled down", rows[0].reason
     if any(reason.startswith(NOT_UPRIGHT) for reason in reasons):

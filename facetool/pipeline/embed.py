@@ -15,6 +15,7 @@ from facetool.embedding.settings import RepresentSettings
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_manifest import AlignRow
 from facetool.files.embed_plan import (
+    PER_SHARD,
     EmbedPlan,
     LatestPlans,
     ListedPhoto,
@@ -41,9 +42,6 @@ from facetool.pipeline.align import check_detector, count_rows
 from facetool.runners.job import EmbedJob, ShardOutcome
 from facetool.runners.local import run_here
 
-PER_SHARD = 1000
-"""Photos of a shard, unless told otherwise: some 2 MB, and a minute's work or less of a core."""
-
 _CHECKS = 8
 """Shards of earlier runs that are read at a time."""
 
@@ -55,7 +53,8 @@ class EmbedSettings:
     Attributes:
         align: which faces are cut out, and how; no fallback.
         represent: how embeddings are computed.
-        per_shard: photos of a shard; default: as the run was begun with, which is 1000.
+        per_shard: photos of a shard; default: as the run was begun with, which is
+            :data:`facetool.files.embed_plan.PER_SHARD`.
         keep_crops: keep the crops in the shards.
     """
 

@@ -21,7 +21,7 @@ from facetool.files.image_list import LIST_SUFFIX, ListedImage, read_image_list
 from facetool.files.lock import in_turn
 from facetool.files.recordio import RecordWriter, index_path
 from facetool.files.text import counted
-from facetool.images.choices import ENCODINGS
+from facetool.images.choices import ENCODINGS, QUALITIES
 from facetool.images.folder import list_images
 from facetool.images.inputs import report_unread
 from facetool.images.read import RGBImage, decode_image, read_file
@@ -36,8 +36,6 @@ _IMAGES_AHEAD = 256
 
 _MOST_KEYS = 1 << 24  # labels are float32, and keys stand in labels
 _CROPS = {(crop.height, crop.width): crop for crop in (ARCFACE_112, ARCFACE_112X96)}
-_QUALITY = {"jpg": (95, 1, 100), "png": (3, 0, 9)}
-"""By encoding, the usual quality or compression, the least and the most."""
 _FLAGS = {"jpg": cv2.IMWRITE_JPEG_QUALITY, "png": cv2.IMWRITE_PNG_COMPRESSION}
 
 
@@ -66,7 +64,7 @@ class PackSettings:
     def __post_init__(self) -> None:
         if self.encoding is not None:
             check_choice("encoding", self.encoding, ENCODINGS)
-        _, least, most = _QUALITY[self.encoding or "jpg"]
+        _, least, most = QUALITIES[self.encoding or "jpg"]
         if self.quality is not None and not least <= self.quality <= most:
             raise UsageError(f"quality: give {least} to {most}", "quality")
 
@@ -300,7 +298,7 @@ def _load(
 
 
 def _encode(pixels: RGBImage, encoding: str, quality: int | None) -> bytes:
-    usual = _QUALITY[encoding][0]
+    usual = QUALITIES[encoding][0]
     flags = [_FLAGS[encoding], usual if quality is None else quality]
     done, data = cv2.imencode(f".{encoding}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), flags)
     if not done:

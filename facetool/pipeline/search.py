@@ -26,7 +26,10 @@ from facetool.evaluation.vector_index import VectorIndex
 from facetool.files.align_manifest import AlignRow
 from facetool.files.embeddings import describe_embeddings, map_embeddings, read_embeddings
 from facetool.files.face_rows import read_face_rows
-from facetool.files.represent_description import RepresentDescription
+from facetool.files.represent_description import (
+    RepresentDescription,
+    read_represent_description,
+)
 from facetool.files.storage import is_url
 from facetool.files.text import counted
 from facetool.images.aligned_photos import AlignedPhotos
@@ -273,7 +276,7 @@ def _open_gallery(path: Path, unit_length: bool, index: bool) -> _Gallery:
             "index",
         )
     every, mapped = map_embeddings(path)
-    left_out = set(describe_embeddings(path).missed_faces or ())
+    left_out = set(read_represent_description(path).missed_faces or ())
     found = np.array([name not in left_out for name in every], bool)
     built = VectorIndex(path, mapped, found, unit_length=unit_length)
     return _Gallery(every, mapped, int(found.sum()), built)

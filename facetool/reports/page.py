@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -145,8 +146,8 @@ def _figure(card: Card, thumbnail: str) -> str:
     image = '<div class="none">no image</div>'
     if thumbnail:
         image = f'<img src="{thumbnail}" alt="{_text(card.title)}" loading="lazy" decoding="async">'
-    title = f"<b>{_text(card.title)}</b>" if card.title else ""
-    lines = "<br>".join(_text(line) for line in card.lines)
+    title = f"<b>{_caption(card.title)}</b>" if card.title else ""
+    lines = "<br>".join(map(_caption, card.lines))
     kind = f' class="{card.mood}"' if card.mood else ""
     kind += f' style="width: {card.edge + _FRAME}px"'
     return f"<figure{kind}>{image}<figcaption>{title}{lines}</figcaption></figure>\n"
@@ -179,6 +180,15 @@ def _data(kind: str, content: bytes) -> str:
 def _text(text: str) -> str:
     """Text that can neither end an attribute nor begin a tag, nor hide what follows it."""
     return escape(printable(text))
+
+
+_MAY_BREAK = re.compile(r"(?<=[/_\\])|(?<=[^\W\d][-.])|(?<=\.)(?=[^\W\d])")
+"""Between the parts of a file's name, and never within a number."""
+
+
+def _caption(text: str) -> str:
+    """Text below an image, which is often wider in one line than the image."""
+    return "<wbr>".join(map(_text, _MAY_BREAK.split(text)))
 
 
 def _anchor(title: str) -> str:

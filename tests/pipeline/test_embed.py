@@ -21,7 +21,7 @@ from facetool.alignment.recipes import Crop
 from facetool.errors import FormatError, UsageError
 from facetool.files.align_manifest import read_manifest
 from facetool.files.embed_plan import read_plans
-from facetool.files.embeddings import read_embeddings
+from facetool.files.embeddings import describe_embeddings, read_embeddings
 from facetool.files.face_shards import read_shard, rows_of
 from facetool.files.megaface_features import read_features
 from facetool.files.storage import FolderStorage
@@ -286,6 +286,9 @@ def test_only_photos_that_still_count_are_counted(
     gone = "a.png: the photo is gone, and its embeddings no longer count"
     assert again() == ("2 center, 2 already there, 1 removed, 1 failed", [raw, gone])
     assert again() == ("4 already there, 1 failed", [raw])
+    described = describe_embeddings(out)
+    for key in ("network", "weights_sha256", "recipe", "flip", "dtype", "threshold", "input"):
+        assert getattr(described, key) == getattr(read_embeddings(out).description, key)
     next((out / "faces").glob("plan-1-00000*")).unlink()  # of nothing but a.png and b.png
     assert read_embeddings(out).names == ["b.png", "c.png", "d.png", "e.png"]
     assert again()[0] == "4 already there, 1 failed"

@@ -50,6 +50,24 @@ def written(path: Path, *cards: Card) -> str:
     return path.read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("Ann_Lee/Ann_Lee_0012.jpg", ["Ann_", "Lee/", "Ann_", "Lee_", "0012.", "jpg"]),
+        ("clip.00h01m02.500s.face2.png", ["clip.", "00h01m02.500s.", "face2.", "png"]),
+        ("0.1234, 12.5 to -3", ["0.1234, 12.5 to -3"]),
+        ("pop-up-12.jpg", ["pop-", "up-", "12.", "jpg"]),
+        ("a_<b>", ["a_", "&lt;b&gt;"]),
+    ],
+)
+def test_names_break_after_separators_and_numbers_never(
+    name: str, parts: list[str], tmp_path: Path
+) -> None:
+    page = written(tmp_path / "page.html", Card(image=red, title=name, lines=[name]))
+    broken = "<wbr>".join(parts)
+    assert f"<b>{broken}</b>{broken}</figcaption>" in page
+
+
 def test_thumbnails_are_small_and_in_the_page(tmp_path: Path) -> None:
     page = written(
         tmp_path / "page.html", Card(image=red, title="red", edge=60), Card(image=missing)
@@ -98,7 +116,7 @@ def test_names_are_text(name: str, tmp_path: Path) -> None:
         page.section(name, name)
         page.cards([Card(image=red, title=name, lines=[name])])
     harmless = {"html", "meta", "title", "style", "h1", "h2", "p", "table", "tr", "td", "nav", "a"}
-    harmless |= {"div", "figure", "img", "figcaption", "b", "footer"}
+    harmless |= {"div", "figure", "img", "figcaption", "b", "footer", "wbr"}
     tags = Tags(path.read_text("utf-8"))
     assert {tag for tag, _ in tags.found} <= harmless
     attributes = {key for _, given in tags.found for key in given}
