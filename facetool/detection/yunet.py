@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facetool.detection.map_detector import Found, MapDetector, Places
 from facetool.detection.options import YunetOptions
 from facetool.errors import WeightsError
+from facetool.networks.graph import INPUT, MapNetwork
 from facetool.weights.readers.onnx import load_maps
 
 YUNET_STRIDES = (8, 16, 32)
@@ -38,8 +39,8 @@ class YunetHead:
         self._order = tuple(order)
 
     def prepare(self, pixels: Tensor) -> Tensor:
-        """BGR as it is."""
-        return pixels.flip(1).float()
+        """As it is; the network has been told that it is not BGR."""
+        return pixels.float()
 
     def scores(self, outputs: Sequence[Tensor], level: int) -> Tensor:
         """The geometric mean of two probabilities, (N, places)."""
@@ -82,4 +83,20 @@ class YunetDetector(MapDetector):
                 f"{path}: not a YuNet of 2023 or later: it has no output called {missing[0]}"
             )
         order = [outputs.index(name) for name in _OUTPUTS]
+        _take_rgb(network, path)
         super().__init__(network, YunetHead(order), options, device)
+
+
+def _take_rgb(network: MapNetwork, path: Path) -> None:
+    """Let the first convolution take RGB: to turn every photo round takes longer.
+
+    Raises:
+        WeightsError: it begins with something else.
+    """
+    for node in network.nodes:
+        if INPUT not in node.inputs:
+            continue
+        first = network.layers[node.name]
+        if not isinstance(first, nn.Conv2d) or first.groups > 1:
+            raise WeightsError(f"{path}: not a YuNet of 2023 or later: it begins with {node.op}")
+        first.weight = nn.Parameter(first.weight.flip(1))
