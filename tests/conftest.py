@@ -12,6 +12,14 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+gc.set_threshold(50_000)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the garbage collector need not look at it over and over again."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _collector() -> Iterator[None]:
     """Commands set the garbage collector for their process; here it is that of all tests."""

@@ -14,7 +14,7 @@ from facetool.errors import FormatError
 @pytest.fixture(autouse=True)
 def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything else together; the pipeline's tests draw."""
-    monkeypatch.setattr("facetool.plots.style.save_plot", lambda figure, path: path.touch())
+    monkeypatch.setattr("facetool.pipeline.lfw_eval.save_plot", lambda figure, path: path.touch())
 
 
 @pytest.fixture

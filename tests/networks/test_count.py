@@ -140,13 +140,18 @@ def nn2_row(layers: list[LayerCount], row: str) -> list[LayerCount]:
     return layers[start:end]
 
 
+@pytest.fixture(scope="module")
+def layers_of_nn2() -> list[LayerCount]:
+    return count_layers(meta("nn2"), (3, 224, 224))
+
+
 @pytest.mark.parametrize("row", NN2)
-def test_layers_of_nn2_as_facenet_counts_them(row: str) -> None:
+def test_layers_of_nn2_as_facenet_counts_them(row: str, layers_of_nn2: list[LayerCount]) -> None:
     """Batch normalisation, which FaceNet has not, aside; a bias counts as an operation there.
 
     The rows whose blocks pool by L2 count more than that in FaceNet's table, up to 5 %.
     """
-    layers = nn2_row(count_layers(meta("nn2"), (3, 224, 224)), row)
+    layers = nn2_row(layers_of_nn2, row)
     output, thousands, millions = NN2[row]
     weighted = [one for one in layers if one.kind.startswith(("Conv2d", "Linear"))]
     last = [one for one in layers if "Pool" not in one.kind][-1]

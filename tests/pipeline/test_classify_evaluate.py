@@ -18,6 +18,12 @@ def trained(tmp_path):
     return train_classifier(reps, tmp_path / "classifier", ClassifierSettings()).as_dict()
 
 
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Drawing takes longer than everything else together."""
+    monkeypatch.setattr("facetool.plots.style.save_plot", lambda figure, path, dpi: path.touch())
+
+
 @pytest.mark.usefixtures("trained")
 def test_evaluate_a_file(tmp_path):
     reps = write_people(tmp_path / "test", range(5, 200), range(5, 9))
@@ -33,7 +39,7 @@ def test_evaluate_a_file(tmp_path):
     assert [one["fpir"] for one in strangers["dir_at_fpir"]] == [0.001, 0.01, 0.1]
 
 
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("trained", "blank_pictures")
 def test_strangers_of_another_folder(tmp_path):
     reps = write_people(tmp_path / "test", range(6), range(5, 9))
     others = write_people(tmp_path / "others", range(10, 40), range(3))
@@ -52,6 +58,7 @@ def test_strangers_of_another_folder(tmp_path):
         )
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_cross_validation_with_a_list_of_strangers(tmp_path):
     reps = write_people(tmp_path / "reps", range(20), range(5))
     (tmp_path / "list").write_text("P003\n\nP007/\n")

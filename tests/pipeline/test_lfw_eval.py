@@ -49,7 +49,7 @@ def make_folder(folder: Path, length: float = 1.0, without: tuple[str, ...] = ()
 @pytest.fixture
 def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything else together."""
-    monkeypatch.setattr("facetool.plots.style.save_plot", lambda figure, path: path.touch())
+    monkeypatch.setattr("facetool.pipeline.lfw_eval.save_plot", lambda figure, path: path.touch())
 
 
 @pytest.fixture
