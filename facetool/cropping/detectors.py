@@ -10,7 +10,9 @@ from facetool.detection.options import DetectionSettings
 from facetool.detection.registry import DetectorEntry, build_detector, detector_entry
 from facetool.detection.search import PhotoSearch
 from facetool.errors import UsageError, WeightsError
+from facetool.files.input_file import check_regular
 from facetool.files.published_file import PublishedFile
+from facetool.files.text import reading
 from facetool.images.read import RGBImage
 from facetool.weights.download import digest, find, how_to_get
 
@@ -92,6 +94,7 @@ def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
 
     Raises:
         UsageError: there is no such detector, or it takes no other file.
+        FormatError: ``given`` is no file.
         WeightsError: a file is not on this machine; the message says what to do.
     """
     entry = detector_entry(name)
@@ -100,6 +103,8 @@ def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
             raise UsageError(
                 f"detector_weights: {entry.name} takes no other weights", "detector_weights"
             )
+        with reading(given):
+            check_regular(given)
         return (given,)
     if entry.choice:
         return (find_weights(_first_at_hand(entry)),)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from facetool.errors import FormatError, ImageError, OutputError, UsageError, one_line
 from facetool.files.embed_plan import ListedPhoto
+from facetool.files.input_file import NOT_A_FILE
 from facetool.files.storage import is_url, open_filesystem, patiently
 from facetool.images.folder import ImageFolder
 from facetool.images.formats import IMAGE, kind_by_content, kind_by_name
@@ -214,7 +215,10 @@ class TarPhotos:
         for archive, path in self._archives.items():
             under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
             try:
-                version = _version(self._filesystem.info(path))
+                info = self._filesystem.info(path)
+                if info.get("type") == "other":  # as fsspec calls what is neither file nor folder
+                    raise FormatError(f"cannot read {path}: {NOT_A_FILE}")
+                version = _version(info)
                 for entry in patiently(partial(self._entries, path)):
                     name = under + entry.name.removeprefix("./")
                     if kind_by_name(name) == IMAGE:

@@ -148,7 +148,7 @@ def align(
                     report.done("kept of photos that are gone", rows)
                 else:
                     report.done("removed", rows)
-                    report.tell(name, "the photo is gone, and so are its crops now")
+                    report.tell(name, "it is gone, and so are its crops now")
             _count_kept([*changes.crops, *changes.hidden], journal, report)
             for name, before in changes.resampled.items():
                 report.tell(name, f"searched again: frames {before} before, {frames[into]} now")

@@ -297,7 +297,7 @@ def test_the_command_says_what_it_removes(photos: Path, tmp_path: Path) -> None:
     (photos / gone).unlink()
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
-    assert f"{gone}: the photo is gone" in done.stderr
+    assert f"{gone}: it is gone" in done.stderr
     assert "1 removed" in done.stderr
 
 

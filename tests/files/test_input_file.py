@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from facetool.classification.classifier_file import load_classifier
-from facetool.errors import FacetoolError, UsageError
+from facetool.cropping.detectors import detector_weights
+from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.input_file import open_input
 from facetool.files.megaface_features import read_features
 from facetool.files.recordio import RecordFile
 from facetool.files.text import read_text
 from facetool.images.inputs import list_photos
 from facetool.images.read import read_photo
+from facetool.images.sources import open_source
 from facetool.images.verification_set import read_bin
 from facetool.weights.load import load_network
 
@@ -47,6 +49,16 @@ def test_everybody_says_the_same_of_what_is_no_file(
 ) -> None:
     with pytest.raises(FacetoolError, match=r"not a file$"):
         read(no_file)
+
+
+def test_archives_and_detectors_are_files(no_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="the extra cloud is not installed")
+    archive = tmp_path / "faces.tar"
+    archive.symlink_to(no_file)
+    with pytest.raises(FormatError, match=r"not a file$"):
+        open_source(str(archive)).listing()
+    with pytest.raises(FormatError, match=r"not a file$"):
+        detector_weights("yunet", no_file)
 
 
 def test_weights_are_no_device(no_file: Path) -> None:
