@@ -19,7 +19,7 @@ def jpeg(mode: str = "RGB", orientation: int = 1, rows: int = 201, **options: An
     exif[0x0112] = orientation
     file = io.BytesIO()
     image = Image.fromarray(portrait[:rows, :187]).convert(mode)
-    second = {"save_all": True, "append_images": [Image.new("RGB", (50, 40))]}
+    second: dict[str, Any] = {"save_all": True, "append_images": [Image.new("RGB", (50, 40))]}
     options = (second if options.get("format") == "MPO" else {}) | options
     image.save(file, **{"format": "JPEG", "quality": 90, "exif": exif, **options})
     return file.getvalue()
