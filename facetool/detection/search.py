@@ -267,10 +267,23 @@ def _scaled(image: RGBImage, scale: float) -> View:
     height, width = image.shape[:2]
     size = max(1, int(width * scale)), max(1, int(height * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    pixels = np.asarray(cv2.resize(image, size, interpolation=method), dtype=np.uint8)
+    smaller = _halved(image, size)
+    pixels = np.asarray(cv2.resize(smaller, size, interpolation=method), dtype=np.uint8)
     x, y = width / size[0], height / size[1]
     # Edges of pixels scale, and a pixel's number is that of its centre less a half.
     return View(pixels, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]]))
+
+
+def _halved(image: RGBImage, least: tuple[int, int]) -> RGBImage:
+    """Half of an image, or a quarter and so on, where its edges stay at least as long.
+
+    OpenCV averages four pixels seven times as fast as it weighs them.
+    """
+    height, width = image.shape[:2]
+    if height % 2 or width % 2 or width // 2 < least[0] or height // 2 < least[1]:
+        return image
+    half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return _halved(np.asarray(half, dtype=np.uint8), least)
 
 
 def _turning_back(

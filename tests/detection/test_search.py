@@ -70,6 +70,30 @@ def test_the_longer_side_is_scaled_down() -> None:
     assert PhotoSearch(finder, detect_at=100).searched_size(PHOTO) is None
 
 
+class Watcher:
+    """Finds nothing, but keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.images: list[RGBImage] = []
+
+    def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
+        self.images += images
+        return [[] for _ in images]
+
+
+@pytest.mark.parametrize("size", [(250, 250), (248, 250), (249, 250), (250, 125), (220, 166)])
+def test_photos_are_scaled_down_as_by_opencv(size: tuple[int, int]) -> None:
+    portrait, _ = draw_image(seed=1, person=1, image=0)
+    photo: RGBImage = np.asarray(cv2.resize(portrait, size), dtype=np.uint8)
+    watcher = Watcher()
+    PhotoSearch(watcher, detect_at=60).detect([photo])
+    seen = watcher.images[0]
+    expected = cv2.resize(photo, seen.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert max(seen.shape) == 60
+    assert np.abs(seen - expected.astype(float)).max() <= 6
+    assert np.abs(seen - expected.astype(float)).mean() < 0.5
+
+
 def test_no_more_pixels_than_the_detector_bears() -> None:
     finder = Finder()
     search = PhotoSearch(finder, most_pixels=6_000)
