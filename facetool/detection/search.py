@@ -280,7 +280,7 @@ def _halved(image: RGBImage, least: tuple[int, int]) -> RGBImage:
     OpenCV averages four pixels seven times as fast as it weighs them.
     """
     height, width = image.shape[:2]
-    if height % 2 or width % 2 or width // 2 < least[0] or height // 2 < least[1]:
+    if height % 2 or width % 2 or width < 2 * least[0] or height < 2 * least[1]:
         return image
     half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     return _halved(np.asarray(half, dtype=np.uint8), least)
