@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_first_call = threading.Lock()
+_has_been_called = threading.Event()
+"""OpenVINO's binding prepares itself in the first call of a process. Where another thread calls
+meanwhile, each of the two may wait forever for what the other one holds."""
 
 
 class OpenVinoModel:
@@ -51,8 +57,11 @@ class OpenVinoModel:
         size, request = self._request(count)
         if size > count:
             pixels = np.pad(pixels, ((0, size - count), (0, 0), (0, 0), (0, 0)))
-        request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
-        return np.array(request.get_output_tensor(self._output).data[:count], np.float32)
+        with nullcontext() if _has_been_called.is_set() else _first_call:
+            request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
+            found = np.array(request.get_output_tensor(self._output).data[:count], np.float32)
+        _has_been_called.set()
+        return found
 
     def _request(self, count: int) -> tuple[int, Any]:
         """A size of batch that holds ``count`` images, and this thread's own request of that size.
