@@ -12,9 +12,6 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-gc.set_threshold(50_000)
-
-
 def pytest_collection_finish() -> None:
     """What is imported stays: the garbage collector need not look at it over and over again."""
     gc.freeze()
