@@ -44,6 +44,11 @@ def check_regular(path: Path) -> None:
         raise _not_a_file(path)
 
 
+def why_no_file(path: Path) -> str:
+    """What to say of a path at which there is no file on a disk."""
+    return NOT_A_FILE if path.exists() else "no such file"
+
+
 def _not_a_file(path: Path) -> OSError:
     if path.is_dir():
         return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError
 from facetool.files.embed_plan import plan_name
 from facetool.files.embeddings import Embeddings, read_embeddings
-from facetool.files.input_file import open_input
 from facetool.files.json_file import parse_json
-from facetool.files.text import read_text
+from facetool.files.text import read_bytes, read_text
 
 _HEADER = struct.Struct("<4i")
 _TYPES: dict[int, np.dtype[Any]] = {5: np.dtype("<f4"), 6: np.dtype("<f8")}
@@ -34,11 +33,7 @@ def read_feature(path: Path) -> NDArray[np.float32]:
     Raises:
         FormatError: it cannot be read, or its size is not what its header says.
     """
-    try:
-        with open_input(path) as file:
-            data = file.read()
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    data = read_bytes(path)
     if len(data) < _HEADER.size:
         raise FormatError(f"{path}: {len(data)} bytes are too few for a feature file")
     rows, columns, stride, code = _HEADER.unpack_from(data)

@@ -37,8 +37,18 @@ def read_text(path: Path, errors: str = "strict") -> str:
     Raises:
         FormatError: it cannot be read, or is no such text.
     """
+    with reading(path):
+        return decode_text(read_bytes(path), errors)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file, or of a pipe that somebody writes to.
+
+    Raises:
+        FormatError: it cannot be read.
+    """
     with reading(path), open_input(path) as file:
-        return decode_text(file.read(), errors)
+        return file.read()
 
 
 def csv_rows(lines: Iterable[str], delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:

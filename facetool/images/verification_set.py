@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, UsageError, one_line
-from facetool.files.input_file import open_input
-from facetool.files.text import counted
+from facetool.files.text import counted, read_bytes
 from facetool.images.read import RGBImage, decode_image
 
 BIN_SUFFIX = ".bin"
@@ -71,11 +70,7 @@ def read_bin(path: Path) -> VerificationSet:
     Raises:
         FormatError: the file cannot be read, or is no such set.
     """
-    try:
-        with open_input(path) as file:
-            data = file.read()
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    data = read_bytes(path)
     try:
         found = _Unpickler(data).load()
     except pickle.UnpicklingError as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.embedder import TORCH_DTYPES
 from facetool.errors import UsageError, WeightsError, one_line
-from facetool.files.input_file import NOT_A_FILE
+from facetool.files.input_file import why_no_file
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -218,8 +218,7 @@ def _find(model: str) -> Pretrained | Architecture | Path:
         if path.is_file():
             return path
         if path.suffix.lower() in READABLE.split(", "):
-            what = NOT_A_FILE if path.exists() else "no such file"
-            raise UsageError(f"{model}: {what}") from None
+            raise UsageError(f"{model}: {why_no_file(path)}") from None
         raise
 
 

@@ -14,7 +14,7 @@ import torch
 from facetool.alignment.recipes import OPENFACE_224, Crop, Recipe
 from facetool.alignment.stated_recipe import StatedRecipe, numbers
 from facetool.errors import FormatError, UsageError, WeightsError, one_line
-from facetool.files.input_file import NOT_A_FILE
+from facetool.files.input_file import why_no_file
 from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
 from facetool.networks.graph import GraphNetwork, cut
 from facetool.networks.registry import ARCHITECTURES, Architecture
@@ -145,7 +145,7 @@ def read_network(
         FormatError: the file is damaged or of no known format.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: {NOT_A_FILE if path.exists() else 'no such file'}")
+        raise UsageError(f"{path}: {why_no_file(path)}")
     try:
         reader = _choose_reader(path)
         room = "facetool.weights" if reader == "safetensors" else "facetool.weights.readers"
