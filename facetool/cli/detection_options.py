@@ -12,6 +12,7 @@ import click
 
 from facetool.cli.options import FILE, Command
 from facetool.detection.options import (
+    MAP_DTYPES,
     MTCNN_STAGES,
     ROTATIONS,
     DetectionSettings,
@@ -72,17 +73,24 @@ _OF_ONE_DETECTOR = (
         help="Intersection over union above which scrfd, retinaface and yunet drop the box with "
         f"the lower score.  [default: {MapOptions.max_overlap}; yunet {YunetOptions.max_overlap}]",
     ),
+    click.option(
+        "--detector-dtype",
+        type=click.Choice(MAP_DTYPES),
+        help="Precision of scrfd, retinaface and yunet; bfloat16 is faster where the processor has "
+        f"it, and moves boxes and landmarks slightly.  [default: {MapOptions.dtype}]",
+    ),
 )
-_NAMES = (
-    "upsample",
-    "thresholds",
-    "stages",
-    "min_face_size",
-    "scale_factor",
-    "min_score",
-    "max_overlap",
-)
-"""Of those: fields of :class:`facetool.detection.options.DetectorOptions`."""
+_FLAGS = {
+    "upsample": "--upsample",
+    "thresholds": "--thresholds",
+    "stages": "--stages",
+    "min_face_size": "--min-face-size",
+    "scale_factor": "--scale-factor",
+    "min_score": "--min-score",
+    "max_overlap": "--max-overlap",
+    "dtype": "--detector-dtype",
+}
+"""Of those: the fields of :class:`facetool.detection.options.DetectorOptions` that they set."""
 
 _IGNORED_BY_OTHERS = ("upsample",)
 """Version 0.1 took it with every detector, and scripts may give it."""
@@ -95,7 +103,7 @@ class DetectionRequest:
     Attributes:
         detector: by name; None: the one of the network's recipe.
         weights: file instead of the detector's published weights.
-        options: of one detector or another, those that were given.
+        options: of one detector or another, those that were given, by the field they set.
         detect_at: see :class:`facetool.detection.options.DetectionSettings`.
         rotate: likewise.
     """
@@ -126,7 +134,7 @@ class DetectionRequest:
 
 
 def _refuse(name: str, detector: str) -> None:
-    option = f"--{name.replace('_', '-')}"
+    option = _FLAGS[name]
     if name in _IGNORED_BY_OTHERS:
         click.echo(f"warning: {option} does nothing with --detector {detector}", err=True)
         return
@@ -138,12 +146,17 @@ def _refuse(name: str, detector: str) -> None:
     raise UsageError(f"{option} belongs to --detector {' or '.join(owners)}, not to {detector}")
 
 
+def _parameter(flag: str) -> str:
+    """The name by which click passes an option."""
+    return flag.removeprefix("--").replace("-", "_")
+
+
 def detection_options(command: Command) -> Command:
     """``--detector`` and its settings, which reach the command as ``detection``."""
 
     @wraps(command)
     def packed(**values: Any) -> Any:
-        chosen = {name: values.pop(name) for name in _NAMES}
+        chosen = {name: values.pop(_parameter(flag)) for name, flag in _FLAGS.items()}
         given = {name: value for name, value in chosen.items() if value is not None}
         request = DetectionRequest(
             detector=values.pop("detector"),

@@ -24,6 +24,7 @@ from facetool.images.read import RGBImage
 from facetool.networks import onednn
 from facetool.networks.fold import fold
 from facetool.networks.graph import MapNetwork
+from facetool.networks.mixed_precision import lower_precision
 
 _BATCH_PIXELS = {"cpu": 2**20, "cuda": 2**25}
 """Pixels of the photos in one pass: what a processor's cache can follow, or what fills a GPU."""
@@ -70,11 +71,11 @@ class Head(Protocol):
     strides: tuple[int, ...]
     whole_pixels: bool
 
-    def prepare(self, pixels: Tensor) -> Tensor:
-        """The network's input of uint8 RGB (N, 3, H, W): float32 of that shape."""
+    def prepare(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """The network's input of uint8 RGB (N, 3, H, W), in its precision."""
 
     def scores(self, outputs: Sequence[Tensor], level: int) -> Tensor:
-        """Scores (N, places) at one of the strides."""
+        """Scores (N, places) at one of the strides, of float32 outputs."""
 
     def locate(self, outputs: Sequence[Tensor], level: int, places: Places) -> Found:
         """Edges and points at places of that stride."""
@@ -95,7 +96,7 @@ class MapDetector:
     Args:
         network: with weights; it is copied.
         head: what its outputs mean.
-        options: minimum score and largest overlap.
+        options: minimum score, largest overlap and precision.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
 
@@ -105,8 +106,11 @@ class MapDetector:
         self._device = torch.device(device)
         self._head = head
         self._options = options
+        self._dtype: torch.dtype = getattr(torch, options.dtype)
         folded = fold(network).to(self._device)
-        if self._device.type == "cpu" and onednn.onednn_runs(torch.float32):
+        if self._dtype != torch.float32:
+            lower_precision(folded, self._dtype)
+        if self._device.type == "cpu" and onednn.onednn_runs(self._dtype):
             onednn.fuse_convolutions(folded)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -143,7 +147,8 @@ class MapDetector:
         if self._device.type == "cuda":
             pixels = pixels.pin_memory().to(self._device, non_blocking=True)
         # The channels lie last in memory already, as the network wants them.
-        outputs = self._network(self._head.prepare(pixels.permute(0, 3, 1, 2)))
+        given = self._head.prepare(pixels.permute(0, 3, 1, 2), self._dtype)
+        outputs = self._network(given)
         parts = [
             self._at_level(outputs, level, size[1] // stride, size[0] // stride)
             for level, stride in enumerate(self._head.strides)

@@ -21,6 +21,9 @@ ROTATIONS = ("never", "if-missed", "always")
 MTCNN_STAGES = {"pro": (0.6, 0.7, 0.8), "ro": (0.0, 0.0, 0.2)}
 """Networks of MTCNN that work, by their first letters, and the thresholds that go with them."""
 
+MAP_DTYPES = ("float32", "bfloat16")
+"""Precisions of the detectors of one network."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorOptions:
@@ -121,6 +124,8 @@ class MapOptions(DetectorOptions):
     Attributes:
         min_score: minimum score of a face, 0…1.
         max_overlap: share of two boxes' union above which the worse of them goes, 0…1.
+        dtype: precision of the network, one of :data:`MAP_DTYPES`; what it gives is read in
+            float32.
 
     Raises:
         UsageError: a value is out of range.
@@ -128,12 +133,22 @@ class MapOptions(DetectorOptions):
 
     min_score: float = 0.5
     max_overlap: float = 0.4
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         if not 0 < self.min_score <= 1:
             raise UsageError("min_score: give a score above 0, up to 1", "min_score")
         if not 0 <= self.max_overlap <= 1:
             raise UsageError("max_overlap: give 0 to 1", "max_overlap")
+        if self.dtype not in MAP_DTYPES:
+            raise UsageError(f"dtype: give one of {', '.join(MAP_DTYPES)}", "dtype")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As before there were precisions to choose, where it is float32."""
+        values = super().as_dict()
+        if self.dtype == "float32":
+            del values["dtype"]
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)

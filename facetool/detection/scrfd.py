@@ -37,9 +37,9 @@ class AnchorHead:
     def __init__(self, strides: tuple[int, ...]) -> None:
         self.strides = strides
 
-    def prepare(self, pixels: Tensor) -> Tensor:
-        """(rgb - 127.5) / 128."""
-        return pixels.float().sub_(_MEAN).mul_(_SCALE)
+    def prepare(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """(rgb - 127.5) / 128, which bfloat16 holds exactly."""
+        return pixels.to(dtype).sub_(_MEAN).mul_(_SCALE)
 
     def scores(self, outputs: Sequence[Tensor], level: int) -> Tensor:
         """Probabilities (N, places)."""
@@ -62,7 +62,7 @@ class ScrfdDetector(MapDetector):
     """Finds faces and, with the files of that kind, five points.
 
     Args:
-        options: minimum score and largest overlap.
+        options: minimum score, largest overlap and precision.
         weights: one of InsightFace's files, such as ``det_10g.onnx``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 

@@ -38,9 +38,9 @@ class YunetHead:
     def __init__(self, order: Sequence[int]) -> None:
         self._order = tuple(order)
 
-    def prepare(self, pixels: Tensor) -> Tensor:
-        """As it is; the network has been told that it is not BGR."""
-        return pixels.float()
+    def prepare(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """As it is, 0…255, exact in bfloat16; the network has been told that it is not BGR."""
+        return pixels.to(dtype)
 
     def scores(self, outputs: Sequence[Tensor], level: int) -> Tensor:
         """The geometric mean of two probabilities, (N, places)."""
@@ -66,7 +66,7 @@ class YunetDetector(MapDetector):
     """Finds faces and five points.
 
     Args:
-        options: minimum score and largest overlap.
+        options: minimum score, largest overlap and precision.
         weights: one of OpenCV's files, such as ``face_detection_yunet_2023mar.onnx``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,8 +71,9 @@ def test_no_images(entry: DetectorEntry) -> None:
 @ENTRIES
 def test_options_have_defaults_and_keywords(entry: DetectorEntry) -> None:
     options = entry.options()
-    # Manifests of before there were stages to choose do not name them.
-    named = [field.name for field in fields(options) if field.name != "stages"]
+    # Manifests of before there were these to choose do not name them.
+    later = ("stages", "dtype")
+    named = [field.name for field in fields(options) if field.name not in later]
     assert list(options.as_dict()) == named
     assert all(field.kw_only for field in fields(options))
     with pytest.raises(TypeError):
@@ -137,7 +139,7 @@ def test_any_of_the_choices_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("wrong", [{"min_score": 0.0}, {"max_overlap": 1.1}])
-def test_shares_out_of_range(wrong: dict[str, float]) -> None:
+def test_shares_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(wrong))}: give"):
         YunetOptions(**wrong)
 

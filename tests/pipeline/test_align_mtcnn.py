@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, OPENFACE_OUT
 from facetool.alignment.similarity import similarity_crop
 from facetool.cli.align import command
 from facetool.cropping import photo_cropper
-from facetool.detection.options import DetectionSettings, MtcnnOptions
+from facetool.detection.options import DetectionSettings, MapOptions, MtcnnOptions
+from facetool.detection.scrfd import SCRFD_STRIDES
 from facetool.errors import UsageError, WeightsError
 from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.files.json_file import read_json
@@ -21,6 +23,7 @@ from facetool.images.read import read_image
 from facetool.pipeline import align as stage
 from facetool.pipeline.align import AlignSettings, align
 from facetool.sample.album import draw_image
+from tests.detection.anchor_graph import write_anchor_graph
 
 ARCFACE = AlignSettings(crop=ARCFACE_112X96)
 
@@ -132,6 +135,25 @@ def test_other_settings_are_other_crops(photos: Path, aligned: Path) -> None:
     changed = replace(ARCFACE, on_no_face="center", detection=smaller)
     with pytest.raises(UsageError, match="other settings"):
         align(photos, aligned, changed)
+
+
+def test_another_precision_makes_other_crops(photos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "retinaface.onnx"
+    write_anchor_graph(file, SCRFD_STRIDES["retinaface"])
+    crop = override(ARCFACE_112, detector="retinaface")
+
+    def in_precision(dtype: str, out: Path) -> dict[str, Any]:
+        detection = DetectionSettings(weights=file, options=MapOptions(dtype=dtype))
+        align(photos, out, AlignSettings(crop=crop, detection=detection), jobs=1)
+        options: dict[str, Any] = read_json(out / "align.json")["detector"]["options"]
+        return options
+
+    out = tmp_path / "out"
+    assert in_precision("bfloat16", out)["dtype"] == "bfloat16"
+    assert in_precision("bfloat16", out)["dtype"] == "bfloat16"
+    with pytest.raises(UsageError, match="other settings"):
+        in_precision("float32", out)
+    assert in_precision("float32", tmp_path / "wide") == {"min_score": 0.5, "max_overlap": 0.4}
 
 
 @pytest.mark.parametrize(
