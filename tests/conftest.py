@@ -23,6 +23,7 @@ def _collector() -> Iterator[None]:
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

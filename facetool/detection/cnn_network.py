@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from facetool.files.dlib_reader import DlibReader
+from facetool.files.tensors import as_tensor
 
 WINDOW = 80
 """Edge of a face in the network's pixels."""
@@ -146,7 +147,7 @@ def _read_normalisation(reader: DlibReader, channels: int) -> tuple[Tensor, Tens
     for what in ("running means", "running variances"):
         values = reader.tensor()
         reader.expect(f"number of {what}", len(values), channels)
-        statistics.append(torch.from_numpy(values))
+        statistics.append(as_tensor(values))
     reader.integers(2)  # updates of the statistics, and over how many they run
     reader.skip_multipliers()
     mean, variance = statistics

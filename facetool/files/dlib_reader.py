@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from facetool.files.byte_reader import ByteReader
+from facetool.files.tensors import as_tensor
 
 INFINITY, MINUS_INFINITY, NOT_A_NUMBER = 32000, 32001, 32002
 """Exponents with a meaning of their own (``float_details.h``)."""
@@ -77,9 +77,13 @@ class DlibReader(ByteReader):
             raise self.fail(f"{what} is {found!r}, {self._network} has {wanted!r}")
 
     def tensor(self) -> NDArray[np.float32]:
-        """Version 2 of a tensor: samples, channels, rows, columns, then raw float32."""
+        """Version 2 of a tensor: samples, channels, rows, columns, then raw float32.
+
+        Returns:
+            Its numbers in a row, still in the file.
+        """
         self.expect("tensor version", self.integer(), 2)
-        return self.array("<f4", self._size(self.integers(4))).astype(np.float32)
+        return self.array("<f4", self._size(self.integers(4)))
 
     def alias(self) -> tuple[int, ...]:
         """Where parameters share one tensor: the shape of one of them."""
@@ -100,7 +104,7 @@ class DlibReader(ByteReader):
         self.expect("number of parameters", len(joined), sum(math.prod(s) for s in shapes))
         ends = np.cumsum([math.prod(shape) for shape in shapes[:-1]])
         parts = np.split(joined, ends)
-        return [torch.from_numpy(p).reshape(s) for p, s in zip(parts, shapes, strict=True)]
+        return [as_tensor(p.reshape(s)) for p, s in zip(parts, shapes, strict=True)]
 
     def skip_multipliers(self) -> None:
         """Learning rate and weight decay factors of weights and biases."""

@@ -149,7 +149,7 @@ def read_stored(path: Path) -> StoredImage:
         try:
             with (
                 _PILLOW_LIMIT.set_aside(),
-                Image.open(io.BytesIO(data), formats=_formats()) as image,
+                _opened(data) as image,
             ):
                 xmp = image.info.get("xmp", b"")
                 orientation = _orientation(image)
@@ -263,6 +263,19 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> Photo:
     return Photo(pixels, (TRUNCATED,))
 
 
+_COMMON = {_JPEG_START: "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+"""Pillow's names of the formats that its other forty plugins need not be imported for."""
+
+
+def _opened(data: bytes) -> Image.Image:
+    """An image before its pixels are decoded."""
+    for start, name in _COMMON.items():
+        if data.startswith(start):
+            with suppress(UnidentifiedImageError):
+                return Image.open(io.BytesIO(data), formats=[name])
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
 @cache
 def _formats() -> list[str]:
     """What Pillow reads by itself.
@@ -301,7 +314,7 @@ _PILLOW_LIMIT = _PillowLimit()
 
 def _decode_whole(data: bytes, max_pixels: int) -> tuple[RGBImage, bool]:
     """The first image, and whether others follow in time."""
-    with _PILLOW_LIMIT.set_aside(), Image.open(io.BytesIO(data), formats=_formats()) as image:
+    with _PILLOW_LIMIT.set_aside(), _opened(data) as image:
         check_pixels(image.size, max_pixels)
         _check_tiff(image)
         if image.format in _JPEG_FORMATS and image.mode in ("L", "RGB"):

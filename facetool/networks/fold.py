@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
@@ -120,10 +121,22 @@ def for_inference(
 
     On a CPU what follows a convolution becomes part of it.
     """
-    folded = fold_batch_norm(network).to(device, dtype)
-    if device.type == "cpu" and onednn.onednn_runs(dtype):
-        onednn.fuse_convolutions(folded.body)
-    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    with _one_thread():
+        folded = fold_batch_norm(network).to(device, dtype)
+        if device.type == "cpu" and onednn.onednn_runs(dtype):
+            onednn.fuse_convolutions(folded.body)
+        return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hundreds of short steps: where something else runs, threads wait for each other in each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _fold_into(layer: nn.Module, bn: nn.modules.batchnorm._BatchNorm) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -150,12 +151,14 @@ def read_network(
         reader = _choose_reader(path)
         room = "facetool.weights" if reader == "safetensors" else "facetool.weights.readers"
         module = import_module(f"{room}.{reader}")
-        if output and reader in _CHOOSES_OUTPUT:
-            network: EmbeddingNetwork = module.load(path, output)
-        else:
-            network = module.load(path)
-            network = _cut(network, output, path) if output else network
-        sha256 = digest(path)
+        with ThreadPoolExecutor(1) as beside:  # hashing leaves Python to others
+            checksum = beside.submit(digest, path)
+            if output and reader in _CHOOSES_OUTPUT:
+                network: EmbeddingNetwork = module.load(path, output)
+            else:
+                network = module.load(path)
+                network = _cut(network, output, path) if output else network
+            sha256 = checksum.result()
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     _align_memory(network)

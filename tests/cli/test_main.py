@@ -65,6 +65,20 @@ def test_what_runs_no_network_does_not_wait_for_pytorch() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_python_ends_without_a_last_search_for_garbage() -> None:
+    script = (
+        "import atexit, gc, sys\n"
+        "from facetool.cli.main import main\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+        "sys.argv[1:] = ['--version']\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "True"
+
+
 @pytest.mark.parametrize("command", ["", *sorted(COMMANDS)])
 def test_every_command_explains_itself(command: str) -> None:
     done = facetool(*command.split(), "--help")

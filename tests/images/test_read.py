@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -253,3 +255,38 @@ def test_damage_anywhere_is_an_image_error_or_an_image(picture: np.ndarray) -> N
 def test_a_missing_file_is_named_as_unreadable(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be read"):
         read_image(tmp_path / "none.jpg")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_common_formats_wait_for_no_plugins_of_others(
+    picture: np.ndarray, format: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.of-any-name"
+    path.write_bytes(encode(Image.fromarray(picture), format))
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from facetool.images.read import read_image\n"
+        "read_image(Path(sys.argv[1]))\n"
+        "print([name for name in sys.modules if name.startswith(('PIL.Tga', 'PIL.WebP'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("start", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
+def test_what_only_begins_like_a_common_format_is_tried_as_all_others(
+    start: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def formats() -> list[str]:
+        tried.append("all")
+        return ["TGA"]
+
+    monkeypatch.setattr(read, "_formats", formats)
+    with pytest.raises(ImageError, match="damaged image, or one of a rare kind"):
+        decode_image(start + bytes(200))
+    assert tried

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
-from facetool.networks import registry
+from facetool.networks import onednn, registry
 from facetool.networks.base import EmbeddingNetwork
-from facetool.networks.fold import fold_batch_norm
+from facetool.networks.fold import fold_batch_norm, for_inference
 from facetool.networks.graph import Node, build_graph
 from facetool.networks.lresnet import LResNet
 
@@ -162,3 +162,20 @@ def test_copies_and_pickles():
         assert again.recipe == folded.recipe
     doubled = deepcopy(folded).to(torch.float64)
     assert doubled(x.double()).dtype == torch.float64
+
+
+@pytest.fixture
+def three_threads():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_folds_in_one_thread_and_leaves_the_others_as_they_were(monkeypatch):
+    folding = []
+    monkeypatch.setattr(onednn, "onednn_runs", lambda _: folding.append(torch.get_num_threads()))
+    for_inference(tiny(), torch.device("cpu"), torch.float32)
+    assert folding == [1]
+    assert torch.get_num_threads() == 3

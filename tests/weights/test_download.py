@@ -305,7 +305,8 @@ def test_dlib_weights_come_with_the_install(home: Path) -> None:
     entry = CATALOGUE["dlib-resnet.v1"]
     path = download.find(entry)
     assert path is not None
-    assert download.check(entry, path) == "md5"
+    assert download.check(entry, path) == "sha256"
+    assert download.digest(path, "md5") == entry.md5
     assert path.stat().st_size == entry.size
     assert download.fetch(entry) == path
 

@@ -13,10 +13,12 @@ import torch
 import facetool
 from facetool.alignment import recipes
 from facetool.errors import FacetoolError, FormatError, UsageError, WeightsError
+from facetool.files.dlib_files import FACE_RECOGNITION_RESNET, dlib_model_path
 from facetool.networks.base import NetworkInfo
 from facetool.networks.registry import ARCHITECTURES, create
-from facetool.weights import catalogue, safetensors
+from facetool.weights import catalogue, download, load, safetensors
 from facetool.weights.load import _with_recipe, load_network, read_network
+from facetool.weights.readers import dlib_dat
 
 
 @pytest.fixture
@@ -37,6 +39,18 @@ def test_default_model_needs_no_download(name: str, home: Path) -> None:
     assert network.info.weights_sha256 == hashlib.sha256(content).hexdigest()
     assert not network.training
     assert network.recipe.crop == recipes.DLIB_CHIP
+
+
+def test_published_weights_are_read_for_one_checksum_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(path: Path, algorithm: str = "sha256") -> str:
+        asked.append(algorithm)
+        return download.digest(path, algorithm)
+
+    monkeypatch.setattr(load, "digest", counted)
+    assert load_network("dlib-resnet").info.weights_name == "dlib-resnet.v1"
+    assert asked == ["sha256"]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +203,12 @@ def test_tensors_are_aligned(shared: Path, tmp_path: Path) -> None:
     safetensors.save_network(network, tmp_path / "x.safetensors")
     for loaded in (network, read_network(tmp_path / "x.safetensors")):
         assert not any(tensor.data_ptr() % 64 for tensor in loaded.state_dict().values())
+
+
+def test_tensors_of_dlib_are_copied_once_and_aligned() -> None:
+    path = dlib_model_path(FACE_RECOGNITION_RESNET)
+    state = dlib_dat.load(path).state_dict()
+    assert not any(tensor.data_ptr() % 64 for tensor in state.values() if tensor.ndim)
 
 
 def test_batches_of_any_size() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facetool.alignment.recipes import Crop, Recipe
 from facetool.errors import WeightsError
+from facetool.files.tensors import as_tensor
 from facetool.networks.graph import INPUT, GraphNetwork, MapNetwork, Node, build_graph, build_maps
 from facetool.weights.shapes import measure_embedding_size
 
@@ -188,11 +188,6 @@ def identifier(name: str) -> str:
     """A name of a file's as a Python identifier that a layer can have."""
     name = re.sub(r"\W", "_", name, flags=re.ASCII)
     return f"_{name}" if not name or name[0].isdigit() or hasattr(nn.ModuleDict, name) else name
-
-
-def as_tensor(array: Array) -> Tensor:
-    """A float32 copy in memory of its own, whatever the type, order and alignment."""
-    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
 
 
 def small_integer(value: Any) -> int:

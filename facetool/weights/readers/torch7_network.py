@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from facetool.alignment.recipes import OPENFACE_224, OPENFACE_OUTER, Crop, Recipe
 from facetool.errors import WeightsError
+from facetool.files.tensors import as_tensor
 from facetool.networks.graph import INPUT, GraphNetwork, Node, build_graph, cut
 from facetool.weights.readers.torch7 import LuaTable, TorchObject, read
 from facetool.weights.shapes import measure_embedding_size
@@ -109,8 +109,7 @@ class _Graph:
         if self.budget < 0:
             raise module.error("the modules have more weights than the file can hold")
         with np.errstate(over="ignore"):
-            copy = np.array(values, dtype=np.float32, order="C")
-        self.tensors[f"{layer}.{part}"] = torch.from_numpy(copy)
+            self.tensors[f"{layer}.{part}"] = as_tensor(values)
 
     def lower(self, module: _Module, x: str) -> str:
         """Add a module that takes the value ``x``; returns the name of what it gives."""
