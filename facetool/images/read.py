@@ -278,12 +278,13 @@ def _opened(data: bytes) -> Image.Image:
 
 @cache
 def _formats() -> list[str]:
-    """What Pillow reads by itself.
+    """What Pillow reads by itself, in the order in which it tries them: JPEG first.
 
     For EPS it would start Ghostscript on a stranger's file; the others it only recognises.
     """
     Image.init()
-    return [n for n in Image.ID if n not in ("EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF", "HEIF")]
+    left_out = ("JPEG", "EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF", "HEIF")
+    return ["JPEG", *(name for name in Image.ID if name not in left_out)]
 
 
 class _PillowLimit:
