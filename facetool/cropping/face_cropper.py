@@ -15,12 +15,13 @@ from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
 from facetool.cropping.landmark_check import are_same, contradiction, unsteadiness
+from facetool.cropping.remarks import TOO_LARGE
 from facetool.detection.face import Box, Face, select_faces
 from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError, check_choice
-from facetool.images.read import RGBImage
+from facetool.images.read import Photo, RGBImage
 
 CENTRE_BOX = 0.44
 """Edge of the box assumed around a missed face, as a share of the shorter side of the photo:
@@ -34,8 +35,6 @@ misses is mostly one that dlib's landmark predictor, too, would get wrong."""
 
 ODD_PHOTO_ERRORS = (RuntimeError, MemoryError, ValueError)
 """How dlib and OpenCV answer photos of odd shapes."""
-
-TOO_LARGE = "too large to be searched as it is"
 
 NOT_UPRIGHT = "not upright"
 
@@ -212,6 +211,10 @@ class FaceCropper:
             points = self._predictor.predict(view.pixels, self._box(view.from_photo(face)))
             return view.points_in_photo(points)
         return self._predictor.predict(image, self._box(face))
+
+    def remarks_on(self, photo: Photo) -> list[str]:
+        """What a user should know of how a photo was read and is searched."""
+        return [text for text in (*photo.remarks, self.remark(photo.pixels)) if text]
 
     def remark(self, image: RGBImage) -> str:
         """What a user should know of how a photo is searched; mostly nothing."""

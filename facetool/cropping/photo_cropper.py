@@ -94,11 +94,11 @@ class PhotoCropper:
             found = decode_photo(data)
             if found.truncated and self.strict:
                 raise ImageError(TRUNCATED)
-            remarks = [*found.remarks, self.cropper.remark(found.pixels)]
+            remarks = self.cropper.remarks_on(found)
         except PHOTO_ERRORS as error:
             photo.error = reason_of(error)
         else:
-            photo.image, photo.remarks = found.pixels, [remark for remark in remarks if remark]
+            photo.image, photo.remarks = found.pixels, remarks
         return photo
 
 

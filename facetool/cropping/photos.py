@@ -22,10 +22,9 @@ from facetool.detection.options import DetectionSettings
 from facetool.detection.tracks import TrackTimes
 from facetool.errors import ImageError, one_line
 from facetool.images.choices import DEFAULT_EVERY
-from facetool.images.read import Photo, RGBImage, read_photo, remarks_among
+from facetool.images.read import Photo, RGBImage, read_photo
 from facetool.jobs.ordered_map import chunks_for
 from facetool.jobs.pool import OrderedPool, available_cores
-from facetool.jobs.report import Report
 from facetool.jobs.worker_process import WORKER_DIED
 
 _CHUNK = 4
@@ -42,7 +41,7 @@ class SearchedPhoto(NamedTuple):
         crops: one for each, uint8 (H, W, 3).
         error: why the photo cannot be used; empty where it can.
         missed: why none was found; empty where one was.
-        remarks: see :class:`facetool.images.read.Photo`.
+        remarks: what a user should know of how it was read and searched.
         hint: what may help where none was found; may be empty.
     """
 
@@ -70,7 +69,8 @@ def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPho
         cropper: does the rest.
     """
     try:
-        image, remarks = read()
+        photo = read()
+        image, remarks = photo.pixels, cropper.remarks_on(photo)
         located, missed = cropper.find(image)
         crops = [cropper.cut(image, landmarks) for _, landmarks in located]
     except ImageError as error:
@@ -99,12 +99,6 @@ class PhotoCrops(NamedTuple):
     error: str = ""
     remarks: Sequence[str] = ()
     times: Sequence[TrackTimes] = ()
-
-
-def note_remarks(name: str, remarks: Sequence[str], report: Report) -> None:
-    """Count and tell the remarks on a photo or video that can be used."""
-    for kind, remark in remarks_among(remarks):
-        report.note(name, kind, remark)
 
 
 def crop_photos(

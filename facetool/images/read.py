@@ -9,7 +9,7 @@ import re
 import stat
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -49,17 +49,6 @@ MAX_BYTES = 2**31
 
 TRUNCATED = "truncated: the end of the file is missing"
 ANIMATED = "animated: only its first image is used"
-REMARKS = {"truncated": TRUNCATED, "animated": ANIMATED}
-"""What there may be to say of a photo that can be used, by kind."""
-
-
-def remarks_among(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """The kinds and words of the remarks that are said, alone or within longer texts."""
-    return [
-        (kind, remark) for kind, remark in REMARKS.items() if any(remark in text for text in texts)
-    ]
-
-
 _ANIMATIONS = ("AVIF", "GIF", "PNG", "WEBP")
 """Formats whose further images are later ones; those of TIFF are pages, those of MPO depths."""
 
@@ -89,7 +78,7 @@ class Photo(NamedTuple):
 
     Attributes:
         pixels: uint8 (H, W, 3), RGB, upright.
-        remarks: of :data:`REMARKS`; of a truncated one the missing part is grey or coarse.
+        remarks: ``TRUNCATED`` (the missing part is grey or coarse) or ``ANIMATED``.
     """
 
     pixels: RGBImage

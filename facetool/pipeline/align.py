@@ -12,12 +12,9 @@ from typing import NamedTuple
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
 from facetool.cropping.crop_writer import CropRows, CropWriter
 from facetool.cropping.detectors import detector_device, detector_weights
-from facetool.cropping.face_cropper import (
-    NOT_UPRIGHT,
-    TOO_LARGE,
-    keep_to_one_core,
-)
+from facetool.cropping.face_cropper import NOT_UPRIGHT, keep_to_one_core
 from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
+from facetool.cropping.remarks import remarks_among
 from facetool.cropping.settings import AlignSettings
 from facetool.cropping.video_cropper import VideoCropper
 from facetool.detection.options import DetectionSettings
@@ -30,7 +27,6 @@ from facetool.files.text import counted
 from facetool.images.changes import state_now
 from facetool.images.formats import VIDEO
 from facetool.images.inputs import Images, one_of, open_photos, unsupported_files
-from facetool.images.read import remarks_among
 from facetool.images.video import videos_among
 from facetool.jobs.device_pool import open_pool
 from facetool.jobs.pool import available_cores
@@ -291,8 +287,6 @@ def remarks_on(rows: Sequence[AlignRow]) -> Iterator[tuple[str, str]]:
     """What there is to say of a photo besides its outcome: kinds, and in words."""
     reasons = [row.reason for row in rows if row.status != "failed"]
     yield from remarks_among(reasons)
-    if any(TOO_LARGE in reason for reason in reasons):
-        yield "scaled down", rows[0].reason
     if any(reason.startswith(NOT_UPRIGHT) for reason in reasons):
         yield "not upright", rows[0].reason
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from facetool.alignment.recipes import Crop, override
 from facetool.classification.classifier import UNKNOWN, Classifier
 from facetool.classification.provenance import Provenance, check_provenance
-from facetool.cropping.photos import PhotoCrops, crop_photos, note_remarks
+from facetool.cropping.photos import PhotoCrops, crop_photos
+from facetool.cropping.remarks import note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes
@@ -77,15 +78,21 @@ class NamedFace:
 @dataclass(frozen=True)
 class NamedPhoto:
     """A photo and its faces, from left to right, or a video and its faces in the order of time;
-    ``error`` where it could not be used."""
+    ``error`` where it could not be used, ``remarks`` on one that could."""
 
     image: str
     faces: list[NamedFace] = field(default_factory=list)
     error: str = ""
+    remarks: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        document = {"image": self.image, "faces": [face.as_dict() for face in self.faces]}
+        document: dict[str, Any] = {
+            "image": self.image,
+            "faces": [face.as_dict() for face in self.faces],
+        }
+        if self.remarks:
+            document["remarks"] = list(self.remarks)
         return {**document, "error": self.error} if self.error else document
 
 
@@ -311,7 +318,8 @@ def _name(
             faces[place] = replace(faces[place], times=times, crop=crop)
         if not photo.times:
             faces.sort(key=lambda face: face.box.center)
-        yield photo.path, NamedPhoto(str(photo.path), faces, photo.error)
+        remarks = () if photo.error else photo.remarks
+        yield photo.path, NamedPhoto(str(photo.path), faces, photo.error, remarks)
 
 
 def _write_xmp(path: Path, photo: NamedPhoto, settings: InferSettings) -> NamedPhoto:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetool.cropping.photos import crop_photos, note_remarks
+from facetool.cropping.photos import crop_photos
+from facetool.cropping.remarks import PhotoRemark, note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.embedding.embedder import Embedder
@@ -77,11 +78,13 @@ class ComparisonResult:
         comparisons: one per pair of faces of two photos.
         threshold: what ``same`` is decided by, if anything.
         report: photos that could not be used.
+        remarks: on photos that could.
     """
 
     comparisons: list[Comparison]
     threshold: PairThreshold | None
     report: Report
+    remarks: Sequence[PhotoRemark] = ()
 
     @property
     def verdict(self) -> bool | None:
@@ -97,6 +100,7 @@ class ComparisonResult:
             "comparisons": [comparison.as_dict() for comparison in self.comparisons],
             "threshold": self.threshold.as_dict() if self.threshold else None,
             "failed": self.report.failed_images(),
+            "remarks": [remark._asdict() for remark in self.remarks],
         }
 
 
@@ -146,6 +150,7 @@ def compare(
 
     crop = override(network.recipe.crop, detector=detector)
     report = Report()
+    remarks: list[PhotoRemark] = []
     found: list[tuple[str, int, Box]] = []
     places: list[int] = []
     crops = []
@@ -153,14 +158,14 @@ def compare(
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
-        note_remarks(str(photo.path), photo.remarks, report)
+        remarks += note_remarks(str(photo.path), photo.remarks, report)
         report.done("compared")
         for number, (face, image) in enumerate(photo.faces, start=1):
             found.append((str(photo.path), number, face.box))
             places.append(place)
             crops.append(image)
     if report.counts["compared"] < 2:
-        return ComparisonResult([], threshold, report)
+        return ComparisonResult([], threshold, report, remarks)
     embedder = Embedder(network, device or torch.device("cpu"), flip=flip, engine=engine)
     embeddings = comparable(embedder.embed(np.stack(crops)), network, flip=flip)
     photo_faces = [
@@ -171,7 +176,7 @@ def compare(
         for (here, one), (there, other) in combinations(zip(places, photo_faces, strict=True), 2)
         if here != there
     ]
-    return ComparisonResult(comparisons, threshold, report)
+    return ComparisonResult(comparisons, threshold, report, remarks)
 
 
 def comparable(

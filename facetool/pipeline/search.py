@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Recipe, override
-from facetool.cropping.photos import crop_photos, note_remarks
+from facetool.cropping.photos import crop_photos
+from facetool.cropping.remarks import PhotoRemark, note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes, times_of
@@ -117,6 +118,7 @@ class SearchResult:
         recall: share of the 20 nearest that the index finds, measured on faces of the folder
             itself; None where all faces were compared.
         report: photos that could not be used.
+        remarks: on photos that could.
     """
 
     matches: list[Match]
@@ -125,6 +127,7 @@ class SearchResult:
     threshold: PairThreshold | None
     recall: float | None
     report: Report
+    remarks: Sequence[PhotoRemark] = ()
 
     @property
     def false_matches(self) -> float | None:
@@ -155,6 +158,7 @@ class SearchResult:
             "fpir": self.fpir,
             "recall": self.recall,
             "failed": self.report.failed_images(),
+            "remarks": [remark._asdict() for remark in self.remarks],
         }
 
 
@@ -205,7 +209,7 @@ def search(
     if settings.threshold is not None:
         threshold = PairThreshold(settings.threshold, "given", normalized=unit_length)
     report = Report()
-    probes, embeddings = _embed(photos, description, network, settings, report)
+    probes, embeddings, remarks = _embed(photos, description, network, settings, report)
     probe = _combine(probes, embeddings, unit_length, threshold, report)
     found: list[Match] = []
     recalls: list[float] = []
@@ -241,6 +245,7 @@ def search(
         threshold=threshold,
         recall=min(recalls, default=None),
         report=report,
+        remarks=remarks,
     )
 
 
@@ -311,19 +316,20 @@ def _embed(
     network: EmbeddingNetwork,
     settings: SearchSettings,
     report: Report,
-) -> tuple[list[str], NDArray[np.float32]]:
-    """The photos that can be used and the embeddings (P, D) of their faces."""
+) -> tuple[list[str], NDArray[np.float32], list[PhotoRemark]]:
+    """The photos that can be used, the embeddings (P, D) of their faces, remarks on them."""
     crop = override(
         Recipe.from_dict(dict(description.recipe or {})).crop, detector=settings.detector
     )
     names, crops = [], []
+    remarks: list[PhotoRemark] = []
     for photo in crop_photos(
         list(dict.fromkeys(photos)), crop, settings.select, settings.detection
     ):
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue
-        note_remarks(str(photo.path), photo.remarks, report)
+        remarks += note_remarks(str(photo.path), photo.remarks, report)
         report.done("searched for")
         names.append(str(photo.path))
         crops.append(photo.faces[0].image)
@@ -335,7 +341,7 @@ def _embed(
         flip=description.flip or "none",
         engine=settings.engine,
     )
-    return names, embedder.embed(np.stack(crops))
+    return names, embedder.embed(np.stack(crops)), remarks
 
 
 def _combine(

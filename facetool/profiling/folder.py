@@ -12,7 +12,7 @@ import numpy as np
 
 from facetool.cropping.detectors import detector_device
 from facetool.cropping.photo_cropper import ALIGNMENT, DETECTION, READING, photo_chunks
-from facetool.cropping.photos import note_remarks
+from facetool.cropping.remarks import note_remarks
 from facetool.embedding.embedder import Embedder
 from facetool.images.inputs import Images
 from facetool.images.read import RGBImage

@@ -12,7 +12,7 @@ import numpy as np
 from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import FaceCropper, no_face_hint
 from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
-from facetool.cropping.photos import note_remarks
+from facetool.cropping.remarks import note_remarks
 from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.inputs import open_images, report_unread

@@ -20,10 +20,10 @@ from facetool._version import __version__
 from facetool.classification.projection import plane
 from facetool.cropping.face_cropper import LocatedFace
 from facetool.cropping.photos import SearchedPhoto
+from facetool.cropping.remarks import remarks_among
 from facetool.detection.options import DEFAULT_SELECT
 from facetool.errors import FacetoolError, FormatError
 from facetool.files.json_file import parse_json
-from facetool.images.read import remarks_among
 from facetool.jobs.workers import WorkerDiedError, WorkerTimeoutError
 from facetool.pipeline.classify_infer import NamedFace
 from facetool.server.guard import Guard, RefusedError, error_response
@@ -187,7 +187,9 @@ def _named(face: NamedFace) -> dict[str, Any]:
 def _photo_response(photo: SearchedPhoto, faces: Sequence[Mapping[str, Any]]) -> Response:
     width, height = photo.size
     document: dict[str, Any] = {"width": width, "height": height, "faces": faces}
-    document |= {kind: True for kind, _ in remarks_among(photo.remarks)}
+    document |= {kind.replace(" ", "_"): True for kind, _ in remarks_among(photo.remarks)}
+    if photo.remarks:
+        document["remarks"] = photo.remarks
     if photo.reason:
         document["reason"] = photo.reason
     return JSONResponse(document)

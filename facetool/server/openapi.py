@@ -78,6 +78,7 @@ def openapi_document(about: Mapping[str, Any]) -> dict[str, Any]:
                         "description": "what same is decided by: squared L2, its data set, its "
                         "false accept rate",
                     },
+                    "remarks": _array({"image": _TEXT, "remark": _TEXT}),
                 },
             ),
             "/detect": _post(
@@ -140,6 +141,8 @@ def _photo(face: Mapping[str, Any]) -> dict[str, Any]:
         "reason": {"type": "string", "description": "why there are no faces"},
         "truncated": {"type": "boolean", "description": "the end of the file is missing"},
         "animated": {"type": "boolean", "description": "only the first image is used"},
+        "scaled_down": {"type": "boolean", "description": "too large to be searched as it is"},
+        "remarks": {**_array(_TEXT), "description": "the same in words"},
     }
 
 

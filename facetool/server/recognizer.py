@@ -15,6 +15,7 @@ from facetool.alignment.recipes import override
 from facetool.classification.classifier import Classifier
 from facetool.cropping.face_cropper import FaceCropper
 from facetool.cropping.photos import SearchedPhoto
+from facetool.cropping.remarks import PhotoRemark
 from facetool.detection.options import DetectionSettings
 from facetool.embedding.embedder import Embedder
 from facetool.errors import ImageError
@@ -154,11 +155,14 @@ class Recognizer:
         embedded = await asyncio.gather(
             *(self._faces(name, task, deadline) for name, task in photos.items())
         )
-        (first, second) = embedded
+        ((first, _), (second, _)) = embedded
         comparisons = [compare_faces(a, b, self.threshold) for a in first for b in second]
-        return ComparisonResult(comparisons, self.threshold, Report())
+        remarks = [remark for _, of_photo in embedded for remark in of_photo]
+        return ComparisonResult(comparisons, self.threshold, Report(), remarks)
 
-    async def _faces(self, name: str, task: PhotoTask, deadline: float) -> list[PhotoFace]:
+    async def _faces(
+        self, name: str, task: PhotoTask, deadline: float
+    ) -> tuple[list[PhotoFace], list[PhotoRemark]]:
         try:
             photo, embeddings = await self.embed(task, deadline)
         except ImageError as error:
@@ -167,7 +171,8 @@ class Recognizer:
             raise ImageError(f"{name}: {photo.reason}")
         vectors = comparable(embeddings, self.network)
         rows = enumerate(zip(photo.faces, vectors, strict=True), start=1)
-        return [PhotoFace(name, number, face.box, row) for number, ((face, _), row) in rows]
+        faces = [PhotoFace(name, number, face.box, row) for number, ((face, _), row) in rows]
+        return faces, [PhotoRemark(name, remark) for remark in photo.remarks]
 
     async def identify(
         self, classifier: Classifier, task: PhotoTask, deadline: float

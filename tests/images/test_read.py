@@ -19,12 +19,9 @@ from PIL import Image, TiffImagePlugin, TiffTags
 from facetool.errors import ImageError
 from facetool.images import read
 from facetool.images.read import (
-    ANIMATED,
-    TRUNCATED,
     decode_image,
     decode_photo,
     read_image,
-    remarks_among,
 )
 
 
@@ -69,14 +66,6 @@ def test_the_stored_size_is_told_of_all_formats(suffix: str, tmp_path: Path) -> 
     (tmp_path / "a").write_bytes(cv2.imencode(suffix, pixels)[1].tobytes())
     stored = read.read_stored(tmp_path / "a")
     assert (stored.width, stored.height, stored.orientation, stored.xmp) == (12, 7, 1, "")
-
-
-def test_remarks_are_found_alone_and_among_reasons() -> None:
-    assert remarks_among([TRUNCATED]) == [("truncated", TRUNCATED)]
-    assert remarks_among(["no face found", f"face too small; {ANIMATED}"]) == [
-        ("animated", ANIMATED)
-    ]
-    assert remarks_among(["truncated"]) == []
 
 
 def test_grayscale_is_repeated(picture: np.ndarray) -> None:

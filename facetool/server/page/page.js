@@ -44,7 +44,8 @@ async function findFaces(photo) {
     named: name === undefined ? null : { name, confidence },
   }));
   const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
-  say(`${faces.length ? count : answer.reason} · ${Math.round(performance.now() - begun)} ms`);
+  const found = faces.length ? [count, ...(answer.remarks ?? [])] : [answer.reason];
+  say([...found, `${Math.round(performance.now() - begun)} ms`].join(" · "));
   return faces;
 }
 
