@@ -1,28 +1,36 @@
-"""Ctrl-C and SIGTERM: the first ends a command in order, the second at once."""
+"""Ctrl-C and SIGTERM: the first ends a command in order and soon, the second at once."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-
-STOPPED = 128 + signal.SIGINT
-"""The exit code of an interrupted command, as shells know it."""
 
 _PATIENCE = 0.5
 """Seconds that a call into a library may keep the main thread from seeing the signal."""
 
+_LIMIT = 10.0
+"""Seconds to end in order. Batch systems wait for as long, or longer, before they kill."""
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
 _seen = threading.Event()
+_number: int = signal.SIGINT
+"""Of the signal that came last."""
 
 
 def handle_interrupts() -> None:
     """Take over SIGINT and SIGTERM. The first raises ``KeyboardInterrupt`` in the main thread."""
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    _seen.clear()
+    for number in _NUMBERS:
+        signal.signal(number, _interrupt)
     # A process that is stopped leaves semaphores to Python's tracker of them, which would say so.
     sys.warnoptions.append("ignore:resource_tracker")
     # Python calls a handler only between two of its own instructions. The byte that arrives here
@@ -38,41 +46,76 @@ def came() -> bool:
     return _seen.is_set()
 
 
+def exit_code() -> int:
+    """Of a command that a signal has ended, as shells and batch systems know it."""
+    return 128 + _number
+
+
 def expect_no_more() -> None:
-    """A command is ending for a signal: the next one ends it at once."""
+    """A command is ending: the next signal ends it at once."""
     _seen.set()
 
 
 def end_soon() -> None:
     """All has been said: whatever keeps Python from ending has half a second to let it."""
-    threading.Thread(target=_end, daemon=True).start()
-
-
-def _end() -> None:
-    time.sleep(_PATIENCE)
-    os._exit(STOPPED)
+    _after(_PATIENCE, lambda: os._exit(exit_code()))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _note(number)
     if _seen.is_set():
         _stop()
     _seen.set()
     raise KeyboardInterrupt
 
 
+def _note(number: int) -> None:
+    global _number
+    _number = number
+
+
 def _watch(receiver: socket.socket, sender: socket.socket) -> None:
-    """Stop the process where the main thread does not come to it; ``sender`` is kept open."""
+    """Stop the process where the main thread does not come to it, or to an end; ``sender`` is kept
+    open."""
+    ours = others = 0
     while received := receiver.recv(1):
-        if received[0] not in (signal.SIGINT, signal.SIGTERM):
+        number = received[0]
+        if number not in _NUMBERS:
             continue
+        _note(number)
+        # Training and the server have handlers of their own, which first end what is at work.
+        if signal.getsignal(number) is not _interrupt:
+            others += 1
+            if others == 2:
+                _after(_LIMIT, _stop)
+            continue
+        ours += 1
         time.sleep(_PATIENCE)
-        # Training has a handler of its own, which first writes a checkpoint.
-        if signal.getsignal(received[0]) is _interrupt and not _seen.is_set():
+        if ours > 1 or not _seen.is_set():
             _stop()
+        _after(_LIMIT, _stop)
+
+
+def _after(seconds: float, end: Callable[[], object]) -> None:
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _stop() -> None:
     """End without unwinding: files that are not whole have no name yet, locks end by themselves."""
+    _kill_workers()
     if sys.__stderr__ is not None:
-        os.write(sys.__stderr__.fileno(), b"facetool: stopped\n")
-    os._exit(STOPPED)
+        said = sys.__stderr__.fileno()
+        if said in select.select([], [said], [], 0)[1]:  # of a pipe that nobody reads, never
+            os.write(said, b"facetool: stopped\n")
+    os._exit(exit_code())
+
+
+def _kill_workers() -> None:
+    """Workers end with this process by themselves, unless they, too, are stuck in a library."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None:
+        with suppress(Exception):  # the main thread may be starting or ending some
+            for worker in multiprocessing.active_children():
+                worker.kill()

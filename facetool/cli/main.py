@@ -81,7 +81,9 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt as error:
             interrupts.expect_no_more()
             left = _CONTINUE.get(ctx.invoked_subcommand or "")
-            raise _InterruptedError("interrupted" + (f"; {left}" if left else "")) from error
+            interrupted = _InterruptedError("interrupted" + (f"; {left}" if left else ""))
+            interrupted.exit_code = interrupts.exit_code()
+            raise interrupted from error
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -144,7 +146,8 @@ def main() -> None:
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", interrupts.STOPPED)
+        interrupts.expect_no_more()
+        _fail("interrupted", interrupts.exit_code())
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -161,16 +164,15 @@ def main() -> None:
         # A library that a signal cuts in the middle may fail over its own half-done work.
         if not interrupts.came():
             raise
-        _fail("interrupted", interrupts.STOPPED)
+        _fail("interrupted", interrupts.exit_code())
     finally:
+        interrupts.expect_no_more()
         # Ending, Python looks for garbage among all that there is: a fifth of a second with torch.
         gc.freeze()
 
 
 class _InterruptedError(FacetoolError):
-    """A command was interrupted by the user."""
-
-    exit_code = interrupts.STOPPED
+    """A command was interrupted by the user, or by the system it runs on."""
 
 
 _LESS_MEMORY = {"batch_size": "a smaller --batch-size", "jobs": "fewer --jobs"}
@@ -204,7 +206,7 @@ def _drop_output() -> None:
 
 def _fail(message: str, code: int) -> None:
     print(printable(f"facetool: {' '.join(message.split())}"), file=sys.stderr)
-    if code == interrupts.STOPPED:
+    if code == interrupts.exit_code():
         with suppress(OSError):
             sys.stdout.flush()
         interrupts.end_soon()

@@ -81,7 +81,9 @@ def uninterruptible_children() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     finally:
         signal.signal(signal.SIGINT, before)
-        if came:
+        if came and callable(before):
+            before(signal.SIGINT, None)  # not raised again: who counts signals has seen this one
+        elif came:
             signal.raise_signal(signal.SIGINT)
 
 

@@ -1,4 +1,5 @@
-"""Ctrl-C: the first ends a command within a second, no number of them shows a traceback."""
+"""Ctrl-C and SIGTERM: the first ends a command within a second, or within some where it is stuck;
+no number of them shows a traceback."""
 
 import json
 import os
@@ -136,3 +137,135 @@ def test_what_a_library_says_of_being_cut_is_not_shown() -> None:
     )
     assert done.returncode == 130
     assert done.stderr == "facetool: interrupted\n"
+
+
+STUCK = """
+import ctypes, sys
+from concurrent.futures import ThreadPoolExecutor
+from facetool.cli import interrupts, main
+from facetool.jobs.pool import OrderedPool
+
+library = ctypes.CDLL(None)
+library_that_lets_nobody_run = ctypes.PyDLL(None)
+
+def thread():
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(library.sleep, 1000)
+        ready()
+        waiting.result()
+
+def end():
+    try:
+        ready()
+        library.pause()
+    finally:
+        library.sleep(1000)
+
+def worker():
+    with OrderedPool(work, list, tuple, jobs=1) as pool:
+        try:
+            list(pool.map([[1]]))
+        finally:
+            library.sleep(1000)
+
+def work(context, chunk):
+    import os
+    ready(os.getpid())
+    return [library_that_lets_nobody_run.sleep(1000)]
+
+def python_itself():
+    ThreadPoolExecutor(1).submit(library.sleep, 1000)
+    ready()
+
+def ready(number=0):
+    print(number, flush=True)
+
+if __name__ == "__main__":
+    interrupts._LIMIT = float(sys.argv[2])
+    main.cli.main = lambda **settings: globals()[sys.argv[1]]()
+    main.main()
+"""
+"""Commands stuck in a C function, and what of each is."""
+
+
+def stuck(where: str, folder: Path, *, limit: float = 60.0) -> subprocess.Popen[str]:
+    """A process that is stuck; its next line on stdout is what it is stuck in."""
+    program = folder / "stuck.py"
+    program.write_text(STUCK)
+    return subprocess.Popen(
+        [sys.executable, program, where, str(limit)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and stderr of a process that must end by itself."""
+    try:
+        _, stderr = process.communicate(timeout=8)
+    finally:
+        process.kill()
+    return process.returncode, stderr
+
+
+SIGNALS = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+)
+
+
+@SIGNALS
+def test_a_stuck_thread_has_some_seconds_to_end(number: int, code: int, tmp_path: Path) -> None:
+    process = stuck("thread", tmp_path, limit=0.3)
+    assert process.stdout and process.stdout.readline()
+    process.send_signal(number)
+    assert ended(process) == (code, "facetool: stopped\n")
+
+
+@SIGNALS
+def test_the_second_signal_ends_a_stuck_thread_at_once(
+    number: int, code: int, tmp_path: Path
+) -> None:
+    process = stuck("thread", tmp_path)
+    assert process.stdout and process.stdout.readline()
+    process.send_signal(number)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(number)
+    assert ended(process) == (code, "facetool: stopped\n")
+
+
+def test_the_second_signal_ends_what_is_stuck_after_the_first(tmp_path: Path) -> None:
+    process = stuck("end", tmp_path)
+    assert process.stdout and process.stdout.readline()
+    time.sleep(0.1)  # from the line to the call
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.8)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == (143, "facetool: stopped\n")
+
+
+def test_a_signal_ends_what_has_ended_but_for_a_stuck_thread(tmp_path: Path) -> None:
+    process = stuck("python_itself", tmp_path)
+    assert process.stdout and process.stdout.readline()
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == (143, "facetool: stopped\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_that_are_stuck_end_too(tmp_path: Path) -> None:
+    """This one holds Python's lock, so that no thread of its own sees the other process end."""
+    process = stuck("worker", tmp_path, limit=0.3)
+    assert process.stdout
+    worker = int(process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    code, _ = ended(process)
+    assert code == 143
+    status = Path(f"/proc/{worker}/status")
+    limit = time.monotonic() + 5
+    while status.exists() and "(zombie)" not in status.read_text() and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not status.exists() or "(zombie)" in status.read_text()
