@@ -22,6 +22,7 @@ from facetool.detection.face import Box, Face
 from facetool.detection.options import MapOptions
 from facetool.images.read import RGBImage
 from facetool.networks import onednn
+from facetool.networks.faster_steps import join_convolutions, pool_without_places
 from facetool.networks.fold import fold
 from facetool.networks.graph import MapNetwork
 from facetool.networks.mixed_precision import lower_precision
@@ -110,6 +111,9 @@ class MapDetector:
         folded = fold(network).to(self._device)
         if self._dtype != torch.float32:
             lower_precision(folded, self._dtype)
+        join_convolutions(folded)
+        if self._device.type == "cpu":
+            pool_without_places(folded)
         if self._device.type == "cpu" and onednn.onednn_runs(self._dtype):
             onednn.fuse_convolutions(folded)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -168,6 +168,14 @@ def fuse_convolutions(body: fx.GraphModule) -> None:
     body.recompile()
 
 
+def takes_next(conv: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether :func:`fuse_convolutions` makes the step behind a convolution part of it."""
+    after = _only_user(conv)
+    return after is not None and (
+        _other_summand(after, conv) is not None or _is_relu(after, modules)
+    )
+
+
 def _only_user(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
