@@ -51,13 +51,14 @@ def command(
     Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, beside the
     published results of the network. 'facetool records pack-pairs' makes such a set.
     """
+    from facetool.jobs.allocator import keep_freed_memory
+
+    keep_freed_memory()
     from facetool.cli.tables.bin_eval import bin_eval_table, epochs_table
     from facetool.embedding.embedder import resolve_device, resolve_dtype
-    from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.bin_eval import bin_eval
     from facetool.weights.epochs import epochs
 
-    keep_freed_memory()
     where = resolve_device(device)
     several = epochs(model) if model is not None and weights.file is None else []
     if pairs_plot is not None and len(several) > 1:

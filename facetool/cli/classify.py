@@ -237,6 +237,9 @@ def infer(
     videos or as a copy of them. A photo that cannot be used is reported on stderr, and the exit
     code is then 1.
     """
+    from facetool.jobs.allocator import keep_freed_memory
+
+    keep_freed_memory()
     from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier
     from facetool.embedding.embedder import resolve_device

@@ -66,6 +66,9 @@ def command(
     """
     if len(images) < 2:
         raise click.UsageError("give two photos or more")
+    from facetool.jobs.allocator import keep_freed_memory
+
+    keep_freed_memory()
     from facetool.cli.tables.compare import comparison_text
 
     try:

@@ -106,16 +106,17 @@ def command(
     merge turns OUT into a folder like represent's; lfw-eval, identify, search, classify train,
     cluster, outliers and embed-plot read it as it is.
     """
+    from facetool.jobs.allocator import keep_freed_memory
+
+    keep_freed_memory()
     import torch
 
     from facetool.alignment.recipes import override
     from facetool.embedding.embedder import resolve_device, resolve_dtype
-    from facetool.jobs.allocator import keep_freed_memory
     from facetool.pipeline.align import AlignSettings
     from facetool.pipeline.embed import EmbedSettings, embed
     from facetool.pipeline.represent import RepresentSettings
 
-    keep_freed_memory()
     # The GPUs of a cluster need not be on this machine.
     elsewhere = ray is not None and device.startswith("cuda")
     where = torch.device("cuda") if elsewhere else resolve_device(device)

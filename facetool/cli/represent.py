@@ -43,11 +43,12 @@ def command(
     Writes reps.csv (one row per image), labels.csv, reps.npy and represent.json to OUTPUT. An
     interrupted run continues where it stopped.
     """
-    from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.jobs.allocator import keep_freed_memory
-    from facetool.pipeline.represent import RepresentSettings, represent
 
     keep_freed_memory()
+    from facetool.embedding.embedder import resolve_device, resolve_dtype
+    from facetool.pipeline.represent import RepresentSettings, represent
+
     where = resolve_device(device)
     network = weights.load(model)
     settings = RepresentSettings(

@@ -73,6 +73,9 @@ def command(
     Compares the face in PHOTO with every face of REPS and lists the nearest, with their photos
     and boxes. Several photos must show one person: the mean of their embeddings is searched for.
     """
+    from facetool.jobs.allocator import keep_freed_memory
+
+    keep_freed_memory()
     from facetool.alignment.recipes import Recipe
     from facetool.cli.tables.search import search_text
     from facetool.embedding.embedder import resolve_device

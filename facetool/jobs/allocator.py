@@ -21,7 +21,8 @@ def keep_freed_memory() -> bool:
     with zeros, page by page: up to a third of the time of a network on a CPU. The process does
     not grow beyond its peak. It holds for the whole process; threads share one pool from now on.
     That pool starts in huge pages, where the system lets a process ask for them: looking up small
-    ones is another tenth of a network's time, above all in a virtual machine.
+    ones is another tenth of a network's time, above all in a virtual machine. PyTorch, too, is
+    imported in less time then, so it is told before.
 
     Returns:
         Whether the C library is one that can be told so.

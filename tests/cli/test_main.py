@@ -79,6 +79,31 @@ def test_python_ends_without_a_last_search_for_garbage() -> None:
     assert done.stdout.splitlines()[-1] == "True"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ["compare a b", "search . a", "classify infer a b", "represent . o", "embed . o", "bin-eval ."],
+)
+def test_memory_is_seen_to_before_pytorch_is_imported(arguments: str, tmp_path: Path) -> None:
+    """That alone takes a tenth of the import."""
+    script = (
+        "import sys\n"
+        "from facetool.cli.main import cli\n"
+        "from facetool.jobs import allocator\n"
+        "def keep(): sys.exit(f'PyTorch is there: {\"torch\" in sys.modules}')\n"
+        "allocator.keep_freed_memory = keep\n"
+        "cli.main(sys.argv[1:], standalone_mode=False)"
+    )
+    (tmp_path / "a").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.stderr == "PyTorch is there: False\n"
+
+
 @pytest.mark.parametrize("command", ["", *sorted(COMMANDS)])
 def test_every_command_explains_itself(command: str) -> None:
     done = facetool(*command.split(), "--help")
