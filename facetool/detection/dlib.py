@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from facetool.alignment.landmarks import Points
 from facetool.detection.face import Box, Face
 from facetool.detection.options import DlibOptions
-from facetool.errors import FacetoolError
+from facetool.errors import FacetoolError, WeightsError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.cache import cache_folder
 from facetool.files.dlib_files import dlib_model_path
@@ -92,16 +93,29 @@ class LandmarkPredictor:
     Args:
         points: 5 (eye corners and nose base) or 68 (iBUG 300-W; its training data exclude
             commercial use).
+
+    Raises:
+        WeightsError: there is no file; from :meth:`predict`, it is damaged.
     """
 
     def __init__(self, points: int) -> None:
-        self._predictor = dlib.shape_predictor(str(dlib_model_path(PREDICTOR_FILES[points])))
+        self._path = dlib_model_path(PREDICTOR_FILES[points])
+        # Its trees are read beside the search for the first faces.
+        thread = ThreadPoolExecutor(1, "predictor")
+        self._reading = thread.submit(dlib.shape_predictor, str(self._path))
+        thread.shutdown(wait=False)
 
     def predict(self, image: RGBImage, box: Box) -> Points:
         """Landmarks (points, 2) as ``x, y`` in pixels of the photo."""
         rectangle = dlib.rectangle(*(round(edge) for edge in box))
-        shape = self._predictor(image, rectangle)
+        shape = self._read()(image, rectangle)
         return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
+
+    def _read(self) -> Any:
+        try:
+            return self._reading.result()
+        except RuntimeError as error:
+            raise WeightsError(f"{self._path} is damaged: {one_line(error)}") from error
 
 
 def _box(rectangle: dlib.rectangle) -> Box:

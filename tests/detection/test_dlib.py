@@ -1,12 +1,17 @@
-"""dlib's detector from the cache folder is dlib's own."""
+"""dlib's detector from the cache folder is dlib's own; its landmark predictor is read meanwhile."""
 
+import threading
 from pathlib import Path
 
 import dlib
 import numpy as np
 import pytest
 
-from facetool.detection.dlib import HogDetector
+import facetool.detection.dlib
+from facetool.detection.dlib import HogDetector, LandmarkPredictor
+from facetool.detection.face import Box
+from facetool.errors import WeightsError
+from facetool.files.dlib_files import FIVE_POINTS, dlib_model_path
 from facetool.images.read import RGBImage
 from facetool.sample.album import draw_image
 
@@ -65,3 +70,33 @@ def test_no_cache_is_needed(
     (tmp_path / "file").touch()
     monkeypatch.setenv("FACETOOL_HOME", str(tmp_path / "file"))  # nothing can be written below
     assert faces(photo) == dlibs_own(photo)
+
+
+def test_the_landmark_predictor_is_read_beside_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, begun = threading.Event(), threading.Event()
+
+    def shape_predictor(path: str) -> dlib.shape_predictor:
+        begun.set()
+        assert read.wait(30)
+        return predictor
+
+    predictor = dlib.shape_predictor(str(dlib_model_path(FIVE_POINTS)))
+    monkeypatch.setattr(dlib, "shape_predictor", shape_predictor)
+    made = LandmarkPredictor(5)
+    assert begun.wait(30)
+    read.set()
+    image, box = np.zeros((100, 100, 3), np.uint8), Box(20, 20, 80, 80)
+    points = [
+        (point.x, point.y) for point in predictor(image, dlib.rectangle(20, 20, 80, 80)).parts()
+    ]
+    np.testing.assert_array_equal(made.predict(image, box), points)
+
+
+def test_a_damaged_landmark_predictor_is_no_fault_of_the_photo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cut = dlib_model_path(FIVE_POINTS).read_bytes()[:10_000]
+    (tmp_path / "cut.dat").write_bytes(cut)
+    monkeypatch.setattr(facetool.detection.dlib, "dlib_model_path", lambda _: tmp_path / "cut.dat")
+    with pytest.raises(WeightsError, match=r"cut\.dat is damaged: Error deserializing"):
+        LandmarkPredictor(5).predict(np.zeros((9, 9, 3), np.uint8), Box(0, 0, 8, 8))
