@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from facetool.errors import UsageError
+from facetool._version import __version__
+from facetool.errors import OutputError, UsageError
+from facetool.files.atomic import atomic_write
 from facetool.files.cache import cache_folder
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.fold import FoldedNetwork, fold_batch_norm
 from facetool.networks.openvino_model import OpenVinoModel, stream_properties
-from facetool.weights.onnx_export import to_onnx
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -17,8 +22,8 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 class OpenVinoNetwork:
     """A network compiled by OpenVINO; may be called from several threads at once.
 
-    Compiled networks are kept in the user's cache folder, so that the next command need not
-    compile them.
+    Networks are kept in the user's cache folder, as ONNX and compiled, so that the next command
+    need do neither.
 
     Args:
         network: in eval mode; stays as it is.
@@ -47,8 +52,9 @@ class OpenVinoNetwork:
         self._core = openvino.Core()
         if dtype == "bfloat16" and not self._has_bfloat16():
             raise UsageError("this processor has no bfloat16; leave dtype out", "dtype")
-        self._core.set_property({"CACHE_DIR": str(cache_folder() / "openvino")})
-        model = self._core.read_model(to_onnx(network, fold=True, lrn_operator=True))
+        cache = cache_folder() / "openvino"
+        self._core.set_property({"CACHE_DIR": str(cache)})
+        model = self._core.read_model(_as_onnx(fold_batch_norm(network), cache))
         properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[dtype],
             **stream_properties(streams, threads),
@@ -61,3 +67,34 @@ class OpenVinoNetwork:
 
     def _has_bfloat16(self) -> bool:
         return "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _as_onnx(network: FoldedNetwork, cache: Path) -> Path | bytes:
+    """A network as an ONNX file, which an earlier command may have written: that takes a second.
+
+    Returns:
+        The file, or its contents where the folder cannot be written.
+    """
+    path = cache / f"{_digest(network)}.onnx"
+    if path.is_file():
+        return path
+    from facetool.weights.onnx_export import to_onnx
+
+    contents = to_onnx(network, lrn_operator=True)
+    try:
+        with atomic_write(path) as file:
+            file.write(contents)
+    except OutputError:
+        return contents
+    return path
+
+
+def _digest(network: FoldedNetwork) -> str:
+    """Of all that an ONNX file of a network depends on."""
+    value = hashlib.sha256(usedforsecurity=False)
+    for text in (__version__, torch.__version__, str(network), network.body.code):
+        value.update(text.encode() + b"\0")
+    for name, tensor in network.state_dict().items():
+        value.update(f"{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
+        value.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return value.hexdigest()

@@ -53,12 +53,18 @@ class OpenVinoModel:
         if self._batch and len(pixels) > self._batch:
             parts = range(0, len(pixels), self._batch)
             return np.concatenate([self(pixels[start : start + self._batch]) for start in parts])
+        from openvino import Tensor
+
         count = len(pixels)
         size, request = self._request(count)
         if size > count:
             pixels = np.pad(pixels, ((0, size - count), (0, 0), (0, 0), (0, 0)))
         with nullcontext() if _has_been_called.is_set() else _first_call:
-            request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
+            # What ``infer`` looks up for every call takes a tenth of a face's time.
+            given = Tensor(np.ascontiguousarray(pixels), shared_memory=True)
+            request.set_input_tensor(given)
+            request.start_async()
+            request.wait()
             found = np.array(request.get_output_tensor(self._output).data[:count], np.float32)
         _has_been_called.set()
         return found

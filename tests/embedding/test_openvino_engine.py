@@ -1,6 +1,7 @@
 """The OpenVINO engine computes what PyTorch computes."""
 
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from facetool.embedding.embedder import Embedder
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
+from facetool.weights import onnx_export
 
 CPU = torch.device("cpu")
 
@@ -47,6 +49,39 @@ def test_the_same_embeddings(
         if count:
             assert np.abs(embeddings - expected[:count]).max() < 1e-5 * np.abs(expected).max()
     assert any((home / "openvino").iterdir())  # the next command need not compile
+
+
+@pytest.mark.slow
+def test_what_was_made_before_is_taken_and_nothing_else(
+    network: EmbeddingNetwork, crops: np.ndarray, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    expected = Embedder(network, CPU, engine="openvino").embed(crops)
+    files = {path: path.read_bytes() for path in (home / "openvino").iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx_export, "to_onnx", None)  # an error, were it called
+        again = Embedder(network, CPU, engine="openvino").embed(crops)
+    assert np.array_equal(again, expected)
+    assert files == {path: path.read_bytes() for path in (home / "openvino").iterdir()}
+
+    other = deepcopy(network)
+    with torch.no_grad():
+        next(other.parameters()).neg_()
+    plain = Embedder(other, CPU).embed(crops)
+    found = Embedder(other, CPU, engine="openvino").embed(crops)
+    assert np.abs(found - plain).max() < 1e-5 * np.abs(plain).max()
+    assert np.abs(found - expected).max() > 1e-3 * np.abs(plain).max()
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written(
+    network: EmbeddingNetwork, crops: np.ndarray, home: Path
+) -> None:
+    pytest.importorskip("openvino")
+    (home / "openvino").write_text("in the way")
+    expected = Embedder(network, CPU).embed(crops)
+    found = Embedder(network, CPU, engine="openvino").embed(crops)
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
 @pytest.mark.slow
