@@ -9,6 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
+from facetool.cli.pytorch import import_pytorch
 
 
 @click.command("bin-eval")
@@ -51,9 +52,7 @@ def command(
     Prints accuracy with and without the mirrored image, XNorm and TAR at FAR, beside the
     published results of the network. 'facetool records pack-pairs' makes such a set.
     """
-    from facetool.jobs.allocator import keep_freed_memory
-
-    keep_freed_memory()
+    import_pytorch()
     from facetool.cli.tables.bin_eval import bin_eval_table, epochs_table
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.pipeline.bin_eval import bin_eval

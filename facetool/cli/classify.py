@@ -13,6 +13,7 @@ from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.messages import error_text
 from facetool.cli.output import print_json
+from facetool.cli.pytorch import import_pytorch
 from facetool.errors import FacetoolError
 from facetool.files.text import counted, printable
 
@@ -237,9 +238,7 @@ def infer(
     videos or as a copy of them. A photo that cannot be used is reported on stderr, and the exit
     code is then 1.
     """
-    from facetool.jobs.allocator import keep_freed_memory
-
-    keep_freed_memory()
+    import_pytorch()
     from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier
     from facetool.embedding.embedder import resolve_device

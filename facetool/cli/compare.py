@@ -11,6 +11,7 @@ import click
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
+from facetool.cli.pytorch import import_pytorch
 from facetool.embedding.choices import FLIPS
 from facetool.errors import FacetoolError, UsageError
 
@@ -66,9 +67,7 @@ def command(
     """
     if len(images) < 2:
         raise click.UsageError("give two photos or more")
-    from facetool.jobs.allocator import keep_freed_memory
-
-    keep_freed_memory()
+    import_pytorch()
     from facetool.cli.tables.compare import comparison_text
 
     try:

@@ -9,6 +9,7 @@ import click
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
+from facetool.cli.pytorch import import_pytorch
 from facetool.files.align_description import ON_NO_FACE
 from facetool.files.embed_plan import PER_SHARD
 
@@ -106,9 +107,7 @@ def command(
     merge turns OUT into a folder like represent's; lfw-eval, identify, search, classify train,
     cluster, outliers and embed-plot read it as it is.
     """
-    from facetool.jobs.allocator import keep_freed_memory
-
-    keep_freed_memory()
+    import_pytorch()
     import torch
 
     from facetool.alignment.recipes import override

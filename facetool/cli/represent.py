@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from facetool.cli import options
+from facetool.cli.pytorch import import_pytorch
 
 
 @click.command("represent")
@@ -43,9 +44,7 @@ def command(
     Writes reps.csv (one row per image), labels.csv, reps.npy and represent.json to OUTPUT. An
     interrupted run continues where it stopped.
     """
-    from facetool.jobs.allocator import keep_freed_memory
-
-    keep_freed_memory()
+    import_pytorch()
     from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.pipeline.represent import RepresentSettings, represent
 

@@ -9,6 +9,7 @@ import click
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
+from facetool.cli.pytorch import import_pytorch
 from facetool.detection.options import ONE_FACE
 
 
@@ -73,9 +74,7 @@ def command(
     Compares the face in PHOTO with every face of REPS and lists the nearest, with their photos
     and boxes. Several photos must show one person: the mean of their embeddings is searched for.
     """
-    from facetool.jobs.allocator import keep_freed_memory
-
-    keep_freed_memory()
+    import_pytorch()
     from facetool.alignment.recipes import Recipe
     from facetool.cli.tables.search import search_text
     from facetool.embedding.embedder import resolve_device
