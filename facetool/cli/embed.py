@@ -102,7 +102,8 @@ def command(
     that are there are checked and not made again, so that an interrupted run continues, and
     several machines share the work: with --ray, or on Slurm and the like with --shard. Photos
     that are added later get a plan of their own. With --ray, --jobs is the number of CPUs that a
-    shard takes (default: 1), and with --device cuda it takes a GPU.
+    shard takes (default: 1), and with --device cuda it takes a GPU; --device cuda:all uses every
+    GPU of this machine so, without --ray.
 
     merge turns OUT into a folder like represent's; lfw-eval, identify, search, classify train,
     cluster, outliers and embed-plot read it as it is.
@@ -111,11 +112,13 @@ def command(
     import torch
 
     from facetool.alignment.recipes import override
-    from facetool.embedding.embedder import resolve_device, resolve_dtype
+    from facetool.embedding.embedder import ALL_GPUS, resolve_device, resolve_dtype
     from facetool.pipeline.align import AlignSettings
     from facetool.pipeline.embed import EmbedSettings, embed
     from facetool.pipeline.represent import RepresentSettings
 
+    if device == ALL_GPUS:
+        device, ray = "cuda", ray or "auto"
     # The GPUs of a cluster need not be on this machine.
     elsewhere = ray is not None and device.startswith("cuda")
     where = torch.device("cuda") if elsewhere else resolve_device(device)

@@ -63,7 +63,7 @@ def command(
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.identify import identify
 
-    where = resolve_device(device)
+    where = resolve_device(device, mps=False)
     result = identify(
         gallery,
         probes,

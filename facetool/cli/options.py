@@ -256,7 +256,8 @@ def device_option(command: Command) -> Command:
         default="auto",
         show_default=True,
         metavar="auto|cpu|cuda|cuda:N",
-        help="Where the network runs; auto uses a GPU if there is one.",
+        help="Where the network runs; auto uses a CUDA GPU if there is one. An Apple GPU, mps, "
+        "runs embedding networks only.",
     )(command)
 
 

@@ -107,7 +107,7 @@ def network_command(
     keep_freed_memory()
     if plot is not None:
         check_name(plot)
-    where = [resolve_device(device) for device in dict.fromkeys(devices)]
+    where = [resolve_device(device, mps=False) for device in dict.fromkeys(devices)]
     settings = NetworkSettings(
         devices=where,
         dtypes=tuple(dict.fromkeys(dtypes)),
@@ -208,7 +208,7 @@ def pipeline_command(
     keep_freed_memory()
     if plot is not None:
         check_name(plot)
-    where = resolve_device(device)
+    where = resolve_device(device, mps=False)
     if len(models) > 1 and weights.file is not None:
         raise click.UsageError("--weights is of one network: give --model once")
     profiles = []

@@ -299,7 +299,7 @@ def command(
     stated = {} if weights.recipe is None else weights.recipe.as_dict()
     config = TrainConfig(**run, start_recipe=stated, start_output=weights.output)
     settings = TrainSettings(
-        device=resolve_device(device),
+        device=resolve_device(device, mps=False),
         pairs=collect_pairs(
             bins or ([] if eval_pairs else sets_beside(data)), eval_pairs, eval_crops
         ),

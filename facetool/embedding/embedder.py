@@ -29,34 +29,47 @@ _MOST_STREAMS = 8
 _MOST_ON_CPU = 1024
 """Crops that go through the network at once there; the faces of a long video are more."""
 
+ALL_GPUS = "cuda:all"
+"""The device that stands for every GPU of a machine or cluster."""
+
 TORCH_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 
 KEEP_ACCURACY_IN_BFLOAT16 = frozenset({"dlib-resnet", "mobilefacenet"})
 """Architectures measured with trained weights on LFW-a (docs/performance.md)."""
 
 
-def resolve_device(name: str) -> torch.device:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device that is there.
+def resolve_device(name: str, *, mps: bool = True) -> torch.device:
+    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` as a device that is there.
+
+    Args:
+        name: ``auto`` is a CUDA device where there is one, else the CPU.
+        mps: whether the caller can use an Apple GPU.
 
     Raises:
         UsageError: it is not there, or no such name.
     """
+    shown = f"device={name!r}"
+    names = "auto, cpu, cuda or cuda:N" if not mps else "auto, cpu, cuda, cuda:N or mps"
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == ALL_GPUS:
+        raise UsageError(f"{shown} is for embed, which gives every GPU a process", shown)
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(
-            f"device={name!r}: give auto, cpu, cuda or cuda:N", f"device={name!r}"
-        ) from None
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"device={name!r}: give auto, cpu, cuda or cuda:N", f"device={name!r}")
+        raise UsageError(f"{shown}: give {names}", shown) from None
+    if device.type not in (("cpu", "cuda", "mps") if mps else ("cpu", "cuda")):
+        raise UsageError(f"{shown}: give {names}", shown)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise UsageError(
-            f"device={name!r}: this machine offers {found} CUDA devices; try device='cpu'",
-            f"device={name!r}",
+            f"{shown}: this machine offers {found} CUDA devices; try device='cpu'",
+            shown,
             "device='cpu'",
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError(
+            f"{shown}: this machine offers no Apple GPU; try device='cpu'", shown, "device='cpu'"
         )
     return device
 
@@ -78,6 +91,8 @@ def _has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16 by itself, rather than by way of float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
     # Private, and not in every PyTorch that facetool runs with.
     supported = (
         getattr(torch.cpu, "_is_avx512_bf16_supported", None),
@@ -209,7 +224,8 @@ class Embedder:
             crops = np.concatenate((crops, filler))
         pixels = torch.from_numpy(crops)
         if self._device.type == "cuda":
-            pixels = pixels.pin_memory().to(self._device, non_blocking=True)
+            pixels = pixels.pin_memory()
+        pixels = pixels.to(self._device, non_blocking=True)
         return self._embed_within_memory(pixels)[:count].float().cpu().numpy()
 
     def _embed_within_memory(self, pixels: Tensor) -> Tensor:

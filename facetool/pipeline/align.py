@@ -213,8 +213,13 @@ def _align_tasks(
     journal.finish()
 
 
-def check_detector(settings: AlignSettings, device: str) -> str:
+def check_detector(settings: AlignSettings, device: str, *, elsewhere: bool = False) -> str:
     """Where the detector will run: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Args:
+        settings: with the detector.
+        device: where it may run; ``mps`` is for embedding networks.
+        elsewhere: on other machines, which may have devices that this one lacks.
 
     Raises:
         UsageError: there is no such detector or device.
@@ -222,11 +227,11 @@ def check_detector(settings: AlignSettings, device: str) -> str:
     """
     detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
     device = detector_device(settings.crop.detector, device)
-    if device == "cpu":
+    if device == "cpu" or elsewhere:
         return device
     from facetool.embedding.embedder import resolve_device
 
-    return str(resolve_device(device))
+    return str(resolve_device(device, mps=False))
 
 
 def _plan(names: Sequence[str], into: str, videos: Collection[str], several: bool) -> list[_Task]:

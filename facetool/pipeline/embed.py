@@ -118,7 +118,9 @@ def embed(
         raise UsageError(f"shard={index}/{parts}: give I/N with I from 0 to N - 1")
     storage = open_storage(str(output))
     source = open_source(str(photos), None if is_url(str(output)) else Path(output), null)
-    device = check_detector(settings.align, str(settings.represent.device))
+    chosen = settings.represent.device
+    may_use = "cpu" if chosen.type == "mps" else str(chosen)
+    device = check_detector(settings.align, may_use, elsewhere=ray is not None)
     earlier, made = _agree(storage, _wanted(source, network, settings), source, settings.per_shard)
     plans = [*earlier, *made]
     report = Report()

@@ -9,6 +9,7 @@ from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.embedding.embedder import Embedder, resolve_device, resolve_dtype
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
+from facetool.networks.registry import create
 
 
 class Corner(EmbeddingNetwork):
@@ -64,10 +65,21 @@ def test_out_of_memory_halves_the_batch(crops: np.ndarray, monkeypatch: pytest.M
         embedder(Corner(limit=0), monkeypatch, "none").embed(crops)
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", "mps", "meta", "cuda:x"])
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cuda:all", "meta", "cuda:x"])
 def test_devices_that_are_not_there(name: str) -> None:
     with pytest.raises(UsageError, match="device="):
         resolve_device(name)
+
+
+def test_an_apple_gpu_is_for_embedding_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="no Apple GPU; try device='cpu'"):
+        resolve_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_device("mps") == torch.device("mps")
+    assert resolve_dtype("auto", torch.device("mps"), create("dlib-resnet")) == "float32"
+    with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
+        resolve_device("mps", mps=False)
 
 
 def test_auto_takes_what_is_there() -> None:
