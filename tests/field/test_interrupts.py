@@ -173,6 +173,15 @@ def work(context, chunk):
     ready(os.getpid())
     return [library_that_lets_nobody_run.sleep(1000)]
 
+def training():
+    from facetool.pipeline.train import _stop_requests
+    with _stop_requests() as requested, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(library.sleep, 1000)
+        ready()
+        requested.wait()
+        ready()
+        waiting.result()
+
 def python_itself():
     ThreadPoolExecutor(1).submit(library.sleep, 1000)
     ready()
@@ -252,6 +261,16 @@ def test_a_signal_ends_what_has_ended_but_for_a_stuck_thread(tmp_path: Path) -> 
     time.sleep(0.3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
+    assert ended(process) == (143, "facetool: stopped\n")
+
+
+def test_training_has_all_the_time_for_its_checkpoint_but_only_once(tmp_path: Path) -> None:
+    process = stuck("training", tmp_path, limit=0.2)
+    for _ in range(2):
+        assert process.stdout and process.stdout.readline()
+        time.sleep(0.8)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
     assert ended(process) == (143, "facetool: stopped\n")
 
 
