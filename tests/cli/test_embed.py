@@ -1,5 +1,6 @@
 """``embed`` on the command line."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 
 from facetool.jobs.report import Report
 from facetool.pipeline.embed import EmbedSettings
+from facetool.runners.job import EmbedJob, ShardOutcome
 from tests.cli.conftest import Run
 
 
@@ -34,10 +36,12 @@ def test_detectors_of_a_cluster_may_use_gpus_that_this_machine_lacks(
     run: Run, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(
-        "facetool.runners.on_ray.run_on_ray",
-        lambda job, *rest: iter(asked.append(job.detector_device) or ()),
-    )
+
+    def run_on_ray(job: EmbedJob, *others: Any) -> Iterator[ShardOutcome]:
+        asked.append(job.detector_device)
+        yield from ()
+
+    monkeypatch.setattr("facetool.runners.on_ray.run_on_ray", run_on_ray)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     run("embed", album, tmp_path / "out", "--detector", "cnn", "--device", "cuda:all")
     assert asked == ["cuda"]
