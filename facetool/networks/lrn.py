@@ -37,7 +37,10 @@ def local_response_norm(
         options = {"alpha": alpha, "beta": beta, "k": k}
         out: Tensor = handle_torch_function(local_response_norm, (x,), x, size, **options)
         return out
-    if (
+    if torch.compiler.is_compiling():  # what follows reads numbers, which are not there yet
+        if x.dtype == torch.bfloat16 and beta == 0.75:
+            return _by_convolution(x, size, alpha, k)
+    elif (
         x.device.type == "cpu"
         and beta == 0.75
         and not (torch.is_grad_enabled() and x.requires_grad)
@@ -83,6 +86,16 @@ def _without_gradient(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
         root = base.sqrt()
         torch.div(numbers, root.mul_(torch.sqrt(root, out=base)), out=result)
     return out.reshape(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _by_convolution(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
+    """The same for beta 0.75 with a convolution for the sum, whose summands bfloat16 rounds.
+
+    That changes the result by a part in 300 at most, as rounding it does.
+    """
+    ones = band(x.shape[1], size, alpha / size).to(x)
+    root = (F.conv2d(x.square(), ones).float() + k).rsqrt()
+    return (x.float() * (root * root.sqrt())).to(x.dtype)
 
 
 def _to_first_order(x: Tensor, squares: Tensor, size: int, alpha: float) -> Tensor:

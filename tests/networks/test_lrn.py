@@ -73,3 +73,13 @@ def test_with_and_without_gradient(size: int) -> None:
     theirs = torch.nn.functional.local_response_norm(x, size, 1e-2, 0.75, 2.0)
     assert torch.allclose(ours, theirs, rtol=1e-5)
     assert local_response_norm(x[:0], size).shape == x[:0].shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+def test_pytorchs_exporter_records_it(dtype: torch.dtype, tolerance: float) -> None:
+    """What runs otherwise looks at numbers, of which an exporter and a compiler have none."""
+    x = (torch.randn(2, 9, 4, 4) * 300).to(dtype)
+    recorded = torch.export.export(LocalResponseNorm(5), (x,)).module()
+    expected = by_formula(x.double(), 5).float()
+    assert torch.allclose(recorded(x).float(), expected, rtol=tolerance, atol=tolerance)
