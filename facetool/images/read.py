@@ -267,13 +267,12 @@ def _opened(data: bytes) -> Image.Image:
 
 @cache
 def _formats() -> list[str]:
-    """What Pillow reads by itself, in the order in which it tries them: JPEG first.
+    """What Pillow reads by itself.
 
     For EPS it would start Ghostscript on a stranger's file; the others it only recognises.
     """
     Image.init()
-    left_out = ("JPEG", "EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF", "HEIF")
-    return ["JPEG", *(name for name in Image.ID if name not in left_out)]
+    return [n for n in Image.ID if n not in ("EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF", "HEIF")]
 
 
 class _PillowLimit:
