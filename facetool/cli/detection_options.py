@@ -76,8 +76,9 @@ _OF_ONE_DETECTOR = (
     click.option(
         "--detector-dtype",
         type=click.Choice(MAP_DTYPES),
-        help="Precision of scrfd, retinaface and yunet; bfloat16 is faster where the processor has "
-        f"it, and moves boxes and landmarks slightly.  [default: {MapOptions.dtype}]",
+        help="Precision of scrfd, retinaface and yunet; bfloat16 is faster with AVX-512 BF16, AMX "
+        "or a GPU and slower without, and moves boxes and landmarks slightly.  "
+        f"[default: {MapOptions.dtype}]",
     ),
 )
 _FLAGS = {
