@@ -23,6 +23,9 @@ from facetool.networks.inputs import to_input
 
 BatchItem = TypeVar("BatchItem")
 
+_BATCH = 64
+"""Crops in a batch where nobody says how many."""
+
 _MOST_STREAMS = 8
 """Batches in the network at once on a CPU; their activations are what takes memory."""
 
@@ -172,6 +175,16 @@ class Embedder:
             finally:
                 pool.shutdown(cancel_futures=True)
                 torch.set_num_threads(threads)
+
+    def embed_all(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings of as many crops as there are, by :meth:`embed_batches`.
+
+        Args:
+            crops: uint8 RGB (N, H, W, 3), of the recipe's size; N may be 0.
+        """
+        batches = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
+        found = [part for _, part in self.embed_batches(batches, lambda batch: batch)]
+        return np.concatenate([np.empty((0, self.size), np.float32), *found])
 
     @property
     def streams(self) -> int:

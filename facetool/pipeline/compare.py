@@ -167,7 +167,7 @@ def compare(
     if report.counts["compared"] < 2:
         return ComparisonResult([], threshold, report, remarks)
     embedder = Embedder(network, device or torch.device("cpu"), flip=flip, engine=engine)
-    embeddings = comparable(embedder.embed(np.stack(crops)), network, flip=flip)
+    embeddings = comparable(embedder.embed_all(np.stack(crops)), network, flip=flip)
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)
     ]

@@ -97,7 +97,7 @@ def quantize_network(
     path = target or Path(f"{network.info.weights_name}.int8.xml")
     quantize(network, crops, path)
     embeddings = [
-        Embedder(one, torch.device("cpu")).embed(crops) for one in (network, read_network(path))
+        Embedder(one, torch.device("cpu")).embed_all(crops) for one in (network, read_network(path))
     ]
     ours, theirs = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in embeddings)
     cosines = (ours * theirs).sum(axis=1)

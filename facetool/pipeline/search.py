@@ -341,7 +341,7 @@ def _embed(
         flip=description.flip or "none",
         engine=settings.engine,
     )
-    return names, embedder.embed(np.stack(crops)), remarks
+    return names, embedder.embed_all(np.stack(crops)), remarks
 
 
 def _combine(

@@ -100,3 +100,14 @@ def test_auto_is_bfloat16_where_it_is_native_and_accurate(
     assert resolve_dtype("auto", cpu, keeps) == expected
     assert resolve_dtype("auto", cpu, other) == "float32"
     assert resolve_dtype("bfloat16", cpu, other) == "bfloat16"
+
+
+def test_all_of_a_list_are_embedded_as_represent_does() -> None:
+    torch.manual_seed(0)
+    network = create("mobilefacenet", embedding_size=16).eval()
+    crops = np.random.default_rng(0).integers(0, 256, (67, 112, 112, 3), dtype=np.uint8)
+    one = Embedder(network, torch.device("cpu"))
+    batches = [crops[:64], crops[64:]]
+    expected = [found for _, found in one.embed_batches(batches, lambda batch: batch)]
+    assert np.array_equal(one.embed_all(crops), np.concatenate(expected))
+    assert one.embed_all(crops[:0]).shape == (0, 16)
