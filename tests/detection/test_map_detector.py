@@ -61,6 +61,15 @@ def test_the_same_faces(
     assert scores.max() < 0.01
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_finds_them_in_bfloat16_too(shared: Path, photos: list[RGBImage]) -> None:
+    weights = (shared / "weights" / "scrfd_2.5g_bnkps.onnx",)
+    expected = build_detector("scrfd", MapOptions(), weights).detect(photos)
+    on_gpu = build_detector("scrfd", MapOptions(dtype="bfloat16"), weights, "cuda")
+    for faces, others in zip(on_gpu.detect(photos), expected, strict=True):
+        np.testing.assert_allclose(as_array(faces), as_array(others), atol=1.0)
+
+
 @pytest.mark.parametrize("head", [AnchorHead((8, 16, 32)), YunetHead(range(12))])
 def test_bfloat16_holds_pixels_exactly(head: Head) -> None:
     pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
