@@ -74,7 +74,7 @@ class CropRows:
     def _rows(
         self, photo: CroppedPhoto, name: str, stem: str
     ) -> tuple[list[AlignRow], list[RGBImage]]:
-        faces, missed = photo.located
+        faces, missed, _ = photo.located
         good, crops, poor = [], [], []
         for face, crop in zip(faces, photo.crops, strict=True):
             quality = measure_quality(*face, crop)

@@ -15,12 +15,13 @@ from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
 from facetool.cropping.landmark_check import are_same, contradiction, unsteadiness
-from facetool.cropping.remarks import TOO_LARGE
+from facetool.cropping.remarks import LEFT_OUT, TOO_LARGE
 from facetool.detection.face import Box, Face, select_faces
 from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError, check_choice
+from facetool.files.text import counted
 from facetool.images.read import Photo, RGBImage
 
 CENTRE_BOX = 0.44
@@ -60,10 +61,12 @@ class LocatedFaces(NamedTuple):
     Attributes:
         faces: those that were found, or the one that is assumed.
         missed: why none was found; empty where one was.
+        remarks: what a user should know of the others.
     """
 
     faces: list[LocatedFace]
     missed: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 class FaceCrop(NamedTuple):
@@ -187,11 +190,16 @@ class FaceCropper:
         """
         missed = _missed(faces, self.select)
         located = []
-        for face in select_faces(faces, self.select, image):
+        chosen = select_faces(faces, self.select, image)
+        for face in chosen:
             landmarks = self.landmarks(image, face)
             missed = self._contradiction(image, face, landmarks)
             if not missed:
                 located.append(LocatedFace(face, landmarks))
+        if 0 < len(located) < len(chosen):
+            dropped = len(chosen) - len(located)
+            remark = f"{dropped} of {counted(len(chosen), 'face')} {LEFT_OUT}"
+            return LocatedFaces(located, remarks=(remark,))
         if located:
             return LocatedFaces(located)
         if self.assume_center:

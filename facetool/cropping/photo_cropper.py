@@ -170,6 +170,8 @@ def _locate(cropper: FaceCropper, photo: CroppedPhoto) -> None:
         photo.located = cropper.locate(photo.image, photo.detected)
     except PHOTO_ERRORS as error:
         photo.error = reason_of(error)
+    else:
+        photo.remarks = [*photo.remarks, *photo.located.remarks]
 
 
 def _cut(cropper: FaceCropper, photo: CroppedPhoto) -> None:

@@ -71,7 +71,8 @@ def search_photo(read: Callable[[], Photo], cropper: FaceCropper) -> SearchedPho
     try:
         photo = read()
         image, remarks = photo.pixels, cropper.remarks_on(photo)
-        located, missed = cropper.find(image)
+        located, missed, others = cropper.find(image)
+        remarks = [*remarks, *others]
         crops = [cropper.cut(image, landmarks) for _, landmarks in located]
     except ImageError as error:
         return SearchedPhoto(error=str(error))

@@ -10,7 +10,14 @@ from facetool.jobs.report import Report
 
 TOO_LARGE = "too large to be searched as it is"
 
-_KINDS = {"truncated": TRUNCATED, "animated": ANIMATED, "scaled down": TOO_LARGE}
+LEFT_OUT = "left out, as not upright or with landmarks that contradict each other"
+
+_KINDS = {
+    "truncated": TRUNCATED,
+    "animated": ANIMATED,
+    "scaled down": TOO_LARGE,
+    "faces left out": LEFT_OUT,
+}
 """Kind to its words, or the last of them."""
 
 

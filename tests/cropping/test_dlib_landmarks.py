@@ -44,8 +44,8 @@ def test_landmarks_are_those_in_hogs_box(
     )
     errors = []
     for image in photos:
-        ((hog,), _) = original.locate(image, original.detect([image])[0])
-        ((found,), _) = other.locate(image, other.detect([image])[0])
+        (hog,) = original.locate(image, original.detect([image])[0]).faces
+        (found,) = other.locate(image, other.detect([image])[0]).faces
         left, right = (hog.landmarks[row] for row in EYES[len(hog.landmarks)])
         shift = np.linalg.norm(found.landmarks - hog.landmarks, axis=1).mean()
         errors.append(shift / np.linalg.norm(left - right))
