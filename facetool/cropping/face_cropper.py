@@ -202,6 +202,8 @@ class FaceCropper:
             return LocatedFaces(located, remarks=(remark,))
         if located:
             return LocatedFaces(located)
+        if chosen and (others := len(faces) - len(chosen)):
+            missed += f"; {counted(others, 'other face')} found, which the option select can take"
         if self.assume_center:
             face = _centre_face(image)
             located = [LocatedFace(face, self.landmarks(image, face))]

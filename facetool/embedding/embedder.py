@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facetool.embedding.choices import ENGINES, FLIPS
-from facetool.errors import UsageError, check_choice
+from facetool.errors import UsageError, WeightsError, check_choice
 from facetool.jobs.ordered_map import ordered_map
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.dtypes import DTYPES
@@ -34,6 +34,8 @@ _MOST_ON_CPU = 1024
 
 ALL_GPUS = "cuda:all"
 """The device that stands for every GPU of a machine or cluster."""
+
+NOT_FINITE = "its embedding is not finite: the weights are damaged or the precision is too low"
 
 TORCH_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 
@@ -102,6 +104,16 @@ def _has_bfloat16(device: torch.device) -> bool:
         getattr(torch.cpu, "_is_amx_tile_supported", None),
     )
     return any(ask() for ask in supported if ask is not None)
+
+
+def check_finite(embeddings: NDArray[np.float32]) -> None:
+    """Refuse embeddings (N, D) that nothing can be compared with.
+
+    Raises:
+        WeightsError: one of them is not finite.
+    """
+    if not np.isfinite(embeddings).all():
+        raise WeightsError(f"a face cannot be compared: {NOT_FINITE}")
 
 
 class Embedder:
@@ -181,10 +193,15 @@ class Embedder:
 
         Args:
             crops: uint8 RGB (N, H, W, 3), of the recipe's size; N may be 0.
+
+        Raises:
+            WeightsError: an embedding is not finite.
         """
         batches = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
         found = [part for _, part in self.embed_batches(batches, lambda batch: batch)]
-        return np.concatenate([np.empty((0, self.size), np.float32), *found])
+        embeddings = np.concatenate([np.empty((0, self.size), np.float32), *found])
+        check_finite(embeddings)
+        return embeddings
 
     @property
     def streams(self) -> int:

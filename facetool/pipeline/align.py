@@ -226,12 +226,13 @@ def check_detector(settings: AlignSettings, device: str, *, elsewhere: bool = Fa
         WeightsError: the detector's weights are not on this machine.
     """
     detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
-    device = detector_device(settings.crop.detector, device)
-    if device == "cpu" or elsewhere:
-        return device
-    from facetool.embedding.embedder import resolve_device
+    name = settings.crop.detector
+    on_cpu = device == "cpu" or (device == "auto" and detector_device(name, device) == "cpu")
+    if not (on_cpu or elsewhere):
+        from facetool.embedding.embedder import resolve_device
 
-    return str(resolve_device(device, mps=False))
+        device = str(resolve_device(device, mps=False))
+    return detector_device(name, device)
 
 
 def _plan(names: Sequence[str], into: str, videos: Collection[str], several: bool) -> list[_Task]:

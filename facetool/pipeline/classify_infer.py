@@ -22,7 +22,7 @@ from facetool.cropping.remarks import note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes
-from facetool.embedding.embedder import Embedder
+from facetool.embedding.embedder import Embedder, check_finite
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
@@ -242,6 +242,7 @@ def name_people(
     with closing(cropped), progress_bar("infer", len(photos)) as bar:
         batches = iter(lambda: list(islice(cropped, _PHOTOS_AT_ONCE)), [])
         for some, embeddings in embedder.embed_batches(batches, partial(_stack, crop)):
+            check_finite(embeddings)
             for cut in some:
                 if not cut.error:
                     note_remarks(str(cut.path), cut.remarks, report)

@@ -113,6 +113,10 @@ def embed(
     """
     refuse_in_import()
     need_pyarrow()
+    if ray is not None:
+        from facetool.runners.on_ray import need_ray
+
+        need_ray()
     index, parts = part
     if not 0 <= index < parts:
         raise UsageError(f"shard={index}/{parts}: give I/N with I from 0 to N - 1")

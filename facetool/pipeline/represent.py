@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facetool.embedding.crop_check import check_crops, or_any_crop
 from facetool.embedding.crop_loader import load_crops
-from facetool.embedding.embedder import Embedder
+from facetool.embedding.embedder import NOT_FINITE, Embedder
 from facetool.embedding.settings import RepresentSettings, device_name
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_journal import JOURNAL
@@ -93,7 +93,7 @@ def represent(
     with EmbeddingsWriter(output, embedder.size, description) as writer:
         _write_rows(writer, folder, kept, embedder, settings, jobs, report)
         if not writer.rows:
-            raise UsageError(f"none of the images in {input} can be read")
+            raise UsageError(f"none of the images in {input} can be represented")
         _check_untouched(input, folder, missed)
         counts = {"images": writer.rows, "failed": len(writer.failures)}
         writer.finish(
@@ -198,7 +198,8 @@ def _embed(
         report.also("scaled to the network's size", batch.resized)
         of_batch: dict[str, _Row | str] = dict(batch.failures)
         for name, vector in zip(batch.names, vectors, strict=True):
-            of_batch[name] = _Row(vector, states[name])
+            finite = np.isfinite(vector).all()
+            of_batch[name] = _Row(vector, states[name]) if finite else NOT_FINITE
         for name in names:
             yield of_batch[name]
             states.pop(name, None)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facetool.embedding.embedder import Embedder
+from facetool.embedding.embedder import Embedder, check_finite
 
 BATCH_SIZE = 32
 """Faces per pass: more bring nothing on a CPU (``scripts/bench-networks``)."""
@@ -153,4 +153,5 @@ class Batcher:
             self._observe(min(BATCH_SIZE, len(together) - start))
         parts = [self._embedder.embed(together[start : start + BATCH_SIZE]) for start in passes]
         vectors = np.concatenate([np.empty((0, self._embedder.size), np.float32), *parts])
+        check_finite(vectors)
         return np.split(vectors, np.cumsum([len(some) for some in crops])[:-1])

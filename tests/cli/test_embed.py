@@ -1,5 +1,6 @@
 """``embed`` on the command line."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,3 +54,22 @@ def test_one_command_takes_one_gpu(run: Run, album: Path, tmp_path: Path) -> Non
     assert done.stderr == (
         "facetool: --device cuda:all is for embed, which gives every GPU a process\n"
     )
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps", "cuda:all"])
+@pytest.mark.parametrize("detector", ["hog", "cnn"])
+def test_align_takes_no_device_that_is_not_there(
+    run: Run, album: Path, tmp_path: Path, detector: str, device: str
+) -> None:
+    done = run("align", album, tmp_path / "crops", "--detector", detector, "--device", device)
+    assert done.returncode == 2 and f"--device {device}" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "crops").exists()
+
+
+def test_without_ray_nothing_is_begun(
+    run: Run, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = run("embed", album, tmp_path / "out", "--device", "cuda:all")
+    assert done.returncode == 2 and "pip install 'facetool[ray]'" in done.stderr
+    assert not (tmp_path / "out").exists()

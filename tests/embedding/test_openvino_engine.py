@@ -48,37 +48,50 @@ def test_the_same_embeddings(
         assert embeddings.shape == (count, embedder.size)
         if count:
             assert np.abs(embeddings - expected[:count]).max() < 1e-5 * np.abs(expected).max()
-    assert any((home / "openvino").iterdir())  # the next command need not compile
+    assert any((home / "openvino").iterdir())  # the next command need not write ONNX
 
 
 @pytest.mark.slow
-def test_what_was_made_before_is_taken_and_nothing_else(
+def test_what_was_kept_is_taken_if_it_is_whole_and_of_this_network(
     network: EmbeddingNetwork, crops: np.ndarray, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("openvino")
-    expected = Embedder(network, CPU, engine="openvino").embed(crops)
-    files = {path: path.read_bytes() for path in (home / "openvino").iterdir()}
-    with monkeypatch.context() as patch:
-        patch.setattr(onnx_export, "to_onnx", None)  # an error, were it called
-        again = Embedder(network, CPU, engine="openvino").embed(crops)
-    assert np.array_equal(again, expected)
-    assert files == {path: path.read_bytes() for path in (home / "openvino").iterdir()}
-
     other = deepcopy(network)
     with torch.no_grad():
         next(other.parameters()).neg_()
+    expected = Embedder(network, CPU, engine="openvino").embed(crops)
+    (kept,) = (home / "openvino").iterdir()
+    of_other = Embedder(other, CPU, engine="openvino").embed(crops)
     plain = Embedder(other, CPU).embed(crops)
-    found = Embedder(other, CPU, engine="openvino").embed(crops)
-    assert np.abs(found - plain).max() < 1e-5 * np.abs(plain).max()
-    assert np.abs(found - expected).max() > 1e-3 * np.abs(plain).max()
+    assert np.abs(of_other - plain).max() < 1e-5 * np.abs(plain).max()
+    assert np.abs(of_other - expected).max() > 1e-3 * np.abs(plain).max()
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx_export, "to_onnx", None)  # an error, were it called
+        assert np.array_equal(Embedder(network, CPU, engine="openvino").embed(crops), expected)
+
+    whole = kept.read_bytes()
+    (kept_of_other,) = {*(home / "openvino").iterdir()} - {kept}
+    scribbled = bytearray(whole)
+    scribbled[len(whole) // 2 :: 997] = bytes(len(scribbled[len(whole) // 2 :: 997]))
+    for damaged in (bytes(scribbled), whole[: len(whole) // 2], b"", kept_of_other.read_bytes()):
+        kept.write_bytes(damaged)
+        assert np.array_equal(Embedder(network, CPU, engine="openvino").embed(crops), expected)
+        assert kept.read_bytes() == whole
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("in_the_way", ["cache", "cache/openvino"])
 def test_a_cache_that_cannot_be_written(
-    network: EmbeddingNetwork, crops: np.ndarray, home: Path
+    network: EmbeddingNetwork,
+    crops: np.ndarray,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    in_the_way: str,
 ) -> None:
     pytest.importorskip("openvino")
-    (home / "openvino").write_text("in the way")
+    monkeypatch.setenv("FACETOOL_HOME", str(home / "cache"))
+    (home / in_the_way).parent.mkdir(exist_ok=True)
+    (home / in_the_way).write_text("a file")
     expected = Embedder(network, CPU).embed(crops)
     found = Embedder(network, CPU, engine="openvino").embed(crops)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
