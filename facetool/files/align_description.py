@@ -116,7 +116,12 @@ def _words(value: Any, other: Any) -> str:
     if not isinstance(value, Mapping):
         return "none" if value is None else str(value)
     known = other if isinstance(other, Mapping) else {}
-    return ", ".join(f"{key} {inner}" for key, inner in value.items() if known.get(key) != inner)
+    own = [
+        f"{key} {_words(inner, known.get(key))}"
+        for key, inner in value.items()
+        if key not in known or known[key] != inner
+    ]
+    return ", ".join([*own, *(f"no {key}" for key in known if key not in value)])
 
 
 def read_align_description(folder: Path) -> AlignDescription | None:

@@ -75,3 +75,11 @@ def test_difference_is_in_words() -> None:
     smaller = replace(running, crop={**WRITTEN["crop"], "width": 96})  # type: ignore[dict-item]
     assert DESCRIPTION.difference(smaller) == "crop width 112 there, width 96 now"
     assert AlignDescription().difference(running) is not None
+
+
+def test_of_options_within_options_only_the_different_are_named() -> None:
+    before = replace(DESCRIPTION, detector={"name": "yunet", "options": {"min_score": 0.6}})
+    now = {"name": "yunet", "options": {"min_score": 0.6, "dtype": "bfloat16"}}
+    assert before.difference(replace(DESCRIPTION, detector=now)) == (
+        "detector options no dtype there, options dtype bfloat16 now"
+    )
