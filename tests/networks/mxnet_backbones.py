@@ -204,7 +204,7 @@ def check_training_step(network: EmbeddingNetwork) -> None:
     before = {name: tensor.clone() for name, tensor in network.named_parameters()}
     first = loss()
     first.backward()
-    torch.optim.SGD(network.parameters(), lr=1e-3).step()
+    torch.optim.SGD(network.parameters(), lr=1e-4).step()
     assert loss() < first
     for name, tensor in network.named_parameters():
         assert (tensor.grad is not None) == tensor.requires_grad, name
