@@ -437,13 +437,13 @@ def vgg_face(widths: tuple[int, ...], people: int) -> Instance:
 
 
 def vgg_face_by_hand(tree: Instance, crop: np.ndarray) -> Tensor:
-    """fc7 after its ReLU of an RGB crop, straight from the file's numbers."""
+    """fc7 after its ReLU of an RGB crop, straight from the file's numbers, in float64."""
     mean = np.array([93.5940, 104.7624, 129.1863], "f4")  # blue, green, red
     pixels = crop[..., ::-1].astype("f4") - mean
-    x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None])
+    x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]).double()
     for one in tree.fields["modules"][:-3]:
         weight, bias = (
-            torch.from_numpy(one.fields[name]) if name in one.fields else None
+            torch.from_numpy(one.fields[name]).double() if name in one.fields else None
             for name in ("weight", "bias")
         )
         if one.kind == "nn.SpatialConvolution":
@@ -474,10 +474,11 @@ def test_vgg_faces_feature_is_fc7_of_blue_first(
     crop = RNG.integers(0, 256, (224, 224, 3), np.uint8)
     recipe = architecture("vgg-face").recipe
     with torch.inference_mode():
-        found = network(to_input(torch.from_numpy(crop)[None], recipe))
+        found = network.double()(to_input(torch.from_numpy(crop)[None], recipe).double())
     expected = vgg_face_by_hand(tree, crop)
     assert (expected > 0).any()
-    assert (found - expected).abs().max() < 1e-5 * expected.std()
+    # In float32 sixteen layers of random numbers differ by as much as the order of sums makes them.
+    assert (found - expected).abs().max() < 1e-7 * expected.std()
 
 
 def test_vgg_face_ends_with_its_feature() -> None:
