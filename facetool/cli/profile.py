@@ -12,6 +12,7 @@ from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
+from facetool.cli.pytorch import import_pytorch
 from facetool.networks.dtypes import DTYPES
 
 if TYPE_CHECKING:
@@ -97,14 +98,13 @@ def network_command(
     MODEL is a name as ARCH or ARCH.TAG or a weights file; default: dlib-resnet. A network whose
     weights are not on this machine is measured with random ones, which take the same time.
     """
+    import_pytorch()
     from facetool.cli.tables.profile import networks_text
     from facetool.embedding.embedder import resolve_device
-    from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import network_figure
     from facetool.plots.style import check_name, save_plot
     from facetool.profiling.network import NetworkSettings, profile_networks
 
-    keep_freed_memory()
     if plot is not None:
         check_name(plot)
     where = [resolve_device(device, mps=False) for device in dict.fromkeys(devices)]
@@ -195,17 +195,16 @@ def pipeline_command(
     without writing anything: images per second, and how long each stage was busy. Weights that
     are not on this machine are replaced with random ones, which take the same time.
     """
+    import_pytorch()
     from facetool.alignment.recipes import override
     from facetool.cli.tables.profile import pipeline_text, published_pipelines_text
     from facetool.embedding.embedder import resolve_device, resolve_dtype
-    from facetool.jobs.allocator import keep_freed_memory
     from facetool.plots.profile import pipeline_figure
     from facetool.plots.style import check_name, save_plot
     from facetool.profiling.network import network_to_measure
     from facetool.profiling.pipeline import profile_pipeline
     from facetool.profiling.pipeline_settings import PipelineSettings
 
-    keep_freed_memory()
     if plot is not None:
         check_name(plot)
     where = resolve_device(device, mps=False)

@@ -196,12 +196,10 @@ class FaceCropper:
             missed = self._contradiction(image, face, landmarks)
             if not missed:
                 located.append(LocatedFace(face, landmarks))
-        if 0 < len(located) < len(chosen):
+        if located:
             dropped = len(chosen) - len(located)
             remark = f"{dropped} of {counted(len(chosen), 'face')} {LEFT_OUT}"
-            return LocatedFaces(located, remarks=(remark,))
-        if located:
-            return LocatedFaces(located)
+            return LocatedFaces(located, remarks=(remark,) if dropped else ())
         if chosen and (others := len(faces) - len(chosen)):
             missed += f"; {counted(others, 'other face')} found, which the option select can take"
         if self.assume_center:

@@ -114,8 +114,8 @@ class MapDetector:
         join_convolutions(folded)
         if self._device.type == "cpu":
             pool_without_places(folded)
-        if self._device.type == "cpu" and onednn.onednn_runs(self._dtype):
-            onednn.fuse_convolutions(folded)
+            if onednn.onednn_runs(self._dtype):
+                onednn.fuse_convolutions(folded)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     # TF32's ten bits would move boxes.

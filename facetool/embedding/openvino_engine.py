@@ -77,19 +77,22 @@ def _as_onnx(network: FoldedNetwork) -> bytes:
     name = _digest(network)
     path = cache_folder() / "openvino" / f"{name}.kept"
     with suppress(OSError):
-        kept = path.read_bytes()
-        if kept[:_SEAL] == _seal(name, kept[_SEAL:]):
-            return kept[_SEAL:]
+        with path.open("rb") as file:
+            seal, kept = file.read(_SEAL), file.read()
+        if seal == _seal(name, kept):
+            return kept
     from facetool.weights.onnx_export import to_onnx
 
     contents = to_onnx(network, lrn_operator=True)
     with suppress(OutputError), atomic_write(path) as file:
-        file.write(_seal(name, contents) + contents)
+        file.writelines([_seal(name, contents), contents])
     return contents
 
 
 def _seal(name: str, contents: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + contents, usedforsecurity=False).digest()
+    value = hashlib.sha256(name.encode(), usedforsecurity=False)
+    value.update(contents)
+    return value.digest()
 
 
 def _digest(network: FoldedNetwork) -> str:
