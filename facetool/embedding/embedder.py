@@ -54,7 +54,7 @@ def resolve_device(name: str, *, mps: bool = True) -> torch.device:
         UsageError: it is not there, or no such name.
     """
     shown = f"device={name!r}"
-    names = "auto, cpu, cuda or cuda:N" if not mps else "auto, cpu, cuda, cuda:N or mps"
+    kinds = ("cpu", "cuda", "mps") if mps else ("cpu", "cuda")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == ALL_GPUS:
@@ -62,8 +62,9 @@ def resolve_device(name: str, *, mps: bool = True) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"{shown}: give {names}", shown) from None
-    if device.type not in (("cpu", "cuda", "mps") if mps else ("cpu", "cuda")):
+        device = None
+    if device is None or device.type not in kinds:
+        names = "auto, cpu, cuda, cuda:N or mps" if mps else "auto, cpu, cuda or cuda:N"
         raise UsageError(f"{shown}: give {names}", shown)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
@@ -106,13 +107,18 @@ def _has_bfloat16(device: torch.device) -> bool:
     return any(ask() for ask in supported if ask is not None)
 
 
+def finite_rows(embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the embeddings (N, D) are finite: bool (N,)."""
+    return np.asarray(np.isfinite(embeddings).all(axis=1), np.bool_)
+
+
 def check_finite(embeddings: NDArray[np.float32]) -> None:
     """Refuse embeddings (N, D) that nothing can be compared with.
 
     Raises:
         WeightsError: one of them is not finite.
     """
-    if not np.isfinite(embeddings).all():
+    if not finite_rows(embeddings).all():
         raise WeightsError(f"a face cannot be compared: {NOT_FINITE}")
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facetool.embedding.crop_check import check_size, or_any_crop
 from facetool.embedding.crop_loader import load_crops
-from facetool.embedding.embedder import Embedder
+from facetool.embedding.embedder import NOT_FINITE, Embedder, finite_rows
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import FOLDS, Trials
@@ -270,8 +270,9 @@ def _embed(
         for batch, embeddings in embedder.embed_batches(loader, lambda batch: batch.crops):
             rows = np.array(batch.names, int)
             vectors[rows] = embeddings
-            good[rows] = True
-            for number, reason in batch.failures:
+            good[rows] = finite = finite_rows(embeddings)
+            bad = [(number, NOT_FINITE) for number in rows[~finite]]
+            for number, reason in [*batch.failures, *bad]:
                 report.failed(f"{one.name} image {number}", reason)
             report.also("scaled to the network's size", batch.resized)
             bar.update(len(batch.names) + len(batch.failures))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facetool.embedding.crop_check import check_crops, or_any_crop
 from facetool.embedding.crop_loader import load_crops
-from facetool.embedding.embedder import NOT_FINITE, Embedder
+from facetool.embedding.embedder import NOT_FINITE, Embedder, finite_rows
 from facetool.embedding.settings import RepresentSettings, device_name
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_journal import JOURNAL
@@ -197,8 +197,7 @@ def _embed(
     for names, (batch, vectors) in zip(passes, embedded, strict=True):
         report.also("scaled to the network's size", batch.resized)
         of_batch: dict[str, _Row | str] = dict(batch.failures)
-        for name, vector in zip(batch.names, vectors, strict=True):
-            finite = np.isfinite(vector).all()
+        for name, vector, finite in zip(batch.names, vectors, finite_rows(vectors), strict=True):
             of_batch[name] = _Row(vector, states[name]) if finite else NOT_FINITE
         for name in names:
             yield of_batch[name]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.cropping.photo_cropper import photo_chunks
-from facetool.embedding.embedder import NOT_FINITE, Embedder
+from facetool.embedding.embedder import NOT_FINITE, Embedder, finite_rows
 from facetool.files.embed_plan import ListedPhoto, PlannedPhotos, Shard
 from facetool.files.face_shards import FaceRow
 from facetool.jobs.ordered_map import ordered_map
@@ -46,9 +46,10 @@ def embed_shards(
 
     def whole() -> Iterator[_OpenShard]:
         for batch, vectors in embedded:
-            for row, vector in zip(batch.rows, vectors, strict=False):  # what follows is filler
+            finite = finite_rows(vectors)
+            for row, vector, good in zip(batch.rows, vectors, finite, strict=False):  # then filler
                 row.crop = None
-                if np.isfinite(vector).all():
+                if good:
                     row.embedding = vector
                 else:
                     row.row = row.row._replace(status="failed", reason=NOT_FINITE)

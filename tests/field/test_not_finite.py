@@ -13,8 +13,10 @@ from facetool.embedding.embedder import NOT_FINITE, Embedder
 from facetool.errors import UsageError, WeightsError
 from facetool.files.embeddings import read_embeddings
 from facetool.images.read import read_image
+from facetool.images.verification_set import write_bin
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings
+from facetool.pipeline.bin_eval import bin_eval
 from facetool.pipeline.classify_infer import InferSettings, name_people
 from facetool.pipeline.classify_train import ClassifierSettings, train_classifier
 from facetool.pipeline.compare import compare
@@ -85,6 +87,25 @@ def test_one_face_fails_by_name_in_one_pass(
     found = read_embeddings(tmp_path / "reps")
     assert found.names and str(one.relative_to(crops)) not in found.names
     assert np.isfinite(found.vectors).all()
+
+
+def test_one_image_of_a_verification_set_is_not_scored(
+    crops: Path, network: EmbeddingNetwork, tmp_path: Path, spoil: Spoil
+) -> None:
+    files = sorted(crops.glob("*/*.png"))
+    spoil(like(files[0]))
+    images = [path.read_bytes() for path in files]
+    same = np.arange(len(images) // 2) % 2 == 0
+    with (tmp_path / "faces.bin").open("wb") as file:
+        write_bin(file, images, same.tolist())
+    with remarks() as told:
+        result = bin_eval(
+            [tmp_path / "faces.bin"], network, torch.device("cpu"), nfolds=2, any_crop=True
+        )
+    assert told == [f"faces image 0: {NOT_FINITE}"]
+    (found,) = result.sets
+    assert found["pairs"]["scored"] == len(same) - 1
+    assert np.isfinite(found["xnorm"])
 
 
 def test_where_all_are_it_ends_with_that_reason(
