@@ -63,7 +63,7 @@ class OpenVinoNetwork:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Embeddings (N, D), float32, of float32 (N, 3, H, W) in channels_last."""
-        return torch.from_numpy(self._model(inputs.permute(0, 2, 3, 1).numpy()))
+        return self._model(inputs)
 
     def _has_bfloat16(self) -> bool:
         return "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -39,6 +39,14 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequentia
     )
 
 
+def subtract_mean(x: Tensor, mean: Tensor) -> Tensor:
+    """dlib's input layer: pixels (N, 3, H, W), 0…255, less a mean (3, 1, 1), divided by 256.
+
+    In float32, whatever the pixels are of.
+    """
+    return torch.add(mean * (-1 / 256), x.float(), alpha=1 / 256)
+
+
 def add_zero_extended(x: Tensor, shortcut: Tensor) -> Tensor:
     """Sum of two (N, C, H, W) tensors, zero beyond the end of each; may reuse ``x``.
 
@@ -95,7 +103,7 @@ class DlibResNet(EmbeddingNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (N, D) of RGB crops (N, 3, H, W), 0…255."""
-        x = torch.add(self.mean * (-1 / 256), x.float(), alpha=1 / 256).to(self.fc.weight.dtype)
+        x = subtract_mean(x, self.mean).to(self.fc.weight.dtype)
         x = F.relu(F.max_pool2d(self.stem(x), 3, stride=2), inplace=True)
         embedding: Tensor = self.fc(self.blocks(x).mean(dim=(2, 3)))
         return embedding

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facetool.errors import WeightsError
@@ -15,9 +13,9 @@ from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 OPENVINO = "OpenVINO"
 
-RunBatch = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""From inputs (N, C, H, W), or with the channels last, to (N, D); may be called from several
-threads at once."""
+RunBatch = Callable[[Tensor], Tensor]
+"""From inputs (N, C, H, W), float32 on the CPU, to (N, D); may be called from several threads at
+once."""
 
 
 class EngineLayer(NamedTuple):
@@ -40,17 +38,15 @@ class _Engine(nn.Module):
     Args:
         run: the engine's call.
         shape: (C, H, W) of the input.
-        channels_last: the call takes (N, H, W, C).
 
     Raises:
         WeightsError: it does not give one vector a face.
     """
 
-    def __init__(self, run: RunBatch, shape: tuple[int, int, int], channels_last: bool) -> None:
+    def __init__(self, run: RunBatch, shape: tuple[int, int, int]) -> None:
         super().__init__()
         self._run = run
-        self._channels_last = channels_last
-        found = run(self._pixels(torch.zeros(1, *shape))).shape
+        found = tuple(run(torch.zeros(1, *shape)).shape)
         if len(found) != 2 or found[0] != 1:
             raise WeightsError(f"the output has the shape {found}, not one vector a face")
         self.size = int(found[1])
@@ -59,12 +55,7 @@ class _Engine(nn.Module):
         """Embeddings (N, D) on the input's device, of its type."""
         if not len(x):
             return x.new_empty(0, self.size)
-        found = np.array(self._run(self._pixels(x)), np.float32)
-        return torch.from_numpy(found).to(x.device, x.dtype)
-
-    def _pixels(self, x: Tensor) -> NDArray[np.float32]:
-        ordered = x.permute(0, 2, 3, 1) if self._channels_last else x
-        return np.ascontiguousarray(ordered.detach().float().cpu().numpy())
+        return self._run(x.detach().float().cpu()).to(x.device, x.dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Engine:
         return self
@@ -78,7 +69,6 @@ class EngineNetwork(EmbeddingNetwork):
         shape: (C, H, W) of the input.
         engine: its name, for messages.
         layers: in the order they run in.
-        channels_last: the call takes (N, H, W, C).
 
     Raises:
         WeightsError: it does not give one vector a face.
@@ -90,11 +80,9 @@ class EngineNetwork(EmbeddingNetwork):
         shape: tuple[int, int, int],
         engine: str,
         layers: Sequence[EngineLayer],
-        *,
-        channels_last: bool = False,
     ) -> None:
         super().__init__()
-        self.engine = _Engine(run, shape, channels_last)
+        self.engine = _Engine(run, shape)
         self.engine_name = engine
         self.layers = tuple(layers)
         self.info = NetworkInfo(embedding_size=self.engine.size, input_size=shape[1:])

@@ -13,11 +13,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
 from facetool.networks import onednn
 from facetool.networks.base import EmbeddingNetwork
-from facetool.networks.dlib_resnet import add_zero_extended
+from facetool.networks.dlib_resnet import add_zero_extended, subtract_mean
 from facetool.networks.graph import depth_concat
 from facetool.networks.lrn import local_response_norm
 
-_OPAQUE = (add_zero_extended, depth_concat, local_response_norm)
+_OPAQUE = (add_zero_extended, depth_concat, local_response_norm, subtract_mean)
 """Functions that look at their inputs' shapes or types, which cannot be traced through."""
 
 
@@ -79,7 +79,8 @@ def fold(network: nn.Module) -> fx.GraphModule:
     """The steps of a network for inference.
 
     Every batch normalisation behind a convolution or a fully connected layer becomes part of
-    it, unless anything else uses that layer's output. Dropout and identities go.
+    it, unless anything else uses that layer's output, as does the mean that is subtracted before
+    an unpadded convolution. Dropout and identities go.
 
     Args:
         network: stays as it was and shares no memory with the result.
@@ -92,6 +93,10 @@ def fold(network: nn.Module) -> fx.GraphModule:
 
     for node in list(graph.nodes):
         node.type = None  # annotations as text would keep the result from being pickled
+        if node.target is subtract_mean:
+            (cast,) = node.users
+            (behind,) = cast.users
+            _fold_mean(traced, node, modules[behind.target])
         if node.op != "call_module":
             continue
         module, before = modules[node.target], node.args[0]
@@ -126,6 +131,21 @@ def for_inference(
         if device.type == "cpu" and onednn.onednn_runs(dtype):
             onednn.fuse_convolutions(folded.body)
         return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _fold_mean(traced: fx.GraphModule, node: fx.Node, conv: nn.Module) -> None:
+    """Let the convolution behind dlib's input layer do its work too, if it can.
+
+    It cannot where it is padded: with zeros, where means would have to be.
+    """
+    if type(conv) is not nn.Conv2d or conv.bias is not None or any(conv.padding):
+        return
+    pixels, mean = node.all_input_nodes
+    weight = conv.weight.detach().double() / 256
+    bias = -(weight * traced.get_buffer(str(mean.target))).sum((1, 2, 3))
+    conv.weight, conv.bias = (nn.Parameter(value.float()) for value in (weight, bias))
+    node.replace_all_uses_with(pixels)
+    traced.graph.erase_node(node)
 
 
 @contextmanager

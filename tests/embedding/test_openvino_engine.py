@@ -52,6 +52,19 @@ def test_the_same_embeddings(
 
 
 @pytest.mark.slow
+def test_results_stay_when_the_next_faces_come(
+    network: EmbeddingNetwork, crops: np.ndarray
+) -> None:
+    pytest.importorskip("openvino")
+    embedder = Embedder(network, CPU, engine="openvino")
+    for first, second in ((crops[:1], crops[1:2]), (crops[:2], crops[2:4])):
+        kept = embedder.embed(first)
+        before = kept.copy()
+        assert not np.array_equal(embedder.embed(second), before)
+        assert np.array_equal(kept, before)
+
+
+@pytest.mark.slow
 def test_what_was_kept_is_taken_if_it_is_whole_and_of_this_network(
     network: EmbeddingNetwork, crops: np.ndarray, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

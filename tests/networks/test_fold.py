@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.networks import onednn, registry
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.dlib_resnet import subtract_mean
 from facetool.networks.fold import fold_batch_norm, for_inference
 from facetool.networks.graph import Node, build_graph
 from facetool.networks.lresnet import LResNet
@@ -79,6 +80,20 @@ def conv_and_bn(name="c"):
         "b.running_mean": torch.randn(4),
         "b.running_var": torch.rand(4) + 0.5,
     }
+
+
+@pytest.mark.parametrize(("padding", "kept"), [(0, 0), (3, 1)])
+def test_the_mean_of_the_pixels_goes_into_an_unpadded_convolution(padding, kept):
+    network = randomise(registry.create("dlib-resnet"))
+    network.stem.conv.padding = (padding, padding)
+    folded = fold_batch_norm(network)
+    left = [node for node in folded.body.graph.nodes if node.target is subtract_mean]
+    assert len(left) == kept
+    pixels = torch.rand(2, 3, 150, 150) * 255
+    with torch.inference_mode():
+        expected = network(pixels)
+        difference = (folded(pixels) - expected).abs().max()
+    assert difference < 3e-5 * expected.std()
 
 
 def test_graph_networks_fold_too():

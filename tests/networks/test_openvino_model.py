@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from facetool.networks import openvino_model
 from facetool.networks.openvino_model import OpenVinoModel
@@ -18,16 +19,14 @@ class Request:
     running = 0
     most = 0
 
-    def set_input_tensor(self, tensor: Any) -> None:
-        pass
-
-    def start_async(self) -> None:
+    def infer(self, inputs: Any, **sharing: bool) -> None:
         Request.running += 1
         Request.most = max(Request.most, Request.running)
-
-    def wait(self) -> None:
         time.sleep(0.05)
         Request.running -= 1
+
+    def get_input_tensor(self) -> Any:
+        return SimpleNamespace(data=np.zeros((1, 8, 8, 3), np.float32))
 
     def get_output_tensor(self, output: int) -> Any:
         return SimpleNamespace(data=np.zeros((1, 4), np.float32))
@@ -35,8 +34,8 @@ class Request:
 
 def call_twice_at_once(model: OpenVinoModel) -> int:
     Request.most = 0
-    pixels = np.zeros((1, 8, 8, 3), np.float32)
-    threads = [threading.Thread(target=model, args=(pixels,)) for _ in range(2)]
+    inputs = torch.zeros(1, 3, 8, 8)
+    threads = [threading.Thread(target=model, args=(inputs,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -67,7 +67,7 @@ def load(path: Path) -> EngineNetwork:
             batch=lengths[0],
         )
         shape = (lengths[1], lengths[2], lengths[3])
-        network = EngineNetwork(run, shape, OPENVINO, _layers(model), channels_last=True).eval()
+        network = EngineNetwork(run, shape, OPENVINO, _layers(model)).eval()
     except FacetoolError:
         raise
     except Exception as error:  # the library has no classes of its own

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from facetool.errors import WeightsError, one_line
 from facetool.networks.engine import EngineLayer, EngineNetwork
@@ -72,10 +73,11 @@ def load_quantised(
         turned = channels_last(lengths)
         one = lengths[:1] == [1]
 
-        def run(pixels: NDArray[np.float32]) -> NDArray[Any]:
-            fed = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)) if turned else pixels
-            parts = np.split(fed, len(fed)) if one else [fed]
-            return np.concatenate([session.run([output], {given.name: part})[0] for part in parts])
+        def run(inputs: Tensor) -> Tensor:
+            pixels = (inputs.permute(0, 2, 3, 1) if turned else inputs).contiguous().numpy()
+            parts = np.split(pixels, len(pixels)) if one else [pixels]
+            found = [session.run([output], {given.name: part})[0] for part in parts]
+            return torch.from_numpy(np.concatenate(found)).float()
 
         places = (1, 2) if turned else (2, 3)
         height, width = (lengths[axis] or n for axis, n in zip(places, size, strict=True))
