@@ -22,6 +22,7 @@ from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import available_locally, digest, find
 from facetool.weights.epochs import weights_file
+from facetool.weights.finite import check_finite
 from facetool.weights.readers.foreign_formats import WEIGHTS_HEAD_BYTES, refuse_foreign
 from facetool.weights.readers.recognize import candidates, recognize
 from facetool.weights.shapes import measure_embedding_size
@@ -142,7 +143,8 @@ def read_network(
 
     Raises:
         UsageError: there is no such file or layer, or the recipe is not complete.
-        WeightsError: the file holds no network that can be run, or not the one it should.
+        WeightsError: the file holds no network that can be run, or not the one it should, or
+            weights that are not finite.
         FormatError: the file is damaged or of no known format.
     """
     if not path.is_file():
@@ -161,6 +163,7 @@ def read_network(
             sha256 = checksum.result()
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+    check_finite(network, path)
     _align_memory(network)
     published = CATALOGUE.get(network.info.weights_name) or _published(path, sha256)
     known_sha256 = network.info.weights_sha256 or sha256  # of before a threshold was written in

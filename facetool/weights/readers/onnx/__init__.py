@@ -17,6 +17,7 @@ from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop
 from facetool.errors import FormatError, WeightsError
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.graph import GraphNetwork, MapNetwork
+from facetool.weights.finite import check_finite
 from facetool.weights.readers.lowering import identifier
 from facetool.weights.readers.onnx.engine import load_quantised, quantised_by, refuse_quantised
 from facetool.weights.readers.onnx.file import Tensor, read_onnx
@@ -138,18 +139,21 @@ def load_maps(path: Path) -> tuple[MapNetwork, list[str]]:
 
     Raises:
         FormatError: the file is damaged or of another kind.
-        WeightsError: it is quantised, or has an operation that is not supported.
+        WeightsError: it is quantised, has an operation that is not supported, or weights that are
+            not finite.
     """
     model, tensors = read_onnx(path)
     try:
         refuse_quantised(model.graph)
         outputs = [value.name for value in model.graph.output]
         shape = (3, *(_declared_size(model.graph, tensors) or _PHOTO))
-        return GraphReader(path, model, tensors, shape, any_size=True).maps(outputs), outputs
+        network = GraphReader(path, model, tensors, shape, any_size=True).maps(outputs)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: a name in it is damaged: {error}") from None
+    check_finite(network, path)
+    return network, outputs
 
 
 def _layer(graph: GraphProto, name: str) -> str:

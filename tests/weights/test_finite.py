@@ -1,0 +1,48 @@
+"""Weights that are infinite or NaN are refused by name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from facetool.errors import WeightsError
+from facetool.networks.registry import create
+from facetool.weights import safetensors
+from facetool.weights.finite import check_finite
+from facetool.weights.load import read_network
+from facetool.weights.onnx_export import export_onnx
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("suffix", ["safetensors", "onnx", "pt"])
+def test_files(suffix: str, value: float, tmp_path: Path) -> None:
+    network = create("mobilefacenet").eval()
+    path = tmp_path / f"x.{suffix}"
+    conv = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    with torch.no_grad():
+        conv.weight[0, 0, 0, 0] = value
+    if suffix == "onnx":
+        export_onnx(network, path)
+    elif suffix == "pt":
+        torch.save(network.state_dict(), path)
+    else:
+        safetensors.save_network(network, path)
+    with pytest.raises(WeightsError, match=r"1 of the [\d,]+ numbers of .* are not finite"):
+        read_network(path)
+
+
+def test_constants_may_be_infinite_but_not_nan() -> None:
+    network = nn.Module()
+    network.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    check_finite(network, Path("x"))
+    network.register_buffer("mean", torch.tensor([0.0, torch.nan]))
+    with pytest.raises(WeightsError, match=r"^x: 1 of the 2 numbers of mean"):
+        check_finite(network, Path("x"))
+
+
+def test_large_numbers_are_finite() -> None:
+    network = nn.Linear(4, 4)
+    with torch.no_grad():
+        network.weight.fill_(3e38)  # their sum is not
+    check_finite(network, Path("x"))
