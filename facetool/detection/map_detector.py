@@ -113,9 +113,9 @@ class MapDetector:
             lower_precision(folded, self._dtype)
         join_convolutions(folded)
         if self._device.type == "cpu":
-            pool_without_places(folded)
             if onednn.onednn_runs(self._dtype):
                 onednn.fuse_convolutions(folded)
+            pool_without_places(folded, self._dtype)
         self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     # TF32's ten bits would move boxes.

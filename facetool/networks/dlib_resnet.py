@@ -104,7 +104,7 @@ class DlibResNet(EmbeddingNetwork):
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (N, D) of RGB crops (N, 3, H, W), 0…255."""
         x = subtract_mean(x, self.mean).to(self.fc.weight.dtype)
-        x = F.relu(F.max_pool2d(self.stem(x), 3, stride=2), inplace=True)
+        x = F.max_pool2d(F.relu(self.stem(x), inplace=True), 3, stride=2)
         embedding: Tensor = self.fc(self.blocks(x).mean(dim=(2, 3)))
         return embedding
 

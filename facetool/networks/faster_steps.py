@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from facetool.networks import onednn
+from facetool.networks.graph import depth_concat
 
 
 def join_convolutions(body: fx.GraphModule) -> None:
@@ -56,34 +58,113 @@ def _join(body: fx.GraphModule, nodes: list[fx.Node]) -> None:
         body.graph.erase_node(node)
 
 
-def pool_without_places(body: fx.GraphModule) -> None:
-    """Halve maps by the maximum of four pixels, in place, without noting where it was.
+def pool_without_places(body: fx.GraphModule, dtype: torch.dtype) -> None:
+    """Take the maxima of windows without noting where they were, in place.
 
-    PyTorch notes that in every maximum pooling on a CPU. In bfloat16 and channels_last this takes
-    half the time.
+    PyTorch notes that in every maximum pooling on a CPU. In bfloat16 and channels_last the maxima
+    alone take half the time; in float32 it pays for windows of two by two pixels.
+
+    Args:
+        body: as it runs, with :class:`facetool.networks.onednn.FusedConv` where it has any.
+        dtype: in which it runs.
     """
-    for node in body.graph.nodes:
-        if node.target is F.max_pool2d and _halves(*node.args[1:], **node.kwargs):
-            node.target, node.args, node.kwargs = halve, node.args[:1], {}
+    modules = dict(body.named_modules())
+    for node in list(body.graph.nodes):
+        window = _window(node, modules)
+        if window is None or (dtype != torch.bfloat16 and window[0] > 2):
+            continue
+        as_integers = dtype == torch.bfloat16 and _never_negative(node.args[0], modules)
+        with body.graph.inserting_before(node):
+            pooled = body.graph.call_function(max_pool, (node.args[0], *window, as_integers))
+        node.replace_all_uses_with(pooled)
+        body.graph.erase_node(node)
     body.recompile()
 
 
-def _halves(
+def _window(node: fx.Node, modules: Mapping[str, nn.Module]) -> tuple[int, int, int] | None:
+    """Edge, stride and padding of a maximum pooling that :func:`max_pool` can do."""
+    if node.target is F.max_pool2d:
+        args: Any = node.args[1:]
+        kwargs: Any = node.kwargs
+        return _square(*args, **kwargs)
+    pool = modules.get(str(node.target)) if node.op == "call_module" else None
+    if type(pool) is not nn.MaxPool2d:
+        return None
+    return _square(
+        *(pool.kernel_size, pool.stride, pool.padding, pool.dilation),
+        *(pool.ceil_mode, pool.return_indices),
+    )
+
+
+def _square(
     kernel_size: Any,
     stride: Any = None,
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> bool:
-    """Whether these arguments of ``max_pool2d`` mean squares of two by two, side by side."""
+) -> tuple[int, int, int] | None:
+    """Edge, stride and padding, if these arguments of ``max_pool2d`` mean plain squares."""
     sizes = (kernel_size, kernel_size if stride is None else stride, padding, dilation)
     pairs = [(size, size) if isinstance(size, int) else tuple(size) for size in sizes]
-    return pairs == [(2, 2), (2, 2), (0, 0), (1, 1)] and not (ceil_mode or return_indices)
+    (edge, step, pad, spread) = (pair[0] for pair in pairs)
+    plain = all(len({*pair}) == 1 for pair in pairs) and spread == 1
+    if not plain or ceil_mode or return_indices or 2 * pad >= edge:
+        return None
+    return edge, step, pad
 
 
-def halve(x: Tensor) -> Tensor:
-    """The maxima (N, C, H // 2, W // 2) of two by two pixels; an odd edge is left out."""
-    height, width = (side // 2 * 2 for side in x.shape[2:])
-    rows = torch.maximum(x[:, :, 0:height:2], x[:, :, 1:height:2])
-    return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
+def _never_negative(node: Any, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether a step gives no number below 0, nor NaN, whatever its input.
+
+    oneDNN's ReLU makes NaN 0.
+    """
+    if node.target in (depth_concat, torch.cat, max_pool):
+        return all(_never_negative(each, modules) for each in node.all_input_nodes)
+    module = modules.get(str(node.target)) if node.op == "call_module" else None
+    if isinstance(module, nn.MaxPool2d | nn.LocalResponseNorm):
+        return _never_negative(node.args[0], modules)
+    return isinstance(module, onednn.FusedConv) and module.ends_in_relu
+
+
+def max_pool(x: Tensor, edge: int, stride: int, padding: int, as_integers: bool = False) -> Tensor:
+    """What ``F.max_pool2d`` gives of (N, C, H, W), for less than half an edge of padding.
+
+    Args:
+        x: on a CPU.
+        edge: of the squares.
+        stride: between them.
+        padding: on all sides.
+        as_integers: the numbers are of bfloat16, of which none is below 0 or NaN: as integers they
+            have the same order, and are compared twice as fast.
+    """
+    numbers = x.view(torch.int16) if as_integers else x
+    for axis in (2, 3):
+        numbers = _maxima(numbers, axis, edge, stride, padding)
+    return numbers.view(x.dtype)
+
+
+def _maxima(x: Tensor, axis: int, size: int, stride: int, padding: int) -> Tensor:
+    """The maxima of windows along one axis."""
+    length = x.shape[axis]
+    count = (length + 2 * padding - size) // stride + 1
+
+    def numbers(offset: int, first: int, last: int) -> Tensor:
+        """At a place of the windows from the first to before the last."""
+        places = slice(stride * first + offset, stride * (last - 1) + offset + 1, stride)
+        return x[(slice(None),) * axis + (places,)]
+
+    # At an offset of 0 no window is beyond an end, and with the next one seldom.
+    ranges = {
+        offset: (max(0, -(offset // stride)), min(count, (length - 1 - offset) // stride + 1))
+        for offset in range(-padding, size - padding)
+    }
+    begin = numbers(0, *ranges.pop(0))
+    if ranges.get(1) == (0, count):
+        out = torch.maximum(begin, numbers(1, *ranges.pop(1)))
+    else:
+        out = begin.clone(memory_format=torch.preserve_format)
+    for offset, (first, last) in ranges.items():
+        part = out.narrow(axis, first, last - first)
+        torch.maximum(part, numbers(offset, first, last), out=part)
+    return out

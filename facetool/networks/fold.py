@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from facetool.networks import onednn
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.dlib_resnet import add_zero_extended, subtract_mean
+from facetool.networks.faster_steps import pool_without_places
 from facetool.networks.graph import depth_concat
 from facetool.networks.lrn import local_response_norm
 
@@ -124,12 +125,13 @@ def for_inference(
 ) -> FoldedNetwork:
     """A folded copy of a network as it runs fastest: in channels_last, as its inputs should be.
 
-    On a CPU what follows a convolution becomes part of it.
+    On a CPU what follows a convolution becomes part of it, and windows' maxima leave no notes.
     """
     with _one_thread():
         folded = fold_batch_norm(network).to(device, dtype)
         if device.type == "cpu" and onednn.onednn_runs(dtype):
             onednn.fuse_convolutions(folded.body)
+            pool_without_places(folded.body, dtype)
         return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

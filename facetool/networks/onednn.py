@@ -56,6 +56,9 @@ class FusedConv(nn.Module):
         conv: whose weights are used as they are, on a CPU.
         relu: whether a ReLU ends it.
         join: what adds the second input, for shapes that differ; None: there is no second input.
+
+    Attributes:
+        ends_in_relu: as given.
     """
 
     bias: Tensor | None
@@ -66,7 +69,7 @@ class FusedConv(nn.Module):
         super().__init__()
         self.register_buffer("weight", conv.weight.detach())
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
-        self._relu = relu
+        self.ends_in_relu = relu
         self._join = join
         assert not isinstance(conv.padding, str)
         self._geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
@@ -87,14 +90,14 @@ class FusedConv(nn.Module):
         weight = self._packed.get(x.shape)
         if weight is None:
             weight = self._pack(x)
-        ending = "relu" if self._relu else "none"
+        ending = "relu" if self.ends_in_relu else "none"
         if other is None or self._join is None:
             out: Tensor = torch.ops.mkldnn._convolution_pointwise(
                 x, weight, self.bias, *self._geometry, ending, [], ""
             )
             return out
         if other.shape == self._shape_of_output(x):
-            end = "relu" if self._relu else None
+            end = "relu" if self.ends_in_relu else None
             out = torch.ops.mkldnn._convolution_pointwise.binary(
                 x, other, weight, self.bias, *self._geometry, "add", 1.0, end, [], ""
             )
@@ -103,14 +106,14 @@ class FusedConv(nn.Module):
             x, weight, self.bias, *self._geometry, "none", [], ""
         )
         out = self._join(out, other)
-        return out.relu_() if self._relu else out
+        return out.relu_() if self.ends_in_relu else out
 
     def _product(self, x: Tensor) -> Tensor:
         count, channels, height, width = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
         weight = self.weight.reshape(-1, channels)
         out = F.linear(rows, weight, self.bias)
-        if self._relu:
+        if self.ends_in_relu:
             out.relu_()
         return out.reshape(count, height, width, len(weight)).permute(0, 3, 1, 2)
 
