@@ -9,7 +9,7 @@ from torch import nn
 from facetool.errors import WeightsError
 
 
-def check_finite(network: nn.Module, path: Path) -> None:
+def check_weights_finite(network: nn.Module, path: Path) -> None:
     """Refuse a network some of whose weights are infinite or NaN.
 
     A ReLU makes 0 of NaN on some processors, so that embeddings need not show it.

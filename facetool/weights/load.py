@@ -22,7 +22,7 @@ from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
 from facetool.weights.download import available_locally, digest, find
 from facetool.weights.epochs import weights_file
-from facetool.weights.finite import check_finite
+from facetool.weights.finite import check_weights_finite
 from facetool.weights.readers.foreign_formats import WEIGHTS_HEAD_BYTES, refuse_foreign
 from facetool.weights.readers.recognize import candidates, recognize
 from facetool.weights.shapes import measure_embedding_size
@@ -163,7 +163,7 @@ def read_network(
             sha256 = checksum.result()
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    check_finite(network, path)
+    check_weights_finite(network, path)
     _align_memory(network)
     published = CATALOGUE.get(network.info.weights_name) or _published(path, sha256)
     known_sha256 = network.info.weights_sha256 or sha256  # of before a threshold was written in

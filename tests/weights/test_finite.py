@@ -9,7 +9,7 @@ from torch import nn
 from facetool.errors import WeightsError
 from facetool.networks.registry import create
 from facetool.weights import safetensors
-from facetool.weights.finite import check_finite
+from facetool.weights.finite import check_weights_finite
 from facetool.weights.load import read_network
 from facetool.weights.onnx_export import export_onnx
 
@@ -35,14 +35,14 @@ def test_files(suffix: str, value: float, tmp_path: Path) -> None:
 def test_constants_may_be_infinite_but_not_nan() -> None:
     network = nn.Module()
     network.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
-    check_finite(network, Path("x"))
+    check_weights_finite(network, Path("x"))
     network.register_buffer("mean", torch.tensor([0.0, torch.nan]))
     with pytest.raises(WeightsError, match=r"^x: 1 of the 2 numbers of mean"):
-        check_finite(network, Path("x"))
+        check_weights_finite(network, Path("x"))
 
 
 def test_large_numbers_are_finite() -> None:
     network = nn.Linear(4, 4)
     with torch.no_grad():
         network.weight.fill_(3e38)  # their sum is not
-    check_finite(network, Path("x"))
+    check_weights_finite(network, Path("x"))

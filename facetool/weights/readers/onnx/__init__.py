@@ -17,7 +17,7 @@ from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop
 from facetool.errors import FormatError, WeightsError
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.graph import GraphNetwork, MapNetwork
-from facetool.weights.finite import check_finite
+from facetool.weights.finite import check_weights_finite
 from facetool.weights.readers.lowering import identifier
 from facetool.weights.readers.onnx.engine import load_quantised, quantised_by, refuse_quantised
 from facetool.weights.readers.onnx.file import Tensor, read_onnx
@@ -152,7 +152,7 @@ def load_maps(path: Path) -> tuple[MapNetwork, list[str]]:
         raise WeightsError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: a name in it is damaged: {error}") from None
-    check_finite(network, path)
+    check_weights_finite(network, path)
     return network, outputs
 
 
