@@ -128,11 +128,11 @@ def for_inference(
     On a CPU what follows a convolution becomes part of it, and windows' maxima leave no notes.
     """
     with _one_thread():
-        folded = fold_batch_norm(network).to(device, dtype)
+        folded = fold_batch_norm(network).to(device)
         if device.type == "cpu" and onednn.onednn_runs(dtype):
-            onednn.fuse_convolutions(folded.body)
+            onednn.fuse_convolutions(folded.body, dtype)
             pool_without_places(folded.body, dtype)
-        return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return folded.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _fold_mean(traced: fx.GraphModule, node: fx.Node, conv: nn.Module) -> None:

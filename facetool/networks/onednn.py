@@ -56,19 +56,26 @@ class FusedConv(nn.Module):
         conv: whose weights are used as they are, on a CPU.
         relu: whether a ReLU ends it.
         join: what adds the second input, for shapes that differ; None: there is no second input.
+        dtype: of the weights; the bias stays as it is where oneDNN takes one of another type, for
+            in bfloat16 it would be as coarse as all that is added to it.
 
     Attributes:
         ends_in_relu: as given.
     """
 
-    bias: Tensor | None
+    weight: Tensor
 
     def __init__(
-        self, conv: nn.Conv2d, relu: bool, join: Callable[[Tensor, Tensor], Tensor] | None
+        self,
+        conv: nn.Conv2d,
+        relu: bool,
+        join: Callable[[Tensor, Tensor], Tensor] | None,
+        dtype: torch.dtype,
     ) -> None:
         super().__init__()
-        self.register_buffer("weight", conv.weight.detach())
-        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
+        self.register_buffer("weight", conv.weight.detach().to(dtype))
+        bias = None if conv.bias is None else conv.bias.detach()
+        self._bias = bias if bias is None or join is None else bias.to(dtype)
         self.ends_in_relu = relu
         self._join = join
         assert not isinstance(conv.padding, str)
@@ -77,11 +84,10 @@ class FusedConv(nn.Module):
             conv.kernel_size == conv.stride == (1, 1)
             and conv.padding == (0, 0)
             and conv.groups == 1
-            and conv.weight.dtype == torch.float32
+            and dtype == torch.float32
             and join is None
         )
         self._packed: dict[torch.Size, Tensor] = {}
-        self.weight: Tensor
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         """The convolution of (N, C, H, W), plus ``other``, not below 0 if a ReLU belongs to it."""
@@ -93,17 +99,17 @@ class FusedConv(nn.Module):
         ending = "relu" if self.ends_in_relu else "none"
         if other is None or self._join is None:
             out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-                x, weight, self.bias, *self._geometry, ending, [], ""
+                x, weight, self._bias, *self._geometry, ending, [], ""
             )
             return out
         if other.shape == self._shape_of_output(x):
             end = "relu" if self.ends_in_relu else None
             out = torch.ops.mkldnn._convolution_pointwise.binary(
-                x, other, weight, self.bias, *self._geometry, "add", 1.0, end, [], ""
+                x, other, weight, self._bias, *self._geometry, "add", 1.0, end, [], ""
             )
             return out
         out = torch.ops.mkldnn._convolution_pointwise(
-            x, weight, self.bias, *self._geometry, "none", [], ""
+            x, weight, self._bias, *self._geometry, "none", [], ""
         )
         out = self._join(out, other)
         return out.relu_() if self.ends_in_relu else out
@@ -112,7 +118,7 @@ class FusedConv(nn.Module):
         count, channels, height, width = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
         weight = self.weight.reshape(-1, channels)
-        out = F.linear(rows, weight, self.bias)
+        out = F.linear(rows, weight, self._bias)
         if self.ends_in_relu:
             out.relu_()
         return out.reshape(count, height, width, len(weight)).permute(0, 3, 1, 2)
@@ -137,11 +143,12 @@ class FusedConv(nn.Module):
         return (x.shape[0], self.weight.shape[0], *sides)
 
 
-def fuse_convolutions(body: fx.GraphModule) -> None:
+def fuse_convolutions(body: fx.GraphModule, dtype: torch.dtype | None = None) -> None:
     """Replace the convolutions of a traced network by :class:`FusedConv`, in place.
 
     Args:
-        body: on the CPU, in a precision that :func:`is_available` accepts.
+        body: on the CPU.
+        dtype: of the new weights, which :func:`onednn_runs` accepts; None: each keeps its own.
     """
     graph = body.graph
     modules: dict[str, nn.Module] = dict(body.named_modules())
@@ -162,7 +169,7 @@ def fuse_convolutions(body: fx.GraphModule) -> None:
         if (after := _only_user(chain[-1])) is not None and _is_relu(after, modules):
             chain.append(after)
         relu = len(chain) > len(inputs)
-        body.set_submodule(node.target, FusedConv(conv, relu, join))
+        body.set_submodule(node.target, FusedConv(conv, relu, join, dtype or conv.weight.dtype))
         with graph.inserting_before(chain[-1]):
             fused = graph.call_module(node.target, tuple(inputs))
         chain[-1].replace_all_uses_with(fused)

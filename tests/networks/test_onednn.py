@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from facetool.networks import onednn
 from facetool.networks.dlib_resnet import add_zero_extended
-from facetool.networks.fold import fold_batch_norm, for_inference
+from facetool.networks.fold import fold, fold_batch_norm, for_inference
 from facetool.networks.registry import create
 
 pytestmark = pytest.mark.skipif(
@@ -91,6 +91,22 @@ def test_summands_of_different_size() -> None:
     x = torch.randn(2, 8, 10, 10).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         torch.testing.assert_close(body(x), network(x), atol=1e-5, rtol=1e-5)
+
+
+def test_a_bias_is_added_before_bfloat16_rounds() -> None:
+    if not onednn.onednn_runs(torch.bfloat16):
+        pytest.skip("this processor has no bfloat16")
+    conv = nn.Conv2d(1, 1, 1)
+    with torch.no_grad():
+        conv.weight.fill_(-1)
+        conv.bias.fill_(100.25)  # 100 in bfloat16
+    body = fold(nn.Sequential(conv, nn.ReLU()))
+    onednn.fuse_convolutions(body, torch.bfloat16)
+    x = torch.full((2, 1, 3, 3), 100, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        found = body.to(torch.bfloat16)(x)
+    assert found.dtype == torch.bfloat16
+    assert (found == 0.25).all()
 
 
 class Twice(nn.Module):
