@@ -118,6 +118,8 @@ def command(
     from facetool.pipeline.represent import RepresentSettings
 
     if device == ALL_GPUS:
+        if ray is None:
+            resolve_device("cuda")  # there has to be one before anything is written
         device, ray = "cuda", ray or "auto"
     # The GPUs of a cluster need not be on this machine.
     elsewhere = ray is not None and device.startswith("cuda")

@@ -39,4 +39,4 @@ def _option(setting: str) -> str:
     name = f"--{name.replace('_', '-')}"
     if value in ("", "True"):
         return name
-    return f"{name} {literal_eval(value) if value[0] in _QUOTES else value}"
+    return f"{name} {(literal_eval(value) or value) if value[0] in _QUOTES else value}"

@@ -85,9 +85,20 @@ def resolve_dtype(name: str, device: torch.device, network: EmbeddingNetwork) ->
 
     ``auto`` is bfloat16 where the device computes in it and the architecture has kept its
     accuracy in it, else float32.
+
+    Raises:
+        UsageError: ``auto`` is asked of a GPU that another machine has.
     """
     if name != "auto":
         return name
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "dtype='auto': the GPUs are not on this machine, which does not know what they compute "
+            "in; give dtype='bfloat16' or dtype='float32'",
+            "dtype='auto'",
+            "dtype='bfloat16'",
+            "dtype='float32'",
+        )
     has_weights = not isinstance(network, EngineNetwork)
     keeps = has_weights and network.info.architecture in KEEP_ACCURACY_IN_BFLOAT16
     return "bfloat16" if keeps and _has_bfloat16(device) else "float32"

@@ -28,6 +28,7 @@ def test_every_gpu_gets_a_process_by_ray(
         return Report()
 
     monkeypatch.setattr("facetool.pipeline.embed.embed", embed)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     done = run("embed", tmp_path, tmp_path / "out", "--device", "cuda:all", *given)
     assert done.returncode == 0, done.stderr
     assert (asked["device"], asked["ray"]) == (torch.device("cuda"), ray)
@@ -44,8 +45,28 @@ def test_detectors_of_a_cluster_may_use_gpus_that_this_machine_lacks(
 
     monkeypatch.setattr("facetool.runners.on_ray.run_on_ray", run_on_ray)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    run("embed", album, tmp_path / "out", "--detector", "cnn", "--device", "cuda:all")
+    given = ("--detector", "cnn", "--device", "cuda")
+    run("embed", album, tmp_path / "out", *given, "--ray=10.0.0.1:6379")
     assert asked == ["cuda"]
+
+
+def test_without_a_gpu_nothing_is_begun(
+    run: Run, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    done = run("embed", album, tmp_path / "out", "--device", "cuda:all")
+    assert done.returncode == 2 and "this machine offers 0 CUDA devices" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gpu_elsewhere_does_not_say_what_it_computes_in(
+    run: Run, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    given = ("--device", "cuda", "--dtype", "auto", "--ray=10.0.0.1:6379")
+    done = run("embed", album, tmp_path / "out", *given)
+    assert done.returncode == 2 and "give --dtype bfloat16 or --dtype float32" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_one_command_takes_one_gpu(run: Run, album: Path, tmp_path: Path) -> None:
@@ -70,6 +91,7 @@ def test_without_ray_nothing_is_begun(
     run: Run, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     done = run("embed", album, tmp_path / "out", "--device", "cuda:all")
     assert done.returncode == 2 and "pip install 'facetool[ray]'" in done.stderr
     assert not (tmp_path / "out").exists()

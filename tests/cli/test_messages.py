@@ -14,6 +14,7 @@ from facetool.errors import UsageError
         ("any_crop=True", "--any-crop"),
         ("device='cuda:7'", "--device cuda:7"),
         ('annotate="it\'s"', "--annotate it's"),
+        ("device=''", "--device ''"),
         ("threshold=X", "--threshold X"),
         ("predictor=68", "--predictor 68"),
         ("links", "--links"),
