@@ -26,6 +26,8 @@ def quantize(network: EmbeddingNetwork, crops: Sequence[NDArray[np.uint8]], path
     """Write a network whose convolutions and matrix products are of 8-bit integers.
 
     Weights have a scale for each channel, activations one for each layer, found on ``crops``.
+    Depthwise convolutions stay as they are: OpenVINO runs them in float32 in any case, and to
+    round before and after them takes a fifth of MobileFaceNet's time.
 
     Args:
         network: stays as it is.
@@ -50,13 +52,23 @@ def quantize(network: EmbeddingNetwork, crops: Sequence[NDArray[np.uint8]], path
             model = nncf.quantize(
                 model,
                 nncf.Dataset(inputs),
-                preset=nncf.QuantizationPreset.MIXED,
+                preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(inputs),
+                ignored_scope=nncf.IgnoredScope(names=_depthwise(model)),
             )
         except Exception as error:  # the library has many classes of its own
             raise WeightsError(f"NNCF cannot quantise it: {one_line(error)}") from error
     facts = {"quantised": {"bits": 8, "crops": len(inputs), "by": f"nncf {version('nncf')}"}}
     save_model(model, network, path, recipe=network.recipe, facts=facts)
+
+
+def _depthwise(model: Any) -> list[str]:
+    """Names of the convolutions that take each channel for itself."""
+    grouped = [one for one in model.get_ops() if one.get_type_name() == "GroupConvolution"]
+    # The weights' shape: groups, and outputs and inputs of each.
+    return [
+        one.get_friendly_name() for one in grouped if list(one.input_value(1).shape)[1:3] == [1, 1]
+    ]
 
 
 def _import_nncf() -> Any:

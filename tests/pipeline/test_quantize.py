@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
+from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.cli.tables.models import info_text
 from facetool.embedding.embedder import Embedder, resolve_dtype
 from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.images.read import read_image
+from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.pipeline.models import network_info
 from facetool.pipeline.quantize import QuantizedNetwork, quantize_network
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network, read_network
+from facetool.weights.quantize import quantize
 
 CPU = torch.device("cpu")
 
@@ -110,3 +114,43 @@ def test_what_it_needs(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UsageError, match=r"pip install 'facetool\[quantize\]'"):
         quantize_network("dlib-resnet", tmp_path / "x.xml", calibrate=crops)
     assert not list(tmp_path.iterdir())
+
+
+class Grouped(EmbeddingNetwork):
+    """A plain, a grouped and a depthwise convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = NetworkInfo(embedding_size=8, recipe=Recipe(crop=ARCFACE_112))
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, 2, groups=2),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, 2, groups=8),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).mean((2, 3))
+
+
+@pytest.mark.slow
+def test_only_depthwise_convolutions_stay(tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    openvino = pytest.importorskip("openvino")
+    crops = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), dtype=np.uint8)
+    quantize(Grouped().eval(), list(crops), tmp_path / "x.xml")
+    model = openvino.Core().read_model(tmp_path / "x.xml")
+    before = {
+        f"{layer.get_type_name()} {layer.input_value(1).shape[0]}": layer.input_value(0)
+        .get_node()
+        .get_type_name()
+        for layer in model.get_ops()
+        if "Convolution" in layer.get_type_name()
+    }
+    assert before == {
+        "Convolution 8": "FakeQuantize",
+        "GroupConvolution 2": "FakeQuantize",
+        "GroupConvolution 8": "Relu",
+    }
