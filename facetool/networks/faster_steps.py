@@ -165,6 +165,7 @@ def _maxima(x: Tensor, axis: int, size: int, stride: int, padding: int) -> Tenso
     else:
         out = begin.clone(memory_format=torch.preserve_format)
     for offset, (first, last) in ranges.items():
-        part = out.narrow(axis, first, last - first)
-        torch.maximum(part, numbers(offset, first, last), out=part)
+        if first < last:
+            part = out.narrow(axis, first, last - first)
+            torch.maximum(part, numbers(offset, first, last), out=part)
     return out

@@ -145,9 +145,11 @@ def _fold_mean(traced: fx.GraphModule, node: fx.Node, conv: nn.Module) -> None:
     pixels, mean = node.all_input_nodes
     weight = conv.weight.detach().double() / 256
     bias = -(weight * traced.get_buffer(str(mean.target))).sum((1, 2, 3))
-    conv.weight, conv.bias = (nn.Parameter(value.float()) for value in (weight, bias))
+    dtype = conv.weight.dtype
+    conv.weight, conv.bias = (nn.Parameter(value.to(dtype)) for value in (weight, bias))
     node.replace_all_uses_with(pixels)
-    traced.graph.erase_node(node)
+    for gone in (node, mean):
+        traced.graph.erase_node(gone)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class Pools(nn.Module):
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", [(9, 6), (8, 7)])
+@pytest.mark.parametrize("size", [(9, 6), (8, 7), (3, 3)])
 def test_maxima_without_places(
     options: dict[str, Any], dtypes: str, dtype: torch.dtype, size: tuple[int, int]
 ) -> None:
@@ -90,6 +90,11 @@ def test_maxima_without_places(
     x = torch.randn(2, 3, *size).to(dtype)
     with torch.inference_mode():
         assert torch.equal(body(x), network(x))
+
+
+def test_windows_may_be_larger_than_the_map() -> None:
+    x = torch.randn(2, 3, 1, 2)
+    assert torch.equal(max_pool(x, 5, 1, 2), F.max_pool2d(x, 5, 1, 2))
 
 
 @pytest.mark.parametrize(("edge", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 1, 1)])
