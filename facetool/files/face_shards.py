@@ -7,13 +7,16 @@ photo       string                 name of the photo, as in ``align.csv``; see `
 status      string                 ``aligned``, ``center``, ``no-face`` or ``failed``
 reason      string                 why there is no face, or why it is not the usual one
 face        int32                  number of the face in its photo, from 1; 0: there is none
-box         double [4]             left, top, right, bottom in pixels of the upright photo
+box         list of double         left, top, right, bottom in pixels of the upright photo
 score       double                 the detector's
 landmarks   list of double         x1, y1, x2, y2 … in pixels of the upright photo
 turn        int32                  degrees clockwise that the photo was turned by
-embedding   fixed list of float32  as ``represent`` gives it
+embedding   list of float32        as ``represent`` gives it
 crop        binary                 PNG, where crops are kept
 ==========  =====================  ======================================================
+
+Where there is no face, box, landmarks and embedding are null; pyarrow before 26 cannot read nulls
+among lists of a fixed size.
 """
 
 from __future__ import annotations
@@ -109,12 +112,11 @@ def present_shards(storage: Storage, plan: int) -> set[int]:
     return {int(name[2]) for name in found if name and int(name[1]) == plan}
 
 
-def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
+def shard_bytes(shard: FaceShard, keep_crops: bool) -> bytes:
     """A shard as a Parquet file.
 
     Args:
         shard: its rows, all of them embedded.
-        size: numbers in an embedding.
         keep_crops: whether there is a column of crops.
     """
     arrow, parquet = need_pyarrow()
@@ -124,7 +126,7 @@ def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
         "status": arrow.array([one.row.status for one in rows], arrow.string()),
         "reason": arrow.array([one.row.reason for one in rows], arrow.string()),
         "face": arrow.array([one.face for one in rows], arrow.int32()),
-        "box": arrow.array([one.row.edges for one in rows], arrow.list_(arrow.float64(), 4)),
+        "box": arrow.array([one.row.edges for one in rows], arrow.list_(arrow.float64())),
         "score": arrow.array([_number(one.row.score) for one in rows], arrow.float64()),
         "landmarks": arrow.array(
             [_numbers(one.row.landmarks) for one in rows], arrow.list_(arrow.float64())
@@ -136,7 +138,7 @@ def shard_bytes(shard: FaceShard, size: int, keep_crops: bool) -> bytes:
             name: arrow.array([_number(getattr(one.row, name)) for one in rows], arrow.float64())
             for name in QUALITY_COLUMNS
         },
-        "embedding": _embeddings(rows, size),
+        "embedding": arrow.array([one.embedding for one in rows], arrow.list_(arrow.float32())),
     }
     if keep_crops:
         columns["crop"] = arrow.array([one.png for one in rows], arrow.binary())
@@ -274,22 +276,15 @@ def _record_of(file: Any, place: str, plan: EmbedPlan, number: int) -> ShardReco
     return record
 
 
-def _embeddings(rows: Sequence[FaceRow], size: int) -> Any:
-    arrow, _ = need_pyarrow()
-    missing = np.array([one.embedding is None for one in rows], bool)
-    values = np.zeros((len(rows), size), np.float32)
-    for place, one in enumerate(rows):
-        if one.embedding is not None:
-            values[place] = one.embedding
-    flat = arrow.array(values.reshape(-1))
-    return arrow.FixedSizeListArray.from_arrays(flat, size, mask=arrow.array(missing))
-
-
 def _matrix(column: Any) -> NDArray[np.float32]:
-    array = column.combine_chunks()
-    values = array.values.to_numpy(zero_copy_only=False)
-    found: NDArray[np.float32] = values.reshape(-1, array.type.list_size)
-    return found[array.offset : array.offset + len(array)]
+    """Embeddings (N, D) of a column; rows that are null are 0."""
+    present = column.is_valid().to_numpy()
+    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    faces = int(present.sum())
+    size = len(values) // faces if faces else 0
+    found = np.zeros((len(column), size), np.float32)
+    found[present] = values.reshape(faces, size)
+    return found
 
 
 def _number(text: str) -> float | None:

@@ -48,7 +48,7 @@ class ShardOutcome(NamedTuple):
 
 
 def write_shard(
-    job: EmbedJob, number: int, rows: Sequence[FaceRow], size: int, seconds: float
+    job: EmbedJob, number: int, rows: Sequence[FaceRow], seconds: float
 ) -> ShardOutcome:
     """Write a shard by one request.
 
@@ -56,7 +56,6 @@ def write_shard(
         job: whose shard it is.
         number: of the shard.
         rows: all of them, embedded.
-        size: numbers in an embedding.
         seconds: that it took.
 
     Raises:
@@ -74,6 +73,6 @@ def write_shard(
         finished=round(time(), 3),
         versions=versions(),
     )
-    data = shard_bytes(FaceShard(record, rows), size, job.plan.keep_crops)
+    data = shard_bytes(FaceShard(record, rows), job.plan.keep_crops)
     job.storage.write(shard_name(job.plan.number, number), data)
     return ShardOutcome(record, [one.row for one in rows])

@@ -59,7 +59,7 @@ def embed_shards(
 
     def write(shard: _OpenShard) -> ShardOutcome:
         seconds = perf_counter() - shard.started
-        return write_shard(job, shard.number, shard.rows, embedder.size, seconds)
+        return write_shard(job, shard.number, shard.rows, seconds)
 
     with ThreadPoolExecutor(_WRITES, "write") as threads:
         yield from ordered_map(
