@@ -287,7 +287,10 @@ def test_orientation_of_other_formats(picture: Image.Image, format: str) -> None
 def test_of_an_animation_the_first_image_is_used_and_that_is_said(
     picture: Image.Image, format: str, tmp_path: Path
 ) -> None:
-    still = decode_photo(encode(picture, format))
+    try:
+        still = decode_photo(encode(picture, format))
+    except (KeyError, OSError) as error:
+        pytest.skip(f"this Pillow writes no {format}: {error}")
     data = encode(picture, format, save_all=True, append_images=[picture.rotate(90)] * 3)
     animated = decode_photo(data)
     assert still.remarks == () and animated.remarks == ("animated: only its first image is used",)
