@@ -12,6 +12,8 @@ from facetool.weights import safetensors
 from facetool.weights.finite import check_weights_finite
 from facetool.weights.load import read_network
 from facetool.weights.onnx_export import export_onnx
+from facetool.weights.readers.onnx import load_maps
+from tests.detection.anchor_graph import write_anchor_graph
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
@@ -30,6 +32,21 @@ def test_files(suffix: str, value: float, tmp_path: Path) -> None:
         safetensors.save_network(network, path)
     with pytest.raises(WeightsError, match=r"1 of the [\d,]+ numbers of .* are not finite"):
         read_network(path)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_detectors(value: float, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "x.onnx"
+    write_anchor_graph(path, (8, 16, 32))
+    model = onnx.load(path)
+    first = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 4)
+    numbers = onnx.numpy_helper.to_array(first).copy()
+    numbers.flat[0] = value
+    first.CopyFrom(onnx.numpy_helper.from_array(numbers, first.name))
+    onnx.save(model, path)
+    with pytest.raises(WeightsError, match=r"1 of the [\d,]+ numbers of .* are not finite"):
+        load_maps(path)
 
 
 def test_constants_may_be_infinite_but_not_nan() -> None:
