@@ -268,8 +268,9 @@ def dtype_option(command: Command) -> Command:
         type=click.Choice([*DTYPES, "auto"]),
         default="float32",
         show_default=True,
-        help="Precision of the network; embeddings are always written as float32. auto uses "
-        "bfloat16 where the hardware supports it and the network is known to keep its accuracy.",
+        help="Precision of the network, in an 8-bit one of what is not in 8 bits; embeddings are "
+        "always written as float32. auto uses bfloat16 where the hardware supports it and the "
+        "network is known to keep its accuracy.",
     )(command)
 
 

@@ -99,8 +99,11 @@ def resolve_dtype(name: str, device: torch.device, network: EmbeddingNetwork) ->
             "dtype='bfloat16'",
             "dtype='float32'",
         )
-    has_weights = not isinstance(network, EngineNetwork)
-    keeps = has_weights and network.info.architecture in KEEP_ACCURACY_IN_BFLOAT16
+    if isinstance(network, EngineNetwork):
+        if network.engine_name != OPENVINO:
+            return "float32"
+        device = torch.device("cpu")  # whatever is asked for
+    keeps = network.info.architecture in KEEP_ACCURACY_IN_BFLOAT16
     return "bfloat16" if keeps and _has_bfloat16(device) else "float32"
 
 
@@ -228,15 +231,10 @@ class Embedder:
     def _as_it_is(
         self, network: EngineNetwork, dtype: str, engine: str
     ) -> Callable[[Tensor], Tensor]:
-        if dtype != "float32":
-            raise UsageError(
-                f"{network.info.weights_name} is run by {network.engine_name} in the precision of "
-                "its file; leave dtype out",
-                "dtype",
-            )
         if engine == "openvino" and network.engine_name != OPENVINO:
             check_has_weights(network)
-        return network
+        self._dtype = torch.float32  # of what goes in; inside it computes as asked
+        return network.in_dtype(dtype)
 
     def _in_openvino(self, network: EmbeddingNetwork, dtype: str) -> Callable[[Tensor], Tensor]:
         if self._device.type != "cpu":

@@ -14,11 +14,13 @@ from facetool.files.atomic import atomic_write
 from facetool.files.cache import cache_folder
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.fold import FoldedNetwork, fold_batch_norm
-from facetool.networks.openvino_model import OpenVinoModel, stream_properties
+from facetool.networks.openvino_model import (
+    OpenVinoModel,
+    precision_property,
+    stream_properties,
+)
 
 _SEAL = hashlib.sha256().digest_size
-
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoNetwork:
@@ -46,27 +48,14 @@ class OpenVinoNetwork:
                 "engine='openvino' needs OpenVINO: pip install 'facetool[openvino]'",
                 "engine='openvino'",
             ) from None
-        if dtype not in _HINTS:
-            raise UsageError(
-                f"engine='openvino' computes in {' or '.join(_HINTS)}, not in {dtype}",
-                "engine='openvino'",
-            )
-        self._core = openvino.Core()
-        if dtype == "bfloat16" and not self._has_bfloat16():
-            raise UsageError("this processor has no bfloat16; leave dtype out", "dtype")
-        model = self._core.read_model(_as_onnx(fold_batch_norm(network)))
-        properties = {
-            "INFERENCE_PRECISION_HINT": _HINTS[dtype],
-            **stream_properties(streams, threads),
-        }
-        self._model = OpenVinoModel(self._core, model, properties)
+        core = openvino.Core()
+        properties = {**precision_property(core, dtype), **stream_properties(streams, threads)}
+        model = core.read_model(_as_onnx(fold_batch_norm(network)))
+        self._model = OpenVinoModel(core, model, properties)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Embeddings (N, D), float32, of float32 (N, 3, H, W) in channels_last."""
         return self._model(inputs)
-
-    def _has_bfloat16(self) -> bool:
-        return "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _as_onnx(network: FoldedNetwork) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from facetool.errors import WeightsError
+from facetool.errors import UsageError, WeightsError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 OPENVINO = "OpenVINO"
@@ -38,14 +38,22 @@ class _Engine(nn.Module):
     Args:
         run: the engine's call.
         shape: (C, H, W) of the input.
+        run_in: the engine's calls in other precisions, if it has them.
 
     Raises:
         WeightsError: it does not give one vector a face.
     """
 
-    def __init__(self, run: RunBatch, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        run: RunBatch,
+        shape: tuple[int, int, int],
+        run_in: Callable[[str], RunBatch] | None,
+    ) -> None:
         super().__init__()
         self._run = run
+        self.shape = shape
+        self.run_in = run_in
         found = tuple(run(torch.zeros(1, *shape)).shape)
         if len(found) != 2 or found[0] != 1:
             raise WeightsError(f"the output has the shape {found}, not one vector a face")
@@ -69,6 +77,8 @@ class EngineNetwork(EmbeddingNetwork):
         shape: (C, H, W) of the input.
         engine: its name, for messages.
         layers: in the order they run in.
+        run_in: gives the call that computes in another precision what the file leaves in float32;
+            ``None``: the engine has no other.
 
     Raises:
         WeightsError: it does not give one vector a face.
@@ -80,9 +90,10 @@ class EngineNetwork(EmbeddingNetwork):
         shape: tuple[int, int, int],
         engine: str,
         layers: Sequence[EngineLayer],
+        run_in: Callable[[str], RunBatch] | None = None,
     ) -> None:
         super().__init__()
-        self.engine = _Engine(run, shape)
+        self.engine = _Engine(run, shape, run_in)
         self.engine_name = engine
         self.layers = tuple(layers)
         self.info = NetworkInfo(embedding_size=self.engine.size, input_size=shape[1:])
@@ -91,6 +102,25 @@ class EngineNetwork(EmbeddingNetwork):
         """Embeddings (N, D) of inputs (N, C, H, W)."""
         y: Tensor = self.engine(x)
         return y
+
+    def in_dtype(self, dtype: str) -> EngineNetwork:
+        """The network that computes in ``dtype`` what its file leaves in float32.
+
+        Raises:
+            UsageError: its engine cannot, or not on this processor.
+        """
+        if dtype == "float32":
+            return self
+        if self.engine.run_in is None:
+            raise UsageError(
+                f"{self.info.weights_name} is run by {self.engine_name} in the precision of its "
+                "file; leave dtype out",
+                "dtype",
+            )
+        run, engine = self.engine.run_in(dtype), self.engine
+        other = EngineNetwork(run, engine.shape, self.engine_name, self.layers, engine.run_in)
+        other.info = self.info
+        return other.eval()
 
 
 def check_has_weights(network: EmbeddingNetwork) -> None:

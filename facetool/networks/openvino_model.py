@@ -8,8 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+
+from facetool.errors import UsageError
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 _first_call = threading.Lock()
 _has_been_called = threading.Event()
@@ -61,6 +66,17 @@ class OpenVinoModel:
         _has_been_called.set()
         return found
 
+    def in_dtype(self, dtype: str) -> OpenVinoModel:
+        """The same model that computes in ``dtype`` what is not in 8 bits.
+
+        Raises:
+            UsageError: OpenVINO cannot, or not on this processor.
+        """
+        properties = {**self._properties, **precision_property(self._core, dtype)}
+        return OpenVinoModel(
+            self._core, self._model, properties, output=self._output, batch=self._batch
+        )
+
     def _request(self, count: int) -> _Request:
         """This thread's own request for a batch that holds ``count`` images.
 
@@ -84,6 +100,7 @@ class OpenVinoModel:
         from openvino.preprocess import PrePostProcessor
 
         model = self._model.clone()
+        _split_prelu(model)
         if not self._batch:
             model.reshape([size, *list(model.input().partial_shape)[1:]])
         steps = PrePostProcessor(model)
@@ -126,6 +143,55 @@ class _Request:
         pixels = inputs.permute(0, 2, 3, 1).contiguous()
         missing = self._size - len(inputs)
         return F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else pixels
+
+
+def precision_property(core: Any, dtype: str) -> dict[str, Any]:
+    """Property for a model that computes in ``dtype`` what is not in 8 bits.
+
+    Args:
+        core: ``openvino.Core``.
+        dtype: ``float32`` or ``bfloat16``.
+
+    Raises:
+        UsageError: OpenVINO cannot, or not on this processor.
+    """
+    if dtype not in _HINTS:
+        raise UsageError(f"OpenVINO computes in {' or '.join(_HINTS)}, not in {dtype}", "dtype")
+    if dtype == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise UsageError("this processor has no bfloat16; leave dtype out", "dtype")
+    return {"INFERENCE_PRECISION_HINT": _HINTS[dtype]}
+
+
+def _split_prelu(model: Any) -> None:
+    """Write PReLU as ``max(x, 0) + a min(x, 0)``.
+
+    OpenVINO appends PReLU to the convolution before it, and takes longer for it there than for
+    these steps: MobileFaceNet gives up to 40 % more faces a second so.
+    """
+    from openvino import opset13 as operations
+
+    for step in model.get_ops():
+        if step.get_type_name() != "PRelu":
+            continue
+        x = step.input_value(0)
+        slopes = _constant(step.input_value(1).get_node())
+        rank = x.get_partial_shape().rank
+        if slopes is None or rank.is_dynamic:
+            continue
+        zero = operations.constant(np.zeros([1] * rank.get_length(), np.float32))
+        shape = [1, -1, *[1] * (rank.get_length() - 2)]  # as PReLU takes them, per channel
+        factors = operations.constant(slopes.reshape(shape))
+        scaled = operations.multiply(operations.minimum(x, zero), factors)
+        result = operations.add(operations.maximum(x, zero), scaled)
+        result.set_friendly_name(step.get_friendly_name())
+        step.output(0).replace(result.output(0))
+
+
+def _constant(node: Any) -> NDArray[np.float32] | None:
+    """What a node is always, in float32; weights may be stored as float16."""
+    if node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return np.asarray(node.data, np.float32) if node.get_type_name() == "Constant" else None
 
 
 def stream_properties(streams: int, threads: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from facetool.networks import openvino_model
 from facetool.networks.openvino_model import OpenVinoModel
@@ -51,3 +52,28 @@ def test_the_first_call_of_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -
     model = OpenVinoModel(None, None, {})
     assert call_twice_at_once(model) == 1
     assert call_twice_at_once(model) == 2
+
+
+@pytest.mark.parametrize("stored", [np.float32, np.float16])
+@pytest.mark.parametrize("slopes", [[0.25, -0.5, 1.5, 0.0], [0.25]])
+def test_prelu_stays_what_it_is(slopes: list[float], stored: type) -> None:
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as operations
+
+    x = operations.parameter([-1, 4, 3, 3], np.float32)
+    weights = operations.constant(np.array(slopes, stored))
+    if stored is np.float16:
+        weights = operations.convert(weights, "f32")
+    y = operations.prelu(x, weights)
+    y = operations.reshape(y, operations.constant(np.array([0, 36])), special_zero=True)
+    given = openvino.Model([y], [x])
+    model = OpenVinoModel(openvino.Core(), given, {"INFERENCE_PRECISION_HINT": "f32"})
+    inputs = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    expected = F.prelu(inputs, torch.tensor(slopes)).flatten(1)
+    for count in (5, 1):
+        assert torch.equal(model(inputs[:count]), expected[:count])
+    kinds = [step.get_type_name() for step in given.get_ops()]
+    assert "PRelu" in kinds  # of the model that was given
+    openvino_model._split_prelu(given)
+    kinds = [step.get_type_name() for step in given.get_ops()]
+    assert "PRelu" not in kinds and "Maximum" in kinds

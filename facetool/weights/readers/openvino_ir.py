@@ -13,7 +13,11 @@ from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.alignment.stated_recipe import PARTS
 from facetool.errors import FacetoolError, FormatError, WeightsError, one_line
 from facetool.networks.engine import OPENVINO, EngineLayer, EngineNetwork
-from facetool.networks.openvino_model import OpenVinoModel, stream_properties
+from facetool.networks.openvino_model import (
+    OpenVinoModel,
+    precision_property,
+    stream_properties,
+)
 from facetool.weights.download import digest
 from facetool.weights.readers.stated import read_description
 
@@ -62,12 +66,12 @@ def load(path: Path) -> EngineNetwork:
         run = OpenVinoModel(
             core,
             model,
-            {"INFERENCE_PRECISION_HINT": "f32", **stream_properties(threads, threads)},
+            {**precision_property(core, "float32"), **stream_properties(threads, threads)},
             output=output,
             batch=lengths[0],
         )
         shape = (lengths[1], lengths[2], lengths[3])
-        network = EngineNetwork(run, shape, OPENVINO, _layers(model)).eval()
+        network = EngineNetwork(run, shape, OPENVINO, _layers(model), run.in_dtype).eval()
     except FacetoolError:
         raise
     except Exception as error:  # the library has no classes of its own

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
-from facetool.errors import WeightsError
+from facetool.errors import UsageError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.count import count_layers
 from facetool.networks.engine import EngineNetwork
@@ -267,6 +267,8 @@ def test_quantised_networks_run_on_onnx_runtime(tmp_path: Path) -> None:
     assert network.layers[-1] == ("out", "Identity", ())
     with pytest.raises(WeightsError, match="ONNX Runtime"):
         save_network(network, tmp_path / "x.safetensors")
+    with pytest.raises(UsageError, match="run by ONNX Runtime in the precision of its file"):
+        network.in_dtype("bfloat16")
     # A quantiser keeps what the export said, but published figures are not those of its weights.
     model = onnx.load(path)
     said = {"recipe": Recipe(ARCFACE_112).as_dict(), "weights": "dlib-resnet.v1"}
