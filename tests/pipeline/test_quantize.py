@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.cli.tables.models import info_text
+from facetool.embedding import embedder
 from facetool.embedding.embedder import Embedder, resolve_dtype
 from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.images.read import read_image
@@ -67,16 +68,41 @@ def test_it_knows_its_network_and_agrees_with_it(
 
 
 @pytest.mark.slow
-def test_the_engine_is_its_own_and_so_is_its_precision(made: QuantizedNetwork, crops: Path) -> None:
+def test_the_engine_is_its_own(made: QuantizedNetwork, crops: Path) -> None:
     network = read_network(made.path)
     image = np.stack([read_image(min(crops.glob("*/*.png")))])
     plain, asked = (
         Embedder(network, CPU, engine=one).embed(image) for one in ("torch", "openvino")
     )
     assert np.array_equal(plain, asked)
-    assert resolve_dtype("auto", CPU, network) == "float32"
-    with pytest.raises(UsageError, match="run by OpenVINO in the precision of its file"):
-        Embedder(network, CPU, "bfloat16")
+    with pytest.raises(UsageError, match="OpenVINO computes in float32 or bfloat16"):
+        Embedder(network, CPU, "float16")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("native", [True, False])
+def test_what_is_not_of_8_bits_may_be_bfloat16(
+    made: QuantizedNetwork, crops: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    network = read_network(made.path)
+    monkeypatch.setattr(embedder, "_has_bfloat16", lambda device: native)
+    assert resolve_dtype("auto", CPU, network) == ("bfloat16" if native else "float32")
+    assert resolve_dtype("auto", torch.device("mps"), network) == resolve_dtype(
+        "auto", CPU, network
+    )
+    capabilities = ["FP32", "INT8", "BF16"] if native else ["FP32", "INT8"]
+    monkeypatch.setattr(
+        "openvino.Core.get_property", lambda core, device, name: capabilities, raising=True
+    )
+    image = np.stack([read_image(min(crops.glob("*/*.png")))])
+    if not native:
+        with pytest.raises(UsageError, match="this processor has no bfloat16"):
+            Embedder(network, CPU, "bfloat16")
+        return
+    exact = Embedder(network, CPU).embed(image)[0]
+    found = Embedder(network, CPU, "bfloat16").embed(image)[0]
+    assert found.dtype == np.float32 and not np.array_equal(found, exact)
+    assert found @ exact > 0.999 * np.linalg.norm(found) * np.linalg.norm(exact)
 
 
 @pytest.mark.slow
@@ -117,15 +143,17 @@ def test_what_it_needs(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 class Grouped(EmbeddingNetwork):
-    """A plain, a grouped and a depthwise convolution."""
+    """Plain, grouped and depthwise convolutions, the second of them as wide as asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.info = NetworkInfo(embedding_size=8, recipe=Recipe(crop=ARCFACE_112))
         self.layers = nn.Sequential(
             nn.Conv2d(3, 8, 3, 2),
             nn.ReLU(),
-            nn.Conv2d(8, 8, 3, 2, groups=2),
+            nn.Conv2d(8, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, 8, 3, 2, groups=2),
             nn.ReLU(),
             nn.Conv2d(8, 8, 3, 2, groups=8),
             nn.ReLU(),
@@ -136,21 +164,18 @@ class Grouped(EmbeddingNetwork):
 
 
 @pytest.mark.slow
-def test_only_depthwise_convolutions_stay(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("channels", "first"), [(8, "FakeQuantize"), (64, "Parameter")])
+def test_only_depthwise_and_a_cheap_first_convolution_stay(
+    channels: int, first: str, tmp_path: Path
+) -> None:
     pytest.importorskip("nncf")
     openvino = pytest.importorskip("openvino")
     crops = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), dtype=np.uint8)
-    quantize(Grouped().eval(), list(crops), tmp_path / "x.xml")
+    quantize(Grouped(channels).eval(), list(crops), tmp_path / "x.xml")
     model = openvino.Core().read_model(tmp_path / "x.xml")
-    before = {
-        f"{layer.get_type_name()} {layer.input_value(1).shape[0]}": layer.input_value(0)
-        .get_node()
-        .get_type_name()
-        for layer in model.get_ops()
+    before = [
+        layer.input_value(0).get_node().get_type_name()
+        for layer in model.get_ordered_ops()
         if "Convolution" in layer.get_type_name()
-    }
-    assert before == {
-        "Convolution 8": "FakeQuantize",
-        "GroupConvolution 2": "FakeQuantize",
-        "GroupConvolution 8": "Relu",
-    }
+    ]
+    assert before == [first, "FakeQuantize", "FakeQuantize", "Relu"]
