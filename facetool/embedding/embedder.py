@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from facetool.embedding.choices import ENGINES, FLIPS
 from facetool.errors import UsageError, WeightsError, check_choice
 from facetool.jobs.ordered_map import ordered_map
+from facetool.jobs.progress import listener
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.dtypes import DTYPES
 from facetool.networks.engine import OPENVINO, EngineNetwork, check_has_weights
@@ -175,6 +176,11 @@ class Embedder:
             self._network = self._in_openvino(network, dtype)
         else:
             self._network = for_inference(network, device, self._dtype)
+            if device.type == "cpu" and dtype == "bfloat16" and not _has_bfloat16(device):
+                listener().remark(
+                    network.info.weights_name or network.info.architecture,
+                    "this processor has no bfloat16 of its own, so that float32 is faster",
+                )
 
     def embed_batches(
         self,

@@ -8,6 +8,7 @@ from torch import Tensor
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.embedding.embedder import Embedder, resolve_device, resolve_dtype
 from facetool.errors import UsageError
+from facetool.jobs.progress import Progress, follow
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.networks.registry import create
 
@@ -100,6 +101,27 @@ def test_auto_is_bfloat16_where_it_is_native_and_accurate(
     assert resolve_dtype("auto", cpu, keeps) == expected
     assert resolve_dtype("auto", cpu, other) == "float32"
     assert resolve_dtype("bfloat16", cpu, other) == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "native", "said"),
+    [("bfloat16", False, True), ("bfloat16", True, False), ("float32", False, False)],
+)
+def test_slow_bfloat16_is_said(
+    dtype: str, native: bool, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "facetool.embedding.embedder._has_bfloat16"
+    monkeypatch.setattr(name, lambda device: native)
+    remarks: list[str] = []
+
+    class Listener(Progress):
+        def remark(self, name: str, text: str) -> None:
+            remarks.append(f"{name}: {text}")
+
+    with follow(Listener()):
+        Embedder(create("mobilefacenet", embedding_size=16).eval(), torch.device("cpu"), dtype)
+    expected = "mobilefacenet: this processor has no bfloat16 of its own, so that float32 is faster"
+    assert remarks == ([expected] if said else [])
 
 
 def test_all_of_a_list_are_embedded_as_represent_does() -> None:
