@@ -77,3 +77,24 @@ def test_prelu_stays_what_it_is(slopes: list[float], stored: type) -> None:
     openvino_model._split_prelu(given)
     kinds = [step.get_type_name() for step in given.get_ops()]
     assert "PRelu" not in kinds and "Maximum" in kinds
+
+
+def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as operations
+
+    x = operations.parameter([-1, 4, 3, 3], np.float32)
+    y = operations.reshape(x, operations.constant(np.array([0, 36])), special_zero=True)
+    model = OpenVinoModel(openvino.Core(), openvino.Model([y], [x]), {})
+    sizes = []
+    compile_for = OpenVinoModel._compile
+
+    def noted(self: OpenVinoModel, size: int) -> Any:
+        sizes.append(size)
+        return compile_for(self, size)
+
+    monkeypatch.setattr(OpenVinoModel, "_compile", noted)
+    inputs = torch.randn(70, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    for count in (70, 33, 5, 1):
+        assert torch.equal(model(inputs[:count]), inputs[:count].flatten(1))
+    assert sizes == [16, 1]
