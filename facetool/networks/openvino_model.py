@@ -162,7 +162,8 @@ def precision_property(core: Any, dtype: str) -> dict[str, Any]:
         UsageError: OpenVINO cannot, or not on this processor.
     """
     if dtype not in _HINTS:
-        raise UsageError(f"OpenVINO computes in {' or '.join(_HINTS)}, not in {dtype}", "dtype")
+        shown = f"dtype={dtype!r}"
+        raise UsageError(f"{shown}: OpenVINO computes in {' or '.join(_HINTS)}", shown)
     if dtype == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise UsageError("this processor has no bfloat16; leave dtype out", "dtype")
     return {"INFERENCE_PRECISION_HINT": _HINTS[dtype]}
@@ -181,12 +182,14 @@ def _split_prelu(model: Any) -> None:
             continue
         x = step.input_value(0)
         slopes = _constant(step.input_value(1).get_node())
-        rank = x.get_partial_shape().rank
-        if slopes is None or rank.is_dynamic:
+        shape = x.get_partial_shape()
+        if slopes is None or shape.rank.is_dynamic or shape[1].is_dynamic:
             continue
-        zero = operations.constant(np.zeros([1] * rank.get_length(), np.float32))
-        shape = [1, -1, *[1] * (rank.get_length() - 2)]  # as PReLU takes them, per channel
-        factors = operations.constant(slopes.reshape(shape))
+        if slopes.size not in (1, shape[1].get_length()):
+            continue
+        ones = [1] * (len(shape) - 2)
+        zero = operations.constant(np.zeros([1, 1, *ones], np.float32))
+        factors = operations.constant(slopes.reshape(1, -1, *ones))
         scaled = operations.multiply(operations.minimum(x, zero), factors)
         result = operations.add(operations.maximum(x, zero), scaled)
         result.set_friendly_name(step.get_friendly_name())

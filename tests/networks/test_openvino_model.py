@@ -79,6 +79,20 @@ def test_prelu_stays_what_it_is(slopes: list[float], stored: type) -> None:
     assert "PRelu" not in kinds and "Maximum" in kinds
 
 
+def test_prelu_with_a_slope_for_every_place_is_left_alone() -> None:
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as operations
+
+    x = operations.parameter([-1, 4, 3, 3], np.float32)
+    slopes = np.linspace(-1, 1, 36, dtype=np.float32).reshape(4, 3, 3)
+    y = operations.prelu(x, operations.constant(slopes))
+    y = operations.reshape(y, operations.constant(np.array([0, 36])), special_zero=True)
+    model = OpenVinoModel(openvino.Core(), openvino.Model([y], [x]), {})
+    inputs = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.where(inputs > 0, inputs, inputs * torch.from_numpy(slopes)).flatten(1)
+    assert torch.allclose(model(inputs), expected, atol=1e-2)
+
+
 def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     openvino = pytest.importorskip("openvino")
     from openvino import opset13 as operations
