@@ -185,7 +185,7 @@ def quantize_command(
 
     The result is a weights file like any other, and is run by OpenVINO (an extra). OUT is the
     weights' name with .int8.xml unless given. Prints how alike the two networks' embeddings are.
-    'facetool represent --dtype auto' runs it fastest.
+    With 'represent --dtype auto' what is not in 8 bits may be bfloat16.
     """
     from facetool.pipeline.quantize import quantize_network
 

@@ -20,6 +20,7 @@ from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.count import count_flops, count_parameters
+from facetool.networks.engine import EngineNetwork
 from facetool.networks.fold import FoldedNetwork, for_inference
 from facetool.networks.inputs import to_input
 from facetool.networks.registry import Architecture, create
@@ -262,7 +263,7 @@ def _profile(
     for device, dtype in product(settings.devices, settings.dtypes):
         try:
             runs.append(_measure(network, device, dtype, settings, machine, progress))
-        except RuntimeError as error:  # PyTorch has not every operation in every precision
+        except (RuntimeError, UsageError) as error:  # no engine has every precision everywhere
             reason = one_line(error)
             report.failed(f"{model} in {dtype} on {device}", f"cannot be run: {reason}")
     return NetworkProfile(
@@ -292,8 +293,11 @@ def _measure(
     progress: Callable[[], object],
 ) -> NetworkRun:
     reset_peak_memory(device)
-    folded = for_inference(network, device, TORCH_DTYPES[dtype])
-    noise = partial(_noise, network, device=device, dtype=TORCH_DTYPES[dtype])
+    given = TORCH_DTYPES[dtype]
+    if isinstance(network, EngineNetwork):
+        network, given = network.in_dtype(dtype), torch.float32
+    folded = for_inference(network, device, given)
+    noise = partial(_noise, network, device=device, dtype=given)
     image = noise(1)
     time_passes(lambda: folded(image), device, _WARM_UP)
     single = time_passes(lambda: folded(image), device, settings.passes, after_each=progress)

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.errors import FormatError, UsageError
+from facetool.networks.engine import EngineNetwork, RunBatch
 from facetool.profiling.network import (
     NetworkProfiles,
     NetworkSettings,
@@ -112,3 +115,32 @@ def test_gpu() -> None:
     (one,) = profile_networks(["lresnet18e-ir"], settings).networks
     (run,) = one.runs
     assert run.gpu_memory is not None and run.gpu_memory > 2 * one.parameters
+
+
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_an_engine_is_measured_in_the_precision_that_is_named(
+    has_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    def run_in(dtype: str) -> RunBatch:
+        def run(x: torch.Tensor) -> torch.Tensor:
+            ran.append(dtype)
+            return x.mean((2, 3))
+
+        return run
+
+    network = EngineNetwork(
+        run_in("float32"), (3, 112, 112), "engine", [], run_in if has_bfloat16 else None
+    )
+    network.info = replace(network.info, recipe=Recipe(ARCFACE_112))
+    monkeypatch.setattr("facetool.profiling.network._load", lambda *args: network.eval())
+    ran.clear()
+    settings = NetworkSettings(
+        devices=[CPU], dtypes=("bfloat16", "float32"), passes=2, batch_sizes=(1,)
+    )
+    found = profile_networks(["dlib-resnet"], settings)
+    measured = [run.dtype for run in found.networks[0].runs]
+    expected = ["bfloat16", "float32"] if has_bfloat16 else ["float32"]
+    assert measured == expected and list(dict.fromkeys(ran)) == expected
+    assert len(found.report.failed_images()) == len(settings.dtypes) - len(expected)
