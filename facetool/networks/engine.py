@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -51,8 +52,7 @@ class _Engine(nn.Module):
         run_in: Callable[[str], RunBatch] | None,
     ) -> None:
         super().__init__()
-        self._run = run
-        self.shape = shape
+        self.run = run
         self.run_in = run_in
         found = tuple(run(torch.zeros(1, *shape)).shape)
         if len(found) != 2 or found[0] != 1:
@@ -63,7 +63,7 @@ class _Engine(nn.Module):
         """Embeddings (N, D) on the input's device, of its type."""
         if not len(x):
             return x.new_empty(0, self.size)
-        return self._run(x.detach().float().cpu()).to(x.device, x.dtype)
+        return self.run(x.detach().float().cpu()).to(x.device, x.dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Engine:
         return self
@@ -117,10 +117,11 @@ class EngineNetwork(EmbeddingNetwork):
                 "file; leave dtype out",
                 "dtype",
             )
-        run, engine = self.engine.run_in(dtype), self.engine
-        other = EngineNetwork(run, engine.shape, self.engine_name, self.layers, engine.run_in)
-        other.info = self.info
-        return other.eval()
+        # A copy, as a new one would be tried out once more: a second for a large network.
+        other = deepcopy(self)
+        other.engine = copy(self.engine)
+        other.engine.run = self.engine.run_in(dtype)
+        return other
 
 
 def check_has_weights(network: EmbeddingNetwork) -> None:

@@ -174,8 +174,16 @@ def test_only_depthwise_and_a_cheap_first_convolution_stay(
     quantize(Grouped(channels).eval(), list(crops), tmp_path / "x.xml")
     model = openvino.Core().read_model(tmp_path / "x.xml")
     before = [
-        layer.input_value(0).get_node().get_type_name()
+        (
+            f"{layer.get_type_name()} {layer.input_value(1).shape[0]}",
+            layer.input_value(0).get_node().get_type_name(),
+        )
         for layer in model.get_ordered_ops()
         if "Convolution" in layer.get_type_name()
     ]
-    assert before == [first, "FakeQuantize", "FakeQuantize", "Relu"]
+    assert before == [
+        ("Convolution 8", first),
+        (f"Convolution {channels}", "FakeQuantize"),
+        ("GroupConvolution 2", "FakeQuantize"),
+        ("GroupConvolution 8", "Relu"),
+    ]
