@@ -170,7 +170,8 @@ def export_command(
     type=options.IMAGES,
     required=True,
     metavar="FOLDER",
-    help="Aligned faces for the network, on which the 8-bit scales are chosen; up to 300 are used.",
+    help="Aligned faces for the network, on which the 8-bit scales are chosen: 16 or more, of "
+    "which up to 300 are used.",
 )
 @options.weights_option
 @options.json_option

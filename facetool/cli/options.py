@@ -209,7 +209,7 @@ def weights_option(command: Command) -> Command:
     file = click.option(
         "--weights",
         type=WEIGHTS,
-        help="Weights file (.t7, .params, .onnx, .pt, .safetensors …) to use instead of the "
+        help="Weights file (.t7, .params, .onnx, .xml, .pt, .safetensors …) to use instead of the "
         "published weights.",
     )
     return file(recipe_options(command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch
 from facetool._version import __version__
 from facetool.files.represent_description import RepresentDescription
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.engine import PACKAGES, EngineNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class RepresentSettings:
     def description(self, network: EmbeddingNetwork) -> RepresentDescription:
         """What the embeddings depend on, but for the device and the images."""
         threshold = network.info.threshold
+        engine = self.engine_of(network)
         return RepresentDescription(
             network=network.info.architecture,
             weights_name=network.info.weights_name,
@@ -45,10 +48,16 @@ class RepresentSettings:
             recipe=network.recipe.as_dict(),
             flip=self.flip,
             dtype=self.dtype,
-            engine=None if self.engine == "torch" else self.engine,
+            engine=engine,
             batch_size=self.batch_size,
-            versions=versions(),
+            versions=versions(engine),
         )
+
+    def engine_of(self, network: EmbeddingNetwork) -> str | None:
+        """Name of the package that runs a network, which its file may decide; ``None``: PyTorch."""
+        if isinstance(network, EngineNetwork):
+            return PACKAGES[network.engine_name]
+        return None if self.engine == "torch" else self.engine
 
 
 def device_name(device: torch.device) -> str:
@@ -56,6 +65,13 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def versions() -> dict[str, str]:
-    """Of facetool and of the libraries that compute."""
-    return {"facetool": __version__, "torch": torch.__version__, "numpy": np.__version__}
+def versions(engine: str | None = None) -> dict[str, str]:
+    """Of facetool and of the libraries that compute.
+
+    Args:
+        engine: package that runs the network instead of PyTorch.
+    """
+    found = {"facetool": __version__, "torch": torch.__version__, "numpy": np.__version__}
+    if engine:
+        found[engine] = import_module(engine).__version__
+    return found

@@ -13,6 +13,13 @@ from facetool.errors import UsageError, WeightsError
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 
 OPENVINO = "OpenVINO"
+ONNX_RUNTIME = "ONNX Runtime"
+
+PACKAGES = {OPENVINO: "openvino", ONNX_RUNTIME: "onnxruntime"}
+"""Of the engines, by their names."""
+
+_EIGHT_BIT = ("FakeQuantize", "QuantizeLinear", "DynamicQuantizeLinear")
+"""Kinds of layers that round to 8 bits, and after which the next one computes in them."""
 
 RunBatch = Callable[[Tensor], Tensor]
 """From inputs (N, C, H, W), float32 on the CPU, to (N, D); may be called from several threads at
@@ -75,10 +82,11 @@ class EngineNetwork(EmbeddingNetwork):
     Args:
         run: the engine's call.
         shape: (C, H, W) of the input.
-        engine: its name, for messages.
+        engine: its name, a key of :data:`PACKAGES`.
         layers: in the order they run in.
         run_in: gives the call that computes in another precision what the file leaves in float32;
             ``None``: the engine has no other.
+        made_from: name of the weights that the file was made from, where it says so.
 
     Raises:
         WeightsError: it does not give one vector a face.
@@ -91,17 +99,24 @@ class EngineNetwork(EmbeddingNetwork):
         engine: str,
         layers: Sequence[EngineLayer],
         run_in: Callable[[str], RunBatch] | None = None,
+        made_from: str = "",
     ) -> None:
         super().__init__()
         self.engine = _Engine(run, shape, run_in)
         self.engine_name = engine
         self.layers = tuple(layers)
+        self.made_from = made_from
         self.info = NetworkInfo(embedding_size=self.engine.size, input_size=shape[1:])
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (N, D) of inputs (N, C, H, W)."""
         y: Tensor = self.engine(x)
         return y
+
+    @property
+    def has_8_bits(self) -> bool:
+        """Whether some of its layers compute in 8 bits."""
+        return any(layer.kind in _EIGHT_BIT for layer in self.layers)
 
     def in_dtype(self, dtype: str) -> EngineNetwork:
         """The network that computes in ``dtype`` what its file leaves in float32.
@@ -125,7 +140,7 @@ class EngineNetwork(EmbeddingNetwork):
 
 
 def check_has_weights(network: EmbeddingNetwork) -> None:
-    """Refuse to convert or train what another engine runs.
+    """Refuse to convert, quantise or train what another engine runs.
 
     Raises:
         WeightsError: it is such a network.
@@ -133,5 +148,6 @@ def check_has_weights(network: EmbeddingNetwork) -> None:
     if isinstance(network, EngineNetwork):
         raise WeightsError(
             f"{network.info.weights_name or 'this network'} is run by {network.engine_name} as it "
-            "is; take the file it was made from to convert or train it"
+            f"is; take {network.made_from or 'the file it was made from'} to convert, quantise or "
+            "train it"
         )

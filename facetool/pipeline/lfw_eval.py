@@ -231,6 +231,11 @@ def _check_weights(weights: Path, reps: Path, description: RepresentDescription)
             "without; make a folder with flip=none for the threshold",
             "flip",
         )
+    if weights.suffix.lower() == ".xml":
+        raise UsageError(
+            f"{weights} cannot hold a threshold of its own; it takes over that of the file it is "
+            "made from, so write the threshold into that one and quantise or export it again"
+        )
     if weights.suffix.lower() != ".safetensors":
         raise UsageError(
             f"{weights} cannot hold a threshold; facetool models convert makes a file that can"

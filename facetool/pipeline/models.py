@@ -79,6 +79,8 @@ class ModelInfo:
         info: the network's own description.
         paper: where the architecture was published; may be empty.
         engine: what runs the network where that is not PyTorch; nothing is counted then.
+        has_8_bits: whether the engine computes some of it in 8 bits.
+        made_from: weights that the engine's file was made from; empty where it does not say.
         parameters: learned numbers.
         parameters_folded: the same with batch normalisation folded.
         multiply_adds: of one pass of one image.
@@ -95,6 +97,8 @@ class ModelInfo:
     info: NetworkInfo
     paper: str
     engine: str
+    has_8_bits: bool
+    made_from: str
     parameters: int
     parameters_folded: int
     multiply_adds: int
@@ -115,6 +119,8 @@ class ModelInfo:
             "variant": info.variant,
             "paper": self.paper,
             "engine": self.engine,
+            "has_8_bits": self.has_8_bits,
+            "made_from": self.made_from,
             "parameters": self.parameters,
             "parameters_folded": self.parameters_folded,
             "multiply_adds": self.multiply_adds,
@@ -166,12 +172,15 @@ def network_info(
     shape = input_shape(network.info)
     flops = count_flops(network, shape)
     known = ARCHITECTURES.get(network.info.architecture)
-    engine = network.engine_name if isinstance(network, EngineNetwork) else ""
+    as_it_is = network if isinstance(network, EngineNetwork) else None
+    engine = as_it_is.engine_name if as_it_is else ""
     return ModelInfo(
         name=network.info.weights_name or name.lower(),
         info=network.info,
         paper=known.paper if known else "",
         engine=engine,
+        has_8_bits=as_it_is is not None and as_it_is.has_8_bits,
+        made_from=as_it_is.made_from if as_it_is else "",
         parameters=count_parameters(network),
         parameters_folded=count_parameters(fold_batch_norm(network)),
         multiply_adds=flops.multiply_adds,
@@ -258,7 +267,7 @@ def published_files(name: str) -> list[PublishedFile]:
             of a detector's weights; case ignored.
 
     Raises:
-        UsageError: there is no such name.
+        UsageError: there is no such name, or it is a file's.
         WeightsError: nothing is published for it.
     """
     for detector in DETECTORS.values():
@@ -269,6 +278,11 @@ def published_files(name: str) -> list[PublishedFile]:
         for file in detector.weights:
             if name.lower() == file.name:
                 return [file]
+    if Path(name).is_file():
+        raise UsageError(
+            f"{name} is a file, and only published weights are fetched and verified, by name; "
+            "facetool models info shows what a file is"
+        )
     return [download.choose(resolve(name))]
 
 

@@ -95,10 +95,12 @@ class NetworkProfile:
         architecture: registry name.
         weights: name of the weights or of their file, or ``random``.
         input_size: height and width, pixels.
-        parameters: learned numbers.
+        parameters: learned numbers; this and the next two are None for a file that another engine
+            runs, which is not looked into.
         multiply_adds: of one image.
         flops: of one image, as OpenVINO counts.
-        weights_bytes: of the weights file, or else of all the network's tensors.
+        weights_bytes: of the weights file with what lies beside it, or else of all the network's
+            tensors.
         runs: one per device and precision that could be run.
     """
 
@@ -106,9 +108,9 @@ class NetworkProfile:
     architecture: str
     weights: str
     input_size: tuple[int, int]
-    parameters: int
-    multiply_adds: int
-    flops: int
+    parameters: int | None
+    multiply_adds: int | None
+    flops: int | None
     weights_bytes: int
     runs: tuple[NetworkRun, ...]
 
@@ -257,7 +259,8 @@ def _profile(
 ) -> NetworkProfile:
     crop = network.recipe.crop
     size = (crop.height, crop.width)
-    flops = count_flops(network, network.recipe.shape)
+    counts = not isinstance(network, EngineNetwork)
+    flops = count_flops(network, network.recipe.shape) if counts else None
     file = network.info.weights_path
     runs = []
     for device, dtype in product(settings.devices, settings.dtypes):
@@ -271,12 +274,18 @@ def _profile(
         network.info.architecture,
         network.info.weights_name or RANDOM,
         size,
-        count_parameters(network),
-        flops.multiply_adds,
-        flops.openvino,
-        _tensor_bytes(network) if file is None else file.stat().st_size,
+        count_parameters(network) if counts else None,
+        flops.multiply_adds if flops else None,
+        flops.openvino if flops else None,
+        _tensor_bytes(network) if file is None else _file_bytes(file),
         tuple(runs),
     )
+
+
+def _file_bytes(path: Path) -> int:
+    """Of a file, and of OpenVINO's weights beside it."""
+    beside = [path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else []
+    return sum(file.stat().st_size for file in (path, *beside))
 
 
 def _tensor_bytes(network: EmbeddingNetwork) -> int:

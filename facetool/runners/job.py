@@ -71,7 +71,7 @@ def write_shard(
         statuses={status: statuses.count(status) for status in dict.fromkeys(statuses)},
         seconds=round(seconds, 3),
         finished=round(time(), 3),
-        versions=versions(),
+        versions=versions(job.represent.engine_of(job.network)),
     )
     data = shard_bytes(FaceShard(record, rows), job.plan.keep_crops)
     job.storage.write(shard_name(job.plan.number, number), data)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from facetool.alignment.recipes import PerChannel, Recipe
-from facetool.errors import UsageError
+from facetool.errors import OutputError, UsageError, one_line
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.durable import sync_file, sync_folder
 from facetool.files.lock import sole_writer
@@ -55,7 +57,33 @@ def export_openvino(
             steps.input().preprocess().reverse_channels()
             recipe = _swapped(recipe)
         model = steps.build()
-    save_model(model, network, path, recipe=recipe, half=half)
+    with new_files(path) as made:
+        save_model(model, network, made, recipe=recipe, half=half)
+
+
+@contextmanager
+def new_files(path: Path) -> Iterator[Path]:
+    """A path to write instead of ``path`` and its ``.bin``, which appear together at the end.
+
+    Raises:
+        OutputError: they cannot be written; at once where the folder cannot.
+        UsageError: another process writes them.
+    """
+    with output_errors(path):
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder")
+        folder = part_path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        with sole_writer(folder):  # what a killed run left there is written over
+            try:
+                made = folder / path.name
+                yield made
+                for suffix in (".bin", path.suffix):  # the .xml comes last and knows the other
+                    sync_file(made.with_suffix(suffix))
+                    made.with_suffix(suffix).replace(path.with_suffix(suffix))
+            finally:
+                rmtree(folder, ignore_errors=True)
+        sync_folder(path.parent)
 
 
 def save_model(
@@ -67,21 +95,19 @@ def save_model(
     half: bool = False,
     facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write ``path`` and the ``.bin`` beside it; the ``.xml`` comes last and knows the other.
+    """Write ``path`` and the ``.bin`` beside it, which ``path`` knows.
 
     Args:
         model: OpenVINO's, with one output; gets a description.
         network: that it was made from.
-        path: of the new ``.xml``.
+        path: of :func:`new_files`.
         recipe: of the model's input.
         half: store the weights as float16.
-        facts: JSON values that say more about the model.
+        facts: JSON values that say more about the model, or something else.
 
     Raises:
-        OutputError: the files cannot be written.
+        OSError: they cannot be written.
     """
-    import openvino
-
     model.output().get_tensor().set_names({OUTPUT})
     description: dict[str, Any] = {
         **network.info.as_dict(),
@@ -90,21 +116,19 @@ def save_model(
         **(facts or {}),
     }
     del description["options"]
-    weights = path.with_suffix(".bin")
-    with output_errors(path):
-        folder = part_path(path)
-        with sole_writer(folder):  # what a killed run left there is written over
-            made = folder / path.name
-            openvino.save_model(model, str(made), compress_to_fp16=half)
-            description[BIN_SHA256] = digest(made.with_suffix(".bin"))
-            model.set_rt_info(json.dumps(description), [RECIPE_KEY])
-            openvino.save_model(model, str(made), compress_to_fp16=half)
-            for suffix in (".bin", path.suffix):
-                sync_file(made.with_suffix(suffix))
-            made.with_suffix(".bin").replace(weights)
-            made.replace(path)
-        folder.rmdir()
-        sync_folder(path.parent)
+    _write(model, path, half)
+    description[BIN_SHA256] = digest(path.with_suffix(".bin"))
+    model.set_rt_info(json.dumps(description), [RECIPE_KEY])
+    _write(model, path, half)
+
+
+def _write(model: Any, path: Path, half: bool) -> None:
+    import openvino
+
+    try:
+        openvino.save_model(model, str(path), compress_to_fp16=half)
+    except RuntimeError as error:
+        raise OSError(f"is the disk full? OpenVINO says: {one_line(error)}") from error
 
 
 def _swapped(recipe: Recipe) -> Recipe:

@@ -100,6 +100,8 @@ def test_what_cannot_hold_it_or_is_not_of_it(weights: Path, reps: Path, pairs: P
     other.write_bytes(b"")
     with pytest.raises(UsageError, match="models convert makes a file that can"):
         lfw_eval(reps, pairs, save_threshold=other)
+    with pytest.raises(UsageError, match=r"takes over that of the file it is made from"):
+        lfw_eval(reps, pairs, save_threshold=weights.with_suffix(".xml"))
     _describe(reps, {"sha256": "0" * 64})
     with pytest.raises(UsageError, match="is not the file that the embeddings"):
         lfw_eval(reps, pairs, save_threshold=weights)

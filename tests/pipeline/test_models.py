@@ -106,6 +106,8 @@ def test_verify(home: Path) -> None:
     (missing,) = [one.as_dict() for one in models.verify(["nn4.v1"])]
     assert not missing["ok"]
     assert "models fetch nn4.v1" in missing["problem"]
+    with pytest.raises(UsageError, match=r"nn4\.v2\.t7 is a file, .* models info shows"):
+        models.verify([str(home / "nn4.v2.t7")])
 
 
 def test_convert(shared: Path, tmp_path: Path) -> None:

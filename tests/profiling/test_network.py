@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
+from facetool.cli.tables.profile import networks_text
 from facetool.errors import FormatError, UsageError
-from facetool.networks.engine import EngineNetwork, RunBatch
+from facetool.networks.engine import OPENVINO, EngineNetwork, RunBatch
+from facetool.networks.registry import create
 from facetool.profiling.network import (
     NetworkProfiles,
     NetworkSettings,
     network_to_measure,
     profile_networks,
 )
+from facetool.weights.openvino_export import export_openvino
 
 CPU = torch.device("cpu")
 QUICK = NetworkSettings(devices=[CPU], passes=2, batch_sizes=(1, 2))
@@ -131,7 +134,7 @@ def test_an_engine_is_measured_in_the_precision_that_is_named(
         return run
 
     network = EngineNetwork(
-        run_in("float32"), (3, 112, 112), "engine", [], run_in if has_bfloat16 else None
+        run_in("float32"), (3, 112, 112), OPENVINO, [], run_in if has_bfloat16 else None
     )
     network.info = replace(network.info, recipe=Recipe(ARCFACE_112))
     monkeypatch.setattr("facetool.profiling.network._load", lambda *args: network.eval())
@@ -144,3 +147,14 @@ def test_an_engine_is_measured_in_the_precision_that_is_named(
     expected = ["bfloat16", "float32"] if has_bfloat16 else ["float32"]
     assert measured == expected and list(dict.fromkeys(ran)) == expected
     assert len(found.report.failed_images()) == len(settings.dtypes) - len(expected)
+    assert found.networks[0].parameters is None  # it is not looked into
+    assert networks_text(found).splitlines()[1].split()[3:6] == ["-", "-", "0.0"]
+
+
+def test_a_file_is_as_large_as_what_lies_beside_it(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    network = create("mobilefacenet", embedding_size=16).eval()
+    export_openvino(network, tmp_path / "x.xml", fold=False)
+    settings = NetworkSettings(devices=[CPU], passes=1, batch_sizes=())
+    (one,) = profile_networks([str(tmp_path / "x.xml")], settings).networks
+    assert one.weights_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())

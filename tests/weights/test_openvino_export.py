@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from facetool.errors import FacetoolError, WeightsError
+from facetool.errors import FacetoolError, OutputError, WeightsError
 from facetool.networks.registry import create
 from facetool.pipeline.models import export_to_openvino
 from facetool.weights import safetensors
 from facetool.weights.catalogue import resolve
 from facetool.weights.load import read_network
+from facetool.weights.openvino_export import export_openvino, new_files
 
 openvino = pytest.importorskip("openvino")
 
@@ -35,6 +36,33 @@ def test_the_file_computes_the_same_and_says_its_recipe(
     assert np.abs(found - expected).max() < tolerance * expected.std()
     model = openvino.Core().read_model(str(target))
     assert "fc1" in model.output().get_names()
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(
+    earlier: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(model: object, path: str, **options: bool) -> None:
+        Path(path).write_bytes(b"half of it")
+        raise RuntimeError("basic_ios::clear: iostream error\n")
+
+    monkeypatch.setattr(openvino, "save_model", fail)
+    files = {"x.xml": b"old", "x.bin": b"old, too"} if earlier else {}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    network = create("mobilefacenet", embedding_size=16).eval()
+    with pytest.raises(OutputError, match=r"x\.xml: is the disk full\?.*iostream error$"):
+        export_openvino(network, tmp_path / "x.xml", fold=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "x.xml").mkdir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "x.xml", tmp_path / "file" / "x.xml"):
+        with pytest.raises(OutputError, match=f"^cannot write {path}: "), new_files(path):
+            pytest.fail("it begins")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "x.xml"]
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

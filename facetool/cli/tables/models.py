@@ -54,7 +54,11 @@ def info_text(values: dict[str, Any]) -> str:
 def _count_lines(values: dict[str, Any]) -> dict[str, Any]:
     """What a network is made of, or what runs it where that does not say."""
     if values["engine"]:
-        return {"run by": f"{values['engine']}, as the file has it: parameters are not counted"}
+        bits = ", much of it in 8 bits" if values["has_8_bits"] else ""
+        return {
+            "run by": f"{values['engine']}, as the file has it{bits}: parameters are not counted",
+            "made from": values["made_from"],
+        }
     return {
         "parameters": f"{values['parameters']:,}",
         "folded": f"{values['parameters_folded']:,} (batch normalisation inside other layers)",

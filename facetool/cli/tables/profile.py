@@ -35,8 +35,8 @@ def networks_text(profiles: NetworkProfiles, published: bool = False) -> str:
                     one.weights,
                     "x".join(map(str, one.input_size)),
                     one.parameters,
-                    _Fixed(one.multiply_adds / 1e9, 4),
-                    _Fixed(one.flops / 1e9, 4),
+                    _billions(one.multiply_adds),
+                    _billions(one.flops),
                     _Fixed(one.weights_bytes / 1e6, 1),
                 )
                 for one in profiles.networks
@@ -88,6 +88,10 @@ class _Fixed(float):
 
     def __str__(self) -> str:
         return _NOT_STATED if self != self else f"{self:.{self._digits}f}"
+
+
+def _billions(number: int | None) -> _Fixed:
+    return _Fixed(None if number is None else number / 1e9, 4)
 
 
 def _megabytes(size: int | None) -> _Fixed:

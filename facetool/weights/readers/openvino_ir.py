@@ -60,7 +60,7 @@ def load(path: Path) -> EngineNetwork:
         if len(lengths) != 4 or not all(0 < n <= _LARGEST_EDGE for n in lengths[1:]):
             raise WeightsError(f"{path}: an input of the shape {given.partial_shape}")
         text = model.get_rt_info([RECIPE_KEY]).value if model.has_rt_info([RECIPE_KEY]) else None
-        stated = _stated(path, weights, text)
+        stated, made_from = _stated(path, weights, text)
         output = _embedding(path, model)
         threads = torch.get_num_threads()
         run = OpenVinoModel(
@@ -71,14 +71,16 @@ def load(path: Path) -> EngineNetwork:
             batch=lengths[0],
         )
         shape = (lengths[1], lengths[2], lengths[3])
-        network = EngineNetwork(run, shape, OPENVINO, _layers(model), run.in_dtype).eval()
+        network = EngineNetwork(
+            run, shape, OPENVINO, _layers(model), run.in_dtype, made_from
+        ).eval()
     except FacetoolError:
         raise
     except Exception as error:  # the library has no classes of its own
         reason = one_line(error)
         raise FormatError(
-            f"OpenVINO cannot read {path} with {weights.name} beside it ({reason}); copy or write "
-            "both again"
+            f"{path} or {weights.name} beside it is damaged; copy or write both again (OpenVINO: "
+            f"{reason})"
         ) from None
     if "recipe" not in stated and lengths[1:] == [3, ARCFACE_112.height, ARCFACE_112.width]:
         stated = {**stated, "recipe": Recipe(ARCFACE_112), "assumed": PARTS}
@@ -86,8 +88,8 @@ def load(path: Path) -> EngineNetwork:
     return network
 
 
-def _stated(path: Path, weights: Path, text: object) -> dict[str, Any]:
-    """What a file says of itself, and its checksum, which covers both files.
+def _stated(path: Path, weights: Path, text: object) -> tuple[dict[str, Any], str]:
+    """What a file says of itself, with its checksum, which covers both files, and its source.
 
     Raises:
         FormatError: that is damaged, or the weights are another file's.
@@ -95,7 +97,7 @@ def _stated(path: Path, weights: Path, text: object) -> dict[str, Any]:
     described, numbers = digest(path), digest(weights)
     checksum = hashlib.sha256((described + numbers).encode()).hexdigest()
     if text is None:
-        return {"weights_sha256": checksum}
+        return {"weights_sha256": checksum}, ""
     try:
         stated, description = read_description(str(text))
     except WeightsError as error:
@@ -105,8 +107,10 @@ def _stated(path: Path, weights: Path, text: object) -> dict[str, Any]:
             f"{path}: {weights.name} beside it belongs to another file or is damaged; copy or "
             "write both again"
         )
-    knows_both = BIN_SHA256 in description
-    return {**stated._asdict(), "weights_sha256": described if knows_both else checksum}
+    source = description.get("source")
+    made_from = str(source.get("name") or "") if isinstance(source, dict) else ""
+    sha256 = described if BIN_SHA256 in description else checksum
+    return {**stated._asdict(), "weights_sha256": sha256}, made_from
 
 
 def _layers(model: Any) -> list[EngineLayer]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from facetool.errors import WeightsError, one_line
-from facetool.networks.engine import EngineLayer, EngineNetwork
+from facetool.networks.engine import ONNX_RUNTIME, EngineLayer, EngineNetwork
 from facetool.weights.readers.onnx.shapes import channels_last
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def load_quantised(
         height, width = (lengths[axis] or n for axis, n in zip(places, size, strict=True))
         channels = lengths[3 if turned else 1] or 3
         layers = [EngineLayer(", ".join(node.output), str(node.op_type)) for node in graph.node]
-        return EngineNetwork(run, (channels, height, width), "ONNX Runtime", layers).eval()
+        return EngineNetwork(run, (channels, height, width), ONNX_RUNTIME, layers).eval()
     except WeightsError:
         raise
     except Exception as error:  # the library has many classes of its own
