@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from facetool.errors import WeightsError
@@ -26,8 +30,29 @@ def check_weights_finite(network: nn.Module, path: Path) -> None:
         if not tensor.is_floating_point() or tensor.detach().sum().isfinite():
             continue  # a sum is enough, and much faster
         wrong = ~tensor.isfinite() if name in learned else tensor.isnan()
-        if count := int(wrong.sum()):
-            raise WeightsError(
-                f"{path}: {count:,} of the {tensor.numel():,} numbers of {name} are not finite: "
-                "the file is damaged, or was written in too small a precision"
-            )
+        _refuse(int(wrong.sum()), tensor.numel(), name, path)
+
+
+def check_constants_finite(constants: Iterable[tuple[str, NDArray[Any]]], path: Path) -> None:
+    """The same of a file that another engine runs, which does not say what was learned.
+
+    Args:
+        constants: names and numbers, of any type.
+        path: of the file, for messages.
+
+    Raises:
+        WeightsError: of several numbers some are infinite or NaN, or a single one, which may be
+            a bound, is NaN.
+    """
+    for name, array in constants:
+        if array.dtype.kind == "f":
+            wrong = ~np.isfinite(array) if array.size > 1 else np.isnan(array)
+            _refuse(int(wrong.sum()), array.size, name, path)
+
+
+def _refuse(wrong: int, count: int, name: str, path: Path) -> None:
+    if wrong:
+        raise WeightsError(
+            f"{path}: {wrong:,} of the {count:,} numbers of {name} are not finite: the file is "
+            "damaged, or was written in too small a precision"
+        )

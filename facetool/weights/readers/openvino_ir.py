@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
 from facetool.alignment.stated_recipe import PARTS
@@ -19,6 +21,7 @@ from facetool.networks.openvino_model import (
     stream_properties,
 )
 from facetool.weights.download import digest
+from facetool.weights.finite import check_constants_finite
 from facetool.weights.readers.stated import read_description
 
 RECIPE_KEY = "facetool"
@@ -62,6 +65,7 @@ def load(path: Path) -> EngineNetwork:
         text = model.get_rt_info([RECIPE_KEY]).value if model.has_rt_info([RECIPE_KEY]) else None
         stated, made_from = _stated(path, weights, text)
         output = _embedding(path, model)
+        check_constants_finite(_floats(model), path)
         threads = torch.get_num_threads()
         run = OpenVinoModel(
             core,
@@ -111,6 +115,13 @@ def _stated(path: Path, weights: Path, text: object) -> tuple[dict[str, Any], st
     made_from = str(source.get("name") or "") if isinstance(source, dict) else ""
     sha256 = described if BIN_SHA256 in description else checksum
     return {**stated._asdict(), "weights_sha256": sha256}, made_from
+
+
+def _floats(model: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Names and numbers of the constants that are no integers."""
+    for operation in model.get_ops():
+        if operation.get_type_name() == "Constant" and operation.get_element_type().is_real():
+            yield operation.get_friendly_name(), operation.data
 
 
 def _layers(model: Any) -> list[EngineLayer]:

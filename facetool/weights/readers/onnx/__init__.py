@@ -7,7 +7,7 @@ goes through the graph, :mod:`.operators` and :mod:`.constants` say what each op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,8 +17,8 @@ from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96, Crop
 from facetool.errors import FormatError, WeightsError
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.graph import GraphNetwork, MapNetwork
-from facetool.weights.finite import check_weights_finite
-from facetool.weights.readers.lowering import identifier
+from facetool.weights.finite import check_constants_finite, check_weights_finite
+from facetool.weights.readers.lowering import Array, identifier
 from facetool.weights.readers.onnx.engine import load_quantised, quantised_by, refuse_quantised
 from facetool.weights.readers.onnx.file import Tensor, read_onnx
 from facetool.weights.readers.onnx.reader import GraphReader
@@ -70,6 +70,8 @@ def load(path: Path, output: str = "") -> GraphNetwork | EngineNetwork:
         raise WeightsError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: a name in it is damaged: {error}") from None
+    if isinstance(network, EngineNetwork):
+        check_constants_finite(_floats(tensors), path)
     network.info = with_recipe(
         replace(network.info, input_size=declared),
         network,
@@ -78,6 +80,16 @@ def load(path: Path, output: str = "") -> GraphNetwork | EngineNetwork:
         gray=_channels(model.graph, tensors) == 1,
     )
     return network
+
+
+def _floats(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Array]]:
+    """Names and numbers of those that are no integers."""
+    from onnx import TensorProto
+
+    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+    for name, tensor in tensors.items():
+        if tensor.proto.data_type in kinds:
+            yield name, tensor.array()
 
 
 def _declared_size(graph: GraphProto, tensors: dict[str, Tensor]) -> tuple[int, int] | None:

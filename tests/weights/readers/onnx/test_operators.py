@@ -269,6 +269,9 @@ def test_quantised_networks_run_on_onnx_runtime(tmp_path: Path) -> None:
         save_network(network, tmp_path / "x.safetensors")
     with pytest.raises(UsageError, match="run by ONNX Runtime in the precision of its file"):
         network.in_dtype("bfloat16")
+    broken = {**tensors, "conv": np.full_like(tensors["conv"], np.nan)}
+    with pytest.raises(WeightsError, match=r"y\.onnx: .* numbers of conv are not finite"):
+        read_network(write(tmp_path / "y.onnx", nodes, broken))
     # A quantiser keeps what the export said, but published figures are not those of its weights.
     model = onnx.load(path)
     said = {"recipe": Recipe(ARCFACE_112).as_dict(), "weights": "dlib-resnet.v1"}
