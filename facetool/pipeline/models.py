@@ -278,12 +278,16 @@ def published_files(name: str) -> list[PublishedFile]:
         for file in detector.weights:
             if name.lower() == file.name:
                 return [file]
-    if Path(name).is_file():
+    try:
+        entry = resolve(name)
+    except UsageError:
+        if not Path(name).is_file():
+            raise
         raise UsageError(
             f"{name} is a file, and only published weights are fetched and verified, by name; "
             "facetool models info shows what a file is"
-        )
-    return [download.choose(resolve(name))]
+        ) from None
+    return [download.choose(entry)]
 
 
 @dataclass(frozen=True, kw_only=True)

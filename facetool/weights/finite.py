@@ -45,9 +45,8 @@ def check_constants_finite(constants: Iterable[tuple[str, NDArray[Any]]], path: 
             a bound, is NaN.
     """
     for name, array in constants:
-        if array.dtype.kind == "f":
-            wrong = ~np.isfinite(array) if array.size > 1 else np.isnan(array)
-            _refuse(int(wrong.sum()), array.size, name, path)
+        wrong = ~np.isfinite(array) if array.size > 1 else np.isnan(array)
+        _refuse(int(wrong.sum()), array.size, name, path)
 
 
 def _refuse(wrong: int, count: int, name: str, path: Path) -> None:

@@ -73,7 +73,7 @@ def new_files(path: Path) -> Iterator[Path]:
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder")
         folder = part_path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # here the message names path
         with sole_writer(folder):  # what a killed run left there is written over
             try:
                 made = folder / path.name

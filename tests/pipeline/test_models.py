@@ -110,6 +110,14 @@ def test_verify(home: Path) -> None:
         models.verify([str(home / "nn4.v2.t7")])
 
 
+def test_a_name_comes_before_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dlib-resnet").touch()
+    assert [file.name for file in models.published_files("dlib-resnet")] == ["dlib-resnet.v1"]
+
+
 def test_convert(shared: Path, tmp_path: Path) -> None:
     target = tmp_path / "y1.safetensors"
     models.convert(shared / "golden/mxnet/y1-0000.params", target)

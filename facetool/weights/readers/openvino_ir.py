@@ -118,10 +118,12 @@ def _stated(path: Path, weights: Path, text: object) -> tuple[dict[str, Any], st
 
 
 def _floats(model: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Names and numbers of the constants that are no integers."""
-    for operation in model.get_ops():
-        if operation.get_type_name() == "Constant" and operation.get_element_type().is_real():
-            yield operation.get_friendly_name(), operation.data
+    """Names and numbers of the constants that NumPy has a floating-point type for."""
+    kinds = ("f16", "f32", "f64")  # of bfloat16 OpenVINO gives the bits, as float16
+    constants = [one for one in model.get_ops() if one.get_type_name() == "Constant"]
+    for one in constants:
+        if one.get_element_type().get_type_name() in kinds:
+            yield one.get_friendly_name(), one.data
 
 
 def _layers(model: Any) -> list[EngineLayer]:
