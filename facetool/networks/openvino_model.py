@@ -101,7 +101,11 @@ class OpenVinoModel:
         return requests[key]  # type: ignore[no-any-return]
 
     def _compile(self, size: int) -> Any:
-        """The model for batches of a size; its input has the channels last, as crops have."""
+        """The model for batches of a size; its input has the channels last, as crops have.
+
+        Raises:
+            UsageError: OpenVINO cannot compute it in bfloat16, although the processor can.
+        """
         from openvino import Layout
         from openvino.preprocess import PrePostProcessor
 
@@ -112,7 +116,15 @@ class OpenVinoModel:
         steps = PrePostProcessor(model)
         steps.input().tensor().set_layout(Layout("NHWC"))
         steps.input().model().set_layout(Layout("NCHW"))
-        return self._core.compile_model(steps.build(), "CPU", self._properties)
+        try:
+            return self._core.compile_model(steps.build(), "CPU", self._properties)
+        except RuntimeError as error:
+            # A cap such as ONEDNN_MAX_CPU_ISA is not in what OpenVINO says of the processor.
+            if self._properties.get("INFERENCE_PRECISION_HINT") != _HINTS["bfloat16"]:
+                raise
+            raise UsageError(
+                "OpenVINO cannot run this network in bfloat16 here; leave dtype out", "dtype"
+            ) from error
 
 
 class _Request:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from facetool.errors import UsageError
 from facetool.networks import openvino_model
 from facetool.networks.openvino_model import OpenVinoModel
 
@@ -52,6 +53,23 @@ def test_the_first_call_of_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -
     model = OpenVinoModel(None, None, {})
     assert call_twice_at_once(model) == 1
     assert call_twice_at_once(model) == 2
+
+
+@pytest.mark.parametrize(("hint", "error"), [("bf16", UsageError), ("f32", RuntimeError)])
+def test_bfloat16_that_fails_although_the_processor_has_it(
+    hint: str, error: type[Exception]
+) -> None:
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as operations
+
+    def fail(model: object, device: str, properties: object) -> None:
+        raise RuntimeError("Exception from src/core.cpp:\nprimitive descriptors list is empty")
+
+    x = operations.parameter([-1, 4, 3, 3], np.float32)
+    given = openvino.Model([operations.relu(x)], [x])
+    core = SimpleNamespace(compile_model=fail)
+    with pytest.raises(error, match=r"bfloat16 here; leave dtype out|descriptors list is empty"):
+        OpenVinoModel(core, given, {"INFERENCE_PRECISION_HINT": hint})(torch.zeros(1, 4, 3, 3))
 
 
 @pytest.mark.parametrize("stored", [np.float32, np.float16])
