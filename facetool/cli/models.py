@@ -126,8 +126,7 @@ def convert_command(source: Path, target: Path, weights: options.WeightsRequest)
     "--to",
     "to",
     type=click.Choice(["onnx", "openvino"]),
-    default="onnx",
-    show_default=True,
+    show_default="by OUT's ending",
     help="File format; openvino is an extra.",
 )
 @click.option("--bgr", is_flag=True, help="With openvino: the network takes BGR input.")
@@ -137,7 +136,7 @@ def export_command(
     target: Path,
     weights: options.WeightsRequest,
     fold: bool,
-    to: str,
+    to: str | None,
     bgr: bool,
     half: bool,
 ) -> None:
@@ -145,12 +144,13 @@ def export_command(
     from facetool.pipeline.models import export_network, export_to_openvino
 
     file, recipe, output = weights.file, weights.recipe, weights.output
+    to = to or ("openvino" if target.suffix.lower() == ".xml" else "onnx")
     if to == "openvino":
         export_to_openvino(
             model, target, file, fold=fold, bgr=bgr, half=half, recipe=recipe, output=output
         )
     elif bgr or half:
-        raise UsageError("--bgr and --half are for --to openvino")
+        raise UsageError("--bgr and --half are for OpenVINO: call OUT *.xml")
     else:
         export_network(model, target, file, fold, recipe=recipe, output=output)
     result = "fc1" if to == "openvino" else "embedding"

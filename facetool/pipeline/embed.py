@@ -70,11 +70,13 @@ class _CheckedShard(NamedTuple):
     Attributes:
         number: of the shard.
         rows: how many have not failed.
+        no_face: so many of these are of photos without a face.
         failed: photo and reason of the others.
     """
 
     number: int
     rows: int
+    no_face: int
     failed: Sequence[tuple[str, str]]
 
 
@@ -300,7 +302,8 @@ def _whole_shards(
             return error
         kept = [row for row in rows if latest.count(row[0], job.plan)]
         failed = [(photo, reason) for photo, status, reason in kept if status == "failed"]
-        return _CheckedShard(number, len(kept) - len(failed), failed)
+        no_face = sum(status == "no-face" for _, status, _ in kept)
+        return _CheckedShard(number, len(kept) - len(failed), no_face, failed)
 
     with ThreadPoolExecutor(_CHECKS, "check") as threads:
         for found in ordered_map(
@@ -312,6 +315,7 @@ def _whole_shards(
             for photo, reason in found.failed:
                 report.failed(photo, reason)
             report.done("already there", found.rows)
+            report.also("had no face before", found.no_face)
             yield found.number
 
 

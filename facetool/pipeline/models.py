@@ -78,7 +78,8 @@ class ModelInfo:
         name: of the weights, or as it was given.
         info: the network's own description.
         paper: where the architecture was published; may be empty.
-        engine: what runs the network where that is not PyTorch; nothing is counted then.
+        engine: what runs the network where that is not PyTorch; nothing is counted then, and the
+            four numbers are None.
         has_8_bits: whether the engine computes some of it in 8 bits.
         made_from: weights that the engine's file was made from; empty where it does not say.
         parameters: learned numbers.
@@ -99,10 +100,10 @@ class ModelInfo:
     engine: str
     has_8_bits: bool
     made_from: str
-    parameters: int
-    parameters_folded: int
-    multiply_adds: int
-    flops: int
+    parameters: int | None
+    parameters_folded: int | None
+    multiply_adds: int | None
+    flops: int | None
     layers: Mapping[str, int]
     input: tuple[int, int, int]
     graph: Sequence[Mapping[str, Any]] | None
@@ -170,10 +171,10 @@ def network_info(
 
     network, published = _inspect(name, weights, recipe, output)
     shape = input_shape(network.info)
-    flops = count_flops(network, shape)
     known = ARCHITECTURES.get(network.info.architecture)
     as_it_is = network if isinstance(network, EngineNetwork) else None
     engine = as_it_is.engine_name if as_it_is else ""
+    flops = None if as_it_is else count_flops(network, shape)
     return ModelInfo(
         name=network.info.weights_name or name.lower(),
         info=network.info,
@@ -181,10 +182,10 @@ def network_info(
         engine=engine,
         has_8_bits=as_it_is is not None and as_it_is.has_8_bits,
         made_from=as_it_is.made_from if as_it_is else "",
-        parameters=count_parameters(network),
-        parameters_folded=count_parameters(fold_batch_norm(network)),
-        multiply_adds=flops.multiply_adds,
-        flops=flops.openvino,
+        parameters=None if as_it_is else count_parameters(network),
+        parameters_folded=None if as_it_is else count_parameters(fold_batch_norm(network)),
+        multiply_adds=flops.multiply_adds if flops else None,
+        flops=flops.openvino if flops else None,
         layers=_count_layers(network),
         input=shape,
         graph=_graph(network, shape) if known is None or (layers and engine) else None,

@@ -76,11 +76,15 @@ def new_files(path: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)  # here the message names path
         with sole_writer(folder):  # what a killed run left there is written over
             try:
-                made = folder / path.name
+                made = folder / f"{path.stem}.xml"  # OpenVINO takes no .XML
                 yield made
-                for suffix in (".bin", path.suffix):  # the .xml comes last and knows the other
-                    sync_file(made.with_suffix(suffix))
-                    made.with_suffix(suffix).replace(path.with_suffix(suffix))
+                # The .xml comes last and knows the other.
+                for part, whole in (
+                    (made.with_suffix(".bin"), path.with_suffix(".bin")),
+                    (made, path),
+                ):
+                    sync_file(part)
+                    part.replace(whole)
             finally:
                 rmtree(folder, ignore_errors=True)
         sync_folder(path.parent)

@@ -130,6 +130,19 @@ def test_convert_and_export(shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_ending_says_the_format(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    exported = tmp_path / "x.XML"
+    assert run("export", "dlib-resnet", exported).exception is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.XML", "x.bin"]
+    assert json.loads(run("info", exported, "--json").stdout)["engine"] == "OpenVINO"
+    refused = run("export", "dlib-resnet", exported, "--to", "onnx").exception
+    assert "call it *.onnx" in str(refused)
+    refused = run("export", "dlib-resnet", tmp_path / "x.onnx", "--half").exception
+    assert "--bgr and --half are for OpenVINO: call OUT *.xml" in str(refused)
+
+
+@pytest.mark.slow
 def test_mistakes_are_one_line_without_traceback() -> None:
     for arguments, code in [
         (("info", "nn5"), 2),

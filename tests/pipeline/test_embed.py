@@ -176,6 +176,16 @@ def test_parts_together_are_the_whole(photos, separate, network, settings, tmp_p
     assert same_reps(separate / "reps", tmp_path / "reps")
 
 
+@pytest.mark.usefixtures("in_this_process")
+def test_photos_without_a_face_are_said_again(network, settings, tmp_path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (60, 60), "gray").save(tmp_path / "photos" / name)
+    assert str(embed(tmp_path / "photos", tmp_path / "out", network, settings)) == "2 no-face"
+    again = embed(tmp_path / "photos", tmp_path / "out", network, settings)
+    assert str(again) == "2 already there (2 had no face before)"
+
+
 @pytest.mark.slow
 def test_missing_and_damaged_shards_are_made_again(
     photos, separate, network, settings, tmp_path

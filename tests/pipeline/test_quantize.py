@@ -56,6 +56,9 @@ def test_it_knows_its_network_and_agrees_with_it(
     assert f"run by        {run_by}" in lines
     assert "made from     dlib-resnet.v1" in lines
     assert not any(line.startswith(("parameters", "operations")) for line in lines)
+    values = told.as_dict()
+    counts = ("parameters", "parameters_folded", "multiply_adds", "flops")
+    assert [values[one] for one in counts] == [None] * 4
     assert not network.info.assumed
     listed = network_info(str(made.path), layers=True).graph
     assert listed is not None and listed[-1]["shape"] == [128]
