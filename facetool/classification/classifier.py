@@ -172,7 +172,7 @@ def fit_classifier(
         UsageError: too few people or strangers, or more LDA dimensions than there can be.
     """
     prepared = prepare(vectors, provenance)
-    _check(prepared, labels, people, kind, lda_dim, published, strangers)
+    _check(prepared, people, kind, lda_dim, published, strangers)
     cross_validation, temperature = _cross_validate(prepared, labels, kind, lda_dim)
     others = impostors(prepared, labels) if len(people) > 1 else np.empty(0)
     given = None
@@ -199,7 +199,6 @@ def fit_classifier(
 
 def _check(
     vectors: Floats,
-    labels: Labels,
     people: Sequence[str],
     kind: str,
     lda_dim: int | None,

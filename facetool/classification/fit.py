@@ -26,6 +26,8 @@ _SVM_GRID = (1, 10, 100, 1000)
 _GAMMA_GRID = (0.0001, 0.001, 2)
 _MIXTURE_IMAGES = 10
 """Images that a person must have for each further Gaussian of a mixture."""
+_FOLDS, _SEED = 5, 0
+"""Of cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -199,17 +201,17 @@ def class_means(vectors: Floats, labels: Labels) -> Floats:
     return np.asarray(np.add.reduceat(vectors[order], starts, axis=0) / counts[:, None])
 
 
-def split_folds(labels: Labels, folds: int = 5, seed: int = 0) -> list[tuple[Labels, Labels]]:
+def split_folds(labels: Labels) -> list[tuple[Labels, Labels]]:
     """Training and test rows of each fold; every person stays in every training part.
 
     The images of each person are dealt out to the folds in turn, in random order. People with
     one image are trained on and never tested. Where nobody has two images there are no folds.
     """
     counts = np.bincount(labels)
-    folds = min(folds, int(counts.max()))
+    folds = min(_FOLDS, int(counts.max()))
     if folds < 2:
         return []
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     fold = np.empty(len(labels), np.int64)
     first = rng.integers(folds, size=len(counts))
     shuffled = rng.permutation(len(labels))

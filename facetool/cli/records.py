@@ -176,7 +176,7 @@ def features(
     """Write embeddings as MegaFace's feature files, <photo>_<algorithm>.bin.
 
     REPS are represent folders or feature files; several, of the same crops by different
-    networks, are put one behind the other. With --remove the files are those of InsightFace's
+    networks, are concatenated. With --remove the files are those of InsightFace's
     remove_noises.py: a number more, and listed images replaced by their person's centre.
     """
     from facetool.pipeline.features import write_features

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.errors import FacetoolError
-
-if TYPE_CHECKING:
-    pass
 
 _NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 

@@ -107,11 +107,11 @@ def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
             check_regular(given)
         return (given,)
     if entry.choice:
-        return (find_weights(_first_at_hand(entry)),)
+        return (find_weights(_first_available(entry)),)
     return tuple(map(find_weights, entry.weights))
 
 
-def _first_at_hand(entry: DetectorEntry) -> PublishedFile:
+def _first_available(entry: DetectorEntry) -> PublishedFile:
     """The first of the choices that is on this machine, or else the first.
 
     Raises:

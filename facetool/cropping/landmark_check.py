@@ -1,6 +1,6 @@
 """Whether landmarks can be those of a face.
 
-dlib's detectors answer to faces that stand on their heads or lie on their sides, and its landmark
+dlib's detectors find upside-down faces and faces on their sides, and its landmark
 predictors then find an upright face in them that is not there.
 """
 
@@ -27,7 +27,7 @@ _UNSTEADY = {5: 0.05, 68: 0.1}
 """Mean distance of predicted landmarks from their median over those boxes, in distances of the
 eyes' outer corners, above which there is no face that they are drawn to. On 150 upright photos of
 LFW with hog the largest was 0.034 (5 landmarks) and 0.073 (68); on the 16 of them in which hog
-found a face when they stood on their heads, the median was 0.082 and 0.067."""
+found a face when they were upside-down, the median was 0.082 and 0.067."""
 
 _SAME = 0.25
 """Mean distance of a face's landmarks from those found there with the photo turned, in widths of

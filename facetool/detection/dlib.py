@@ -17,12 +17,12 @@ from facetool.detection.options import DlibOptions
 from facetool.errors import FacetoolError, WeightsError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.cache import cache_folder
-from facetool.files.dlib_files import dlib_model_path
+from facetool.files.dlib_files import FIVE_POINTS, SIXTY_EIGHT_POINTS, dlib_model_path
 from facetool.images.read import RGBImage
 
 PREDICTOR_FILES = {
-    5: "shape_predictor_5_face_landmarks.dat",
-    68: "shape_predictor_68_face_landmarks.dat",
+    5: FIVE_POINTS,
+    68: SIXTY_EIGHT_POINTS,
 }
 
 

@@ -80,7 +80,7 @@ class PhotoSearch:
         rotate: ``never``, ``if-missed`` (a photo in which nothing is surely found is turned, and
             the best score decides) or ``always`` (every photo is).
         sure: score from which a face is surely upright: detectors find something, though not
-            what it is, in faces that stand on their heads.
+            what it is, in upside-down faces.
         clear_edge: pixels of a face's box at which the detector sees it as well as larger; 0 where
             faces are not looked at again.
     """

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from facetool.embedding.choices import ENGINES, FLIPS
 from facetool.errors import UsageError, WeightsError, check_choice
+from facetool.files.text import counted
 from facetool.jobs.ordered_map import ordered_map
 from facetool.jobs.progress import listener
 from facetool.networks.base import EmbeddingNetwork
@@ -70,7 +71,7 @@ def resolve_device(name: str, *, mps: bool = True) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise UsageError(
-            f"{shown}: this machine offers {found} CUDA devices; try device='cpu'",
+            f"{shown}: this machine offers {counted(found, 'CUDA device')}; try device='cpu'",
             shown,
             "device='cpu'",
         )

@@ -212,18 +212,19 @@ def _falling(scores: Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.sort(scores.cpu().numpy())[::-1])
 
 
-def nested_sets(count: int, seed: int = 0) -> list[NDArray[np.int64]]:
-    """Random sets of 10, 100, 1,000 … distractors and of all, each holding those before.
+def nested_sets(count: int) -> list[NDArray[np.int64]]:
+    """Sets of 10, 100, 1,000 … random distractors and of all, each holding those before.
+
+    They are always the same.
 
     Args:
         count: of all distractors.
-        seed: of the choice.
 
     Returns:
         For each set the distractors that the one before lacks, in rising order.
     """
     sizes = [10**power for power in range(1, 20) if 10**power < count] + [count]
-    order = np.random.default_rng(seed).permutation(count)
+    order = np.random.default_rng(0).permutation(count)
     return [np.sort(part) for part in np.split(order, sizes[:-1])]
 
 

@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError, one_line
 from facetool.files.align_manifest import (
-    MADE_CROP,
     QUALITY_COLUMNS,
     AlignRow,
     format_number,
@@ -293,8 +292,3 @@ def _number(text: str) -> float | None:
 
 def _numbers(text: str) -> list[float] | None:
     return [float(part) for part in text.split()] if text else None
-
-
-def made_crop(row: AlignRow) -> bool:
-    """Whether a row has a face to be embedded."""
-    return row.status in MADE_CROP

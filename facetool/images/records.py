@@ -217,14 +217,6 @@ class ImageRecords:
         state = self.path.stat()
         return state.st_size, state.st_mtime_ns
 
-    def read_key(self, key: int) -> RGBImage:
-        """One image by key, RGB uint8 (H, W, 3).
-
-        Raises:
-            ImageError: there is no such record, or it is damaged.
-        """
-        return decode_image(self.record(key).image)
-
     def record(self, key: int) -> ImageRecord:
         """One record by key, undecoded.
 

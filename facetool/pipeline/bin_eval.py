@@ -114,7 +114,7 @@ def bin_eval(
     for file, one in sets:
         vectors, good = _embed(one, embedder, batch_size, report)
         metrics = evaluate_set(vectors, one.same, good, nfolds)
-        published = published_figures(network.info.weights_name, one.name)
+        published = published_accuracies(network.info.weights_name, one.name)
         results.append(
             {
                 "set": one.name,
@@ -243,7 +243,7 @@ def _note(trials: Trials) -> str | None:
     return None
 
 
-def published_figures(weights: str, name: str) -> list[Accuracy]:
+def published_accuracies(weights: str, name: str) -> list[Accuracy]:
     """What is published of these weights on the set of this name (``agedb_30``: AgeDB-30)."""
     if weights not in CATALOGUE:
         return []

@@ -26,7 +26,7 @@ from facetool.pipeline.classify_train import (
     strangers_among,
 )
 
-FIGURES_FILE = "classification.json"
+METRICS_FILE = "classification.json"
 CONFUSION_FILE = "confusion.png"
 
 MOST_CONFUSED = 50
@@ -176,7 +176,7 @@ def evaluate_classifier(
         outcome=outcome, provenance=people.description.provenance(), warnings=warnings
     )
     folder = output or reps
-    write_json(folder / FIGURES_FILE, result.as_dict())
+    write_json(folder / METRICS_FILE, result.as_dict())
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
     if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
         from facetool.plots import style
@@ -190,7 +190,7 @@ def evaluate_classifier(
 def _check_size(made: Classifier, people: People, reps: Path) -> None:
     if made.means.shape[1] != people.vectors.shape[1]:
         raise UsageError(
-            f"{reps} has embeddings of {counted(people.vectors.shape[1], 'number')}, but the "
+            f"{reps} has embeddings of {counted(people.vectors.shape[1], 'dimension')}, but the "
             f"classifier was trained on {made.means.shape[1]}"
         )
 

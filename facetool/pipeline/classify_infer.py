@@ -193,7 +193,7 @@ def fit_network(
     if embedder.size != classifier.means.shape[1]:
         raise FormatError(
             f"the classifier takes embeddings of {classifier.means.shape[1]} "
-            f"numbers; {network.info.architecture} makes {embedder.size}"
+            f"dimensions; {network.info.architecture} makes {embedder.size}"
         )
     return crop, embedder
 

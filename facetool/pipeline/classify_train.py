@@ -184,7 +184,7 @@ def _made_by(network: EmbeddingNetwork, people: People, reps: Path) -> People:
     size = people.vectors.shape[1]
     if size != info.embedding_size:
         raise UsageError(
-            f"{reps} holds embeddings of {counted(size, 'number')}, {info.weights_name} gives "
+            f"{reps} holds embeddings of {counted(size, 'dimension')}, {info.weights_name} gives "
             f"{info.embedding_size}: it did not make them"
         )
     made = RepresentDescription(
@@ -243,7 +243,7 @@ def other_people(
     check_provenance(provenance, others.provenance, str(folder))
     if others.vectors.shape[1] != vectors.shape[1]:
         raise UsageError(
-            f"{folder} has embeddings of {counted(others.vectors.shape[1], 'number')} where the "
+            f"{folder} has embeddings of {counted(others.vectors.shape[1], 'dimension')} where the "
             f"others have {vectors.shape[1]}"
         )
     strangers = ~others.having(known)

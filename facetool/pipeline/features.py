@@ -37,7 +37,7 @@ def write_features(
     """Write embeddings as MegaFace's feature files, ``<photo>_<algorithm>.bin`` each.
 
     As InsightFace's ``gen_megaface.py`` does, embeddings are scaled to unit length, and those of
-    several networks put one behind the other, scaled again. Files are named after the photos, as
+    several networks concatenated, scaled again. Files are named after the photos, as
     the development kit's lists name them, where ``align.csv`` of the crops tells which they are.
 
     With ``remove`` the files are those of ``remove_noises.py``: one number more, 0. Listed images

@@ -68,7 +68,7 @@ class IdentifyResult:
                 "images": self.distractor_images,
             },
             "noise": self.noise,
-            **_figures(self.outcome),
+            **_metrics(self.outcome),
             "provenance": self.provenance,
         }
 
@@ -164,7 +164,7 @@ def identify(
     return result
 
 
-def _figures(outcome: Identification) -> dict[str, Any]:
+def _metrics(outcome: Identification) -> dict[str, Any]:
     far, tar = outcome.roc()
     return {
         "pairs": outcome.pairs,
@@ -199,7 +199,7 @@ def _check_comparable(sources: Sequence[tuple[Path, Embeddings]]) -> None:
         size, other_size = first.vectors.shape[1], other.vectors.shape[1]
         if size != other_size:
             raise UsageError(
-                f"{path} holds embeddings of {counted(size, 'number')}, {other_path} of "
+                f"{path} holds embeddings of {counted(size, 'dimension')}, {other_path} of "
                 f"{other_size}"
             )
         if reason := first.description.difference(other.description):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from facetool.networks.base import EmbeddingNetwork, NetworkInfo
     from facetool.networks.count import LayerCount
 
-AVAILABLE, FETCHABLE, BY_HAND = "available locally", "fetch", "download by hand"
+AVAILABLE, FETCHABLE, DOWNLOAD_BY_HAND = "available locally", "fetch", "download by hand"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def _describe(entry: Pretrained) -> ListedModel:
     elif not entry.readable:
         status = "not runnable"
     else:
-        status = FETCHABLE if entry.package or download.fetchable(entry) else BY_HAND
+        status = FETCHABLE if entry.package or download.fetchable(entry) else DOWNLOAD_BY_HAND
     return ListedModel(name=entry.name, status=status, path=path, published=entry)
 
 

@@ -218,7 +218,7 @@ def search(
         searched = _open_gallery(path, unit_length, settings.index)
         if searched.vectors.shape[1] != len(probe):
             raise FormatError(
-                f"{path} holds embeddings of {counted(searched.vectors.shape[1], 'number')}; "
+                f"{path} holds embeddings of {counted(searched.vectors.shape[1], 'dimension')}; "
                 f"{network.info.architecture} makes {len(probe)}"
             )
         faces += searched.faces

@@ -234,14 +234,14 @@ def _load(
     if isinstance(entry, Path):
         return load_network(entry, weights, recipe=recipe, output=output)
     runnable = isinstance(entry, Architecture) or entry.readable
-    if weights is None and runnable and not _at_hand(entry):
+    if weights is None and runnable and not _is_available(entry):
         if isinstance(entry, Architecture):
             return create(entry.name).eval()
         return create(entry.architecture, **entry.options).eval()
     return load_network(entry.name, weights, recipe=recipe, output=output)
 
 
-def _at_hand(entry: Pretrained | Architecture) -> bool:
+def _is_available(entry: Pretrained | Architecture) -> bool:
     try:
         available_locally(entry)
     except WeightsError:

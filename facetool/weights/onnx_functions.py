@@ -30,7 +30,7 @@ def _same(r: OnnxRecorder, out: Tensor, x: Tensor, *_: Any, **__: Any) -> str:
     return r.name(x)
 
 
-def _arithmetic(op: str, reverse: bool = False) -> Callable[..., str]:
+def _binary(op: str, reverse: bool = False) -> Callable[..., str]:
     """A function of two tensors, or of a tensor and a number."""
 
     def write(r: OnnxRecorder, out: Tensor, x: Any, y: Any, *, alpha: float = 1) -> str:
@@ -363,14 +363,14 @@ def _setitem(r: OnnxRecorder, out: None, x: Tensor, index: Any, value: Tensor) -
 
 
 HANDLERS: dict[str, Handler] = {
-    "add": _arithmetic("Add"),
-    "radd": _arithmetic("Add"),
-    "sub": _arithmetic("Sub"),
-    "rsub": _arithmetic("Sub", reverse=True),
-    "mul": _arithmetic("Mul"),
-    "rmul": _arithmetic("Mul"),
-    "div": _arithmetic("Div"),
-    "truediv": _arithmetic("Div"),
+    "add": _binary("Add"),
+    "radd": _binary("Add"),
+    "sub": _binary("Sub"),
+    "rsub": _binary("Sub", reverse=True),
+    "mul": _binary("Mul"),
+    "rmul": _binary("Mul"),
+    "div": _binary("Div"),
+    "truediv": _binary("Div"),
     "reciprocal": _simple("Reciprocal"),
     "abs": _simple("Abs"),
     "erf": _simple("Erf"),
@@ -380,8 +380,8 @@ HANDLERS: dict[str, Handler] = {
     "gelu": _gelu,
     "hardswish": _simple("HardSwish"),
     "layer_norm": _layer_norm,
-    "matmul": _arithmetic("MatMul"),
-    "maximum": _arithmetic("Max"),
+    "matmul": _binary("MatMul"),
+    "maximum": _binary("Max"),
     "normalize": _normalize,
     "permute": _permute,
     "relu": _simple("Relu"),

@@ -368,4 +368,4 @@ def _check_output(network: EmbeddingNetwork) -> None:
         crop = network.recipe.crop
         raise FormatError(f"the network does not run on {crop}: {error}") from error
     if found != announced:
-        raise FormatError(f"embeddings of {found} numbers where {announced} are announced")
+        raise FormatError(f"embeddings of {found} dimensions where {announced} are announced")

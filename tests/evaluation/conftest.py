@@ -18,7 +18,7 @@ class Synthetic:
 
 @pytest.fixture(scope="session")
 def synthetic() -> Synthetic:
-    """600 pairs in 10 folds, unit vectors of 16 numbers."""
+    """600 pairs in 10 folds, unit vectors of 16 dimensions."""
     rng = np.random.default_rng(3)
     same = np.tile(np.repeat([True, False], 30), 10)
     first = rng.normal(size=(600, 16))

@@ -34,7 +34,7 @@ def test_figures_are_plain_json(synthetic) -> None:  # type: ignore[no-untyped-d
 
 
 def test_lfws_size_takes_no_time() -> None:
-    """6,000 pairs of 128 numbers, all folds and thresholds of the three protocols."""
+    """6,000 pairs of 128 dimensions, all folds and thresholds of the three protocols."""
     rng = np.random.default_rng(0)
     trials = Trials.in_order(np.tile(np.repeat([True, False], 300), 10))
     first, second = rng.normal(size=(2, 6000, 128)).astype(np.float32)

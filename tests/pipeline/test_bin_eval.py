@@ -13,7 +13,7 @@ from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
 from facetool.images.verification_set import read_bin, write_bin
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
-from facetool.pipeline.bin_eval import bin_eval, published_figures
+from facetool.pipeline.bin_eval import bin_eval, published_accuracies
 from facetool.weights.load import load_network
 
 CPU = torch.device("cpu")
@@ -106,10 +106,10 @@ def test_a_bad_set_is_named_before_the_others_are_evaluated(
     assert name == str(bad) and reason.startswith("is not a verification set: ")
 
 
-def test_published_figures_go_by_the_sets_name() -> None:
-    found = published_figures("lresnet50e-ir.ms1m-v1", "agedb_30")
+def test_published_accuracies_go_by_the_sets_name() -> None:
+    found = published_accuracies("lresnet50e-ir.ms1m-v1", "agedb_30")
     assert [figure.value for figure in found] == [0.9776]
-    assert published_figures("lresnet50e-ir.ms1m-v1", "my_set") == []
-    assert published_figures("somebody's.params", "lfw") == []
-    sources = {figure.source for figure in published_figures("lresnet100e-ir.onnx-zoo", "lfw")}
+    assert published_accuracies("lresnet50e-ir.ms1m-v1", "my_set") == []
+    assert published_accuracies("somebody's.params", "lfw") == []
+    sources = {one.source for one in published_accuracies("lresnet100e-ir.onnx-zoo", "lfw")}
     assert sources == {"ONNX Model Zoo", "OpenVINO"}

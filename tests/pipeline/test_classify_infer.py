@@ -120,7 +120,7 @@ def test_a_classifier_that_contradicts_itself(made, network, photos):
         broken = replace(made, provenance=replace(made.provenance, recipe={}))
         name_people(broken, photos[:1], network, InferSettings())
     short = replace(made, means=made.means[:, :64])
-    with pytest.raises(FormatError, match="embeddings of 64 numbers"):
+    with pytest.raises(FormatError, match="embeddings of 64 dimensions"):
         name_people(short, photos[:1], network, InferSettings())
 
 
@@ -187,5 +187,5 @@ def test_a_network_that_did_not_make_the_embeddings_is_refused(crops, network, t
     with pytest.raises(UsageError, match="made otherwise"):
         train_classifier(tmp_path / "reps", tmp_path / "c", settings, network=other)
     other.info = replace(other.info, embedding_size=512)
-    with pytest.raises(UsageError, match="128 numbers"):
+    with pytest.raises(UsageError, match="128 dimensions"):
         train_classifier(tmp_path / "reps", tmp_path / "c", settings, network=other)

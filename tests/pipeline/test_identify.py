@@ -127,7 +127,7 @@ def test_noise_is_removed(scrub: Path, tmp_path: Path) -> None:
 
 def test_what_does_not_go_together(scrub: Path, tmp_path: Path) -> None:
     small = represented(tmp_path / "small", ["A/1.png"], np.ones((1, 3), np.float32))
-    with pytest.raises(UsageError, match="32 numbers"):
+    with pytest.raises(UsageError, match="32 dimensions"):
         identify(scrub, scrub, [small])
     one = represented(tmp_path / "one", name(2, 2), draw(2, 2), network="a")
     two = represented(tmp_path / "two", name(2, 2), draw(2, 2), network="b")

@@ -130,7 +130,7 @@ def test_what_cannot_be_searched(reps, network, photos, tmp_path):
         search([other], photos[:1], network)
     np.save(other / "reps.npy", np.load(other / "reps.npy")[:, :64])
     (other / "represent.json").write_text(json.dumps(description))
-    with pytest.raises(FormatError, match="64 numbers"):
+    with pytest.raises(FormatError, match="64 dimensions"):
         search([other], photos[:1], network)
 
 

@@ -69,7 +69,7 @@ def test_published_weights_are_read_for_one_checksum_only(monkeypatch: pytest.Mo
         ("lresnet100e-ir.onnx-zoo-int8", "8 bits"),
     ],
 )
-def test_weights_that_are_not_at_hand(name: str, hint: str, home: Path) -> None:
+def test_weights_that_are_not_available(name: str, hint: str, home: Path) -> None:
     with pytest.raises(WeightsError, match=hint) as caught:
         load_network(name)
     assert "\n" not in str(caught.value)

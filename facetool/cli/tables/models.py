@@ -35,7 +35,7 @@ def info_text(values: dict[str, Any]) -> str:
         "described in": values["paper"],
         **_count_lines(values),
         "layers": layers,
-        "embedding": f"{values['embedding_size']} numbers",
+        "embedding": f"{values['embedding_size']} dimensions",
         **_recipe_lines(values),
         "threshold": values["threshold"] and _threshold(values["threshold"]),
         "file": values["file"],

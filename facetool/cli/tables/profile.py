@@ -52,7 +52,7 @@ def networks_text(profiles: NetworkProfiles, published: bool = False) -> str:
             [
                 (
                     *(one.name, run.device, run.dtype),
-                    *(_Fixed(getattr(run.single, key), 2) for key in _FIGURES),
+                    *(_Fixed(getattr(run.single, key), 2) for key in _STATISTICS),
                     *(_Fixed(run.throughput[size], 1) for size in sizes),
                     _megabytes(run.host_memory),
                     *([_megabytes(run.gpu_memory)] if on_gpu else []),
@@ -73,7 +73,7 @@ def networks_text(profiles: NetworkProfiles, published: bool = False) -> str:
     return "\n\n".join(parts)
 
 
-_FIGURES = ("mean", "std", "median", "min")
+_STATISTICS = ("mean", "std", "median", "min")
 
 
 class _Fixed(float):

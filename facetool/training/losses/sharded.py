@@ -87,7 +87,7 @@ def _cross_entropy(scores: Tensor, own: Tensor) -> Tensor:
 
 
 def _gather(values: Tensor, size: int) -> Tensor:
-    """The values of all processes one behind the other."""
+    """The values of all processes, concatenated."""
     parts = [torch.empty_like(values) for _ in range(size)]
     dist.all_gather(parts, values.contiguous())
     return torch.cat(parts)

@@ -63,7 +63,6 @@ _IRESNET_RULES: list[Rule] = [
 _ARCFACE_TORCH = Recipe(recipes.ARCFACE_112, mean=127.5, scale=1 / 127.5)
 _MAGFACE = Recipe(recipes.ARCFACE_112, scale=1 / 255, channels="BGR")
 _IRESNET200 = (6, 26, 60, 6)  # deeper than the MXNet network of that name
-_BN = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def build_empty(name: str, embedding_size: int, **options: Any) -> EmbeddingNetw
                 network = create(name, embedding_size=embedding_size, **options)
             except TypeError:
                 raise WeightsError(
-                    f"{name} gives {network.info.embedding_size} numbers, not {embedding_size}"
+                    f"{name} gives {network.info.embedding_size} dimensions, not {embedding_size}"
                 ) from None
     return network
 
@@ -304,7 +303,7 @@ def _named(architecture: str, length: str) -> Callable[[State, str], Recognised]
 
 
 def _light_cnn(state: State, prefix: str) -> Recognised:
-    """All give 256 numbers; the first versions halve twice as many."""
+    """All embeddings have 256 dimensions; the first versions halve twice as many."""
     if "features.0.filter.weight" in state:
         return build_empty("lightcnn-9", _length(state, "fc1.filter.bias") // 2), state
     if "fc.weight" in state:

@@ -39,7 +39,7 @@ def photo() -> PhotoSettings:
     )
 
 
-def test_same_parameters_same_picture(person: Person, photo: PhotoSettings) -> None:
+def test_same_parameters_same_image(person: Person, photo: PhotoSettings) -> None:
     first, second = draw_photo(person, photo), draw_photo(person, photo)
     assert first.shape == (250, 250, 3)
     assert first.dtype == np.uint8

@@ -127,7 +127,7 @@ class GraphReader:
             return
         if node.op == "Constant":
             self._constants[node.name] = node.constant()
-        elif self.any_size and (of := self._shape_arithmetic(node)):
+        elif self.any_size and (of := self._shape_computation(node)):
             self._shape_of[node.name] = of
         elif node.op == "Shape":
             shape = np.array(self.shape(node), np.int64)
@@ -142,7 +142,7 @@ class GraphReader:
         else:
             raise WeightsError("unsupported kind of node")
 
-    def _shape_arithmetic(self, node: OnnxNode) -> str:
+    def _shape_computation(self, node: OnnxNode) -> str:
         """The value whose shape a node calculates with, the last where there are several."""
         if node.op == "Shape":
             return str(node.inputs[0])

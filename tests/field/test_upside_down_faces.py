@@ -19,7 +19,7 @@ FOUND_UPSIDE_DOWN = (
     "Jacques_Chirac_0025",
     "Jeremy_Shockey_0002",
 )
-"""Photos of LFW in which hog finds a face when they stand on their heads."""
+"""Photos of LFW in which hog finds a face when they are upside-down."""
 
 
 def photo_of(shared: Path, name: str) -> np.ndarray:
