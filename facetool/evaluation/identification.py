@@ -33,6 +33,10 @@ _SAMPLE = 1 << 18
 
 _CURVE_POINTS = 200
 
+_TIE = 1e-6
+"""Cosines that differ by no more are equal: matrix products of different shapes round differently,
+and a photo that is mate and distractor would beat itself on one processor and not on another."""
+
 
 class NoMateError(ValueError):
     """No probe has an image of its identity in the gallery."""
@@ -128,12 +132,13 @@ class RankCounter:
         self._identities = identities
         self._expected = expected
         self._kept = kept
-        self._keys = _sort_keys(mates.probes, mates.scores)
+        beaten_from = mates.scores + _TIE
+        self._keys = _sort_keys(mates.probes, beaten_from)
         per_probe = torch.bincount(mates.probes, minlength=len(probes))
         self._starts = per_probe.cumsum(0) - per_probe
         lowest = torch.full((len(probes),), torch.inf, device=probes.device)
         has_mate = per_probe > 0
-        lowest[has_mate] = mates.scores[self._starts[has_mate]]
+        lowest[has_mate] = beaten_from[self._starts[has_mate]]
         self._lowest = lowest
         # Differences of the counts along the ordered pairs; their running sum is the counts.
         self._steps = torch.zeros(len(mates) + 1, dtype=torch.int64, device=probes.device)
@@ -262,7 +267,7 @@ class Identification:
 
     def _rate(self, target: float) -> TarAtFar:
         threshold = self.top_impostors[int(target * self.impostors + 1e-9)]
-        genuine = _count_above(self.genuine, threshold)
+        genuine = _count_above(self.genuine, threshold + _TIE)
         accepted = _count_above(self.top_impostors, threshold)
         return TarAtFar(
             target,
@@ -282,7 +287,7 @@ class Identification:
         places = np.unique(np.geomspace(1, last + 1, _CURVE_POINTS).astype(int) - 1)
         thresholds = self.top_impostors[places]
         far = [_count_above(self.top_impostors, t) / self.impostors for t in thresholds]
-        tar = [_count_above(self.genuine, t) / len(self.genuine) for t in thresholds]
+        tar = [_count_above(self.genuine, t + _TIE) / len(self.genuine) for t in thresholds]
         if last + 1 == self.impostors:
             far, tar = [*far, 1.0], [*tar, 1.0]
         return far, tar

@@ -101,7 +101,7 @@ def read_noise_lists(paths: Iterable[Path]) -> NoiseLists:
 
 def _read_noise_list(path: Path) -> NoiseList:
     entries: list[str] = []
-    for line in read_text(path).splitlines():
+    for line in read_text(path).split("\n"):
         if line.strip() and not line.startswith("#"):
             cells = line.strip().split("\t")
             entries.append(cells[min(1, len(cells) - 1)])

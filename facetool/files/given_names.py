@@ -7,6 +7,7 @@ semicolons or in UTF-16. A row with a name says whom an image shows. Rows withou
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,11 +24,11 @@ def read_given_names(path: Path) -> dict[str, str]:
     Raises:
         FormatError: the file is no such table, or gives an image two names.
     """
-    lines = read_text(path, errors="surrogateescape").splitlines(keepends=True)
-    first = lines[0] if lines else ""
+    text = read_text(path, errors="surrogateescape")
+    first = text.partition("\n")[0]
     separator = ";" if ";" in first and "," not in first else ","
     try:
-        rows = list(csv_rows(lines, separator)) or [(1, [])]
+        rows = list(csv_rows(io.StringIO(text, newline="\n"), separator)) or [(1, [])]
     except FormatError as error:
         raise FormatError(f"{path} {error}") from error
     header = [column.strip().lower() for column in rows[0][1]]

@@ -110,7 +110,7 @@ def read_listed_images(path: Path) -> list[str]:
         if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
             raise FormatError(f"{path}: no list of MegaFace: its path is no list of images")
     else:
-        images = [line.strip() for line in text.splitlines() if line.strip()]
+        images = [line.strip() for line in text.split("\n") if line.strip()]
     if not images:
         raise FormatError(f"{path} lists no image")
     return list(dict.fromkeys(images))

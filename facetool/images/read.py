@@ -444,6 +444,8 @@ def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
         gray &= 0xFFFFFFFF
     if gray.min() < 0:
         raise ImageError("an image with negative values; convert to 8 or 16 bits")
+    if _zero_is_white(image):  # Pillow sees to it where there are no more than 8 bits
+        gray = (1 << bits) - 1 - gray
     if bits == 32:
         bits = next(n for n in (8, 16, 32) if gray.max() < 1 << n)
     return (gray >> (bits - 8)).clip(0, 255).astype(np.uint8)
@@ -455,6 +457,11 @@ def _depth(image: Image.Image) -> tuple[int, bool]:
         return (16 if image.format in ("PNG", "PPM") or image.mode != "I" else 32), True
     tags = image.tag_v2  # type: ignore[attr-defined]
     return int(tags.get(0x102, (16,))[0]), tags.get(0x153, (1,))[0] == 2
+
+
+def _zero_is_white(image: Image.Image) -> bool:
+    """What a TIFF says by its PhotometricInterpretation (TIFF 6.0, page 37)."""
+    return image.format == "TIFF" and image.tag_v2.get(0x106) == 0  # type: ignore[attr-defined]
 
 
 def _missing_rows(pixels: RGBImage) -> int:

@@ -18,7 +18,7 @@ from facetool.jobs.worker_process import (
     NO_WORKER,
     become_worker,
     refuse_in_import,
-    uninterruptible_children,
+    starting_workers,
     worker_context,
 )
 
@@ -103,7 +103,8 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
 
     def _start(self) -> ProcessPoolExecutor:
         context = worker_context(self._work.__module__)
-        self._at_work = context.Event()
+        with starting_workers():  # an Event has a process that looks after it
+            self._at_work = context.Event()
         arguments = (self._at_work, self._work, self._create, self._arguments)
         return ProcessPoolExecutor(self._jobs, context, _start_worker, arguments)
 
@@ -132,7 +133,7 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
 
     def _submit(self, chunk: Sequence[_Item]) -> Future[list[_Result]] | None:
         try:
-            with uninterruptible_children():
+            with starting_workers():
                 return self._executor.submit(_work_on, chunk)
         except BrokenProcessPool:
             return None
@@ -141,7 +142,7 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
         """One item by itself, so that a death points at it."""
         for _ in range(self._tries - 1):
             try:
-                with uninterruptible_children():
+                with starting_workers():
                     future = self._executor.submit(_work_on, [item])
                 results: list[_Result] = future.result()
                 return results[0]

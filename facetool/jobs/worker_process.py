@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import warnings
@@ -85,6 +87,26 @@ def uninterruptible_children() -> Iterator[None]:
             before(signal.SIGINT, None)  # not raised again: who counts signals has seen this one
         elif came:
             signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Processes are started meanwhile: what keeps them from it is told as that.
+
+    Raises:
+        FacetoolError: they cannot be started.
+        OSError: this process may open no more files, which is not theirs to tell.
+    """
+    try:
+        with uninterruptible_children():
+            yield
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise FacetoolError(
+            f"no worker process starts ({error.strerror or error}); can this user run "
+            f"{sys.executable}?"
+        ) from error
 
 
 def become_worker() -> None:

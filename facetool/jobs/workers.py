@@ -18,7 +18,7 @@ from facetool.jobs.worker_process import (
     WORKER_DIED,
     become_worker,
     refuse_in_import,
-    uninterruptible_children,
+    starting_workers,
     worker_context,
 )
 
@@ -78,7 +78,7 @@ class Workers(Generic[_Context, _Item, _Result]):
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         self._started: list[_Worker] = []
         try:
-            with uninterruptible_children():
+            with starting_workers():
                 started = [self._start() for _ in range(jobs)]
             for worker in started:
                 _await_ready(worker)

@@ -197,7 +197,7 @@ def _check_size(made: Classifier, people: People, reps: Path) -> None:
 
 def _read_list(path: Path, people: People) -> set[str]:
     """The names in a text file; all must be people of the folder."""
-    lines = read_text(path, errors="surrogateescape").splitlines()
+    lines = read_text(path, errors="surrogateescape").split("\n")
     names = {line.strip().rstrip("/") for line in lines if line.strip()}
     absent = sorted(names - set(people.names))
     if absent:

@@ -134,7 +134,7 @@ def _only(lists: Path, pattern: str) -> Path:
 
 def _images(path: Path) -> tuple[list[str], _Indices, _Indices]:
     """Names, templates and media of a list ``<image> <template> <medium>``."""
-    rows = [line.split() for line in read_text(path).splitlines() if line.strip()]
+    rows = [line.split() for line in read_text(path).split("\n") if line.strip()]
     try:
         templates, media = (np.array([int(row[k]) for row in rows], np.int64) for k in (1, 2))
     except (ValueError, IndexError):
@@ -144,7 +144,7 @@ def _images(path: Path) -> tuple[list[str], _Indices, _Indices]:
 
 def _numbers(path: Path, columns: int, separator: str | None) -> tuple[_Indices, ...]:
     """The first columns of a list of whole numbers; with commas, below a line of titles."""
-    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    lines = [line for line in read_text(path).split("\n") if line.strip()]
     rows = [line.split(separator)[:columns] for line in lines[1 if separator else 0 :]]
     try:
         table = np.array([[int(cell) for cell in row] for row in rows], np.int64)
@@ -158,7 +158,7 @@ def _numbers(path: Path, columns: int, separator: str | None) -> tuple[_Indices,
 def _scores(path: Path, count: int) -> NDArray[np.float32]:
     """The detector's scores, the last column of the list of crops."""
     try:
-        last = [line.split()[-1] for line in read_text(path).splitlines() if line.strip()]
+        last = [line.split()[-1] for line in read_text(path).split("\n") if line.strip()]
         scores = np.array(last, np.float32)
     except ValueError:
         raise FormatError(f"{path}: the last column is not a score") from None

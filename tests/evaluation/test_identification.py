@@ -122,6 +122,23 @@ def test_ties_do_not_count_against_the_mate() -> None:
     assert result.cmc[-1].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("size", [16, 128, 512])
+def test_a_mate_that_is_a_distractor_too_does_not_beat_itself(size: int) -> None:
+    """Its cosine comes from matrix products of different shapes, which round differently."""
+    people = np.arange(300)
+    probes, gallery = draw(people, size=size), draw(people, seed=1, size=size)
+    result = rank_mates(
+        probes, people, gallery, people, gallery.__getitem__, nested_sets(300), CPU, 1
+    )
+    cosine = unit(probes.astype(float)) @ unit(gallery.astype(float)).T
+    higher = (cosine > np.diag(cosine)[:, None] + 1e-9).sum(1)
+    assert result.cmc[-1, 0] == np.mean(higher == 0)
+    (at_all,) = [rate for rate in result.tar_at_far() if rate.target == 0.01]
+    impostors = np.sort(cosine.ravel())[::-1]
+    expected = (np.diag(cosine) > impostors[int(0.01 * cosine.size)] + 1e-9).mean()
+    assert at_all.tar == pytest.approx(expected, abs=1e-9)
+
+
 def test_sort_keys_order_like_the_scores() -> None:
     scores = torch.tensor([-1.0, -0.5, -1e-30, -0.0, 0.0, 1e-30, 0.25, 1.0])
     keys = identification._sort_keys(torch.zeros(8, dtype=torch.int64), scores)

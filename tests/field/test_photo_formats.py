@@ -172,10 +172,18 @@ def test_32_bit_tiff_is_not_black(top: int) -> None:
     assert (np.diff(found[:, :, 0].ravel().astype(int)) >= 0).all()
 
 
-def test_12_bit_tiff_is_not_black() -> None:
-    pixels = bytes([0x00, 0x0F, 0xFF, 0x80, 0x04, 0x00])  # 0, 4095, 2048, 1024
+@pytest.mark.parametrize(
+    ("bits", "zero_is_white"), [(8, False), (8, True), (12, False), (16, False), (16, True)]
+)
+def test_gray_tiff_of_any_depth(bits: int, zero_is_white: bool) -> None:
+    """Of 0, the highest value, half of it and a quarter."""
+    values = [0, (1 << bits) - 1, 1 << (bits - 1), 1 << (bits - 2)]
+    if bits == 12:
+        pixels = bytes([0x00, 0x0F, 0xFF, 0x80, 0x04, 0x00])
+    else:
+        pixels = b"".join(value.to_bytes(bits // 8, "little") for value in values)
     fields = {
-        **{0x100: 4, 0x101: 1, 0x102: 12, 0x103: 1, 0x106: 1},
+        **{0x100: 4, 0x101: 1, 0x102: bits, 0x103: 1, 0x106: 1 - zero_is_white},
         **{0x111: 122, 0x115: 1, 0x116: 1, 0x117: len(pixels)},
     }
     data = b"II*\0\x08\0\0\0" + len(fields).to_bytes(2, "little")
@@ -183,7 +191,8 @@ def test_12_bit_tiff_is_not_black() -> None:
         data += tag.to_bytes(2, "little") + b"\4\0\1\0\0\0" + value.to_bytes(4, "little")
     data += b"\0\0\0\0" + pixels
     assert data.index(pixels) == 122
-    assert decode_image(data)[0, :, 0].tolist() == [0, 255, 128, 64]
+    expected = [255, 0, 127, 191] if zero_is_white else [0, 255, 128, 64]
+    assert decode_image(data)[0, :, 0].tolist() == expected
 
 
 def test_negative_values_and_floats_are_refused_with_a_reason(
