@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -20,6 +19,7 @@ from facetool._version import __version__
 from facetool.cli import interrupts
 from facetool.cli.messages import error_text
 from facetool.cli.progress import TerminalProgress
+from facetool.cli.streams import drop_output, prepare_streams, reader_is_gone
 from facetool.errors import FacetoolError
 from facetool.files.text import printable
 from facetool.jobs.progress import follow
@@ -132,16 +132,15 @@ _ALLOCATIONS_PER_COLLECTION = 50_000
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 some inputs failed or no result, 2 wrong usage."""
+    _read_names_as_utf8()
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     # Pillow remarks upon odd metadata, of which nothing is used, in several lines.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     # Matplotlib speaks of where its cache lies, in several lines.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
+        prepare_streams()  # before any file is opened
         interrupts.handle_interrupts()
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):  # a terminal need not know every letter
-                stream.reconfigure(errors="backslashreplace")
         code = cli.main(prog_name="facetool", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
@@ -153,12 +152,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except FacetoolError as error:
         _fail(error_text(error), error.exit_code)
-    except BrokenPipeError:
-        _drop_output()
-        sys.stderr.close()  # the reader of our output has gone; nothing is left to say
-        sys.exit(1)
     except OSError as error:
-        _drop_output()
+        if isinstance(error, BrokenPipeError) and reader_is_gone():
+            drop_output()
+            sys.stderr.close()  # nothing is left to say
+            sys.exit(1)
+        drop_output()
         _fail(_os_error(error), 1)
     except Exception:
         # A library that a signal cuts in the middle may fail over its own half-done work.
@@ -169,6 +168,16 @@ def main() -> None:
         interrupts.expect_no_more()
         # Ending, Python looks for garbage among all that there is: a fifth of a second with torch.
         gc.freeze()
+
+
+def _read_names_as_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale has another encoding.
+
+    Manifests and lists are UTF-8: a name of a file that is read as Latin-1 and written as UTF-8 is
+    another name, on this machine and on the next.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONUTF8": "1"})
 
 
 class _InterruptedError(FacetoolError):
@@ -196,12 +205,6 @@ def _os_error(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         where = "; allow more with ulimit -n"
     return f"{reason}{where}"
-
-
-def _drop_output() -> None:
-    """Nobody takes what is still to be printed: keep Python from trying once more at the end."""
-    with suppress(OSError):  # no file may be left to open
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:

@@ -8,8 +8,11 @@ import pytest
 
 from facetool.alignment.recipes import DLIB_CHIP
 from facetool.errors import FormatError
+from facetool.evaluation.noise_lists import read_noise_lists
 from facetool.files.crop_names import crop_stems
 from facetool.files.embeddings import read_embeddings
+from facetool.files.given_names import read_given_names, write_given_names
+from facetool.files.megaface_features import read_listed_images
 from facetool.images.png import encode_png
 from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.represent import RepresentSettings, represent
@@ -36,6 +39,21 @@ def test_every_reader_of_lines_gets_the_rows(photos: Path, tmp_path: Path) -> No
     represent(crops, reps, load_network("dlib-resnet"), RepresentSettings())
     assert (reps / "labels.csv").read_bytes() == b"1,Ann/1.png\n2,Bo%0Ab/a%0D%0Ab.png\n"
     assert len(read_embeddings(reps).names) == 2
+
+
+ODD = [f"P/a{letter}b.png" for letter in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"]
+"""Names with what Python takes for ends of lines in a text, and a file does not."""
+
+
+def test_lists_are_read_by_line_feeds_alone(tmp_path: Path) -> None:
+    names = tmp_path / "names.csv"
+    write_given_names(names, [("Ann", name) for name in ODD])
+    assert read_given_names(names) == dict.fromkeys(ODD, "Ann")
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{name}\n" for name in ODD), "utf-8")
+    assert read_listed_images(listed) == ODD
+    assert len(read_noise_lists([listed])) == len(ODD)
+    assert read_noise_lists([listed]).find(ODD).all()
 
 
 def test_such_crops_of_somebody_else_are_failures(tmp_path: Path) -> None:

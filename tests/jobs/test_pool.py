@@ -51,6 +51,31 @@ def test_an_error_comes_through(pool: OrderedPool[int, int, int]) -> None:
         list(pool.map([[1], [99]]))
 
 
+@pytest.mark.slow
+def test_what_keeps_processes_from_starting_is_said(tmp_path: Path) -> None:
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "import multiprocessing\n"
+        "from operator import add\n"
+        "from facetool.jobs.pool import OrderedPool\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.set_executable('/nowhere/python')\n"
+        "    with OrderedPool(add, abs, int, ('1',), jobs=1) as pool:\n"
+        "        print(list(pool.map([[1], [2]])))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    said = [line for line in done.stderr.splitlines() if line.startswith("facetool.errors")]
+    assert said and said[-1].startswith("facetool.errors.FacetoolError: no worker process starts")
+
+
 def test_a_script_that_its_workers_would_run_again_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "plain.py"
     script.write_text(
