@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md names rooms and files that are there."""
+"""CONTRIBUTING.md names packages and files that are there."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,14 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def _rooms() -> list[str]:
-    """The rooms of the table."""
+def _packages() -> list[str]:
+    """The packages of the table."""
     return re.findall(r"^\| `(\w+)/` \|", TEXT, re.MULTILINE)
 
 
-def test_every_room_is_described() -> None:
+def test_every_package_is_described() -> None:
     there = {path.parent.name for path in (ROOT / "facetool").glob("*/__init__.py")}
-    assert set(_rooms()) == there
+    assert set(_packages()) == there
 
 
 def test_every_file_it_names_is_there() -> None:
