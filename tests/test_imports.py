@@ -1,4 +1,4 @@
-"""Rooms import only what stands below them, and importing changes nothing outside facetool."""
+"""Packages import only what stands below them, and importing changes nothing outside facetool."""
 
 import ast
 import subprocess
@@ -29,13 +29,13 @@ LEVELS = (
     ("jobs",),
     ("errors", "_version"),
 )
-"""Rooms from the top to the bottom; those of one level do not know each other."""
+"""Packages from the top to the bottom; those of one level do not know each other."""
 
-LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and room of each import from facetool, those inside functions included."""
+    """Line and package of each import from facetool, those inside functions included."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: imports by full names, please"
@@ -51,25 +51,27 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name.split(".")[1]
 
 
-def test_every_room_has_a_level() -> None:
+def test_every_package_has_a_level() -> None:
     there = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert there | {"errors", "_version"} == set(LEVEL)
 
 
 @pytest.mark.slow
-def test_rooms_import_only_what_is_below_them() -> None:
+def test_packages_import_only_what_is_below_them() -> None:
     wrong = []
     for path in ROOT.glob("*/**/*.py"):
-        room = path.relative_to(ROOT).parts[0]
+        package = path.relative_to(ROOT).parts[0]
         for line, other in _imports(path):
-            if other != room and LEVEL[other] <= LEVEL[room]:
+            if other != package and LEVEL[other] <= LEVEL[package]:
                 wrong.append(f"{path.relative_to(ROOT)}:{line} imports {other}")
     assert not wrong
 
 
 def test_contributing_says_the_same() -> None:
     text = (ROOT.parent / "CONTRIBUTING.md").read_text("utf-8")
-    order = " → ".join(", ".join(f"`{room}`" for room in rooms) for rooms in LEVELS[:-1])
+    order = " → ".join(
+        ", ".join(f"`{package}`" for package in packages) for packages in LEVELS[:-1]
+    )
     assert order + " → `errors`" in " ".join(text.split())
 
 

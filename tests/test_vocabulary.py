@@ -48,7 +48,7 @@ ONE_THING_IN_SEVERAL_MODULES = {
     "load": "weights",  # A reader's entry: from a file to a network.
     "command": "cli",  # What facetool runs, one per file.
 }
-"""Names that mean the same wherever they stand, and the room they stand in."""
+"""Names that mean the same wherever they stand, and the package they stand in."""
 
 
 @cache
@@ -83,11 +83,11 @@ def test_what_is_allowed_is_still_there(name: str) -> None:
 def test_no_public_name_stands_for_two_things() -> None:
     places = defaultdict(list)
     for path in (ROOT / "facetool").rglob("*.py"):
-        room = path.relative_to(ROOT / "facetool").parts[0]
+        package = path.relative_to(ROOT / "facetool").parts[0]
         for name in _defined(ast.parse(path.read_text("utf-8"))):
-            if not name.startswith("_") and ONE_THING_IN_SEVERAL_MODULES.get(name) != room:
+            if not name.startswith("_") and ONE_THING_IN_SEVERAL_MODULES.get(name) != package:
                 # A function of cli/ may have the name of what it runs.
-                places[name, room == "cli"].append(path.relative_to(ROOT).as_posix())
+                places[name, package == "cli"].append(path.relative_to(ROOT).as_posix())
     assert not {name: found for (name, _), found in places.items() if len(found) > 1}
 
 

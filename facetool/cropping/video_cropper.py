@@ -40,7 +40,7 @@ class FaceTrack:
 
 def by_score(located: LocatedFace, crop: RGBImage) -> tuple[float, float]:
     """Rank by the detector's score, which says more of a face than what else ``align.csv`` has
-    (docs/library.md), and among equals by size."""
+    (docs/accuracy.md), and among equals by size."""
     return located.face.score, located.face.box.area
 
 

@@ -151,8 +151,8 @@ def read_network(
         raise UsageError(f"{path}: {why_no_file(path)}")
     try:
         reader = _choose_reader(path)
-        room = "facetool.weights" if reader == "safetensors" else "facetool.weights.readers"
-        module = import_module(f"{room}.{reader}")
+        package = "facetool.weights" if reader == "safetensors" else "facetool.weights.readers"
+        module = import_module(f"{package}.{reader}")
         with ThreadPoolExecutor(1) as beside:  # hashing leaves Python to others
             checksum = beside.submit(digest, path)
             if output and reader in _CHOOSES_OUTPUT:

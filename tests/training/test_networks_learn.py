@@ -1,4 +1,4 @@
-"""The experiments of docs/training.md in small: networks and losses that learn, within seconds."""
+"""The experiments of docs/accuracy.md in small: networks and losses that learn, within seconds."""
 
 import pytest
 
