@@ -72,7 +72,7 @@ def command(
     """Find the person of a photo in represent folders.
 
     Compares the face in PHOTO with every face of REPS and lists the nearest, with their photos
-    and boxes. Several photos must show one person: the mean of their embeddings is searched for.
+    and boxes. Several photos must show one person: faces near to all of them are found.
     """
     import_pytorch()
     from facetool.alignment.recipes import Recipe

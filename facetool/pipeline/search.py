@@ -75,8 +75,8 @@ class Match:
     Attributes:
         reps: the represent folder it lies in.
         image: its crop, as in ``labels.csv``.
-        squared_l2: distance to the person that is searched for.
-        similarity: cosine, -1…1.
+        squared_l2: distance to the photo that is searched for; mean of the distances to several.
+        similarity: cosine, -1…1; likewise.
         same: whether it is below the threshold; None where no threshold is known.
         photo: the file it was cut out of, or its URL; None where nothing is there to say.
         box: where in that photo, pixels of the upright photo; None likewise.
@@ -184,8 +184,9 @@ def search(
 ) -> SearchResult:
     """Find the person of some photos in represent folders.
 
-    Every face of the folders is compared. Several photos make one probe: the mean of their
-    embeddings, scaled to unit length before and after where the network compares so.
+    Every face of the folders is compared. With several photos its distance is the mean of those to
+    each photo, so that the threshold of a pair holds: to their mean embedding all faces are nearer,
+    strangers too.
 
     Args:
         reps: represent folders of one network; each is in memory by itself.
@@ -210,7 +211,8 @@ def search(
         threshold = PairThreshold(settings.threshold, "given", normalized=unit_length)
     report = Report()
     probes, embeddings, remarks = _embed(photos, description, network, settings, report)
-    probe = _combine(probes, embeddings, unit_length, threshold, report)
+    probe, spread = _combine(probes, embeddings, unit_length, threshold, report)
+    direction = normalize(embeddings.astype(np.float64)).mean(axis=0)
     found: list[Match] = []
     recalls: list[float] = []
     faces = 0
@@ -224,7 +226,8 @@ def search(
         faces += searched.faces
         recalls += [searched.graph.recall] if searched.graph else []
         rows, distances = searched.nearest(probe, settings.top, unit_length)
-        cosines = normalize(searched.vectors[rows]) @ normalize(probe[None])[0]
+        distances = distances + spread
+        cosines = normalize(searched.vectors[rows]) @ direction
         found += [
             Match(
                 reps=path,
@@ -350,8 +353,11 @@ def _combine(
     unit_length: bool,
     threshold: PairThreshold | None,
     report: Report,
-) -> Floats:
-    """One embedding (D,) for several of one person, and a remark where they are not."""
+) -> tuple[Floats, float]:
+    """The mean (D,) of embeddings, and their mean squared L2 from it; a remark on those far apart.
+
+    The mean squared L2 of a face to all of them is its squared L2 to their mean and that.
+    """
     exact = embeddings.astype(np.float64)
     vectors = normalize(exact) if unit_length else exact
     if threshold is not None:
@@ -362,10 +368,10 @@ def _combine(
                     names[other],
                     "unlike another photo",
                     f"may not show the person of {names[one]} (squared L2 {apart:.3f}); "
-                    "what is found is like their mean",
+                    "what is found is like both",
                 )
-    mean = vectors.mean(axis=0, keepdims=True)
-    return np.asarray((normalize(mean) if unit_length else mean)[0])
+    mean = vectors.mean(axis=0)
+    return mean, float(np.square(vectors - mean).sum(axis=1).mean())
 
 
 def _with_photos(matches: list[Match]) -> list[Match]:

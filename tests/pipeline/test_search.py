@@ -10,6 +10,7 @@ from facetool.embedding.good_crops import leave_out_poor
 from facetool.embedding.people import read_people
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.align_manifest import read_manifest
+from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings
 from facetool.pipeline.cluster import cluster
@@ -17,7 +18,7 @@ from facetool.pipeline.compare import compare
 from facetool.pipeline.embed import EmbedSettings, embed
 from facetool.pipeline.merge import merge
 from facetool.pipeline.represent import RepresentSettings, represent
-from facetool.pipeline.search import SearchSettings, gallery_network, search
+from facetool.pipeline.search import SearchSettings, _combine, gallery_network, search
 from facetool.reports.cluster import cluster_report
 from facetool.weights.load import load_network
 
@@ -74,14 +75,34 @@ def test_one_to_many_is_not_one_to_one(reps, network, photos):
 
 @pytest.mark.slow
 def test_several_photos_are_one_person(reps, network, photos, album):
-    one = search([reps], photos[:1], network).matches
-    result = search([reps], photos[:3], network)
+    every = SearchSettings(top=30)
+    result = search([reps], photos[:3], network, every)
     assert len(result.probes) == 3 and result.report.remarks["unlike another photo"] == 0
-    fourth = [match.squared_l2 for match in result.matches if match.photo == photos[3]]
-    assert fourth < [match.squared_l2 for match in one if match.photo == photos[3]]
+    # The threshold is that of two photos: a face is as far away as from the photos on average.
+    single = [search([reps], [photo], network, every).matches for photo in photos[:3]]
+    for value in ("squared_l2", "similarity"):
+        found = {match.image: getattr(match, value) for match in result.matches}
+        each = [{match.image: getattr(match, value) for match in one} for one in single]
+        assert len(found) == 23 and all(found.keys() == one.keys() for one in each)
+        for image, number in found.items():
+            assert number == pytest.approx(np.mean([one[image] for one in each]), abs=1e-6)
     strangers = sorted(album.glob("*/*_0001.*"))[:2]
     mixed = search([reps], strangers, network, SearchSettings(threshold=1e-3))
     assert mixed.report.remarks["unlike another photo"] == 1 and mixed.matches == []
+
+
+@pytest.mark.parametrize("unit_length", [True, False])
+def test_a_probe_of_several_is_as_far_away_as_they_are_on_average(unit_length):
+    rng = np.random.default_rng(0)
+    embeddings = rng.standard_normal((4, 16)).astype(np.float32) * 3
+    face = rng.standard_normal(16)
+    face /= np.linalg.norm(face)
+    mean, spread = _combine([*"abcd"], embeddings, unit_length, None, Report())
+    vectors = embeddings.astype(float)
+    if unit_length:
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = np.square(vectors - face).sum(1).mean()
+    assert np.square(mean - face).sum() + spread == pytest.approx(expected, rel=1e-12)
 
 
 def test_several_folders_are_searched(reps, network, photos, tmp_path):
