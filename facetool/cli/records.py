@@ -93,14 +93,14 @@ def unpack(file: Path, output: Path) -> int:
 @options.json_option
 def info(file: Path, as_json: bool) -> int:
     """Describe a record file and check it for damage."""
-    from facetool.cli.tables.records import records_table
+    from facetool.cli.tables.records import records_text
     from facetool.pipeline import records
 
     found = records.describe(file).as_dict()
     if as_json:
         print_json(found)
     else:
-        click.echo(records_table(found))
+        click.echo(records_text(found))
     return 1 if found["damaged"] else 0
 
 
