@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from facetool.classification.choices import DEFAULT_FPIR
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.messages import error_text
@@ -35,7 +36,7 @@ def _training_options(command: options.Command) -> options.Command:
         click.option(
             "--fpir",
             type=options.Number(0, 1, min_open=True, max_open=True),
-            default=0.01,
+            default=DEFAULT_FPIR,
             show_default=True,
             help="Share of strangers that may be given a name.",
         ),
