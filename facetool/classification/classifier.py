@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Recipe
 from facetool.classification.algorithms import Model
+from facetool.classification.choices import DEFAULT_FPIR
 from facetool.classification.confidence import Confidence, fit_slope, fit_temperature
 from facetool.classification.fit import (
     FITTERS,
@@ -151,7 +152,7 @@ def fit_classifier(
     provenance: Provenance,
     kind: str = "linear-svm",
     lda_dim: int | None = None,
-    fpir: float = 0.01,
+    fpir: float = DEFAULT_FPIR,
     published: float | None = None,
     strangers: tuple[NDArray[Any], Labels] | None = None,
 ) -> Classifier:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
+from facetool.classification.choices import DEFAULT_FPIR
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.messages import error_text
 from facetool.cli.output import print_json
 from facetool.cli.pytorch import import_pytorch
 from facetool.errors import FacetoolError
-from facetool.files.text import counted, printable
 
 if TYPE_CHECKING:
     from facetool.pipeline.classify_infer import NamedPhoto
@@ -37,7 +36,7 @@ def _training_options(command: options.Command) -> options.Command:
         click.option(
             "--fpir",
             type=options.Number(0, 1, min_open=True, max_open=True),
-            default=0.01,
+            default=DEFAULT_FPIR,
             show_default=True,
             help="Share of strangers that may be given a name.",
         ),
@@ -118,6 +117,7 @@ def train(
 
     A folder that OpenFace wrote does not say which network made it: give that with --model.
     """
+    from facetool.cli.tables.classify import train_text
     from facetool.pipeline import classify_train
 
     settings = classify_train.ClassifierSettings(
@@ -140,37 +140,9 @@ def train(
     if as_json:
         print_json(result.as_dict())
         return
-    click.echo(_train_table(result.as_dict()))
+    click.echo(train_text(result.as_dict()))
     if result.classifier.provenance.network:
         click.echo(f"name people with: facetool classify infer {result.file} PHOTO…", err=True)
-
-
-def _train_table(result: dict[str, Any]) -> str:
-    accuracy, threshold = result["accuracy"], result["threshold"]
-    named = "not measured: nobody has two images"
-    if result["people"] == 1:
-        named = "not measured: there is one person only"
-    if accuracy["accuracy"] is not None:
-        std = f" ± {accuracy['std']:.4f}" if accuracy["std"] is not None else ""
-        named = (
-            f"{accuracy['accuracy']:.4f}{std} ({counted(accuracy['images'], 'held-out image')}, "
-            f"{counted(accuracy['folds'], 'fold')})"
-        )
-    rejection = {
-        "none": "none: every face gets a name",
-        "network": f"below cosine {threshold['cosine']:.3f} (published for the network)",
-        "held-out identities": f"below cosine {threshold['cosine']:.3f} "
-        f"({counted(threshold['people'], 'held-out person', 'held-out people')}, "
-        f"{threshold['fpir']:.3g} of strangers named)",
-    }[threshold["source"]]
-    rows = [
-        ("classifier", result["classifier"]),
-        ("people", f"{result['people']:,} ({counted(result['images'], 'image')})"),
-        ("accuracy", named),
-        ("unknown", rejection),
-        ("file", result["file"]),
-    ]
-    return "\n".join(f"{name:<12}{value}" for name, value in rows)
 
 
 @command.command("infer")
@@ -241,6 +213,7 @@ def infer(
     import_pytorch()
     from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier
+    from facetool.cli.tables.classify import InferTable
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
     from facetool.weights.catalogue import resolve
@@ -263,7 +236,7 @@ def infer(
         every=every,
         keep_crops=html is not None,
     )
-    table = _InferTable([*made.people, UNKNOWN])
+    table = InferTable([*made.people, UNKNOWN])
     each = _print_line if json_lines else None if as_json else table.add
     photos, report = name_people(made, images, network, settings, each=each)
     if as_json and not json_lines:
@@ -281,31 +254,6 @@ def infer(
 
 def _print_line(photo: NamedPhoto) -> None:
     print_json(photo.as_dict(), indent=None)
-
-
-class _InferTable:
-    """Prints the faces of each photo as soon as it is done, so that an interrupt keeps them."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._width = max(len(printable(name)) for name in names)
-        self._begun = False
-
-    def add(self, photo: NamedPhoto) -> None:
-        """A row for each face; before the first photo, the names of the columns."""
-        if not self._begun:
-            self._print("name", "confidence", "left top right bottom", "image")
-            self._begun = True
-        for face in photo.faces:
-            box = " ".join(f"{edge:.0f}" for edge in face.box)
-            place = f"{photo.image}, {face.times}" if face.times else photo.image
-            self._print(printable(face.name), f"{face.confidence:.3f}", box, printable(place))
-
-    def _print(self, name: str, confidence: str, box: str, image: str) -> None:
-        click.echo(f"{name:<{self._width}}  {confidence:>10}  {box:<{_BOX}}  {image}")
-
-
-_BOX = 23
-"""Letters of a box of four digits an edge, and some; rows of larger ones are longer."""
 
 
 @command.command("evaluate")
@@ -352,6 +300,7 @@ def evaluate(
 
     Writes classification.json and, for 50 people or fewer, confusion.png.
     """
+    from facetool.cli.tables.classify import evaluate_text
     from facetool.pipeline import classify_evaluate, classify_train
 
     *files, reps = paths
@@ -385,47 +334,8 @@ def evaluate(
     if as_json:
         print_json(result.as_dict())
         return
-    click.echo(_evaluate_table(result.as_dict()))
+    click.echo(evaluate_text(result.as_dict()))
     click.echo(f"written to {output or reps}", err=True)
-
-
-def _evaluate_table(result: dict[str, Any]) -> str:
-    at, strangers = result["at_threshold"], result["strangers"]
-    rows = [
-        ("classifier", f"{result['classifier']}, {result['how']}"),
-        ("people", f"{result['people']:,} ({counted(result['images'], 'image')})"),
-        ("accuracy", f"{result['accuracy']:.4f} (closed set: nobody is unknown)"),
-        (
-            "found",
-            f"{at['dir']:.4f} at the classifier's threshold ({at['rejected']:,} taken for "
-            f"strangers, {at['misnamed']:,} for somebody else)",
-        ),
-    ]
-    if strangers:
-        rows.append(
-            (
-                "strangers",
-                f"{strangers['named']:,} of {strangers['images']:,} named "
-                f"(FPIR {strangers['fpir']:.4f}, target {at['fpir_asked']:g})",
-            )
-        )
-        rows += [
-            (
-                f"DIR at FPIR {one['fpir']:g}",
-                f"{one['dir']:.4f}" + ("" if one["measurable"] else " (too few strangers)"),
-            )
-            for one in strangers["dir_at_fpir"]
-        ]
-    else:
-        rows.append(("strangers", "none; give some with --unknown DIR-OR-LIST"))
-    lines = [f"{name:<20}{value}" for name, value in rows]
-    if result["confusions"]:
-        lines += ["", "most frequent errors"]
-        lines += [
-            printable(f"{one['images']:>4} {one['person']} taken for {one['answer']}")
-            for one in result["confusions"][:10]
-        ]
-    return "\n".join(lines)
 
 
 def _warn(warnings: list[str]) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from facetool.cli import options
 from facetool.cli.output import print_json
-from facetool.files.text import counted
 
 _REPS = click.Path(exists=True, path_type=Path)
 
@@ -60,6 +58,7 @@ def command(
 
     Writes identify.json, identify.png and identify.pdf where --output is given.
     """
+    from facetool.cli.tables.identify import identify_text
     from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.identify import identify
 
@@ -76,48 +75,7 @@ def command(
     if as_json:
         print_json(result.as_dict())
     else:
-        click.echo(_table(result.as_dict()))
+        click.echo(identify_text(result.as_dict()))
     if output:
         click.echo(f"written to {output}", err=True)
     return 0
-
-
-def _table(result: dict[str, Any]) -> str:
-    from facetool.cli.tables.columns import format_table
-
-    shown = [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= len(result["identification"][0]["cmc"])]
-    rates = [
-        [one["distractors"], *[f"{one['cmc'][k - 1]:.4f}" for k in shown]]
-        for one in result["identification"]
-    ]
-    verification = result["verification"]
-    accepted = [
-        [
-            f"{rate['target']:g}",
-            f"{rate['tar']:.4f}",
-            f"{rate['genuine_accepted']:,} of {rate['genuine']:,}",
-            f"{rate['impostors_accepted']:,} of {rate['impostors']:,}"
-            + ("" if rate["measurable"] else " (too few)"),
-        ]
-        for rate in verification["tar_at_far"]
-    ]
-    titles = ["FAR", "TAR", "genuine accepted", "impostors accepted"]
-    noise = result["noise"]
-    lists = [
-        [one["path"], f"{one['listed']:,}", f"{one['found']:,}"] for one in noise.get("lists", [])
-    ]
-    removed = [
-        format_table(["noise list", "images listed", "found here"], lists)
-        + f"\n{counted(noise['images_replaced'], 'image')} replaced by their person's centre, "
-        f"{counted(noise['distractors_removed'], 'distractor')} removed"
-    ]
-    return "\n\n".join(
-        [
-            f"{counted(result['probes']['images'], 'probe')}, "
-            f"{counted(result['gallery']['images'], 'gallery image')}, "
-            f"{counted(result['pairs'], 'pair')} of probe and mate",
-            format_table(["distractors", *[f"rank-{k}" for k in shown]], rates),
-            format_table(titles, accepted),
-            *(removed if lists else []),
-        ]
-    )

@@ -28,8 +28,8 @@ def command() -> None:
 def list_command(detectors: bool, as_json: bool) -> None:
     """List networks and their published weights."""
     from facetool.cli.tables.models import detectors_text, list_text
-    from facetool.pipeline.detectors import list_detectors
     from facetool.pipeline.models import list_models
+    from facetool.pipeline.models_detectors import list_detectors
 
     listed = list_detectors() if detectors else list_models()
     rows = [row.as_dict() for row in listed]
@@ -188,7 +188,7 @@ def quantize_command(
     weights' name with .int8.xml unless given. Prints how alike the two networks' embeddings are.
     With 'represent --dtype auto' what is not in 8 bits may be bfloat16.
     """
-    from facetool.pipeline.quantize import quantize_network
+    from facetool.pipeline.models_quantize import quantize_network
 
     made = quantize_network(
         model,

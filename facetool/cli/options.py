@@ -22,7 +22,7 @@ from facetool.alignment.stated_recipe import (
 from facetool.cli.completion import complete_model
 from facetool.cli.progress import TerminalProgress
 from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, SELECTIONS
-from facetool.embedding.choices import ENGINES, FLIPS
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError
 from facetool.images.choices import DEFAULT_EVERY, SCENE
 from facetool.jobs.progress import follow
@@ -290,7 +290,7 @@ def batch_size_option(command: Command) -> Command:
     return click.option(
         "--batch-size",
         type=click.IntRange(1),
-        default=64,
+        default=DEFAULT_BATCH_SIZE,
         show_default=True,
         help="Images per pass through the network.",
     )(command)

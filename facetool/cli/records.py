@@ -64,8 +64,8 @@ def pack(
     and perhaps a box and five points, or those that MXNet's im2rec writes, <number>, <label>,
     <path>, with tabs between.
     """
-    from facetool.pipeline.pack import PackSettings
-    from facetool.pipeline.pack import pack as pack_crops
+    from facetool.pipeline.records_pack import PackSettings
+    from facetool.pipeline.records_pack import pack as pack_crops
 
     settings = PackSettings(
         encoding=encoding, quality=quality, shuffle=shuffle, overwrite=overwrite
@@ -93,14 +93,14 @@ def unpack(file: Path, output: Path) -> int:
 @options.json_option
 def info(file: Path, as_json: bool) -> int:
     """Describe a record file and check it for damage."""
-    from facetool.cli.tables.records import records_table
+    from facetool.cli.tables.records import records_text
     from facetool.pipeline import records
 
     found = records.describe(file).as_dict()
     if as_json:
         print_json(found)
     else:
-        click.echo(records_table(found))
+        click.echo(records_text(found))
     return 1 if found["damaged"] else 0
 
 
@@ -179,7 +179,7 @@ def features(
     networks, are concatenated. With --remove the files are those of InsightFace's
     remove_noises.py: a number more, and listed images replaced by their person's centre.
     """
-    from facetool.pipeline.features import write_features
+    from facetool.pipeline.records_features import write_features
 
     report = write_features(
         reps,

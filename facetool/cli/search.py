@@ -11,6 +11,7 @@ from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
 from facetool.cli.pytorch import import_pytorch
 from facetool.detection.options import ONE_FACE
+from facetool.pipeline.choices import DEFAULT_TOP
 
 
 @click.command("search")
@@ -29,7 +30,7 @@ from facetool.detection.options import ONE_FACE
 @click.option(
     "--top",
     type=click.IntRange(1),
-    default=20,
+    default=DEFAULT_TOP,
     show_default=True,
     metavar="K",
     help="Number of faces to list.",

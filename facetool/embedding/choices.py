@@ -5,3 +5,6 @@ FLIPS = ("none", "sum", "concat")
 
 ENGINES = ("torch", "openvino")
 """What runs the network."""
+
+DEFAULT_BATCH_SIZE = 64
+"""Crops in a pass through the network."""

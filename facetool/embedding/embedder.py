@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from facetool.embedding.choices import ENGINES, FLIPS
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError, WeightsError, check_choice
 from facetool.files.text import counted
 from facetool.jobs.ordered_map import ordered_map
@@ -24,9 +24,6 @@ from facetool.networks.fold import for_inference
 from facetool.networks.inputs import to_input
 
 BatchItem = TypeVar("BatchItem")
-
-_BATCH = 64
-"""Crops in a batch where nobody says how many."""
 
 _MOST_STREAMS = 8
 """Batches in the network at once on a CPU; their activations are what takes memory."""
@@ -224,7 +221,8 @@ class Embedder:
         Raises:
             WeightsError: an embedding is not finite.
         """
-        batches = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
+        size = DEFAULT_BATCH_SIZE
+        batches = [crops[start : start + size] for start in range(0, len(crops), size)]
         found = [part for _, part in self.embed_batches(batches, lambda batch: batch)]
         embeddings = np.concatenate([np.empty((0, self.size), np.float32), *found])
         check_finite(embeddings)

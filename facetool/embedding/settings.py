@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from facetool._version import __version__
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE
 from facetool.files.represent_description import RepresentDescription
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.engine import PACKAGES, EngineNetwork
@@ -30,7 +31,7 @@ class RepresentSettings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: str = "float32"
     flip: str = "none"
-    batch_size: int = 64
+    batch_size: int = DEFAULT_BATCH_SIZE
     any_crop: bool = False
     engine: str = "torch"
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE
 from facetool.embedding.crop_check import check_size, or_any_crop
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import NOT_FINITE, Embedder, finite_rows
@@ -70,7 +71,7 @@ def bin_eval(
     *,
     dtype: str = "float32",
     engine: str = "torch",
-    batch_size: int = 64,
+    batch_size: int = DEFAULT_BATCH_SIZE,
     any_crop: bool = False,
     nfolds: int = FOLDS,
     pairs_plot: Path | None = None,

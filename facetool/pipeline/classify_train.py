@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.classification import classifier as classification
+from facetool.classification.choices import DEFAULT_FPIR
 from facetool.classification.classifier import UNKNOWN, Classifier
 from facetool.classification.classifier_file import check_replaceable, save_classifier
 from facetool.classification.fit import FITTERS
@@ -40,7 +41,7 @@ class ClassifierSettings:
 
     kind: str = "linear-svm"
     lda_dim: int | None = None
-    fpir: float = 0.01
+    fpir: float = DEFAULT_FPIR
 
 
 def find_kind(name: str) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.embedding.represented_crops import Crops
-from facetool.errors import FacetoolError, UsageError, check_choice
-from facetool.evaluation import facenet, insightface, openface
+from facetool.errors import FacetoolError, UsageError
+from facetool.evaluation import insightface
 from facetool.evaluation.distances import normalize, squared_l2
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import Pairs, Trials, read_pairs
-from facetool.evaluation.protocols import METRICS, PROTOCOLS
+from facetool.evaluation.protocols import check_protocol, evaluate_pairs
 from facetool.evaluation.published_curves import read_curve
 from facetool.evaluation.roc import Counts, Curve
 from facetool.evaluation.run_curves import read_run_curve
@@ -143,12 +143,7 @@ def lfw_eval(
         FacetoolError: too few pairs can be scored.
         OutputError: a file cannot be written.
     """
-    check_choice("protocol", protocol, PROTOCOLS)
-    check_choice("metric", metric, METRICS)
-    if protocol != "facenet" and (metric != "squared-l2" or subtract_mean):
-        raise UsageError(
-            f"metric and mean subtraction belong to the facenet protocol, not to {protocol}"
-        )
+    check_protocol(protocol, metric, subtract_mean)
     if pairs_plot is not None:
         check_name(pairs_plot)
     overlays = [
@@ -157,63 +152,98 @@ def lfw_eval(
     ]
     wanted = read_pairs(pairs)
     embeddings = read_embeddings(reps)
+    description = embeddings.description
     if save_threshold is not None:
-        _check_weights(save_threshold, reps, embeddings.description)
-    rows, missing = _match(wanted, embeddings)
-    scored = rows.min(axis=0) >= 0
-    if not scored.any():
+        _check_weights(save_threshold, reps, description)
+    found = _find(wanted, embeddings)
+    if not len(found.trials):
         raise FacetoolError(
             f"none of its pairs can be scored: {reps} lacks the embeddings of "
-            f"{counted(len(missing), 'image')}, such as {missing[0]}; is {pairs} the file for "
-            "these images?"
+            f"{counted(len(found.missing), 'image')}, such as {found.missing[0]}; is {pairs} the "
+            "file for these images?"
         )
-    trials = wanted.trials[scored]
-    trials.check()
-    first, second = (embeddings.vectors[row] for row in rows[:, scored])
-    names = tuple([embeddings.names[row] for row in side] for side in rows[:, scored])
-    if protocol == "openface":
-        outcome = openface.evaluate_openface(first, second, trials)
-    elif protocol == "insightface":
-        outcome = insightface.evaluate_insightface(first, second, trials)
-    else:
-        outcome = facenet.evaluate_facenet(first, second, trials, metric, subtract_mean)
-
-    missed = embeddings.missed_faces
-    images = {embeddings.names[row] for row in np.unique(rows[:, scored])}
-    several = images.intersection(embeddings.description.largest_of_several or ())
-    tag = tag or embeddings.description.name or reps.resolve().name
+    found.trials.check()
+    outcome = evaluate_pairs(
+        *found.vectors,
+        found.trials,
+        protocol=protocol,
+        metric=metric,
+        subtract_mean=subtract_mean,
+    )
+    counts = _count(found, len(wanted), embeddings)
     result = LfwResult(
-        tag=tag,
+        tag=tag or description.name or reps.resolve().name,
         protocol=protocol,
         metric=metric,
         subtract_mean=subtract_mean,
         outcome=outcome,
-        pairs=PairCounts(
-            scored=len(trials),
-            missing=len(wanted) - len(trials),
-            genuine=int(trials.same.sum()),
-            impostors=int((~trials.same).sum()),
-            missed_faces=len(images & missed),
-            largest_of_several=len(several),
-            missing_images=missing,
-        ),
-        scored=score_pairs((names[0], names[1]), (first, second), trials, outcome),
-        warnings=_warnings(protocol, metric, outcome) + _choice(len(several), len(images)),
-        provenance=embeddings.description.provenance(),
+        pairs=counts,
+        scored=score_pairs(found.names, found.vectors, found.trials, outcome),
+        warnings=_misfit_warnings(protocol, metric, outcome)
+        + _choice_warnings(counts.largest_of_several, len(found.images)),
+        provenance=description.provenance(),
     )
     _write(output or reps, result, overlays)
     if pairs_plot is not None:
-        reader = Crops(embeddings.description).reader
-        plot_pairs(result.scored, reader, result.distance, pairs_plot)
+        plot_pairs(result.scored, Crops(description).reader, result.distance, pairs_plot)
     if save_threshold is not None:
-        from facetool.weights import safetensors
-
-        name = f"{pairs.name}, {counted(len(trials), 'pair')}"
-        threshold = measure_threshold(first, second, trials, embeddings.description, name)
-        safetensors.save_threshold(save_threshold, threshold)
-        described = replace(embeddings.description, threshold=threshold.as_dict())
-        write_represent_description(reps, described)
+        _save_threshold(save_threshold, reps, description, found, pairs.name)
     return result
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The pairs of which both images have an embedding.
+
+    Attributes:
+        names: the first and the second images, N each.
+        vectors: their embeddings, (N, D) each.
+        trials: N pairs.
+        missing: images without an embedding, of the other pairs.
+    """
+
+    names: tuple[list[str], list[str]]
+    vectors: tuple[NDArray[np.float32], NDArray[np.float32]]
+    trials: Trials
+    missing: list[str]
+
+    @property
+    def images(self) -> set[str]:
+        """Each image once."""
+        return {*self.names[0], *self.names[1]}
+
+
+def _find(pairs: Pairs, embeddings: Embeddings) -> _Found:
+    index = ImageIndex(embeddings.names)
+    images = {image: index.find(image) for image in {*pairs.first, *pairs.second}}
+    rows = np.array(
+        [
+            [-1 if (row := images[image]) is None else row for image in side]
+            for side in (pairs.first, pairs.second)
+        ]
+    )
+    there = rows.min(axis=0) >= 0
+    first, second = rows[:, there]
+    return _Found(
+        ([embeddings.names[row] for row in first], [embeddings.names[row] for row in second]),
+        (embeddings.vectors[first], embeddings.vectors[second]),
+        pairs.trials[there],
+        sorted(str(image) for image, row in images.items() if row is None),
+    )
+
+
+def _count(found: _Found, wanted: int, embeddings: Embeddings) -> PairCounts:
+    several = embeddings.description.largest_of_several or ()
+    genuine = int(found.trials.same.sum())
+    return PairCounts(
+        scored=len(found.trials),
+        missing=wanted - len(found.trials),
+        genuine=genuine,
+        impostors=len(found.trials) - genuine,
+        missed_faces=len(found.images & embeddings.missed_faces),
+        largest_of_several=len(found.images.intersection(several)),
+        missing_images=found.missing,
+    )
 
 
 def _check_weights(weights: Path, reps: Path, description: RepresentDescription) -> None:
@@ -242,6 +272,18 @@ def _check_weights(weights: Path, reps: Path, description: RepresentDescription)
         )
     if description.weights_sha256 not in safetensors.known_checksums(weights):
         raise UsageError(f"{weights} is not the file that the embeddings in {reps} are of")
+
+
+def _save_threshold(
+    weights: Path, reps: Path, description: RepresentDescription, found: _Found, pairs: str
+) -> None:
+    """Write the threshold of these pairs into the weights file, and into the folder."""
+    from facetool.weights import safetensors
+
+    name = f"{pairs}, {counted(len(found.trials), 'pair')}"
+    threshold = measure_threshold(*found.vectors, found.trials, description, name)
+    safetensors.save_threshold(weights, threshold)
+    write_represent_description(reps, replace(description, threshold=threshold.as_dict()))
 
 
 def measure_threshold(
@@ -275,18 +317,7 @@ def measure_threshold(
     return PairThreshold(round(value, 4), name, far=far, normalized=unit_length)
 
 
-def _match(pairs: Pairs, embeddings: Embeddings) -> tuple[NDArray[np.int64], list[str]]:
-    """Rows of the pairs' images, (2, N) with -1 for a missing one, and the missing images."""
-    index = ImageIndex(embeddings.names)
-    images = {image: index.find(image) for image in {*pairs.first, *pairs.second}}
-    rows = [
-        [-1 if (row := images[image]) is None else row for image in side]
-        for side in (pairs.first, pairs.second)
-    ]
-    return np.array(rows), sorted(str(image) for image, row in images.items() if row is None)
-
-
-def _choice(several: int, images: int) -> list[str]:
+def _choice_warnings(several: int, images: int) -> list[str]:
     """A warning where the largest face may often be another person's than the photo is named for.
 
     On LFW-a MTCNN finds several faces in one photo of five; the largest instead of the central one
@@ -301,7 +332,7 @@ def _choice(several: int, images: int) -> list[str]:
     ]
 
 
-def _warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
+def _misfit_warnings(protocol: str, metric: str, outcome: Verification) -> list[str]:
     if protocol == "insightface" or metric == "arccos":
         return []  # these do not depend on the embeddings' length
     reason = misfit(outcome.folds)

@@ -218,13 +218,10 @@ def _inspect(
     import torch
 
     from facetool.networks.registry import create
-    from facetool.weights.load import load_network
+    from facetool.weights.load import load_network, resolve_source
 
-    try:
-        entry = resolve(name)
-    except UsageError:
-        entry = None
-    if entry is None or weights is not None or recipe is not None or output:
+    entry = resolve_source(name)
+    if isinstance(entry, Path) or weights is not None or recipe is not None or output:
         network = load_network(name, weights, recipe=recipe, output=output)
         return network, [e for e in CATALOGUE.values() if e.name == network.info.weights_name]
     with torch.device("meta"):

@@ -37,9 +37,8 @@ from facetool.images.aligned_photos import AlignedPhotos
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.pair_threshold import PairThreshold
+from facetool.pipeline.choices import DEFAULT_TOP
 from facetool.weights.catalogue import CATALOGUE
-
-TOP = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,7 @@ class SearchSettings:
         engine: what runs the network, ``torch`` or ``openvino``.
     """
 
-    top: int = TOP
+    top: int = DEFAULT_TOP
     threshold: float | None = None
     index: bool = False
     select: str = DEFAULT_SELECT

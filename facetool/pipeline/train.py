@@ -141,12 +141,10 @@ class _Run:
         settings: TrainSettings,
         process: Process,
     ) -> None:
-        self._output, self._config, self._settings, self._process = (
-            output,
-            config,
-            settings,
-            process,
-        )
+        self._output = output
+        self._config = config
+        self._settings = settings
+        self._process = process
         self._checkpoint = output / CHECKPOINT
         state = self._find_checkpoint()
         torch.manual_seed(config.seed)

@@ -29,9 +29,9 @@ from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
 from facetool.profiling.published_times import published_times
 from facetool.profiling.timing import Timing, time_passes
-from facetool.weights.catalogue import DEFAULT, Pretrained, resolve
+from facetool.weights.catalogue import DEFAULT, Pretrained
 from facetool.weights.download import available_locally
-from facetool.weights.load import READABLE, load_network
+from facetool.weights.load import load_network, resolve_source
 
 RANDOM = "random"
 """In place of the weights' name: the network was built for the measurement."""
@@ -209,20 +209,15 @@ def network_to_measure(
         UsageError: there is no such name, file or layer, or the recipe is not complete.
         FacetoolError: a file cannot be read.
     """
-    return _load(_find(model or str(weights or DEFAULT)), weights, recipe, output)
+    return _load(_find(model or weights or DEFAULT), weights, recipe, output)
 
 
-def _find(model: str) -> Pretrained | Architecture | Path:
-    """What a name stands for, before anything takes its time."""
-    path = Path(model).expanduser()
-    try:
-        return resolve(model)
-    except UsageError:
-        if path.is_file():
-            return path
-        if path.suffix.lower() in READABLE.split(", "):
-            raise UsageError(f"{model}: {why_no_file(path)}") from None
-        raise
+def _find(model: str | Path) -> Pretrained | Architecture | Path:
+    """What a name or a file stands for; what is not there is said before others are measured."""
+    found = resolve_source(model)
+    if isinstance(found, Path) and not found.is_file():
+        raise UsageError(f"{found}: {why_no_file(found)}")
+    return found
 
 
 def _load(

@@ -8,6 +8,7 @@ import torch
 
 from facetool.alignment.recipes import Crop
 from facetool.detection.options import DetectionSettings
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,5 +31,5 @@ class PipelineSettings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: str = "float32"
     iterations: int = 100
-    batch_size: int = 64
+    batch_size: int = DEFAULT_BATCH_SIZE
     jobs: int | None = None

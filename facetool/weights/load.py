@@ -83,7 +83,7 @@ def load_network(
         WeightsError: the weights are not on this machine, or belong to another network.
         FormatError: the file is damaged or foreign.
     """
-    entry = _resolve(source or weights or DEFAULT)
+    entry = resolve_source(source or weights or DEFAULT)
     if isinstance(entry, Path):
         network = read_network(weights_file(weights or entry), recipe=recipe, output=output)
     elif weights is not None:
@@ -116,6 +116,30 @@ def assumption(info: NetworkInfo) -> str:
         f"{info.weights_path}: does not state all of its input; assumed: {assumed} "
         "(state a recipe, or crop, mean, scale and channels, where that is wrong)"
     )
+
+
+def resolve_source(source: str | Path) -> Pretrained | Architecture | Path:
+    """What a user means by a name or a file; names come first.
+
+    Args:
+        source: catalogue or architecture name, case ignored, or a weights file, which may be
+            MXNet's ``PREFIX,EPOCH``.
+
+    Returns:
+        The name's entry, or the file, which may not be there.
+
+    Raises:
+        UsageError: it is no name, and does not look like a file.
+    """
+    if isinstance(source, Path):
+        return source
+    try:
+        return resolve(source)
+    except UsageError:
+        path = weights_file(Path(source).expanduser())
+        if path.is_file() or path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
+            return path
+        raise
 
 
 def read_network(
@@ -185,19 +209,6 @@ def read_network(
             info = _with_crop(info, weights.crop)
     network.info = _with_statement(network, info, published, recipe, output)
     return network
-
-
-def _resolve(source: str | Path) -> Pretrained | Architecture | Path:
-    """A name's entry, or the file that ``source`` is; names come first."""
-    if isinstance(source, Path):
-        return source
-    try:
-        return resolve(source)
-    except UsageError:
-        path = weights_file(Path(source).expanduser())
-        if path.is_file() or path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
-            return path
-        raise
 
 
 def _align_memory(network: EmbeddingNetwork) -> None:

@@ -11,14 +11,18 @@ from facetool.cli.main import COMMANDS
 from facetool.cropping.face_cropper import FaceCropper
 from facetool.detection import face
 from facetool.detection.options import ONE_FACE, SELECTIONS
-from facetool.embedding.choices import ENGINES, FLIPS
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.embedding.embedder import TORCH_DTYPES
+from facetool.embedding.settings import RepresentSettings
 from facetool.errors import UsageError
 from facetool.evaluation import facenet
 from facetool.evaluation.protocols import METRICS, PROTOCOLS
 from facetool.files.align_description import ON_NO_FACE
 from facetool.networks.dtypes import DTYPES
 from facetool.pipeline.align import AlignSettings
+from facetool.pipeline.classify_train import ClassifierSettings
+from facetool.pipeline.search import SearchSettings
+from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.training.choices import OPTIMIZERS, SCHEDULES
 from facetool.training.config import TrainConfig
 
@@ -34,6 +38,22 @@ CHOICES = {
 }
 
 
+DEFAULTS = {
+    ("search", "--top"): SearchSettings.top,
+    ("represent", "--batch-size"): RepresentSettings.batch_size,
+    ("embed", "--batch-size"): RepresentSettings.batch_size,
+    ("bin-eval", "--batch-size"): DEFAULT_BATCH_SIZE,
+    ("profile", "--batch-size"): PipelineSettings.batch_size,
+    ("classify", "--fpir"): ClassifierSettings.fpir,
+}
+
+
+def _command(name: str) -> click.Command:
+    command = import_module(f"facetool.cli.{name.replace('-', '_')}").command
+    assert isinstance(command, click.Command)
+    return command
+
+
 def _parameters(command: click.Command) -> Iterator[click.Parameter]:
     yield from command.params
     if isinstance(command, click.Group):
@@ -44,8 +64,7 @@ def _parameters(command: click.Command) -> Iterator[click.Parameter]:
 def test_the_command_line_offers_what_the_library_takes() -> None:
     seen = set()
     for name in COMMANDS:
-        module = import_module(f"facetool.cli.{name.replace('-', '_')}")
-        for parameter in _parameters(module.command):
+        for parameter in _parameters(_command(name)):
             for option in set(parameter.opts) & set(CHOICES):
                 assert isinstance(parameter.type, click.Choice)
                 # auto is the command line's own: it stands for one of the library's.
@@ -54,6 +73,12 @@ def test_the_command_line_offers_what_the_library_takes() -> None:
                 assert offered == (ONE_FACE if one_face else CHOICES[option]), (name, option)
                 seen.add(option)
     assert seen == set(CHOICES)
+
+
+@pytest.mark.parametrize(("name", "option"), DEFAULTS)
+def test_the_command_line_has_the_defaults_of_the_library(name: str, option: str) -> None:
+    found = {one.default for one in _parameters(_command(name)) if option in one.opts}
+    assert found == {DEFAULTS[name, option]}
 
 
 def test_names_and_what_they_stand_for_agree() -> None:

@@ -50,7 +50,7 @@ def test_what_runs_no_network_does_not_wait_for_pytorch() -> None:
         "lfw_eval",
         "merge",
         "outliers",
-        "pack",
+        "records_pack",
         "records",
     )
     script = (

@@ -10,7 +10,7 @@ import pytest
 
 from facetool.cli.main import main
 from facetool.pipeline import records
-from facetool.pipeline.pack import pack
+from facetool.pipeline.records_pack import pack
 from facetool.training.log import read_log
 from tests.drawn_people import draw_people
 

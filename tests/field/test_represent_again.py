@@ -17,8 +17,8 @@ from facetool.images.verification_set import write_bin
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.pack import pack
 from facetool.pipeline.records import pack_pairs
+from facetool.pipeline.records_pack import pack
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
 

@@ -22,7 +22,7 @@ from facetool.files.embeddings_writer import EmbeddingsWriter
 from facetool.files.image_states import ImageState
 from facetool.files.represent_description import RepresentDescription
 from facetool.images.read import decode_image
-from facetool.pipeline.features import write_features
+from facetool.pipeline.records_features import write_features
 from facetool.weights import download
 from facetool.weights.catalogue import Pretrained
 from tests.field.commands import facetool

@@ -19,7 +19,7 @@ from facetool.pipeline.classify_train import ClassifierSettings, train_classifie
 from facetool.pipeline.cluster import cluster
 from facetool.pipeline.embed_plot import embed_plot
 from facetool.pipeline.lfw_eval import lfw_eval
-from facetool.pipeline.pack import pack
+from facetool.pipeline.records_pack import pack
 
 WRITERS = 5
 

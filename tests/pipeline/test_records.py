@@ -14,10 +14,10 @@ from facetool.images.inputs import open_images
 from facetool.images.read import read_file
 from facetool.images.records import ImageRecords
 from facetool.images.verification_set import read_bin
-from facetool.pipeline import pack as stage
+from facetool.pipeline import records_pack as stage
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.pack import PackSettings, pack
 from facetool.pipeline.records import describe, pack_pairs, unpack
+from facetool.pipeline.records_pack import PackSettings, pack
 
 
 @pytest.fixture

@@ -83,7 +83,8 @@ def test_json(profiles: NetworkProfiles) -> None:
 @pytest.mark.slow
 def test_a_weights_file(shared: Path) -> None:
     path = shared / "golden/mxnet/y1-0000.params"
-    for models, weights in ([str(path)], None), (["mobilefacenet"], path):
+    by_epoch = f"{path.parent}/y1,0"
+    for models, weights in ([str(path)], None), ([by_epoch], None), (["mobilefacenet"], path):
         (one,) = profile_networks(models, QUICK, weights=weights).networks
         assert one.weights_bytes == path.stat().st_size
         assert (one.architecture, one.weights) == ("mobilefacenet", path.name)
@@ -94,6 +95,8 @@ def test_names() -> None:
         profile_networks(["dlib-resnet", "nn5"], QUICK)
     with pytest.raises(UsageError, match=r"gone\.t7: no such file"):
         network_to_measure("gone.t7")
+    with pytest.raises(UsageError, match=r"gone-0007\.params: no such file"):
+        profile_networks(["dlib-resnet", "run/gone,7"], QUICK)
     with pytest.raises(UsageError, match="belongs to one MODEL"):
         profile_networks(["nn4", "nn2"], QUICK, weights=Path("x.t7"))
     with pytest.raises(FormatError):

@@ -152,7 +152,7 @@ def verify_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def detectors_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A table of what :func:`facetool.pipeline.detectors.list_detectors` returns."""
+    """A table of what :func:`facetool.pipeline.models_detectors.list_detectors` returns."""
     cells = [
         (
             row["name"],

@@ -7,7 +7,7 @@ from typing import Any
 from facetool.files.text import counted, printable
 
 
-def records_table(found: dict[str, Any]) -> str:
+def records_text(found: dict[str, Any]) -> str:
     """A line per fact, and one per damage."""
     each, said = found["images_per_identity"], found["property"]
     rows = [

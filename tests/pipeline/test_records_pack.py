@@ -13,7 +13,7 @@ from facetool.errors import FormatError, UsageError
 from facetool.files.image_list import read_image_list
 from facetool.images.read import decode_image, read_image
 from facetool.images.records import ImageRecords, read_properties
-from facetool.pipeline.pack import PackSettings, pack
+from facetool.pipeline.records_pack import PackSettings, pack
 from facetool.training.data import TrainingSet
 
 POINTS = np.array([[60, 70], [95, 72], [78, 90], [64, 108], [92, 110]], float)

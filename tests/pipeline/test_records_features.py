@@ -10,7 +10,7 @@ from facetool.errors import FormatError, UsageError
 from facetool.files.align_manifest import AlignRow, write_manifest
 from facetool.files.megaface_features import read_feature, read_features
 from facetool.jobs.progress import Progress, follow
-from facetool.pipeline.features import write_features
+from facetool.pipeline.records_features import write_features
 
 NAMES = ["Ann/Ann_1.png", "Ann/Ann_2.png", "Ann/Ann_3.png", "Bob/Bob_1.png", "Bob/Bob_2.png"]
 

@@ -21,7 +21,7 @@ from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
 from facetool.pipeline.models import network_info
-from facetool.pipeline.quantize import QuantizedNetwork, quantize_network
+from facetool.pipeline.models_quantize import QuantizedNetwork, quantize_network
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network, read_network
 from facetool.weights.quantize import quantize

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
@@ -115,81 +115,129 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
         )
     report = Report()
     images, places = _of_list(input) if listed else _of_folder(input, report)
-    if len(images) >= _MOST_KEYS // 2:
-        raise UsageError(f"{counted(len(images), 'image')}: more than a record file can number")
     if settings.shuffle is not None:
         order = np.random.default_rng(settings.shuffle).permutation(len(images)).tolist()
         images, places = [images[row] for row in order], [places[row] for row in order]
     stated = read_properties(input) if listed else None
+    size = (stated.height, stated.width) if stated else (0, 0)
+    kept = None if settings.overwrite else read_properties(output)
+    own_list = listed and _same_file(input, output.with_suffix(LIST_SUFFIX))
     with ExitStack() as files:
+        written = _RecordFiles(
+            files,
+            output,
+            with_property=kept is None,
+            with_list=not own_list,
+            listed=listed,
+            shuffled=settings.shuffle is not None,
+        )
+        for one in _of_one_size(_loaded(images, places, size, settings, report), stated, report):
+            written.add(one)
+        if not written.images:
+            raise UsageError(f"none of the images in {input} can be read")
+        packed = written.finish()
+        if kept is not None:
+            _check_fits(kept, packed, input, output, listed)
+    report.done("images packed", written.images)
+    report.done("identities", written.identities)
+    return report
+
+
+class _RecordFiles:
+    """A record file and those beside it, written image by image.
+
+    Args:
+        files: closes them.
+        output: the ``.rec`` file.
+        with_property: write ``property``, too.
+        with_list: write the list, too.
+        listed: identities have the numbers of the images' list.
+        shuffled: whether to write the layout of ``shuffle_rec.py`` or that of ``face2rec2.py``.
+    """
+
+    def __init__(
+        self,
+        files: ExitStack,
+        output: Path,
+        *,
+        with_property: bool,
+        with_list: bool,
+        listed: bool,
+        shuffled: bool,
+    ) -> None:
+        def opened(path: Path) -> IO[str]:
+            return files.enter_context(
+                atomic_write(path, "w", encoding="utf-8", errors="surrogateescape", newline="")
+            )
+
         # The files take their names in reverse order: the records, whose name says that all is
         # done, after the others.
         records = files.enter_context(atomic_write(output))
-        text: dict[str, Any] = {
-            "mode": "w",
-            "encoding": "utf-8",
-            "errors": "surrogateescape",
-            "newline": "",
-        }
-        properties = output.with_name("property")
-        property_file = None
-        kept = read_properties(output) if not settings.overwrite else None
-        if kept is None:
-            property_file = files.enter_context(atomic_write(properties, **text))
-        listing = None
-        if not (listed and _same_file(input, output.with_suffix(LIST_SUFFIX))):
-            listing = files.enter_context(atomic_write(output.with_suffix(LIST_SUFFIX), **text))
-        index = files.enter_context(atomic_write(index_path(output), **text))
-        writer = RecordWriter(records, index)
-        shuffled = settings.shuffle is not None
-        first = key = 0 if shuffled else 1
-        starts: list[int] = []
-        labels: set[int] = set()
-        numbers: dict[int, int] = {}
-        last = -1
-        size = (stated.height, stated.width) if stated else (0, 0)
-        for one in _loaded(images, places, size, settings, report):
-            found = one.height, one.width
-            if key == first and not stated:
-                size = found
-            if found != size:
-                report.failed(
-                    one.image.path,
-                    "{}x{} pixels, where {} has {}x{}".format(
-                        *found, "property" if stated else "the first image", *size
-                    ),
-                )
-                continue
-            label = one.image.label
-            if not (listed or shuffled):  # a folder of which nothing can be read has no number
-                label = numbers.setdefault(label, len(numbers))
-            if label != last:
-                starts.append(key)
-                last = label
-            labels.add(label)
-            values = (label,) if shuffled else (label, int(one.image.aligned))
-            writer.write(key, format_record(values, key, one.data, vector=not shuffled))
-            if listing is not None:
-                listing.write(f"1\t{one.image.path}\t{label}\n")
-            key += 1
-        if not labels:
-            raise UsageError(f"none of the images in {input} can be read")
-        if not shuffled:
-            _write_ranges(writer, [*starts, key])
-        classes = max(labels) + 1 if listed else len(labels)
-        packed = Properties(classes, *size)
-        if property_file is not None:
-            property_file.write(f"{packed.classes},{packed.height},{packed.width}")
-        elif kept is not None and not _fits(kept, packed, listed):
-            raise UsageError(
-                f"{properties} states {counted(kept.classes, 'identity', 'identities')} and "
-                f"{kept.width}x{kept.height} pixels, {input} has {classes:,} and "
-                f"{size[1]}x{size[0]}; choose another folder, or replace it with overwrite=True",
-                "overwrite=True",
+        self._property = opened(output.with_name("property")) if with_property else None
+        self._list = opened(output.with_suffix(LIST_SUFFIX)) if with_list else None
+        self._writer = RecordWriter(records, opened(index_path(output)))
+        self._listed, self._shuffled = listed, shuffled
+        self._first = self._key = 0 if shuffled else 1
+        self._starts: list[int] = []
+        self._numbers: dict[int, int] = {}
+        self._last = -1
+        self._size = (0, 0)
+
+    @property
+    def images(self) -> int:
+        """Number of images written."""
+        return self._key - self._first
+
+    @property
+    def identities(self) -> int:
+        """Number of people whose images were written."""
+        return len(self._numbers)
+
+    def add(self, one: _Packed) -> None:
+        """Write an image; all have the size of the first."""
+        key, label = self._key, self._label(one.image.label)
+        if label != self._last:
+            self._starts.append(key)
+            self._last = label
+        values = (label,) if self._shuffled else (label, int(one.image.aligned))
+        self._writer.write(key, format_record(values, key, one.data, vector=not self._shuffled))
+        if self._list is not None:
+            self._list.write(f"1\t{one.image.path}\t{label}\n")
+        self._size = one.height, one.width
+        self._key += 1
+
+    def finish(self) -> Properties:
+        """Write what stands after the images, and say what was packed."""
+        if not self._shuffled:
+            _write_ranges(self._writer, [*self._starts, self._key])
+        classes = max(self._numbers) + 1 if self._listed else len(self._numbers)
+        if self._property is not None:
+            self._property.write("{},{},{}".format(classes, *self._size))
+        return Properties(classes, *self._size)
+
+    def _label(self, label: int) -> int:
+        """An identity's number; a folder of which nothing can be read has none."""
+        number = self._numbers.setdefault(label, len(self._numbers))
+        return label if self._listed or self._shuffled else number
+
+
+def _of_one_size(
+    loaded: Iterable[_Packed], stated: Properties | None, report: Report
+) -> Iterator[_Packed]:
+    """Images as large as ``property`` states, or else as the first; others are reported."""
+    size = (stated.height, stated.width) if stated else None
+    for one in loaded:
+        found = one.height, one.width
+        size = size or found
+        if found == size:
+            yield one
+        else:
+            report.failed(
+                one.image.path,
+                "{}x{} pixels, where {} has {}x{}".format(
+                    *found, "property" if stated else "the first image", *size
+                ),
             )
-        report.done("images packed", key - first)
-        report.done("identities", len(labels))
-    return report
 
 
 def _check_new(output: Path, settings: PackSettings) -> None:
@@ -209,22 +257,42 @@ def _check_new(output: Path, settings: PackSettings) -> None:
         )
 
 
-def _fits(kept: Properties, packed: Properties, listed: bool) -> bool:
-    """Whether a ``property`` that is there says what was packed; a list may lack identities."""
+def _check_fits(
+    kept: Properties, packed: Properties, input: Path, output: Path, listed: bool
+) -> None:
+    """Refuse a ``property`` that says something else than was packed; a list may lack identities.
+
+    Raises:
+        UsageError: so it does.
+    """
     same_size = (kept.height, kept.width) == (packed.height, packed.width)
     enough = kept.classes >= packed.classes if listed else kept.classes == packed.classes
-    return same_size and enough
+    if not (same_size and enough):
+        raise UsageError(
+            f"{output.with_name('property')} states "
+            f"{counted(kept.classes, 'identity', 'identities')} and "
+            f"{kept.width}x{kept.height} pixels, {input} has {packed.classes:,} and "
+            f"{packed.width}x{packed.height}; choose another folder, or replace it with "
+            "overwrite=True",
+            "overwrite=True",
+        )
 
 
 def _same_file(one: Path, other: Path) -> bool:
     return other.exists() and one.samefile(other)
 
 
+def _check_count(images: int, input: Path) -> None:
+    if not images:
+        raise UsageError(f"there are no images in {input}")
+    if images >= _MOST_KEYS // 2:
+        raise UsageError(f"{counted(images, 'image')}: more than a record file can number")
+
+
 def _of_folder(root: Path, report: Report) -> tuple[list[ListedImage], list[Path]]:
     """The images of a folder, person by person, and where they lie."""
     folder = list_images(root)
-    if not folder.names:
-        raise UsageError(f"there are no images in {root}")
+    _check_count(len(folder.names), root)
     report_unread(folder, report)
     names = sorted(folder.names, key=lambda name: (name.rpartition("/")[0], name))
     people = sorted({name.rpartition("/")[0] for name in names})
@@ -236,8 +304,7 @@ def _of_folder(root: Path, report: Report) -> tuple[list[ListedImage], list[Path
 def _of_list(path: Path) -> tuple[list[ListedImage], list[Path]]:
     """The images of a list, and where they lie: from here, or else from where the list is."""
     images = read_image_list(path)
-    if not images:
-        raise UsageError(f"there are no images in {path}")
+    _check_count(len(images), path)
     beside = path.parent
     places = [Path(image.path) for image in images]
     return images, [place if place.exists() else beside / place for place in places]

@@ -1,4 +1,4 @@
-"""The catalogue of face detectors: listing."""
+"""``models list --detectors``: the registry of face detectors, and which can be used."""
 
 from __future__ import annotations
 
