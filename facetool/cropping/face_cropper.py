@@ -15,12 +15,13 @@ from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
 from facetool.cropping.landmark_check import are_same, contradiction, unsteadiness
-from facetool.cropping.remarks import LEFT_OUT, TOO_LARGE
+from facetool.cropping.remarks import CHOSEN, LEFT_OUT, TOO_LARGE
 from facetool.detection.face import Box, Face, select_faces
 from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError, check_choice
+from facetool.files.align_manifest import CHOICES
 from facetool.files.text import counted
 from facetool.images.read import Photo, RGBImage
 
@@ -197,9 +198,12 @@ class FaceCropper:
             if not missed:
                 located.append(LocatedFace(face, landmarks))
         if located:
-            dropped = len(chosen) - len(located)
-            remark = f"{dropped} of {counted(len(chosen), 'face')} {LEFT_OUT}"
-            return LocatedFaces(located, remarks=(remark,) if dropped else ())
+            remarks = []
+            if dropped := len(chosen) - len(located):
+                remarks.append(f"{dropped} of {counted(len(chosen), 'face')} {LEFT_OUT}")
+            if (rule := CHOICES.get(self.select)) and len(faces) > 1:
+                remarks.append(f"{rule} {len(faces):,} {CHOSEN}")
+            return LocatedFaces(located, remarks=tuple(remarks))
         if chosen and (others := len(faces) - len(chosen)):
             missed += f"; {counted(others, 'other face')} found, which the option select can take"
         if self.assume_center:

@@ -12,11 +12,14 @@ TOO_LARGE = "too large to be searched as it is"
 
 LEFT_OUT = "left out, as not upright or with landmarks that contradict each other"
 
+CHOSEN = "faces is taken"
+
 _KINDS = {
     "truncated": TRUNCATED,
     "animated": ANIMATED,
     "scaled down": TOO_LARGE,
     "faces left out": LEFT_OUT,
+    "one of several faces": CHOSEN,
 }
 """Kind to its words, or the last of them."""
 

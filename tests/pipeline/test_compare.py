@@ -7,6 +7,7 @@ import pytest
 
 from facetool.cropping.face_cropper import FaceCropper
 from facetool.files.align_manifest import read_manifest
+from facetool.images.png import encode_png
 from facetool.images.read import read_image
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.pipeline.compare import compare, known_threshold
@@ -77,6 +78,23 @@ def test_several_faces_of_one_photo(shared: Path) -> None:
     faces = cropper.crops(read_image(shared / "photos/examples/longoria-cooper.jpg"))
     assert len(faces) == 2
     assert faces[0].face.box.area >= faces[1].face.box.area
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("select", "rule"), [("largest", "largest"), ("center", "largest and most central")]
+)
+def test_of_several_faces_it_is_said_which_is_taken(
+    photos: list[Path], tmp_path: Path, select: str, rule: str
+) -> None:
+    both = tmp_path / "both.png"
+    pixels = [read_image(photo) for photo in photos[1:]]
+    rows = min(map(len, pixels))
+    both.write_bytes(encode_png(np.concatenate([one[:rows] for one in pixels], axis=1)))
+    result = compare([photos[0], both], load_network("dlib-resnet"), threshold=None, select=select)
+    said = f"the {rule} of 2 faces is taken"
+    assert [tuple(one) for one in result.remarks] == [(str(both), said)]
+    assert result.report.exit_code == 0
 
 
 @pytest.mark.slow
