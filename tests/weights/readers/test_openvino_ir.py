@@ -175,7 +175,7 @@ def test_inputs_that_are_no_crops(tmp_path: Path, shape: tuple[int, ...]) -> Non
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
 def test_weights_that_are_no_numbers(tmp_path: Path, value: float, kind: type) -> None:
-    weights = WEIGHTS.astype(kind)
+    weights: np.ndarray = WEIGHTS.astype(kind)
     weights[1, 2] = value
 
     def steps(x: Any) -> Any:
