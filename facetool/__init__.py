@@ -128,7 +128,7 @@ _PLACES = {
     "train": "pipeline.train",
     "train_classifier": "pipeline.classify_train",
 }
-"""Name to the module that has it, and to its name there where that is another."""
+"""Name to the module that has it."""
 
 __all__ = [
     "AlignSettings",

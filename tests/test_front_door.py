@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import facetool
+from facetool.errors import FacetoolError
 
 COMMANDS = {
     "align",
@@ -29,7 +30,9 @@ PIECES = {"read_image", "detect", "FaceCropper", "load_network", "Embedder"}
 def test_the_list_has_what_the_commands_do() -> None:
     assert set(facetool.__all__) >= COMMANDS | PIECES
     assert dir(facetool) == sorted(facetool.__all__)
-    assert len(facetool.__all__) == 70
+    kinds: list[type[FacetoolError]] = [FacetoolError, *FacetoolError.__subclasses__()]
+    every_error = [one.__name__ for one in kinds if one.__module__ == FacetoolError.__module__]
+    assert sorted(facetool.__all__) == sorted([*facetool._PLACES, *every_error, "__version__"])
 
 
 @pytest.mark.parametrize("name", facetool.__all__)

@@ -1,4 +1,4 @@
-"""Training: scikit-learn's classifiers, turned into the arrays of :mod:`.models`."""
+"""Training: scikit-learn's classifiers, turned into the arrays of :mod:`.algorithms`."""
 
 from __future__ import annotations
 

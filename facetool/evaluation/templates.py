@@ -161,8 +161,11 @@ def identify_templates(
         gallery_people: (G,), all different.
 
     Raises:
-        FacetoolError: a person stands in the gallery twice, or a probe's does not.
+        FacetoolError: a person stands in the gallery twice, or a probe's does not, or nobody else
+            stands in it.
     """
+    if len(gallery) == 1:
+        raise FacetoolError("the gallery has one template: there is nobody to be mistaken for")
     order = np.argsort(gallery_people, kind="stable")
     people = gallery_people[order]
     if (np.diff(people) == 0).any():

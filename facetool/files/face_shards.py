@@ -11,12 +11,18 @@ box         list of double         left, top, right, bottom in pixels of the upr
 score       double                 the detector's
 landmarks   list of double         x1, y1, x2, y2 … in pixels of the upright photo
 turn        int32                  degrees clockwise that the photo was turned by
+size        double                 shorter edge of the box; so the next, as in ``align.csv``
+sharpness   double                 of the crop
+exposure    double                 its mean brightness, 0…1
+yaw         double                 degrees that the head is turned to the right of the photo
+pitch       double                 degrees up
+roll        double                 degrees clockwise
 embedding   list of float32        as ``represent`` gives it
 crop        binary                 PNG, where crops are kept
 ==========  =====================  ======================================================
 
-Where there is no face, box, landmarks and embedding are null; pyarrow before 26 cannot read nulls
-among lists of a fixed size.
+From box on, what a row does not have is null; pyarrow before 26 cannot read nulls among lists of
+a fixed size.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def _split_prelu(model: Any) -> None:
         shape = x.get_partial_shape()
         if slopes is None or shape.rank.is_dynamic or shape[1].is_dynamic:
             continue
-        if slopes.size not in (1, shape[1].get_length()):
+        if not _is_per_channel(slopes, len(shape), shape[1].get_length()):
             continue
         ones = [1] * (len(shape) - 2)
         zero = operations.constant(np.zeros([1, 1, *ones], np.float32))
@@ -208,11 +208,18 @@ def _split_prelu(model: Any) -> None:
         step.output(0).replace(result.output(0))
 
 
+def _is_per_channel(slopes: NDArray[np.float32], rank: int, channels: int) -> bool:
+    """Whether there is one slope, or one for each channel; a list of them is for channels."""
+    along = slopes.size if slopes.ndim == 1 else ([1] * (rank - slopes.ndim) + [*slopes.shape])[1]
+    return slopes.size == 1 or slopes.size == along == channels
+
+
 def _constant(node: Any) -> NDArray[np.float32] | None:
-    """What a node is always, in float32; weights may be stored as float16."""
+    """What a node is always, in float32; weights may be stored as float16 or bfloat16."""
     if node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
-    return np.asarray(node.data, np.float32) if node.get_type_name() == "Constant" else None
+    # Its ``data`` are of bfloat16 the bits, as float16.
+    return node.get_data(dtype=np.float32) if node.get_type_name() == "Constant" else None
 
 
 def stream_properties(streams: int, threads: int) -> dict[str, Any]:

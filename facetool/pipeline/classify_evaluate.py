@@ -128,8 +128,8 @@ def evaluate_classifier(
 
     Args:
         reps: a represent folder.
-        classifier: a file of :func:`train_classifier`; without it, five folds are trained and
-            tested.
+        classifier: a file of :func:`facetool.train_classifier`; without it, five folds are trained
+            and tested.
         unknown: another represent folder, or a text file that names people of ``reps``, one a
             line, who are then strangers.
         settings: of the training, where there is no file.

@@ -211,7 +211,7 @@ def name_people(
     Of a video a face is named once for each time it is in sight.
 
     Args:
-        classifier: from :func:`facetool.classification.classifier_file.load`.
+        classifier: from :func:`facetool.load_classifier`.
         images: photos, videos, folders of them, and lists (``-``: on stdin).
         network: the one that the classifier was trained on.
         settings: faces, detector, annotation, device.

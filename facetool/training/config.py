@@ -23,7 +23,8 @@ class TrainConfig:
         network_options: arguments of the network's factory, such as ``embedding_size``.
         loss_options: arguments of the loss, such as margins.
         start: weights to fine-tune: a catalogue name or a file, ``""`` for fresh ones.
-        start_recipe: what is known of their input, as of :class:`StatedRecipe`'s ``as_dict``.
+        start_recipe: what is known of their input, as of
+            :meth:`facetool.alignment.stated_recipe.StatedRecipe.as_dict`.
         start_output: their layer whose values are the embedding, ``""`` for the last.
         batch_size: images per forward pass in one process, for losses that sample plainly.
         people: people per forward pass, for losses that compare images of a batch.

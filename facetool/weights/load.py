@@ -49,6 +49,7 @@ _LOGGER = logging.getLogger(__name__)
 _ALIGNMENT = 64  # bytes, of memory that PyTorch allocates
 
 READABLE = ", ".join(_SUFFIXES)
+"""Suffixes of weights files, for messages."""
 
 _MXNET_LIST = struct.pack("<Q", 0x112)
 _DLIB_VERSION = b"\x01\x01"
@@ -156,8 +157,8 @@ def read_network(
     their catalogue name.
 
     Args:
-        path: ``.t7``, ``.params`` beside its ``-symbol.json``, ``.onnx``, ``.pt``, ``.pth``,
-            ``.ckpt``, ``.safetensors`` or dlib's ``.dat``.
+        path: of one of the kinds in :data:`READABLE`; a ``.params`` lies beside its
+            ``-symbol.json``, an ``.xml`` beside its ``.bin``.
         entry: what the file should hold.
         recipe: what is known of the input, in place of what the file states.
         output: the layer whose values are the embedding, where that is not the last.

@@ -93,7 +93,7 @@ def save_network(
 
 
 def save_threshold(path: Path, threshold: PairThreshold) -> None:
-    """Write a threshold into a file of :func:`save`, whose tensors stay as they are.
+    """Write a threshold into a file of :func:`save_network`, whose tensors stay as they are.
 
     Embeddings know their weights by the file's checksum, which this changes. So the file keeps
     the one it had, with that of its tensors, and goes on by it.
@@ -159,7 +159,7 @@ def _calibrated_sha256(path: Path, header: Mapping[str, Any]) -> str:
 
 
 def load(path: Path) -> EmbeddingNetwork:
-    """Read a network written by :func:`save`, or another's tensors of a layout that is known.
+    """Read a network written by :func:`save_network`, or another's tensors of a known layout.
 
     Returns:
         The network in eval mode, float32, with the recipe it was saved with, or else its layout's.

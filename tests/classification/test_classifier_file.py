@@ -1,4 +1,3 @@
-import contextlib
 import json
 import pickle
 import struct
@@ -134,14 +133,34 @@ def test_other_files(made, tmp_path):
         load_classifier(path)
 
 
-def test_every_cut_and_flipped_byte_of_the_header_is_noticed_or_harmless(made, tmp_path):
+def test_a_flipped_bit_of_the_header_is_noticed_or_leaves_the_arrays(made, tmp_path):
+    """Only a name, a threshold or what is said of the source can become another one unnoticed."""
     save_classifier(made, tmp_path / "c")
     data = bytearray((tmp_path / "c").read_bytes())
     rng = np.random.default_rng(0)
     (length,) = struct.unpack("<Q", data[:8])
-    for place in rng.integers(0, 8 + length, 300):
+    test = rng.normal(size=(4, 32))
+    wanted = made.answer(test)
+    unnoticed = 0
+    for place in rng.integers(0, 8 + length, 200):
         broken = data.copy()
         broken[place] ^= 1 << int(rng.integers(8))
         (tmp_path / "d").write_bytes(broken)
-        with contextlib.suppress(FormatError):
-            load_classifier(tmp_path / "d").answer(np.ones((2, 32)))
+        try:
+            found = load_classifier(tmp_path / "d")
+        except FormatError:
+            continue
+        unnoticed += 1
+        answer = found.answer(test)
+        np.testing.assert_array_equal(answer.best, wanted.best)
+        np.testing.assert_array_equal(answer.similarity, wanted.similarity)
+    assert 0 < unnoticed < 60
+
+
+def test_a_file_cut_anywhere_is_refused(made, tmp_path):
+    save_classifier(made, tmp_path / "c")
+    data = (tmp_path / "c").read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(data), 100):
+        (tmp_path / "d").write_bytes(data[:place])
+        with pytest.raises(FormatError, match="is not a classifier"):
+            load_classifier(tmp_path / "d")

@@ -571,7 +571,9 @@ def test_the_samples_of_formats(shared: Path) -> None:
 
 
 def test_the_samples_of_exif_are_upright(shared: Path) -> None:
-    for path in sorted((shared / "cases" / "exif").iterdir()):
+    paths = sorted((shared / "cases" / "exif").iterdir())
+    assert paths
+    for path in paths:
         with Image.open(path) as stored:
             upright = np.asarray(stored.convert("RGB").transpose(Image.Transpose.ROTATE_270))
         assert (read_image(path) == upright).all(), path.name

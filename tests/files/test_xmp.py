@@ -67,22 +67,38 @@ def test_what_else_a_sidecar_holds_stays(tmp_path: Path) -> None:
     assert read_regions(path) == FACES
 
 
+DOCUMENT_TYPE = '<!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>'
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("not xml", "no XMP"),
-        ("<a/>", "rdf:RDF"),
-        ('<!DOCTYPE a [<!ENTITY b "bbbb">]><a>&b;</a>', "document type"),
-        (AS_ELEMENTS.replace("0.125", "wide"), "'Ann Lee' is damaged"),
-    ],
+    ("text", "message"), [("not xml", "no XMP"), (DOCUMENT_TYPE, "document type")]
 )
 def test_what_is_no_sidecar(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg.xmp"
     path.write_text(text)
     with pytest.raises(FormatError, match=message):
         read_regions(path)
+    with pytest.raises(FormatError, match=message):
         write_regions(path, FACES, 10, 10)
     assert path.read_text() == text
+
+
+def test_xml_of_another_kind_has_no_faces_and_gets_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    path.write_text("<a/>")
+    assert read_regions(path) == []
+    with pytest.raises(FormatError, match="rdf:RDF"):
+        write_regions(path, FACES, 10, 10)
+    assert path.read_text() == "<a/>"
+
+
+def test_a_damaged_region_is_not_read_and_can_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    path.write_text(AS_ELEMENTS.replace("0.125", "wide"))
+    with pytest.raises(FormatError, match="'Ann Lee' is damaged"):
+        read_regions(path)
+    write_regions(path, FACES, 10, 10)
+    assert [region.name for region in read_regions(path)] == [face.name for face in FACES]
 
 
 def test_names_of_any_letters(tmp_path: Path) -> None:

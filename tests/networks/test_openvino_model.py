@@ -72,15 +72,15 @@ def test_bfloat16_that_fails_although_the_processor_has_it(
         OpenVinoModel(core, given, {"INFERENCE_PRECISION_HINT": hint})(torch.zeros(1, 4, 3, 3))
 
 
-@pytest.mark.parametrize("stored", [np.float32, np.float16])
+@pytest.mark.parametrize("stored", ["f32", "f16", "bf16"])
 @pytest.mark.parametrize("slopes", [[0.25, -0.5, 1.5, 0.0], [0.25]])
-def test_prelu_stays_what_it_is(slopes: list[float], stored: type) -> None:
+def test_prelu_stays_what_it_is(slopes: list[float], stored: str) -> None:
     openvino = pytest.importorskip("openvino")
     from openvino import opset13 as operations
 
     x = operations.parameter([-1, 4, 3, 3], np.float32)
-    weights = operations.constant(np.array(slopes, stored))
-    if stored is np.float16:
+    weights = operations.constant(np.array(slopes, np.float32), getattr(openvino.Type, stored))
+    if stored != "f32":
         weights = operations.convert(weights, "f32")
     y = operations.prelu(x, weights)
     y = operations.reshape(y, operations.constant(np.array([0, 36])), special_zero=True)
@@ -109,6 +109,26 @@ def test_prelu_with_a_slope_for_every_place_is_left_alone() -> None:
     model = OpenVinoModel(openvino.Core(), given, {"INFERENCE_PRECISION_HINT": "f32"})
     inputs = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.where(inputs > 0, inputs, inputs * torch.from_numpy(slopes)).flatten(1)
+    assert torch.equal(model(inputs), expected)
+
+
+@pytest.mark.parametrize(
+    "shape", [(4,), (4, 1, 1), (1, 4, 1, 1), (1, 1, 4, 1), (1, 1, 4), (1, 1, 1), (4, 4, 4)]
+)
+def test_prelu_with_slopes_along_another_axis_of_the_same_length(shape: tuple[int, ...]) -> None:
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as operations
+
+    slopes = np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    x = operations.parameter([-1, 4, 4, 4], np.float32)
+    y = operations.prelu(x, operations.constant(slopes))
+    y = operations.reshape(y, operations.constant(np.array([0, 64])), special_zero=True)
+    model = OpenVinoModel(
+        openvino.Core(), openvino.Model([y], [x]), {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    inputs = torch.randn(5, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    factors = torch.from_numpy(slopes.reshape(4, 1, 1) if shape == (4,) else slopes)
+    expected = torch.where(inputs > 0, inputs, inputs * factors).flatten(1)
     assert torch.equal(model(inputs), expected)
 
 

@@ -379,7 +379,8 @@ def test_how_good_each_face_is(album: Path, crops: Path, tmp_path: Path) -> None
         box = [float(edge) for edge in row[3:7]]
         assert row.size == f"{min(box[2] - box[0], box[3] - box[1]) + 1:.0f}"
         assert abs(float(row.roll)) < 45 and abs(float(row.yaw)) < 60
-    assert all(not row.size and row.sharpness for row in rows.values() if row.status == "center")
+    centers = [row for row in rows.values() if row.status == "center"]
+    assert centers and all(not row.size and row.sharpness for row in centers)
 
     sharp = sorted(float(row.sharpness) for row in found)[len(found) // 2]
     output = tmp_path / "sharp"

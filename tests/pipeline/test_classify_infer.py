@@ -116,8 +116,8 @@ def test_a_classifier_that_contradicts_itself(made, network, photos):
     other = replace(made, provenance=replace(made.provenance, recipe=recipe))
     with pytest.raises(FormatError, match="trained on crops made as"):
         name_people(other, photos[:1], network, InferSettings())
+    broken = replace(made, provenance=replace(made.provenance, recipe={}))
     with pytest.raises(FormatError, match="not a recipe"):
-        broken = replace(made, provenance=replace(made.provenance, recipe={}))
         name_people(broken, photos[:1], network, InferSettings())
     short = replace(made, means=made.means[:, :64])
     with pytest.raises(FormatError, match="embeddings of 64 dimensions"):

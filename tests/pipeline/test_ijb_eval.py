@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from facetool.errors import FacetoolError, FormatError, UsageError
-from facetool.evaluation.templates import IJB_FAR_TARGETS, identify_templates, pool
+from facetool.evaluation.templates import IJB_FAR_TARGETS
 from facetool.pipeline.ijb_eval import ijb_eval
 
 PEOPLE, EACH, SIZE = 30, 4, 16
@@ -144,19 +144,3 @@ def test_lists_that_cannot_be(drawn: Drawn, features: Path, tmp_path: Path) -> N
         ijb_eval(features, drawn.folder)
     with pytest.raises(UsageError, match="0 files"):
         ijb_eval(features, tmp_path)
-
-
-def test_a_gallery_has_everybody_once() -> None:
-    vectors = np.eye(3)
-    ids = np.array([1, 2, 1])
-    with pytest.raises(FacetoolError, match="subject 1 has several"):
-        identify_templates(vectors[:1], ids[:1], vectors, ids)
-    with pytest.raises(FacetoolError, match="subject 7"):
-        identify_templates(vectors[:1], np.array([7]), vectors[:2], ids[:2])
-
-
-def test_a_video_counts_as_one_photo() -> None:
-    vectors = np.array([[4, 0], [0, 2], [0, 6]], np.float32)
-    pooled = pool(vectors, np.array([5, 5, 5]), np.array([1, 2, 2]))
-    assert pooled.numbers.tolist() == [5]
-    np.testing.assert_allclose(pooled.vectors, [[0.5**0.5, 0.5**0.5]])
