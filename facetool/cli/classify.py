@@ -241,12 +241,10 @@ def infer(
     import_pytorch()
     from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier
-    from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
     from facetool.weights.catalogue import resolve
 
     made = load_classifier(classifier)
-    where = resolve_device(device)
     resolve(network_name(made))  # an unknown network is said before its recipe is looked at
     network = weights.load_for(made)
     detector = detection.detector or made.recipe.crop.detector
@@ -255,7 +253,7 @@ def infer(
         detector=detection.detector,
         detection=detection.settings(detector),
         annotate=annotate,
-        device=where,
+        device=device,
         null=null,
         xmp=xmp,
         xmp_inside=write_xmp_inside,

@@ -109,21 +109,11 @@ def command(
     cluster, outliers and embed-plot read it as it is.
     """
     import_pytorch()
-    import torch
-
     from facetool.alignment.recipes import override
-    from facetool.embedding.embedder import ALL_GPUS, resolve_device, resolve_dtype
     from facetool.pipeline.align import AlignSettings
     from facetool.pipeline.embed import EmbedSettings, embed
     from facetool.pipeline.represent import RepresentSettings
 
-    if device == ALL_GPUS:
-        if ray is None:
-            resolve_device("cuda")  # there has to be one before anything is written
-        device, ray = "cuda", ray or "auto"
-    # The GPUs of a cluster need not be on this machine.
-    elsewhere = ray is not None and device.startswith("cuda")
-    where = torch.device("cuda") if elsewhere else resolve_device(device)
     network = weights.load(model)
     crop = override(network.recipe.crop, None, None, detection.detector)
     settings = EmbedSettings(
@@ -136,8 +126,8 @@ def command(
             strict=strict,
         ),
         represent=RepresentSettings(
-            device=where,
-            dtype=resolve_dtype(dtype, where, network),
+            device=device,
+            dtype=dtype,
             flip=flip,
             batch_size=batch_size,
             engine=engine,

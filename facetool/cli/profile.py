@@ -100,17 +100,15 @@ def network_command(
     """
     import_pytorch()
     from facetool.cli.tables.profile import networks_text
-    from facetool.embedding.embedder import resolve_device
     from facetool.plots.profile import network_figure
     from facetool.plots.style import check_name, save_plot
     from facetool.profiling.network import NetworkSettings, profile_networks
 
     if plot is not None:
         check_name(plot)
-    where = [resolve_device(device, mps=False) for device in dict.fromkeys(devices)]
     settings = NetworkSettings(
-        devices=where,
-        dtypes=tuple(dict.fromkeys(dtypes)),
+        devices=devices,
+        dtypes=dtypes,
         passes=passes,
         batch_sizes=batch_sizes,
         layers=layers,
@@ -198,7 +196,6 @@ def pipeline_command(
     import_pytorch()
     from facetool.alignment.recipes import override
     from facetool.cli.tables.profile import pipeline_text, published_pipelines_text
-    from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.plots.profile import pipeline_figure
     from facetool.plots.style import check_name, save_plot
     from facetool.profiling.network import network_to_measure
@@ -207,7 +204,6 @@ def pipeline_command(
 
     if plot is not None:
         check_name(plot)
-    where = resolve_device(device, mps=False)
     if len(models) > 1 and weights.file is not None:
         raise click.UsageError("--weights is of one network: give --model once")
     profiles = []
@@ -221,8 +217,8 @@ def pipeline_command(
         settings = PipelineSettings(
             crop=crop,
             detection=detection.settings(crop.detector),
-            device=where,
-            dtype=resolve_dtype(dtype, where, network),
+            device=device,
+            dtype=dtype,
             iterations=iterations,
             batch_size=batch_size,
             jobs=jobs,

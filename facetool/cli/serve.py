@@ -102,13 +102,11 @@ def command(
             "with: pip install 'facetool[serve]'"
         )
     from facetool.classification.classifier_file import load_classifier
-    from facetool.embedding.embedder import resolve_device
     from facetool.server.hosts import is_loopback
     from facetool.server.limits import MEGABYTE, Limits
     from facetool.server.recognizer import RecognizerSettings
     from facetool.server.run import ServerSettings, serve
 
-    where = resolve_device(device)
     limits = Limits(
         upload=int(max_upload * MEGABYTE),
         pixels=int(max_pixels * 1_000_000),
@@ -127,7 +125,7 @@ def command(
             detector=detection.detector,
             detection=detection.settings(detection.detector or crop.detector),
             threshold=threshold,
-            device=where,
+            device=device,
             jobs=jobs,
             limits=limits,
         ),

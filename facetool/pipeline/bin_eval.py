@@ -24,6 +24,7 @@ from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import device_name, resolve_device
 from facetool.pipeline.plot_pairs import plot_pairs
 from facetool.plots.style import check_name
 from facetool.weights.catalogue import CATALOGUE, Accuracy
@@ -38,7 +39,7 @@ class BinEvalResult:
         weights: their name.
         weights_sha256: of their file.
         device: the GPU's name, or ``cpu``.
-        dtype: the network's precision.
+        dtype: the network's precision, what ``auto`` stood for.
         sets: for each, plain JSON values; see :func:`evaluate_set`.
         report: pairs scored, images that failed.
     """
@@ -66,7 +67,7 @@ class BinEvalResult:
 def bin_eval(
     files: Sequence[Path],
     network: EmbeddingNetwork,
-    device: torch.device,
+    device: str | torch.device = "auto",
     *,
     dtype: str = "float32",
     engine: str = "torch",
@@ -82,8 +83,8 @@ def bin_eval(
     Args:
         files: ``.bin`` files, or folders of them.
         network: in eval mode.
-        device: where it runs.
-        dtype: its precision, one of :data:`facetool.networks.dtypes.DTYPES`.
+        device: where it runs, as :func:`facetool.resolve_device` takes it.
+        dtype: its precision, one of :data:`facetool.networks.dtypes.EMBEDDING_DTYPES`.
         engine: what runs it, ``torch`` or ``openvino``.
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
@@ -92,11 +93,12 @@ def bin_eval(
 
     Raises:
         UsageError: there are fewer than 2 folds, a folder holds no ``.bin`` file, a set images of
-            another size, or a plot is asked for of several sets.
+            another size, a plot is asked for of several sets, or there is no such device or dtype.
         FormatError: no file is a verification set; of several those that are none are reported
             before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
+    device = resolve_device(device)
     if nfolds < 2:
         raise UsageError("nfolds: give at least 2", "nfolds")
     files = [file for path in files for file in find_bins(path)]
@@ -130,8 +132,8 @@ def bin_eval(
         network=network.info.architecture,
         weights=network.info.weights_name,
         weights_sha256=network.info.weights_sha256,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        dtype=dtype,
+        device=device_name(device),
+        dtype=embedder.dtype,
         sets=results,
         report=report,
     )

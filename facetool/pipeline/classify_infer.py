@@ -105,7 +105,7 @@ class InferSettings:
         detector: instead of the one that the training's crops were made with.
         detection: how the detector is used; default: its default settings.
         annotate: folder for copies of the photos with boxes and names.
-        device: where the network runs.
+        device: where the network runs, as :func:`facetool.resolve_device` takes it.
         null: paths in lists are separated by NUL.
         xmp: note the names in a sidecar beside each photo.
         xmp_inside: note them in the photo itself.
@@ -123,7 +123,7 @@ class InferSettings:
     detector: str | None = None
     detection: DetectionSettings | None = None
     annotate: Path | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: str | torch.device = "auto"
     null: bool = False
     xmp: bool = False
     xmp_inside: bool = False
@@ -172,7 +172,7 @@ def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
 def fit_network(
     classifier: Classifier,
     network: EmbeddingNetwork,
-    device: torch.device,
+    device: str | torch.device,
     *,
     engine: str = "torch",
 ) -> tuple[Crop, Embedder]:

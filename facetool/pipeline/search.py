@@ -36,6 +36,7 @@ from facetool.files.text import counted
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import resolve_device
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.weights.catalogue import CATALOGUE
 
@@ -54,7 +55,7 @@ class SearchSettings:
         select: which face of a photo: ``largest``, ``center`` or ``only``.
         detector: instead of the one that the gallery's crops were made with.
         detection: how the detector is used; default: its default settings.
-        device: where the network runs; default: the CPU.
+        device: where the network runs, as :func:`facetool.resolve_device` takes it.
         engine: what runs the network, ``torch`` or ``openvino``.
     """
 
@@ -64,7 +65,7 @@ class SearchSettings:
     select: str = DEFAULT_SELECT
     detector: str | None = None
     detection: DetectionSettings | None = None
-    device: torch.device | None = None
+    device: str | torch.device = "auto"
     engine: str = "torch"
 
 
@@ -199,6 +200,7 @@ def search(
         FacetoolError: no photo has a face.
     """
     settings = settings or SearchSettings()
+    settings = replace(settings, device=resolve_device(settings.device))
     description = describe_embeddings(reps[0])
     for path in reps[1:]:
         if reason := description.difference(describe_embeddings(path)):
@@ -337,7 +339,7 @@ def _embed(
         raise FacetoolError("none of the photos has a face to search for")
     embedder = Embedder(
         network,
-        settings.device or torch.device("cpu"),
+        settings.device,
         flip=description.flip or "none",
         engine=settings.engine,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from facetool.alignment.recipes import DLIB_CHIP
 from facetool.errors import FacetoolError, UsageError
@@ -127,6 +128,22 @@ def test_json(profile: PipelineProfile) -> None:
     assert document["folders"][0]["bottleneck"] in PROFILE_STAGES
     assert document["crop"]["detector"] == "hog"
     assert len(document["failed"]) == 3
+
+
+@pytest.mark.slow
+def test_settings_are_those_that_auto_stood_for(
+    album: Path,
+    network: EmbeddingNetwork,
+    settings: PipelineSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("facetool.embedding.embedder._has_bfloat16", lambda device: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    photo = min(album.glob("*/*.jpg"))
+    document = profile_pipeline([photo], network, replace(settings, dtype="auto")).as_dict()
+    assert (document["device"], document["dtype"]) == ("cpu", "bfloat16")
+    with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
+        profile_pipeline([photo], network, replace(settings, device="mps"))
 
 
 @pytest.mark.slow
