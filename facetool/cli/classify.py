@@ -241,11 +241,9 @@ def infer(
     import_pytorch()
     from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier
-    from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
-    from facetool.weights.catalogue import resolve
+    from facetool.pipeline.classify_infer import InferSettings, name_people
 
     made = load_classifier(classifier)
-    resolve(network_name(made))  # an unknown network is said before its recipe is looked at
     network = weights.load_for(made)
     detector = detection.detector or made.recipe.crop.detector
     settings = InferSettings(

@@ -75,14 +75,11 @@ def command(
     and boxes. Several photos must show one person: the mean of their embeddings is searched for.
     """
     import_pytorch()
-    from facetool.alignment.recipes import Recipe
     from facetool.cli.tables.search import search_text
     from facetool.files.embeddings import describe_embeddings
     from facetool.pipeline.search import SearchSettings, gallery_network, search
 
-    description = describe_embeddings(reps)
-    name = gallery_network(description, reps)
-    recipe = Recipe.from_dict(dict(description.recipe or {}))
+    name, recipe = gallery_network(describe_embeddings(reps), reps)
     settings = SearchSettings(
         top=top,
         threshold=threshold,
