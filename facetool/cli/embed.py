@@ -14,7 +14,7 @@ from facetool.files.align_description import ON_NO_FACE
 from facetool.files.embed_plan import PER_SHARD
 
 
-def _parse_part(
+def _parse_shard(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)/(\d+)", value or "0/1")
@@ -48,9 +48,8 @@ def _parse_part(
 @options.flip_option
 @click.option(
     "--shard",
-    "part",
     metavar="I/N",
-    callback=_parse_part,
+    callback=_parse_shard,
     help="Work on every N-th shard only, from the I-th: one of N jobs, counted from 0.",
 )
 @click.option(
@@ -85,7 +84,7 @@ def command(
     dtype: str,
     engine: str,
     flip: str,
-    part: tuple[int, int],
+    shard: tuple[int, int],
     ray: str | None,
     per_shard: int | None,
     keep_crops: bool,
@@ -135,6 +134,6 @@ def command(
         per_shard=per_shard,
         keep_crops=keep_crops,
     )
-    report = embed(photos, out, network, settings, part=part, ray=ray, jobs=jobs, null=null)
+    report = embed(photos, out, network, settings, shard=shard, ray=ray, jobs=jobs, null=null)
     print(f"{out}: {report}", file=sys.stderr)
     return report.exit_code

@@ -90,7 +90,7 @@ def embed(
     network: EmbeddingNetwork,
     settings: EmbedSettings,
     *,
-    part: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
     ray: str | None = None,
     jobs: int | None = None,
     null: bool = False,
@@ -107,7 +107,7 @@ def embed(
         network: from :func:`facetool.load_network`.
         settings: which faces, and how they are embedded; the device ``cuda:all`` gives every GPU
             of the Ray cluster, or else of this machine, a process of its own.
-        part: (I, N): work on every N-th shard only, from the I-th, where I counts from 0.
+        shard: (I, N): work on every N-th shard only, from the I-th, where I counts from 0.
         ray: address of a Ray cluster, or ``auto``; None: this machine's processes.
         jobs: worker processes; on Ray the CPUs that a shard takes.
         null: paths in a list are separated by NUL.
@@ -126,9 +126,9 @@ def embed(
         from facetool.runners.on_ray import need_ray
 
         need_ray()
-    index, parts = part
+    index, parts = shard
     if not 0 <= index < parts:
-        raise UsageError(f"shard={index}/{parts}: give I/N with I from 0 to N - 1")
+        raise UsageError(f"shard={shard}: give (I, N) with I from 0 to N - 1", f"shard={shard}")
     storage = open_storage(str(output))
     source = open_source(str(photos), None if is_url(str(output)) else Path(output), null)
     may_use = str(settings.represent.device)

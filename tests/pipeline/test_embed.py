@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -170,11 +171,18 @@ def test_all_faces_and_crops(photos, network, settings, tmp_path) -> None:
     assert kept == wanted
 
 
+@pytest.mark.parametrize("shard", [(3, 3), (-1, 3), (0, 0)])
+def test_a_shard_that_there_is_not(shard, photos, network, settings, tmp_path) -> None:
+    with pytest.raises(UsageError, match=rf"^shard={re.escape(str(shard))}: give \(I, N\)"):
+        embed(photos, tmp_path / "out", network, settings, shard=shard)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_parts_together_are_the_whole(photos, separate, network, settings, tmp_path) -> None:
     out = tmp_path / "out"
     for index in (2, 0, 1):
-        embed(photos, out, network, settings, part=(index, 3), jobs=1)
+        embed(photos, out, network, settings, shard=(index, 3), jobs=1)
     assert merge(out, tmp_path / "reps").exit_code == 1
     assert same_reps(separate / "reps", tmp_path / "reps")
 
