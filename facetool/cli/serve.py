@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
-from facetool.errors import FacetoolError
-
-if TYPE_CHECKING:
-    pass
-
-_NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 
 
 @click.command("serve")
@@ -96,11 +88,6 @@ def command(
     browser describes them. The page at / takes photos or a webcam, and names the people that
     are enrolled there. Photos and faces stay in memory, for as long as a request takes.
     """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise FacetoolError(
-            f"serve needs packages that are not installed ({', '.join(missing)}); install them "
-            "with: pip install 'facetool[serve]'"
-        )
     from facetool.classification.classifier_file import load_classifier
     from facetool.server.hosts import is_loopback
     from facetool.server.limits import MEGABYTE, Limits

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from facetool.alignment.recipes import Crop
+from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import FaceCropper, no_face_hint
 from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
@@ -30,6 +32,7 @@ from facetool.profiling.folder import (
 )
 from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
+from facetool.profiling.network import network_to_measure
 from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.profiling.timing import Timing
 
@@ -156,6 +159,44 @@ def profile_pipeline(
         report,
         loading + clock.seconds[_START_UP] if of_photos else None,
     )
+
+
+def profile_pipelines(
+    inputs: Sequence[Path],
+    models: Sequence[str],
+    settings: Callable[[Crop], PipelineSettings],
+    *,
+    weights: Path | None = None,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+) -> list[PipelineProfile]:
+    """Measure photos and folders with one network after the other.
+
+    Args:
+        inputs: photos, image folders and ``.rec`` files.
+        models: names or weights files; none: what ``weights`` holds, or else the default network.
+            Weights that are not on this machine are replaced with random ones.
+        settings: how, for a network of this crop.
+        weights: file for the only one of ``models``.
+        recipe: what is known of the input, in place of what files state.
+        output: the layer whose values are the embedding, where that is not the last.
+
+    Raises:
+        UsageError: ``weights`` is given for several models, there is no such name, file or layer,
+            or what :func:`profile_pipeline` refuses.
+        FacetoolError: a file cannot be read, or no photo shows a face that was found.
+    """
+    if len(models) > 1 and weights is not None:
+        raise UsageError("weights is of one network: give model once", "weights", "model")
+    profiles = []
+    for model in models or (None,):
+        clock = Stopwatch()
+        with clock.time(_START_UP):
+            network = network_to_measure(model, weights, recipe=recipe, output=output)
+        wanted = settings(network.recipe.crop)
+        loading = clock.seconds[_START_UP]
+        profiles.append(profile_pipeline(inputs, network, wanted, loading=loading))
+    return profiles
 
 
 def _is_folder(path: Path) -> bool:
