@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from facetool.cropping.detectors import create_detector, detect
     from facetool.cropping.face_cropper import FaceCrop, FaceCropper
     from facetool.detection.face import Box, Face
-    from facetool.embedding.embedder import Embedder, resolve_device
+    from facetool.embedding.embedder import Embedder
     from facetool.files.embeddings import Embeddings, read_embeddings
     from facetool.images.read import read_image
     from facetool.jobs.progress import Progress, ProgressBar, follow
     from facetool.jobs.report import Report
     from facetool.networks.base import EmbeddingNetwork
+    from facetool.networks.devices import resolve_device
     from facetool.pipeline.align import AlignSettings, align
     from facetool.pipeline.bin_eval import BinEvalResult, bin_eval
     from facetool.pipeline.classify_evaluate import EvaluationResult, evaluate_classifier
@@ -123,7 +124,7 @@ _PLACES = {
     "read_embeddings": "files.embeddings",
     "read_image": "images.read",
     "represent": "pipeline.represent",
-    "resolve_device": "embedding.embedder",
+    "resolve_device": "networks.devices",
     "search": "pipeline.search",
     "train": "pipeline.train",
     "train_classifier": "pipeline.classify_train",

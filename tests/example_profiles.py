@@ -30,7 +30,7 @@ def pipeline_profile() -> PipelineProfile:
     photo = PhotoProfile("in/a.jpg", 250, 240, stages, Timing.of([30, 33, 36]))
     busy = {"reading": 1.0, "detection": 6.0, "alignment": 1.0, "representation": 4.0}
     folder = FolderProfile("in", 100, 90, 2, 1.5, 8.0, busy, 100_000_000)
-    settings = PipelineSettings(crop=DLIB_CHIP, iterations=3)
+    settings = PipelineSettings(device=CPU, crop=DLIB_CHIP, iterations=3)
     return PipelineProfile(
         MACHINE, settings, "dlib-resnet.v1", (photo,), (folder,), 300_000_000, None, Report()
     )

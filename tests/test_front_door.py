@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,19 @@ def test_the_list_has_what_the_commands_do() -> None:
 def test_every_name_is_there_and_documented(name: str) -> None:
     value = getattr(facetool, name)
     assert name == "__version__" or value.__doc__
+
+
+def _settings(name: str) -> Mapping[str, inspect.Parameter]:
+    value = getattr(facetool, name)
+    return inspect.signature(value).parameters if callable(value) else {}
+
+
+@pytest.mark.parametrize("name", [name for name in facetool.__all__ if "device" in _settings(name)])
+def test_devices_are_given_as_on_the_command_line(name: str) -> None:
+    device = _settings(name)["device"]
+    if name in ("BinEvalResult", "load_network"):  # what it ran on; where weights wait for a device
+        return
+    assert (device.annotation, device.default) == ("str | torch.device", "auto")
 
 
 def test_type_checkers_see_the_same_names() -> None:

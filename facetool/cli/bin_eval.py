@@ -54,29 +54,23 @@ def command(
     """
     import_pytorch()
     from facetool.cli.tables.bin_eval import bin_eval_table, epochs_table
-    from facetool.embedding.embedder import resolve_device, resolve_dtype
-    from facetool.pipeline.bin_eval import bin_eval
-    from facetool.weights.epochs import epochs
+    from facetool.pipeline.bin_eval import bin_eval_epochs
 
-    where = resolve_device(device)
-    several = epochs(model) if model is not None and weights.file is None else []
-    if pairs_plot is not None and len(several) > 1:
-        raise click.UsageError(f"--pairs-plot shows one network, and {model} is {len(several)}")
     results = []
-    for name in several if len(several) > 1 else [model]:
-        network = weights.load(name)
-        precision = resolve_dtype(dtype, where, network)
-        result = bin_eval(
-            files,
-            network,
-            where,
-            dtype=precision,
-            engine=engine,
-            batch_size=batch_size,
-            any_crop=any_crop,
-            nfolds=nfolds,
-            pairs_plot=pairs_plot,
-        )
+    for result in bin_eval_epochs(
+        files,
+        model,
+        weights.file,
+        recipe=weights.recipe,
+        output=weights.output,
+        device=device,
+        dtype=dtype,
+        engine=engine,
+        batch_size=batch_size,
+        any_crop=any_crop,
+        nfolds=nfolds,
+        pairs_plot=pairs_plot,
+    ):
         print(result.report, file=sys.stderr)
         results.append(result)
     documents = [result.as_dict() for result in results]

@@ -214,13 +214,9 @@ def infer(
     from facetool.classification.classifier import UNKNOWN
     from facetool.classification.classifier_file import load_classifier
     from facetool.cli.tables.classify import InferTable
-    from facetool.embedding.embedder import resolve_device
-    from facetool.pipeline.classify_infer import InferSettings, name_people, network_name
-    from facetool.weights.catalogue import resolve
+    from facetool.pipeline.classify_infer import InferSettings, name_people
 
     made = load_classifier(classifier)
-    where = resolve_device(device)
-    resolve(network_name(made))  # an unknown network is said before its recipe is looked at
     network = weights.load_for(made)
     detector = detection.detector or made.recipe.crop.detector
     settings = InferSettings(
@@ -228,7 +224,7 @@ def infer(
         detector=detection.detector,
         detection=detection.settings(detector),
         annotate=annotate,
-        device=where,
+        device=device,
         null=null,
         xmp=xmp,
         xmp_inside=write_xmp_inside,

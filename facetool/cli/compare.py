@@ -109,10 +109,8 @@ def _compare(
     device: str,
     engine: str,
 ) -> ComparisonResult:
-    from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.compare import compare, known_threshold
 
-    where = resolve_device(device)
     network = weights.load(model)
     settings = detection.settings(detection.detector or network.recipe.crop.detector)
     known = known_threshold(network, threshold, flip=flip)
@@ -122,7 +120,7 @@ def _compare(
         threshold=known,
         select=select,
         detector=detection.detector,
-        device=where,
+        device=device,
         detection=settings,
         flip=flip,
         engine=engine,

@@ -14,7 +14,7 @@ from facetool.files.align_description import ON_NO_FACE
 from facetool.files.embed_plan import PER_SHARD
 
 
-def _parse_part(
+def _parse_shard(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)/(\d+)", value or "0/1")
@@ -48,9 +48,8 @@ def _parse_part(
 @options.flip_option
 @click.option(
     "--shard",
-    "part",
     metavar="I/N",
-    callback=_parse_part,
+    callback=_parse_shard,
     help="Work on every N-th shard only, from the I-th: one of N jobs, counted from 0.",
 )
 @click.option(
@@ -85,7 +84,7 @@ def command(
     dtype: str,
     engine: str,
     flip: str,
-    part: tuple[int, int],
+    shard: tuple[int, int],
     ray: str | None,
     per_shard: int | None,
     keep_crops: bool,
@@ -109,21 +108,11 @@ def command(
     cluster, outliers and embed-plot read it as it is.
     """
     import_pytorch()
-    import torch
-
     from facetool.alignment.recipes import override
-    from facetool.embedding.embedder import ALL_GPUS, resolve_device, resolve_dtype
     from facetool.pipeline.align import AlignSettings
     from facetool.pipeline.embed import EmbedSettings, embed
     from facetool.pipeline.represent import RepresentSettings
 
-    if device == ALL_GPUS:
-        if ray is None:
-            resolve_device("cuda")  # there has to be one before anything is written
-        device, ray = "cuda", ray or "auto"
-    # The GPUs of a cluster need not be on this machine.
-    elsewhere = ray is not None and device.startswith("cuda")
-    where = torch.device("cuda") if elsewhere else resolve_device(device)
     network = weights.load(model)
     crop = override(network.recipe.crop, None, None, detection.detector)
     settings = EmbedSettings(
@@ -136,8 +125,8 @@ def command(
             strict=strict,
         ),
         represent=RepresentSettings(
-            device=where,
-            dtype=resolve_dtype(dtype, where, network),
+            device=device,
+            dtype=dtype,
             flip=flip,
             batch_size=batch_size,
             engine=engine,
@@ -145,6 +134,6 @@ def command(
         per_shard=per_shard,
         keep_crops=keep_crops,
     )
-    report = embed(photos, out, network, settings, part=part, ray=ray, jobs=jobs, null=null)
+    report = embed(photos, out, network, settings, shard=shard, ray=ray, jobs=jobs, null=null)
     print(f"{out}: {report}", file=sys.stderr)
     return report.exit_code

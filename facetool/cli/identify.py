@@ -59,17 +59,15 @@ def command(
     Writes identify.json, identify.png and identify.pdf where --output is given.
     """
     from facetool.cli.tables.identify import identify_text
-    from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.identify import identify
 
-    where = resolve_device(device, mps=False)
     result = identify(
         gallery,
         probes,
         distractors,
         remove=remove,
         output=output,
-        device=where,
+        device=device,
         ranks=ranks,
     )
     if as_json:

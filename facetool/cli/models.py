@@ -10,8 +10,8 @@ import click
 from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.output import print_json
-from facetool.errors import UsageError
 from facetool.files.text import counted
+from facetool.weights.export_formats import EXPORT_SUFFIXES
 
 
 @click.group("models")
@@ -125,7 +125,7 @@ def convert_command(source: Path, target: Path, weights: options.WeightsRequest)
 @click.option(
     "--to",
     "to",
-    type=click.Choice(["onnx", "openvino"]),
+    type=click.Choice(list(EXPORT_SUFFIXES)),
     show_default="by OUT's ending",
     help="File format; openvino is an extra.",
 )
@@ -141,20 +141,20 @@ def export_command(
     half: bool,
 ) -> None:
     """Write MODEL as OUT.onnx, or OUT.xml and OUT.bin for OpenVINO, for any batch size."""
-    from facetool.pipeline.models import export_network, export_to_openvino
+    from facetool.pipeline.models import export
 
-    file, recipe, output = weights.file, weights.recipe, weights.output
-    to = to or ("openvino" if target.suffix.lower() == ".xml" else "onnx")
-    if to == "openvino":
-        export_to_openvino(
-            model, target, file, fold=fold, bgr=bgr, half=half, recipe=recipe, output=output
-        )
-    elif bgr or half:
-        raise UsageError("--bgr and --half are for OpenVINO: call OUT *.xml")
-    else:
-        export_network(model, target, file, fold, recipe=recipe, output=output)
-    result = "fc1" if to == "openvino" else "embedding"
-    print(f"{target}: input data, output {result}", file=sys.stderr)
+    embedding = export(
+        model,
+        target,
+        weights.file,
+        to=to,
+        fold=fold,
+        bgr=bgr,
+        half=half,
+        recipe=weights.recipe,
+        output=weights.output,
+    )
+    print(f"{target}: input data, output {embedding}", file=sys.stderr)
 
 
 @command.command("quantize")

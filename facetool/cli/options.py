@@ -26,7 +26,7 @@ from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError
 from facetool.images.choices import DEFAULT_EVERY, SCENE
 from facetool.jobs.progress import follow
-from facetool.networks.dtypes import DTYPES
+from facetool.networks.dtypes import EMBEDDING_DTYPES
 from facetool.weights.epochs import weights_file
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def dtype_option(command: Command) -> Command:
     """``--dtype``: the network's precision."""
     return click.option(
         "--dtype",
-        type=click.Choice([*DTYPES, "auto"]),
+        type=click.Choice(EMBEDDING_DTYPES),
         default="float32",
         show_default=True,
         help="Precision of the network, in an 8-bit one of what is not in 8 bits; embeddings are "

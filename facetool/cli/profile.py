@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from facetool.cli.pytorch import import_pytorch
 from facetool.networks.dtypes import DTYPES
 
 if TYPE_CHECKING:
+    from facetool.alignment.recipes import Crop
     from facetool.profiling.machine import Machine
 
 _plot_option = click.option(
@@ -100,17 +100,15 @@ def network_command(
     """
     import_pytorch()
     from facetool.cli.tables.profile import networks_text
-    from facetool.embedding.embedder import resolve_device
     from facetool.plots.profile import network_figure
     from facetool.plots.style import check_name, save_plot
     from facetool.profiling.network import NetworkSettings, profile_networks
 
     if plot is not None:
         check_name(plot)
-    where = [resolve_device(device, mps=False) for device in dict.fromkeys(devices)]
     settings = NetworkSettings(
-        devices=where,
-        dtypes=tuple(dict.fromkeys(dtypes)),
+        devices=devices,
+        dtypes=dtypes,
         passes=passes,
         batch_sizes=batch_sizes,
         layers=layers,
@@ -198,36 +196,34 @@ def pipeline_command(
     import_pytorch()
     from facetool.alignment.recipes import override
     from facetool.cli.tables.profile import pipeline_text, published_pipelines_text
-    from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.plots.profile import pipeline_figure
     from facetool.plots.style import check_name, save_plot
-    from facetool.profiling.network import network_to_measure
-    from facetool.profiling.pipeline import profile_pipeline
+    from facetool.profiling.pipeline import profile_pipelines
     from facetool.profiling.pipeline_settings import PipelineSettings
 
     if plot is not None:
         check_name(plot)
-    where = resolve_device(device, mps=False)
-    if len(models) > 1 and weights.file is not None:
-        raise click.UsageError("--weights is of one network: give --model once")
-    profiles = []
-    for model in models or (None,):
-        begun = time.perf_counter()
-        network = network_to_measure(
-            model, weights.file, recipe=weights.recipe, output=weights.output
-        )
-        loading = time.perf_counter() - begun
-        crop = override(network.recipe.crop, detector=detection.detector)
-        settings = PipelineSettings(
+
+    def settings(crop: Crop) -> PipelineSettings:
+        crop = override(crop, detector=detection.detector)
+        return PipelineSettings(
             crop=crop,
             detection=detection.settings(crop.detector),
-            device=where,
-            dtype=resolve_dtype(dtype, where, network),
+            device=device,
+            dtype=dtype,
             iterations=iterations,
             batch_size=batch_size,
             jobs=jobs,
         )
-        profiles.append(profile_pipeline(inputs, network, settings, loading=loading))
+
+    profiles = profile_pipelines(
+        inputs,
+        models,
+        settings,
+        weights=weights.file,
+        recipe=weights.recipe,
+        output=weights.output,
+    )
     documents = [profile.as_dict() for profile in profiles]
     if as_json:
         print_json(documents[0] if len(documents) == 1 else {"models": documents})

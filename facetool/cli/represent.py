@@ -45,14 +45,12 @@ def command(
     interrupted run continues where it stopped.
     """
     import_pytorch()
-    from facetool.embedding.embedder import resolve_device, resolve_dtype
     from facetool.pipeline.represent import RepresentSettings, represent
 
-    where = resolve_device(device)
     network = weights.load(model)
     settings = RepresentSettings(
-        device=where,
-        dtype=resolve_dtype(dtype, where, network),
+        device=device,
+        dtype=dtype,
         flip=flip,
         batch_size=batch_size,
         any_crop=any_crop,

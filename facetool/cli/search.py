@@ -76,16 +76,11 @@ def command(
     and boxes. Several photos must show one person: faces near to all of them are found.
     """
     import_pytorch()
-    from facetool.alignment.recipes import Recipe
     from facetool.cli.tables.search import search_text
-    from facetool.embedding.embedder import resolve_device
     from facetool.files.embeddings import describe_embeddings
     from facetool.pipeline.search import SearchSettings, gallery_network, search
 
-    where = resolve_device(device)
-    description = describe_embeddings(reps)
-    name = gallery_network(description, reps)
-    recipe = Recipe.from_dict(dict(description.recipe or {}))
+    name, recipe = gallery_network(describe_embeddings(reps), reps)
     settings = SearchSettings(
         top=top,
         threshold=threshold,
@@ -93,7 +88,7 @@ def command(
         select=select,
         detector=detection.detector,
         detection=detection.settings(detection.detector or recipe.crop.detector),
-        device=where,
+        device=device,
         engine=engine,
     )
     result = search([reps, *more], photos, weights.load(name, recipe), settings)

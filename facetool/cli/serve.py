@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from facetool.cli import options
 from facetool.cli.detection_options import DetectionRequest, detection_options
-from facetool.errors import FacetoolError
-
-_NEEDED = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 
 
 @click.command("serve")
@@ -92,19 +88,12 @@ def command(
     browser describes them. The page at / takes photos or a webcam, and names the people that
     are enrolled there. Photos and faces stay in memory, for as long as a request takes.
     """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise FacetoolError(
-            f"serve needs packages that are not installed ({', '.join(missing)}); install them "
-            "with: pip install 'facetool[serve]'"
-        )
     from facetool.classification.classifier_file import load_classifier
-    from facetool.embedding.embedder import resolve_device
     from facetool.server.hosts import is_loopback
     from facetool.server.limits import MEGABYTE, Limits
     from facetool.server.recognizer import RecognizerSettings
     from facetool.server.run import ServerSettings, serve
 
-    where = resolve_device(device)
     limits = Limits(
         upload=int(max_upload * MEGABYTE),
         pixels=int(max_pixels * 1_000_000),
@@ -123,7 +112,7 @@ def command(
             detector=detection.detector,
             detection=detection.settings(detection.detector or crop.detector),
             threshold=threshold,
-            device=where,
+            device=device,
             jobs=jobs,
             limits=limits,
         ),

@@ -291,7 +291,6 @@ def command(
     run that was interrupted, by Ctrl-C or SIGTERM too. On several GPUs:
     torchrun --nproc-per-node N -m facetool train ...
     """
-    from facetool.embedding.embedder import resolve_device
     from facetool.pipeline.train import TrainSettings, train
     from facetool.training.config import TrainConfig
     from facetool.training.verification import collect_pairs, sets_beside
@@ -299,7 +298,7 @@ def command(
     stated = {} if weights.recipe is None else weights.recipe.as_dict()
     config = TrainConfig(**run, start_recipe=stated, start_output=weights.output)
     settings = TrainSettings(
-        device=resolve_device(device, mps=False),
+        device=device,
         pairs=collect_pairs(
             bins or ([] if eval_pairs else sets_beside(data)), eval_pairs, eval_crops
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facetool.detection.face import Face
 from facetool.detection.options import DetectionSettings
@@ -16,26 +16,31 @@ from facetool.files.text import reading
 from facetool.images.read import RGBImage
 from facetool.weights.download import digest, find, how_to_get
 
+if TYPE_CHECKING:
+    import torch
+
 
 def create_detector(
-    name: str, settings: DetectionSettings | None = None, *, device: str = "cpu"
+    name: str,
+    settings: DetectionSettings | None = None,
+    *,
+    device: str | torch.device = "auto",
 ) -> PhotoSearch:
     """A detector by name, and how it searches photos.
 
     Args:
         name: one of :data:`facetool.detection.registry.DETECTORS`.
         settings: options and weights; default: the detector's own.
-        device: where a detector on PyTorch runs: ``cpu``, ``cuda`` or ``cuda:N``.
+        device: where a detector on PyTorch runs: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        UsageError: there is no such detector, or the settings do not fit it.
+        UsageError: there is no such detector or device, or the settings do not fit it.
         WeightsError: its weights are not on this machine, or cannot be read.
     """
     settings = settings or DetectionSettings()
     entry = detector_entry(name)
-    detector = build_detector(
-        name, settings.options, detector_weights(name, settings.weights), device
-    )
+    weights = detector_weights(name, settings.weights)
+    detector = build_detector(name, settings.options, weights, detector_device(name, device))
     options = settings.options or entry.options()
     upsample = getattr(options, "upsample", 0)
     return PhotoSearch(
@@ -58,7 +63,7 @@ def detect(
     detector: str = "hog",
     settings: DetectionSettings | None = None,
     *,
-    device: str = "cpu",
+    device: str | torch.device = "auto",
 ) -> list[Face]:
     """All faces of one photo; for many, call :func:`create_detector` once.
 
@@ -66,23 +71,34 @@ def detect(
         image: uint8 RGB (H, W, 3).
         detector: its name.
         settings: its options and weights; default: the detector's own.
-        device: where it runs, if it is a network: ``cpu``, ``cuda`` or ``cuda:N``.
+        device: where it runs, if it is on PyTorch: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        UsageError: there is no such detector, or the settings do not fit it.
+        UsageError: there is no such detector or device, or the settings do not fit it.
         WeightsError: its weights are not on this machine.
     """
     (faces,) = create_detector(detector, settings, device=device).detect([image])
     return faces
 
 
-def detector_device(name: str, device: str) -> str:
-    """Where a detector runs that may use a device: the CPU, unless it is a network on PyTorch.
+def detector_device(name: str, device: str | torch.device, *, elsewhere: bool = False) -> str:
+    """Where a detector runs: ``cpu``, or ``cuda`` or ``cuda:N`` if it is on PyTorch.
+
+    Args:
+        name: the detector's.
+        device: where it may run: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        elsewhere: on other machines, which may have devices that this one lacks.
 
     Raises:
-        UsageError: there is no such detector.
+        UsageError: there is no such detector or device.
     """
-    return device if detector_entry(name).torch else "cpu"
+    able = detector_entry(name).torch
+    asked = str(device)
+    if not (elsewhere or asked == "cpu" or (asked == "auto" and not able)):  # torch is slow to load
+        from facetool.networks.devices import resolve_device
+
+        asked = str(resolve_device(device, mps=False))
+    return asked if able else "cpu"
 
 
 def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from facetool.errors import UsageError, check_choice
 from facetool.files.align_manifest import CHOICES
 from facetool.files.text import counted
 from facetool.images.read import Photo, RGBImage
+
+if TYPE_CHECKING:
+    import torch
 
 CENTRE_BOX = 0.44
 """Edge of the box assumed around a missed face, as a share of the shorter side of the photo:
@@ -138,10 +141,10 @@ class FaceCropper:
         select: policy of :func:`facetool.detection.face.select_faces`.
         assume_center: cut around the centre of a photo where no face is found.
         predictor: see :func:`points_of`.
-        device: where a detector on PyTorch runs: ``cpu``, ``cuda`` or ``cuda:N``.
+        device: where a detector on PyTorch runs: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        UsageError: no such detector, or settings or a predictor that do not fit.
+        UsageError: no such detector or device, or settings or a predictor that do not fit.
         WeightsError: the detector's weights are not on this machine.
     """
 
@@ -150,7 +153,7 @@ class FaceCropper:
     select: str = DEFAULT_SELECT
     assume_center: bool = False
     predictor: int | None = None
-    device: str = "cpu"
+    device: str | torch.device = "auto"
     _detector: PhotoSearch = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -125,7 +125,7 @@ def crop_photos(
         FacetoolError: the detector or its models cannot be had.
     """
     # Also where workers have theirs: errors come once.
-    worker = _Worker(FaceCropper(crop, detection, select), every)
+    worker = _Worker(FaceCropper(crop, detection, select, device="cpu"), every)
     files = [_File(path, path in videos) for path in photos]
     if len(photos) < _POOL_FROM and len(videos) < 2:
         yield from (_crop_one(file, worker) for file in files)
@@ -154,7 +154,7 @@ def _create_worker(
     crop: Crop, detection: DetectionSettings | None, select: str, every: float | str
 ) -> _Worker:
     keep_to_one_core(crop)
-    return _Worker(FaceCropper(crop, detection, select), every)
+    return _Worker(FaceCropper(crop, detection, select, device="cpu"), every)
 
 
 def _crop_chunk(worker: _Worker, files: Sequence[_File]) -> list[PhotoCrops]:

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError, WeightsError, check_choice
-from facetool.files.text import counted
 from facetool.jobs.ordered_map import ordered_map
 from facetool.jobs.progress import listener
 from facetool.networks.base import EmbeddingNetwork
-from facetool.networks.dtypes import DTYPES
+from facetool.networks.devices import resolve_device
+from facetool.networks.dtypes import DTYPES, EMBEDDING_DTYPES
 from facetool.networks.engine import OPENVINO, EngineNetwork, check_has_weights
 from facetool.networks.fold import for_inference
 from facetool.networks.inputs import to_input
@@ -31,52 +31,12 @@ _MOST_STREAMS = 8
 _MOST_ON_CPU = 1024
 """Crops that go through the network at once there; the faces of a long video are more."""
 
-ALL_GPUS = "cuda:all"
-"""The device that stands for every GPU of a machine or cluster."""
-
 NOT_FINITE = "its embedding is not finite: the weights are damaged or the precision is too low"
 
 TORCH_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 
 KEEP_ACCURACY_IN_BFLOAT16 = frozenset({"dlib-resnet", "mobilefacenet"})
 """Architectures measured with trained weights on LFW-a (docs/performance.md)."""
-
-
-def resolve_device(name: str, *, mps: bool = True) -> torch.device:
-    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` as a device that is there.
-
-    Args:
-        name: ``auto`` is a CUDA device where there is one, else the CPU.
-        mps: whether the caller can use an Apple GPU.
-
-    Raises:
-        UsageError: it is not there, or no such name.
-    """
-    shown = f"device={name!r}"
-    kinds = ("cpu", "cuda", "mps") if mps else ("cpu", "cuda")
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == ALL_GPUS:
-        raise UsageError(f"{shown} is for embed, which gives every GPU a process", shown)
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in kinds:
-        names = "auto, cpu, cuda, cuda:N or mps" if mps else "auto, cpu, cuda or cuda:N"
-        raise UsageError(f"{shown}: give {names}", shown)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise UsageError(
-            f"{shown}: this machine offers {counted(found, 'CUDA device')}; try device='cpu'",
-            shown,
-            "device='cpu'",
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError(
-            f"{shown}: this machine offers no Apple GPU; try device='cpu'", shown, "device='cpu'"
-        )
-    return device
 
 
 def resolve_dtype(name: str, device: torch.device, network: EmbeddingNetwork) -> str:
@@ -86,8 +46,9 @@ def resolve_dtype(name: str, device: torch.device, network: EmbeddingNetwork) ->
     accuracy in it, else float32.
 
     Raises:
-        UsageError: ``auto`` is asked of a GPU that another machine has.
+        UsageError: there is no such name, or ``auto`` is asked of a GPU that another machine has.
     """
+    check_choice("dtype", name, EMBEDDING_DTYPES)
     if name != "auto":
         return name
     if device.type == "cuda" and not torch.cuda.is_available():
@@ -140,41 +101,49 @@ class Embedder:
 
     Args:
         network: in eval mode; a folded copy of it is used.
-        device: where to run.
-        dtype: one of :data:`facetool.networks.dtypes.DTYPES`; results are float32 in any case.
+        device: where to run, as :func:`facetool.resolve_device` takes it.
+        dtype: one of :data:`facetool.networks.dtypes.EMBEDDING_DTYPES`; results are float32 in any
+            case.
         flip: ``none``; ``sum`` adds the embedding of the mirrored crop and scales the result to
             unit length (InsightFace); ``concat`` appends it (facenet).
         engine: what runs the network, one of :data:`facetool.embedding.choices.ENGINES`.
 
+    Attributes:
+        recipe: how photos become crops.
+        size: values of an embedding, mirrored half included.
+        device: where it runs.
+        dtype: what it computes in, a key of :data:`facetool.networks.dtypes.DTYPES`.
+
     Raises:
-        UsageError: no such choice; the engine is not installed, or does not run on this
+        UsageError: no such choice or device; the engine is not installed, or does not run on this
             device or in this dtype.
     """
 
     def __init__(
         self,
         network: EmbeddingNetwork,
-        device: torch.device,
+        device: str | torch.device = "auto",
         dtype: str = "float32",
         flip: str = "none",
         engine: str = "torch",
     ) -> None:
-        check_choice("dtype", dtype, DTYPES)
         check_choice("flip", flip, FLIPS)
         check_choice("engine", engine, ENGINES)
         self.recipe = network.recipe
         self.size = network.info.embedding_size * (2 if flip == "concat" else 1)
-        self._device = device
-        self._dtype = TORCH_DTYPES[dtype]
+        self.device = resolve_device(device)
+        self.dtype = resolve_dtype(dtype, self.device, network)
+        self._inputs = TORCH_DTYPES[self.dtype]
         self._flip = flip
         self._network: Callable[[Tensor], Tensor]
         if isinstance(network, EngineNetwork):
-            self._network = self._as_it_is(network, dtype, engine)
+            self._network = self._as_it_is(network, engine)
         elif engine == "openvino":
-            self._network = self._in_openvino(network, dtype)
+            self._network = self._in_openvino(network)
         else:
-            self._network = for_inference(network, device, self._dtype)
-            if device.type == "cpu" and dtype == "bfloat16" and not _has_bfloat16(device):
+            self._network = for_inference(network, self.device, self._inputs)
+            on_cpu = self.device.type == "cpu"
+            if on_cpu and self.dtype == "bfloat16" and not _has_bfloat16(self.device):
                 listener().remark(
                     network.info.weights_name or network.info.architecture,
                     "this processor has no bfloat16 of its own, so that float32 is faster",
@@ -231,18 +200,16 @@ class Embedder:
     @property
     def streams(self) -> int:
         """Batches that are best in the network at once; each has its part of the threads."""
-        return min(torch.get_num_threads(), _MOST_STREAMS) if self._device.type == "cpu" else 2
+        return min(torch.get_num_threads(), _MOST_STREAMS) if self.device.type == "cpu" else 2
 
-    def _as_it_is(
-        self, network: EngineNetwork, dtype: str, engine: str
-    ) -> Callable[[Tensor], Tensor]:
+    def _as_it_is(self, network: EngineNetwork, engine: str) -> Callable[[Tensor], Tensor]:
         if engine == "openvino" and network.engine_name != OPENVINO:
             check_has_weights(network)
-        self._dtype = torch.float32  # of what goes in; inside it computes as asked
-        return network.in_dtype(dtype)
+        self._inputs = torch.float32  # inside it computes as asked
+        return network.in_dtype(self.dtype)
 
-    def _in_openvino(self, network: EmbeddingNetwork, dtype: str) -> Callable[[Tensor], Tensor]:
-        if self._device.type != "cpu":
+    def _in_openvino(self, network: EmbeddingNetwork) -> Callable[[Tensor], Tensor]:
+        if self.device.type != "cpu":
             raise UsageError(
                 "engine='openvino' runs on the CPU; add device='cpu'",
                 "engine='openvino'",
@@ -250,8 +217,8 @@ class Embedder:
             )
         from facetool.embedding.openvino_engine import OpenVinoNetwork
 
-        self._dtype = torch.float32  # of what goes in; inside it computes as asked
-        return OpenVinoNetwork(network, dtype, self.streams, torch.get_num_threads())
+        self._inputs = torch.float32  # inside it computes as asked
+        return OpenVinoNetwork(network, self.dtype, self.streams, torch.get_num_threads())
 
     @torch.inference_mode()
     def embed(self, crops: NDArray[np.uint8], rows: int | None = None) -> NDArray[np.float32]:
@@ -273,14 +240,14 @@ class Embedder:
             filler = np.zeros((rows - count, *crops.shape[1:]), np.uint8)
             crops = np.concatenate((crops, filler))
         pixels = torch.from_numpy(crops)
-        if self._device.type == "cuda":
+        if self.device.type == "cuda":
             pixels = pixels.pin_memory()
-        pixels = pixels.to(self._device, non_blocking=True)
+        pixels = pixels.to(self.device, non_blocking=True)
         return self._embed_within_memory(pixels)[:count].float().cpu().numpy()
 
     def _embed_within_memory(self, pixels: Tensor) -> Tensor:
         """The batch in one pass, or in halves where the device's memory does not hold it."""
-        if self._device.type == "cpu" and len(pixels) > _MOST_ON_CPU:
+        if self.device.type == "cpu" and len(pixels) > _MOST_ON_CPU:
             parts = range(0, len(pixels), _MOST_ON_CPU)
             return torch.cat([self._embed(pixels[k : k + _MOST_ON_CPU]) for k in parts])
         try:
@@ -292,7 +259,7 @@ class Embedder:
         return torch.cat([self._embed_within_memory(half) for half in pixels.tensor_split(2)])
 
     def _embed(self, pixels: Tensor) -> Tensor:
-        inputs = to_input(pixels, self.recipe).to(self._dtype)
+        inputs = to_input(pixels, self.recipe).to(self._inputs)
         embeddings: Tensor = self._network(inputs)
         if self._flip == "none":
             return embeddings

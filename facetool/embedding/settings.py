@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 import numpy as np
@@ -10,8 +10,10 @@ import torch
 
 from facetool._version import __version__
 from facetool.embedding.choices import DEFAULT_BATCH_SIZE
+from facetool.embedding.embedder import resolve_dtype
 from facetool.files.represent_description import RepresentDescription
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import resolve_device
 from facetool.networks.engine import PACKAGES, EngineNetwork
 
 
@@ -20,23 +22,34 @@ class RepresentSettings:
     """How embeddings are computed.
 
     Attributes:
-        device: where the network runs.
-        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        device: where the network runs, as :func:`facetool.resolve_device` takes it; for
+            :func:`facetool.embed` also ``cuda:all``, every GPU of this machine or of the cluster.
+        dtype: ``float32``, ``bfloat16``, ``float16``, or ``auto``: bfloat16 where the device
+            computes in it and the network is known to keep its accuracy, else float32.
         flip: ``none``, ``sum`` or ``concat``.
         batch_size: images per pass.
         any_crop: take images that nothing shows to be the network's crops.
         engine: ``torch`` or ``openvino``.
     """
 
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: str | torch.device = "auto"
     dtype: str = "float32"
     flip: str = "none"
     batch_size: int = DEFAULT_BATCH_SIZE
     any_crop: bool = False
     engine: str = "torch"
 
+    def resolve(self, network: EmbeddingNetwork) -> RepresentSettings:
+        """The same with the device and the dtype that ``auto`` stands for with a network.
+
+        Raises:
+            UsageError: there is no such device or dtype.
+        """
+        device = resolve_device(self.device)
+        return replace(self, device=device, dtype=resolve_dtype(self.dtype, device, network))
+
     def description(self, network: EmbeddingNetwork) -> RepresentDescription:
-        """What the embeddings depend on, but for the device and the images."""
+        """What embeddings by resolved settings depend on, but for the device and the images."""
         threshold = network.info.threshold
         engine = self.engine_of(network)
         return RepresentDescription(
@@ -59,11 +72,6 @@ class RepresentSettings:
         if isinstance(network, EngineNetwork):
             return PACKAGES[network.engine_name]
         return None if self.engine == "torch" else self.engine
-
-
-def device_name(device: torch.device) -> str:
-    """``cpu``, or the name of the GPU."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def versions(engine: str | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
 from facetool.cropping.crop_writer import CropRows, CropWriter
@@ -36,6 +36,9 @@ from facetool.jobs.shared_progress import SharedProgress
 from facetool.jobs.stopwatch import Stopwatch
 from facetool.jobs.worker_process import WORKER_DIED, refuse_in_import
 
+if TYPE_CHECKING:
+    import torch
+
 __all__ = ["AlignSettings", "align"]
 
 
@@ -62,7 +65,7 @@ def align(
     *,
     jobs: int | None = None,
     overwrite: bool = False,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     null: bool = False,
     into: str = "",
     by_content: bool = False,
@@ -85,7 +88,8 @@ def align(
         settings: recipe and policies.
         jobs: worker processes; default: all available cores.
         overwrite: start over where ``output`` holds crops already.
-        device: where a detector on PyTorch runs; on a GPU the workers are threads that share it.
+        device: where a detector on PyTorch runs: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; on a
+            GPU the workers are threads that share it.
         null: paths in a list are separated by NUL.
         into: name to keep these crops under, beside those of other inputs: a folder of
             ``output``, and the beginning of their names in ``align.csv``.
@@ -93,7 +97,7 @@ def align(
         keep_gone: keep the crops of photos that are gone.
 
     Raises:
-        UsageError: input and output do not go together.
+        UsageError: input and output do not go together, or there is no such detector or device.
         OutputError: a result cannot be written.
         WeightsError: the detector's weights are not there.
         FacetoolError: no worker can start.
@@ -111,7 +115,7 @@ def align(
             f"fallback={str(settings.fallback)!r}: not a folder",
             f"fallback={str(settings.fallback)!r}",
         )
-    device = check_detector(settings, device)
+    detects_on = check_detector(settings, device)
     folder = open_photos(input, output, null, "named" if settings.every is None else "all")
     if not (folder.names or folder.unreadable or folder.unsupported):
         raise UsageError(f"there are no images in {input}")
@@ -148,7 +152,7 @@ def align(
             _count_kept([*changes.crops, *changes.hidden], journal, report)
             for name, before in changes.resampled.items():
                 report.tell(name, f"searched again: frames {before} before, {frames[into]} now")
-            _align_tasks(folder, output, settings, tasks, journal, report, jobs, device)
+            _align_tasks(folder, output, settings, tasks, journal, report, jobs, detects_on)
     _report_unread(folder, changes, report)
     return report
 
@@ -213,7 +217,9 @@ def _align_tasks(
     journal.finish()
 
 
-def check_detector(settings: AlignSettings, device: str, *, elsewhere: bool = False) -> str:
+def check_detector(
+    settings: AlignSettings, device: str | torch.device, *, elsewhere: bool = False
+) -> str:
     """Where the detector will run: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Args:
@@ -226,13 +232,7 @@ def check_detector(settings: AlignSettings, device: str, *, elsewhere: bool = Fa
         WeightsError: the detector's weights are not on this machine.
     """
     detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
-    name = settings.crop.detector
-    on_cpu = device == "cpu" or (device == "auto" and detector_device(name, device) == "cpu")
-    if not (on_cpu or elsewhere):
-        from facetool.embedding.embedder import resolve_device
-
-        device = str(resolve_device(device, mps=False))
-    return detector_device(name, device)
+    return detector_device(settings.crop.detector, device, elsewhere=elsewhere)
 
 
 def _plan(names: Sequence[str], into: str, videos: Collection[str], several: bool) -> list[_Task]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.choices import DEFAULT_BATCH_SIZE
 from facetool.embedding.crop_check import check_size, or_any_crop
 from facetool.embedding.crop_loader import load_crops
@@ -25,9 +26,12 @@ from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import device_name, resolve_device
 from facetool.pipeline.plot_pairs import plot_pairs
 from facetool.plots.style import check_name
 from facetool.weights.catalogue import CATALOGUE, Accuracy
+from facetool.weights.epochs import epochs
+from facetool.weights.load import load_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class BinEvalResult:
         weights: their name.
         weights_sha256: of their file.
         device: the GPU's name, or ``cpu``.
-        dtype: the network's precision.
+        dtype: the network's precision, what ``auto`` stood for.
         sets: for each, plain JSON values; see :func:`evaluate_set`.
         report: pairs scored, images that failed.
     """
@@ -67,7 +71,7 @@ class BinEvalResult:
 def bin_eval(
     files: Sequence[Path],
     network: EmbeddingNetwork,
-    device: torch.device,
+    device: str | torch.device = "auto",
     *,
     dtype: str = "float32",
     engine: str = "torch",
@@ -83,8 +87,8 @@ def bin_eval(
     Args:
         files: ``.bin`` files, or folders of them.
         network: in eval mode.
-        device: where it runs.
-        dtype: its precision, one of :data:`facetool.networks.dtypes.DTYPES`.
+        device: where it runs, as :func:`facetool.resolve_device` takes it.
+        dtype: its precision, one of :data:`facetool.networks.dtypes.EMBEDDING_DTYPES`.
         engine: what runs it, ``torch`` or ``openvino``.
         batch_size: images per pass.
         any_crop: scale images of another size than the network's crops.
@@ -93,11 +97,12 @@ def bin_eval(
 
     Raises:
         UsageError: there are fewer than 2 folds, a folder holds no ``.bin`` file, a set images of
-            another size, or a plot is asked for of several sets.
+            another size, a plot is asked for of several sets, or there is no such device or dtype.
         FormatError: no file is a verification set; of several those that are none are reported
             before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
+    device = resolve_device(device)
     if nfolds < 2:
         raise UsageError("nfolds: give at least 2", "nfolds")
     files = [file for path in files for file in find_bins(path)]
@@ -131,11 +136,69 @@ def bin_eval(
         network=network.info.architecture,
         weights=network.info.weights_name,
         weights_sha256=network.info.weights_sha256,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        dtype=dtype,
+        device=device_name(device),
+        dtype=embedder.dtype,
         sets=results,
         report=report,
     )
+
+
+def bin_eval_epochs(
+    files: Sequence[Path],
+    model: str | None = None,
+    weights: Path | None = None,
+    *,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+    device: str | torch.device = "auto",
+    dtype: str = "float32",
+    engine: str = "torch",
+    batch_size: int = 64,
+    any_crop: bool = False,
+    nfolds: int = FOLDS,
+    pairs_plot: Path | None = None,
+) -> Iterator[BinEvalResult]:
+    """Evaluate the epochs of a training run one after the other, or the one network that is named.
+
+    Args:
+        files: ``.bin`` files, or folders of them.
+        model: name or weights file; MXNet's ``PREFIX,1|2|3``, or ``PREFIX`` for all epochs there
+            are; default: what ``weights`` holds, or else the default network.
+        weights: file to take the weights from instead of the published ones.
+        recipe: what is known of the input, in place of what files state.
+        output: the layer whose values are the embedding, where that is not the last.
+        device: see :func:`bin_eval`, as of the others.
+        dtype: of each network; ``auto`` may stand for another with each.
+        engine: what runs them.
+        batch_size: images per pass.
+        any_crop: scale images of another size than the network's crops.
+        nfolds: folds of the cross-validation.
+        pairs_plot: draws the worst errors and examples of one network.
+
+    Yields:
+        The result of each, as soon as it is there.
+
+    Raises:
+        UsageError: a plot is asked for of several networks, there is no such name, file or layer,
+            or what :func:`bin_eval` refuses.
+        FacetoolError: a file cannot be read, or too few pairs to cross-validate.
+    """
+    several = epochs(model) if model is not None and weights is None else []
+    names = several if len(several) > 1 else [model]
+    if pairs_plot is not None and len(names) > 1:
+        raise UsageError(f"pairs_plot shows one network, and {model} is {len(names)}", "pairs_plot")
+    for name in names:
+        yield bin_eval(
+            files,
+            load_network(name, weights, recipe=recipe, output=output),
+            device,
+            dtype=dtype,
+            engine=engine,
+            batch_size=batch_size,
+            any_crop=any_crop,
+            nfolds=nfolds,
+            pairs_plot=pairs_plot,
+        )
 
 
 def _read_sets(files: Sequence[Path], report: Report) -> list[tuple[Path, VerificationSet]]:

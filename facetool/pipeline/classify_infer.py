@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Crop, override
+from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.classification.classifier import UNKNOWN, Classifier
 from facetool.classification.provenance import Provenance, check_provenance
 from facetool.cropping.photos import PhotoCrops, crop_photos
@@ -38,7 +39,8 @@ from facetool.images.video import check_every, is_video, videos_among
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
-from facetool.weights.catalogue import CATALOGUE
+from facetool.weights.catalogue import CATALOGUE, resolve
+from facetool.weights.load import load_network
 
 _PHOTOS_AT_ONCE = 16
 """Photos whose faces go through the network together."""
@@ -105,7 +107,7 @@ class InferSettings:
         detector: instead of the one that the training's crops were made with.
         detection: how the detector is used; default: its default settings.
         annotate: folder for copies of the photos with boxes and names.
-        device: where the network runs.
+        device: where the network runs, as :func:`facetool.resolve_device` takes it.
         null: paths in lists are separated by NUL.
         xmp: note the names in a sidecar beside each photo.
         xmp_inside: note them in the photo itself.
@@ -123,7 +125,7 @@ class InferSettings:
     detector: str | None = None
     detection: DetectionSettings | None = None
     annotate: Path | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: str | torch.device = "auto"
     null: bool = False
     xmp: bool = False
     xmp_inside: bool = False
@@ -144,7 +146,7 @@ def network_name(classifier: Classifier) -> str:
     """The network that a classifier belongs to, as ``load_network`` takes it.
 
     Raises:
-        UsageError: it does not say.
+        UsageError: it does not say, or there is no such network.
     """
     provenance = classifier.provenance
     if not provenance.network:
@@ -153,7 +155,9 @@ def network_name(classifier: Classifier) -> str:
             "which one made the embeddings: facetool classify train REPS model=NAME",
             "model=NAME",
         )
-    return provenance.weights if provenance.weights in CATALOGUE else provenance.network
+    name = provenance.weights if provenance.weights in CATALOGUE else provenance.network
+    resolve(name)
+    return name
 
 
 def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
@@ -172,7 +176,7 @@ def _check_network(classifier: Classifier, network: EmbeddingNetwork) -> None:
 def fit_network(
     classifier: Classifier,
     network: EmbeddingNetwork,
-    device: torch.device,
+    device: str | torch.device,
     *,
     engine: str = "torch",
 ) -> tuple[Crop, Embedder]:
@@ -201,8 +205,8 @@ def fit_network(
 def name_people(
     classifier: Classifier,
     images: Sequence[Path],
-    network: EmbeddingNetwork,
-    settings: InferSettings,
+    network: EmbeddingNetwork | None = None,
+    settings: InferSettings | None = None,
     *,
     each: Callable[[NamedPhoto], object] | None = None,
 ) -> tuple[list[NamedPhoto], Report]:
@@ -213,18 +217,25 @@ def name_people(
     Args:
         classifier: from :func:`facetool.load_classifier`.
         images: photos, videos, folders of them, and lists (``-``: on stdin).
-        network: the one that the classifier was trained on.
-        settings: faces, detector, annotation, device.
+        network: the one that the classifier was trained on; default: the published one that it
+            names.
+        settings: faces, detector, annotation, device; default: the default settings.
         each: gets every photo as soon as it is done.
 
     Returns:
         The photos in order, and what became of them.
 
     Raises:
-        UsageError: the network is not the classifier's, or a folder has no images.
+        UsageError: the network is not the classifier's, the classifier names none, or a folder
+            has no images.
         FormatError: what the classifier says of the network does not fit it.
+        WeightsError: the network's weights are not on this machine.
         OutputError: an annotated copy cannot be written.
     """
+    settings = settings or InferSettings()
+    if network is None:
+        name = network_name(classifier)  # a classifier that knows no network has no recipe either
+        network = load_network(name, recipe=StatedRecipe.of(classifier.recipe))
     crop, embedder = fit_network(classifier, network, settings.device, engine=settings.engine)
     report = Report()
     photos, videos = _expand(images, report, settings)

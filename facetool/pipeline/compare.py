@@ -20,6 +20,7 @@ from facetool.embedding.embedder import Embedder
 from facetool.evaluation.distances import normalize
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import resolve_device
 from facetool.networks.pair_threshold import PairThreshold
 
 
@@ -124,7 +125,7 @@ def compare(
     threshold: PairThreshold | None,
     select: str = DEFAULT_SELECT,
     detector: str | None = None,
-    device: torch.device | None = None,
+    device: str | torch.device = "auto",
     detection: DetectionSettings | None = None,
     flip: str = "none",
     engine: str = "torch",
@@ -137,7 +138,7 @@ def compare(
         threshold: squared L2 below which two faces are one person's; None gives no verdict.
         select: which faces of a photo take part: ``largest``, ``center``, ``all``, ``only``.
         detector: instead of the one of the network's recipe.
-        device: where the network runs; default: the CPU.
+        device: where the network runs, as :func:`facetool.resolve_device` takes it.
         detection: how the detector is used; default: its default settings.
         flip: what the mirrored crop's embedding is for: ``none``, ``sum`` or ``concat``, see
             :class:`facetool.embedding.embedder.Embedder`.
@@ -145,9 +146,14 @@ def compare(
 
     Returns:
         No comparisons where fewer than two photos can be used; the report says why.
+
+    Raises:
+        UsageError: there is no such device or choice, or the engine cannot do what is asked.
+        WeightsError: the detector's weights are not on this machine, or an embedding is not finite.
     """
     from facetool.alignment.recipes import override
 
+    device = resolve_device(device)
     crop = override(network.recipe.crop, detector=detector)
     report = Report()
     remarks: list[PhotoRemark] = []
@@ -166,7 +172,7 @@ def compare(
             crops.append(image)
     if report.counts["compared"] < 2:
         return ComparisonResult([], threshold, report, remarks)
-    embedder = Embedder(network, device or torch.device("cpu"), flip=flip, engine=engine)
+    embedder = Embedder(network, device, flip=flip, engine=engine)
     embeddings = comparable(embedder.embed_all(np.stack(crops)), network, flip=flip)
     photo_faces = [
         PhotoFace(*face, embedding) for face, embedding in zip(found, embeddings, strict=True)

@@ -9,8 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from facetool._version import __version__
 from facetool.cropping.settings import AlignSettings
+from facetool.embedding.embedder import resolve_dtype
 from facetool.embedding.settings import RepresentSettings
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_manifest import AlignRow
@@ -38,6 +41,7 @@ from facetool.jobs.progress import listener, progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.worker_process import refuse_in_import
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import ALL_GPUS, resolve_device
 from facetool.pipeline.align import check_detector, count_rows
 from facetool.runners.job import EmbedJob, ShardOutcome
 from facetool.runners.local import run_here
@@ -86,7 +90,7 @@ def embed(
     network: EmbeddingNetwork,
     settings: EmbedSettings,
     *,
-    part: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = (0, 1),
     ray: str | None = None,
     jobs: int | None = None,
     null: bool = False,
@@ -101,31 +105,35 @@ def embed(
         photos: see :func:`facetool.images.sources.open_source`.
         output: folder or URL.
         network: from :func:`facetool.load_network`.
-        settings: which faces, and how they are embedded.
-        part: (I, N): work on every N-th shard only, from the I-th, where I counts from 0.
+        settings: which faces, and how they are embedded; the device ``cuda:all`` gives every GPU
+            of the Ray cluster, or else of this machine, a process of its own.
+        shard: (I, N): work on every N-th shard only, from the I-th, where I counts from 0.
         ray: address of a Ray cluster, or ``auto``; None: this machine's processes.
         jobs: worker processes; on Ray the CPUs that a shard takes.
         null: paths in a list are separated by NUL.
 
     Raises:
-        UsageError: the photos and what is in ``output`` do not go together.
+        UsageError: the photos and what is in ``output`` do not go together, there is no such
+            device, or Ray is needed and not installed.
         OutputError: a result cannot be written.
         WeightsError: the detector's weights are not there.
         FacetoolError: no worker can start, or a store does not answer.
     """
     refuse_in_import()
     need_pyarrow()
+    settings, ray = _with_device(settings, network, ray)
     if ray is not None:
         from facetool.runners.on_ray import need_ray
 
         need_ray()
-    index, parts = part
+    index, parts = shard
     if not 0 <= index < parts:
-        raise UsageError(f"shard={index}/{parts}: give I/N with I from 0 to N - 1")
+        raise UsageError(f"shard={shard}: give (I, N) with I from 0 to N - 1", f"shard={shard}")
     storage = open_storage(str(output))
     source = open_source(str(photos), None if is_url(str(output)) else Path(output), null)
-    chosen = settings.represent.device
-    may_use = "cpu" if chosen.type == "mps" else str(chosen)
+    may_use = str(settings.represent.device)
+    if may_use.startswith("mps"):
+        may_use = "cpu"
     device = check_detector(settings.align, may_use, elsewhere=ray is not None)
     earlier, made = _agree(storage, _wanted(source, network, settings), source, settings.per_shard)
     plans = [*earlier, *made]
@@ -156,6 +164,28 @@ def embed(
                 _count([row for row in outcome.rows if latest.count(row.input, plan)], report)
                 bar.update(plan.size_of(outcome.record.shard))
     return report
+
+
+def _with_device(
+    settings: EmbedSettings, network: EmbeddingNetwork, ray: str | None
+) -> tuple[EmbedSettings, str | None]:
+    """Settings with the device and dtype that are meant, and the address of Ray that they need.
+
+    Raises:
+        UsageError: there is no such device or dtype.
+    """
+    represent = settings.represent
+    if str(represent.device) == ALL_GPUS:
+        if ray is None:
+            resolve_device("cuda")  # there has to be one before anything is written
+        represent, ray = replace(represent, device="cuda"), ray or "auto"
+    if ray is not None and str(represent.device).startswith("cuda"):
+        device = torch.device("cuda")  # the GPUs of a cluster need not be on this machine
+        dtype = resolve_dtype(represent.dtype, device, network)
+        represent = replace(represent, device=device, dtype=dtype)
+    else:
+        represent = represent.resolve(network)
+    return replace(settings, represent=represent), ray
 
 
 def _run(

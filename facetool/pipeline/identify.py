@@ -21,6 +21,7 @@ from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features
 from facetool.files.text import counted
 from facetool.jobs.progress import progress_bar
+from facetool.networks.devices import resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def identify(
     *,
     remove: Sequence[Path] = (),
     output: Path | None = None,
-    device: torch.device | None = None,
+    device: str | torch.device = "auto",
     ranks: int = 10,
 ) -> IdentifyResult:
     """Rank each probe's mates among distractors, by MegaFace's protocol.
@@ -96,15 +97,16 @@ def identify(
         distractors: likewise, any number.
         remove: noise lists, see :mod:`facetool.evaluation.noise_lists`.
         output: folder for ``identify.json``, ``identify.png`` and ``identify.pdf``.
-        device: where the products are computed.
+        device: where the products are computed: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         ranks: the highest rank to report.
 
     Raises:
         FormatError: an input is damaged.
-        UsageError: the inputs do not go together.
+        UsageError: the inputs do not go together, or there is no such device.
         FacetoolError: no probe has a mate.
         OutputError: a file cannot be written.
     """
+    device = resolve_device(device, mps=False)
     same = gallery.resolve() == probes.resolve()
     noise = read_noise_lists(remove)
     sources = {path: read_features(path) for path in dict.fromkeys((gallery, probes))}
@@ -131,7 +133,7 @@ def identify(
                 gallery_people.labels,
                 rows.take if distractor_sets else None,
                 sets,
-                device or torch.device("cpu"),
+                device,
                 ranks,
                 same,
                 bar.update,

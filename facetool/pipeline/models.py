@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facetool.detection.registry import DETECTORS
-from facetool.errors import FacetoolError, UsageError, WeightsError
+from facetool.errors import FacetoolError, UsageError, WeightsError, check_choice
 from facetool.files.published_file import PublishedFile
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights import download
 from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
+from facetool.weights.export_formats import EXPORT_SUFFIXES, ONNX, OPENVINO
 
 if TYPE_CHECKING:
     from facetool.alignment.stated_recipe import StatedRecipe
@@ -374,68 +375,66 @@ def convert(
     return network
 
 
-def export_network(
-    name: str,
-    target: Path,
-    weights: Path | None = None,
-    fold: bool = False,
-    *,
-    recipe: StatedRecipe | None = None,
-    output: str = "",
-) -> None:
-    """Write a network as ONNX, for any batch size.
-
-    Args:
-        name: catalogue or architecture name, or a weights file.
-        target: new file, ``.onnx``.
-        weights: file to take the weights from instead of the published ones.
-        fold: put batch normalisation into the layers before it.
-        recipe: what is known of the input, in place of what the file states.
-        output: the layer whose values are the embedding, where that is not the last.
-
-    Raises:
-        UsageError: ``target`` is called something else, or there is no such network.
-        FacetoolError: the network cannot be loaded or written.
-    """
-    from facetool.weights.load import load_network
-    from facetool.weights.onnx_export import export_onnx as write
-
-    if target.suffix.lower() != ".onnx":
-        raise UsageError(f"{target}: the new file is ONNX, so call it *.onnx")
-    write(load_network(name, weights, recipe=recipe, output=output), target, fold=fold)
-
-
-def export_to_openvino(
+def export(
     name: str,
     target: Path,
     weights: Path | None = None,
     *,
+    to: str | None = None,
     fold: bool = False,
     bgr: bool = False,
     half: bool = False,
     recipe: StatedRecipe | None = None,
     output: str = "",
-) -> None:
-    """Write a network as OpenVINO's IR.
+) -> str:
+    """Write a network as ONNX or as OpenVINO's IR, for any batch size.
 
     Args:
         name: catalogue or architecture name, or a weights file.
-        target: new file, ``.xml``; the weights go into the ``.bin`` beside it.
+        target: new file: ``.onnx``; or ``.xml``, OpenVINO's, with the weights in the ``.bin``
+            beside it.
         weights: file to take the weights from instead of the published ones.
+        to: ``onnx`` or ``openvino``, which ``target`` has to be called like; default: what it is
+            called like.
         fold: put batch normalisation into the layers before it.
-        bgr: the file takes blue first.
-        half: keep the weights as float16.
+        bgr: OpenVINO's file takes blue first.
+        half: OpenVINO's file keeps the weights as float16.
         recipe: what is known of the input, in place of what the file states.
         output: the layer whose values are the embedding, where that is not the last.
 
+    Returns:
+        What the embedding is called in the file.
+
     Raises:
-        UsageError: ``target`` is called something else, or OpenVINO is not installed.
+        UsageError: ``target`` is called something else, ONNX is asked for what only OpenVINO's
+            files have, OpenVINO is not installed, or there is no such network or format.
         FacetoolError: the network cannot be loaded or written.
     """
     from facetool.weights.load import load_network
-    from facetool.weights.openvino_export import export_openvino as write
+    from facetool.weights.onnx_export import ONNX_OUTPUT, export_onnx
+    from facetool.weights.openvino_export import OUTPUT, export_openvino
 
-    if target.suffix.lower() != ".xml":
-        raise UsageError(f"{target}: the new file is OpenVINO's, so call it *.xml")
+    _check_target(target, to, bgr or half)
     network = load_network(name, weights, recipe=recipe, output=output)
-    write(network, target, fold=fold, bgr=bgr, half=half)
+    if target.suffix.lower() == EXPORT_SUFFIXES[OPENVINO]:
+        export_openvino(network, target, fold=fold, bgr=bgr, half=half)
+        return OUTPUT
+    export_onnx(network, target, fold=fold)
+    return ONNX_OUTPUT
+
+
+def _check_target(target: Path, to: str | None, for_openvino: bool) -> None:
+    """Refuse a file that is not called like its format, or that cannot be as asked.
+
+    Raises:
+        UsageError: so it is.
+    """
+    suffix = target.suffix.lower()
+    if to is None:
+        to = OPENVINO if suffix == EXPORT_SUFFIXES[OPENVINO] else ONNX
+    check_choice("to", to, EXPORT_SUFFIXES)
+    if for_openvino and to != OPENVINO:
+        raise UsageError("bgr and half are for OpenVINO: call OUT *.xml", "bgr", "half")
+    if suffix != EXPORT_SUFFIXES[to]:
+        owner = "OpenVINO's" if to == OPENVINO else "ONNX"
+        raise UsageError(f"{target}: the new file is {owner}, so call it *{EXPORT_SUFFIXES[to]}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facetool.embedding.crop_check import check_crops, or_any_crop
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import NOT_FINITE, Embedder, finite_rows
-from facetool.embedding.settings import RepresentSettings, device_name
+from facetool.embedding.settings import RepresentSettings
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import largest_of_several, missed_faces
@@ -35,6 +35,7 @@ from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import device_name, resolve_device
 
 __all__ = ["RepresentSettings", "represent"]
 
@@ -63,10 +64,11 @@ def represent(
         overwrite: start over where ``output`` holds embeddings of something else.
 
     Raises:
-        UsageError: input and output do not go together, or nothing shows the images to be the
-            network's crops.
+        UsageError: input and output do not go together, nothing shows the images to be the
+            network's crops, or there is no such device or dtype.
         OutputError: a result cannot be written.
     """
+    settings = settings.resolve(network)
     folder = open_images(input, exclude=None if _same(input, output) else output)
     if not folder.names:
         raise UsageError(f"there are no images in {input}")
@@ -271,7 +273,7 @@ def _describe(
     """Everything the embeddings depend on, as it stands in ``represent.json``."""
     return replace(
         settings.description(network),
-        device=device_name(settings.device),
+        device=device_name(resolve_device(settings.device)),
         input=str(input.resolve()),  # commands that show crops may be given elsewhere
         input_listing_sha256=folder.fingerprint(),
     )

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from facetool.alignment.recipes import Recipe, override
+from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.cropping.photos import crop_photos
 from facetool.cropping.remarks import PhotoRemark, note_remarks
 from facetool.detection.face import Box
@@ -36,9 +37,11 @@ from facetool.files.text import counted
 from facetool.images.aligned_photos import AlignedPhotos
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import resolve_device
 from facetool.networks.pair_threshold import PairThreshold
 from facetool.pipeline.choices import DEFAULT_TOP
 from facetool.weights.catalogue import CATALOGUE
+from facetool.weights.load import load_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class SearchSettings:
         select: which face of a photo: ``largest``, ``center`` or ``only``.
         detector: instead of the one that the gallery's crops were made with.
         detection: how the detector is used; default: its default settings.
-        device: where the network runs; default: the CPU.
+        device: where the network runs, as :func:`facetool.resolve_device` takes it.
         engine: what runs the network, ``torch`` or ``openvino``.
     """
 
@@ -63,7 +66,7 @@ class SearchSettings:
     select: str = DEFAULT_SELECT
     detector: str | None = None
     detection: DetectionSettings | None = None
-    device: torch.device | None = None
+    device: str | torch.device = "auto"
     engine: str = "torch"
 
 
@@ -161,24 +164,26 @@ class SearchResult:
         }
 
 
-def gallery_network(description: RepresentDescription, reps: Path) -> str:
-    """The network that a represent folder was made with, as ``load_network`` takes it.
+def gallery_network(description: RepresentDescription, reps: Path) -> tuple[str, Recipe]:
+    """The network that a represent folder was made with, as ``load_network`` takes it, and recipe.
 
     Raises:
         UsageError: it does not say.
+        FormatError: what it says is damaged.
     """
     if not (description.network and description.recipe):
         raise UsageError(
             f"{reps} does not say which network it was made with; make it with facetool represent"
         )
-    name = description.weights_name
-    return name if name in CATALOGUE else description.network
+    weights = description.weights_name
+    name = weights if weights in CATALOGUE else description.network
+    return name, Recipe.from_dict(dict(description.recipe))
 
 
 def search(
     reps: Sequence[Path],
     photos: Sequence[Path],
-    network: EmbeddingNetwork,
+    network: EmbeddingNetwork | None = None,
     settings: SearchSettings | None = None,
 ) -> SearchResult:
     """Find the person of some photos in represent folders.
@@ -190,26 +195,34 @@ def search(
     Args:
         reps: represent folders of one network; each is in memory by itself.
         photos: one or more, of one person.
-        network: the one that the folders were made with.
-        settings: how many to find, and how photos are read.
+        network: the one that the folders were made with; default: the published one that they
+            name.
+        settings: how many to find, and how photos are read; default: the default settings.
 
     Raises:
-        UsageError: the folders or the network do not go together.
+        UsageError: the folders or the network do not go together, or no folder names a network.
         FormatError: a folder is damaged.
+        WeightsError: the network's weights are not on this machine.
         FacetoolError: no photo has a face.
     """
     settings = settings or SearchSettings()
+    settings = replace(settings, device=resolve_device(settings.device))
     description = describe_embeddings(reps[0])
     for path in reps[1:]:
         if reason := description.difference(describe_embeddings(path)):
             raise UsageError(f"{reps[0]} and {path} hold embeddings of different kinds: {reason}")
-    _check_network(description, reps[0], network)
+    name, recipe = gallery_network(description, reps[0])
+    if network is None:
+        network = load_network(name, recipe=StatedRecipe.of(recipe))
+    _check_network(description, recipe, reps[0], network)
     threshold = pair_threshold(description)
     unit_length = description.unit_length is not False
     if settings.threshold is not None:
         threshold = PairThreshold(settings.threshold, "given", normalized=unit_length)
     report = Report()
-    probes, embeddings, remarks = _embed(photos, description, network, settings, report)
+    probes, embeddings, remarks = _embed(
+        photos, recipe, description.flip or "none", network, settings, report
+    )
     probe, spread = _combine(probes, embeddings, unit_length, threshold, report)
     direction = normalize(embeddings.astype(np.float64)).mean(axis=0)
     found: list[Match] = []
@@ -290,11 +303,10 @@ def _open_gallery(path: Path, unit_length: bool, index: bool) -> _Gallery:
 
 
 def _check_network(
-    description: RepresentDescription, reps: Path, network: EmbeddingNetwork
+    description: RepresentDescription, wanted: Recipe, reps: Path, network: EmbeddingNetwork
 ) -> None:
     """Refuse a network whose embeddings cannot be compared with a folder's."""
-    gallery_network(description, reps)
-    wanted, info = Recipe.from_dict(dict(description.recipe or {})), network.info
+    info = network.info
     own = RepresentDescription(
         network=info.architecture,
         weights_name=info.weights_name,
@@ -314,15 +326,14 @@ def _check_network(
 
 def _embed(
     photos: Sequence[Path],
-    description: RepresentDescription,
+    recipe: Recipe,
+    flip: str,
     network: EmbeddingNetwork,
     settings: SearchSettings,
     report: Report,
 ) -> tuple[list[str], NDArray[np.float32], list[PhotoRemark]]:
     """The photos that can be used, the embeddings (P, D) of their faces, remarks on them."""
-    crop = override(
-        Recipe.from_dict(dict(description.recipe or {})).crop, detector=settings.detector
-    )
+    crop = override(recipe.crop, detector=settings.detector)
     names, crops = [], []
     remarks: list[PhotoRemark] = []
     for photo in crop_photos(
@@ -337,12 +348,7 @@ def _embed(
         crops.append(photo.faces[0].image)
     if not crops:
         raise FacetoolError("none of the photos has a face to search for")
-    embedder = Embedder(
-        network,
-        settings.device or torch.device("cpu"),
-        flip=description.flip or "none",
-        engine=settings.engine,
-    )
+    embedder = Embedder(network, settings.device, flip=flip, engine=settings.engine)
     return names, embedder.embed_all(np.stack(crops)), remarks
 
 

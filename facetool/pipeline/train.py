@@ -10,7 +10,7 @@ import time
 from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeGuard
@@ -28,6 +28,7 @@ from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import ProgressBar, listener, progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import resolve_device
 from facetool.networks.registry import create
 from facetool.pipeline.animate_snapshots import animate_snapshots
 from facetool.plots import style
@@ -67,7 +68,8 @@ class TrainSettings:
     """How a run is carried out; none of it decides the resulting weights.
 
     Attributes:
-        device: where to train; with torchrun, the kind of device.
+        device: where to train: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; with torchrun, the kind
+            of device.
         pairs: sets to verify on.
         evaluate_every: steps between evaluations; one follows the last step in any case.
         checkpoint_every: steps between checkpoints.
@@ -83,7 +85,7 @@ class TrainSettings:
         overwrite: start over where there is one.
     """
 
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: str | torch.device = "auto"
     pairs: Sequence[PairSet] = ()
     evaluate_every: int = 2000
     checkpoint_every: int = 500
@@ -124,7 +126,8 @@ def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings
         OutputError: a file cannot be written.
     """
     with ExitStack() as stack:
-        process = stack.enter_context(init_distributed(settings.device))
+        device = resolve_device(settings.device, mps=False)
+        process = stack.enter_context(init_distributed(device))
         if process.first:
             stack.enter_context(sole_writer(output))
         return _Run(data, output, config, settings, process).run()

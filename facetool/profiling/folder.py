@@ -111,7 +111,7 @@ def profile_folder(
     crop = settings.crop
     names = images.names
     jobs = min(settings.jobs or available_cores(), len(names))
-    device = detector_device(crop.detector, str(settings.device))
+    device = detector_device(crop.detector, settings.device)
     rows = min(settings.batch_size, len(names))
     watch = Stopwatch()
     watch.seconds.update(dict.fromkeys(PROFILE_STAGES, 0.0))

@@ -20,6 +20,7 @@ from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.count import count_flops, count_parameters
+from facetool.networks.devices import resolve_device
 from facetool.networks.engine import EngineNetwork
 from facetool.networks.fold import FoldedNetwork, for_inference
 from facetool.networks.inputs import to_input
@@ -47,14 +48,15 @@ class NetworkSettings:
     """What is measured.
 
     Attributes:
-        devices: to run on, one after the other.
-        dtypes: keys of :data:`facetool.networks.dtypes.DTYPES`.
+        devices: to run on, one after the other: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; none
+            twice.
+        dtypes: keys of :data:`facetool.networks.dtypes.DTYPES`, none twice.
         passes: single-image forward passes.
         batch_sizes: images per pass, for the throughput.
         layers: whether to time each top-level block.
     """
 
-    devices: Sequence[torch.device]
+    devices: Sequence[str | torch.device] = ("auto",)
     dtypes: Sequence[str] = ("float32",)
     passes: int = 500
     batch_sizes: Sequence[int] = (1, 8, 32)
@@ -169,7 +171,7 @@ def profile_networks(
         output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: there is no such name, file or layer, or the recipe is not complete.
+        UsageError: there is no such name, file, device or layer, or the recipe is not complete.
         FacetoolError: a file cannot be read.
     """
     models = models or [str(weights or DEFAULT)]
@@ -178,15 +180,17 @@ def profile_networks(
             "weights=FILE belongs to one MODEL; give several weights files as MODELs",
             "weights=FILE",
         )
+    devices = [resolve_device(device, mps=False) for device in dict.fromkeys(settings.devices)]
+    runs = list(product(devices, dict.fromkeys(settings.dtypes)))
     machine, report = this_machine(), Report()
     found = [(model, _find(model)) for model in models]
-    total = len(models) * len(settings.devices) * len(settings.dtypes) * settings.passes
+    total = len(models) * len(runs) * settings.passes
     profiles = []
     with progress_bar("profile", total, unit="pass") as bar:
         for model, entry in found:
             bar.describe(model)
             network = _load(entry, weights, recipe, output)
-            profiles.append(_profile(model, network, settings, machine, report, bar.update))
+            profiles.append(_profile(model, network, runs, settings, machine, report, bar.update))
     return NetworkProfiles(machine, settings, tuple(profiles), report)
 
 
@@ -247,6 +251,7 @@ def _is_available(entry: Pretrained | Architecture) -> bool:
 def _profile(
     model: str,
     network: EmbeddingNetwork,
+    wanted: Sequence[tuple[torch.device, str]],
     settings: NetworkSettings,
     machine: Machine,
     report: Report,
@@ -258,7 +263,7 @@ def _profile(
     flops = count_flops(network, network.recipe.shape) if counts else None
     file = network.info.weights_path
     runs = []
-    for device, dtype in product(settings.devices, settings.dtypes):
+    for device, dtype in wanted:
         try:
             runs.append(_measure(network, device, dtype, settings, machine, progress))
         except (RuntimeError, UsageError) as error:  # no engine has every precision everywhere

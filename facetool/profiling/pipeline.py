@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from facetool.alignment.recipes import Crop
+from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import FaceCropper, no_face_hint
 from facetool.cropping.photo_cropper import CroppedPhoto, crop_together
 from facetool.cropping.remarks import note_remarks
-from facetool.embedding.embedder import Embedder
+from facetool.embedding.embedder import Embedder, resolve_dtype
 from facetool.errors import FacetoolError, ImageError, UsageError
 from facetool.images.inputs import open_images, report_unread
 from facetool.images.read import RGBImage, read_photo
@@ -21,6 +23,7 @@ from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 from facetool.jobs.stopwatch import Stopwatch
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import resolve_device
 from facetool.profiling.folder import (
     PROFILE_STAGES,
     REPRESENTATION,
@@ -29,6 +32,7 @@ from facetool.profiling.folder import (
 )
 from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
+from facetool.profiling.network import network_to_measure
 from facetool.profiling.pipeline_settings import PipelineSettings
 from facetool.profiling.timing import Timing
 
@@ -60,7 +64,7 @@ class PipelineProfile:
 
     Attributes:
         machine: they were measured on.
-        settings: with which.
+        settings: with which; device and dtype are what ``auto`` stood for.
         network: its weights, or the architecture where they are random.
         photos: in the order given.
         folders: likewise.
@@ -118,9 +122,12 @@ def profile_pipeline(
         loading: seconds that reading the network took, for the time to start up.
 
     Raises:
-        UsageError: a folder holds no images, or there is no such detector.
+        UsageError: a folder holds no images, or there is no such detector, device or dtype.
         FacetoolError: no photo shows a face that was found.
     """
+    device = resolve_device(settings.device, mps=False)
+    dtype = resolve_dtype(settings.dtype, device, network)
+    settings = replace(settings, device=device, dtype=dtype)
     folders = [(path, open_images(path)) for path in inputs if _is_folder(path)]
     for path, images in folders:
         if not images.names:
@@ -129,10 +136,10 @@ def profile_pipeline(
     machine, report = this_machine(), Report()
     for _, images in folders:
         report_unread(images, report)
-    reset_peak_memory(settings.device)
+    reset_peak_memory(device)
     clock = Stopwatch()
     with clock.time(_START_UP):
-        embedder = Embedder(network, settings.device, settings.dtype)
+        embedder = Embedder(network, device, dtype)
     of_folders = tuple(
         profile_folder(str(path), images, embedder, settings, report) for path, images in folders
     )
@@ -148,10 +155,48 @@ def profile_pipeline(
         of_photos,
         of_folders,
         peak_host_memory(),
-        peak_gpu_memory(settings.device),
+        peak_gpu_memory(device),
         report,
         loading + clock.seconds[_START_UP] if of_photos else None,
     )
+
+
+def profile_pipelines(
+    inputs: Sequence[Path],
+    models: Sequence[str],
+    settings: Callable[[Crop], PipelineSettings],
+    *,
+    weights: Path | None = None,
+    recipe: StatedRecipe | None = None,
+    output: str = "",
+) -> list[PipelineProfile]:
+    """Measure photos and folders with one network after the other.
+
+    Args:
+        inputs: photos, image folders and ``.rec`` files.
+        models: names or weights files; none: what ``weights`` holds, or else the default network.
+            Weights that are not on this machine are replaced with random ones.
+        settings: how, for a network of this crop.
+        weights: file for the only one of ``models``.
+        recipe: what is known of the input, in place of what files state.
+        output: the layer whose values are the embedding, where that is not the last.
+
+    Raises:
+        UsageError: ``weights`` is given for several models, there is no such name, file or layer,
+            or what :func:`profile_pipeline` refuses.
+        FacetoolError: a file cannot be read, or no photo shows a face that was found.
+    """
+    if len(models) > 1 and weights is not None:
+        raise UsageError("weights is of one network: give model once", "weights", "model")
+    profiles = []
+    for model in models or (None,):
+        clock = Stopwatch()
+        with clock.time(_START_UP):
+            network = network_to_measure(model, weights, recipe=recipe, output=output)
+        wanted = settings(network.recipe.crop)
+        loading = clock.seconds[_START_UP]
+        profiles.append(profile_pipeline(inputs, network, wanted, loading=loading))
+    return profiles
 
 
 def _is_folder(path: Path) -> bool:
@@ -166,7 +211,7 @@ def _profile_photos(
     clock: Stopwatch,
 ) -> tuple[PhotoProfile, ...]:
     with clock.time(_START_UP):
-        cropper = FaceCropper(settings.crop, settings.detection, device=str(settings.device))
+        cropper = FaceCropper(settings.crop, settings.detection, device=settings.device)
         size = settings.crop
         embedder.embed(np.zeros((1, size.height, size.width, 3), np.uint8))
     profiles = []

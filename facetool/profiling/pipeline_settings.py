@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -18,8 +18,9 @@ class PipelineSettings:
     Attributes:
         crop: the recipe, its detector included.
         detection: how that detector is used; default: its default settings.
-        device: where the network runs, and a detector on PyTorch.
-        dtype: its precision.
+        device: where the network runs, and a detector on PyTorch: ``auto``, ``cpu``, ``cuda`` or
+            ``cuda:N``.
+        dtype: its precision, one of :data:`facetool.networks.dtypes.EMBEDDING_DTYPES`.
         iterations: how often each photo is measured.
         batch_size: crops per pass through the network, in folders.
         jobs: worker processes, or threads that share a GPU, in folders; default: all available
@@ -28,7 +29,7 @@ class PipelineSettings:
 
     crop: Crop
     detection: DetectionSettings | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: str | torch.device = "auto"
     dtype: str = "float32"
     iterations: int = 100
     batch_size: int = DEFAULT_BATCH_SIZE

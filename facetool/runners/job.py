@@ -8,13 +8,14 @@ from time import time
 from typing import NamedTuple
 
 from facetool.cropping.settings import AlignSettings
-from facetool.embedding.settings import RepresentSettings, device_name, versions
+from facetool.embedding.settings import RepresentSettings, versions
 from facetool.files.align_manifest import AlignRow
 from facetool.files.embed_plan import EmbedPlan
 from facetool.files.face_shards import FaceRow, FaceShard, ShardRecord, shard_bytes, shard_name
 from facetool.files.storage import Storage
 from facetool.images.sources import PhotoSource
 from facetool.networks.base import EmbeddingNetwork
+from facetool.networks.devices import device_name, resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class EmbedJob:
         source: where the photos are read from.
         network: in eval mode.
         align: how faces are found and cut.
-        represent: how the network computes.
+        represent: how the network computes; resolved, but for a GPU that only a worker has.
         detector_device: ``cpu``, or where a detector on PyTorch runs.
     """
 
@@ -66,7 +67,7 @@ def write_shard(
         plan=job.plan.id,
         shard=number,
         weights_sha256=job.network.info.weights_sha256,
-        device=device_name(job.represent.device),
+        device=device_name(resolve_device(job.represent.device)),
         rows=len(rows),
         statuses={status: statuses.count(status) for status in dict.fromkeys(statuses)},
         seconds=round(seconds, 3),

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from facetool.embedding.embedder import Embedder, resolve_device
+from facetool.embedding.embedder import Embedder
 from facetool.errors import FacetoolError, UsageError, one_line
 from facetool.jobs.allocator import keep_freed_memory
 from facetool.jobs.progress import listener
+from facetool.networks.devices import resolve_device
 from facetool.runners.cropping import cropping_here, pooled_cropping
 from facetool.runners.job import EmbedJob, ShardOutcome
 from facetool.runners.stream import embed_shards
@@ -99,7 +100,7 @@ class _Tasks:
     def __init__(self, ray: Any, job: EmbedJob, cpus: int) -> None:
         self._ray = ray
         self._job = ray.put(job)
-        gpus = int(job.represent.device.type == "cuda")
+        gpus = int(str(job.represent.device).startswith("cuda"))
         resources = ray.cluster_resources()
         self._refuse_too_small(resources, cpus, gpus)
         # Ray's own second tries would not know of the first.
@@ -190,7 +191,7 @@ def _embed_shard(job: EmbedJob, number: int, cpus: int, careful: bool) -> ShardO
 
 def _load(job: EmbedJob, cpus: int) -> tuple[EmbedJob, Embedder, Any]:
     keep_freed_memory()
-    settings = replace(job.represent, device=resolve_device(str(job.represent.device)))
+    settings = replace(job.represent, device=resolve_device(job.represent.device))
     job = replace(job, represent=settings)
     cropping = cropping_here(job.align, job.plan.keep_crops, job.detector_device)
     torch.set_num_threads(cpus)

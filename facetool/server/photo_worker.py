@@ -46,7 +46,7 @@ def create_photo_worker(crop: Crop, detection: DetectionSettings, max_pixels: in
         WeightsError: the detector's weights are not on this machine.
     """
     keep_to_one_core(crop)
-    return PhotoWorker(FaceCropper(crop, detection), max_pixels)
+    return PhotoWorker(FaceCropper(crop, detection, device="cpu"), max_pixels)
 
 
 def work(worker: PhotoWorker, task: PhotoTask) -> SearchedPhoto:

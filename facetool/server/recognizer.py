@@ -45,7 +45,8 @@ class RecognizerSettings:
         detector: instead of the one of the network's or the classifier's recipe.
         detection: how the detector is used; default: its default settings.
         threshold: squared L2 below which two faces are one person's, instead of the network's.
-        device: where the network runs; photos are searched on the CPU.
+        device: where the network runs, as :func:`facetool.resolve_device` takes it; photos are
+            searched on the CPU.
         jobs: worker processes; default: all available cores.
         limits: of size and time.
     """
@@ -54,7 +55,7 @@ class RecognizerSettings:
     detector: str | None = None
     detection: DetectionSettings | None = None
     threshold: float | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: str | torch.device = "auto"
     jobs: int | None = None
     limits: Limits = field(default_factory=Limits)
 
@@ -96,7 +97,8 @@ class Recognizer:
         self.crop = override(crop, detector=settings.detector)
         self.jobs = settings.jobs or available_cores()
         detection = settings.detection or DetectionSettings()
-        FaceCropper(self.crop, detection)  # what is wrong with the detector is said once
+        # What is wrong with the detector is said once.
+        FaceCropper(self.crop, detection, device="cpu")
         self.workers: Workers[PhotoWorker, PhotoTask, SearchedPhoto] = Workers(
             work, create_photo_worker, (self.crop, detection, settings.limits.pixels), self.jobs
         )

@@ -5,20 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-import uvicorn
+from importlib.util import find_spec
 
 from facetool.errors import UsageError
 from facetool.networks.base import EmbeddingNetwork
-from facetool.server.app import ServerApp
 from facetool.server.hosts import HostRule, is_loopback
-from facetool.server.metrics import Metrics
 from facetool.server.recognizer import Recognizer, RecognizerSettings
 
-_CONNECTIONS = 512
-"""More are turned away: each takes memory before it has sent a request."""
-
-_SHUTDOWN_SECONDS = 5
+_PACKAGES = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
+"""What the extra installs, as it is imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,42 +47,37 @@ def serve(
         ready: gets the address as soon as requests are answered.
 
     Raises:
-        UsageError: the address is taken or not this machine's, or settings do not go together.
+        UsageError: the extra is not installed, the address is taken or not this machine's, or
+            settings do not go together.
         WeightsError: the detector's weights are not on this machine.
     """
+    need_serve()
+    from facetool.server.app import ServerApp
+    from facetool.server.http_server import answer_requests
+    from facetool.server.metrics import Metrics
+
     with _bind(settings.host, settings.port) as listener:
         metrics = Metrics()
         recognizer = Recognizer(network, settings.recognizer, metrics.batch)
         try:
             hosts = HostRule(is_loopback(settings.host), tuple(settings.allow_host))
             app = ServerApp(recognizer, hosts, metrics)
-            config = uvicorn.Config(
-                app,
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=_CONNECTIONS,
-                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-            )
-            _Server(config, lambda: ready(_url(settings.host, listener))).run([listener])
+            answer_requests(app, listener, lambda: ready(_url(settings.host, listener)))
         finally:
             recognizer.close()
 
 
-class _Server(uvicorn.Server):
-    """Says when it has started."""
+def need_serve() -> None:
+    """Refuse to serve without the packages of the extra.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
+    Raises:
+        UsageError: some are not installed.
+    """
+    if missing := [name for name in _PACKAGES if find_spec(name) is None]:
+        raise UsageError(
+            f"serve needs packages that are not installed ({', '.join(missing)}); install them "
+            "with: pip install 'facetool[serve]'"
+        )
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -14,9 +14,10 @@ import torch
 
 from facetool.alignment.recipes import OPENFACE_224, Crop, Recipe
 from facetool.alignment.stated_recipe import StatedRecipe, numbers
-from facetool.errors import FormatError, UsageError, WeightsError, one_line
+from facetool.errors import FormatError, UsageError, WeightsError
 from facetool.files.input_file import why_no_file
 from facetool.networks.base import CUSTOM, EmbeddingNetwork, NetworkInfo
+from facetool.networks.devices import resolve_device
 from facetool.networks.graph import GraphNetwork, cut
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights.catalogue import CATALOGUE, DEFAULT, Pretrained, resolve
@@ -75,7 +76,8 @@ def load_network(
         source: catalogue or architecture name, case ignored, or a weights file, which may be
             MXNet's ``PREFIX,EPOCH``; default: what the weights hold, or else the default network.
         weights: file to take the weights from instead of the published ones.
-        device: where the network goes.
+        device: where the network goes, as :func:`facetool.resolve_device` takes it; what runs the
+            network copies it to where that runs.
         recipe: what is known of the input, in place of what the file states.
         output: the layer whose values are the embedding, where that is not the last.
 
@@ -84,6 +86,7 @@ def load_network(
         WeightsError: the weights are not on this machine, or belong to another network.
         FormatError: the file is damaged or foreign.
     """
+    device = resolve_device(device)
     entry = resolve_source(source or weights or DEFAULT)
     if isinstance(entry, Path):
         network = read_network(weights_file(weights or entry), recipe=recipe, output=output)
@@ -96,11 +99,7 @@ def load_network(
             network.info = replace(network.info, weights_name=pretrained.name)
     if network.info.assumed:
         _LOGGER.warning("%s", assumption(network.info))
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = one_line(error)
-        raise UsageError(f"cannot use device {str(device)!r}: {reason}") from error
+    return network.to(device)
 
 
 def assumption(info: NetworkInfo) -> str:

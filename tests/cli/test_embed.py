@@ -8,30 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from facetool.jobs.report import Report
-from facetool.pipeline.embed import EmbedSettings
 from facetool.runners.job import EmbedJob, ShardOutcome
 from tests.cli.conftest import Run
-
-
-@pytest.mark.parametrize(
-    ("given", "ray"),
-    [((), "auto"), (("--ray=10.0.0.1:6379",), "10.0.0.1:6379")],
-)
-def test_every_gpu_gets_a_process_by_ray(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], ray: str
-) -> None:
-    asked: dict[str, Any] = {}
-
-    def embed(photos: str, out: str, network: Any, settings: EmbedSettings, **more: Any) -> Report:
-        asked.update(more, device=settings.represent.device)
-        return Report()
-
-    monkeypatch.setattr("facetool.pipeline.embed.embed", embed)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    done = run("embed", tmp_path, tmp_path / "out", "--device", "cuda:all", *given)
-    assert done.returncode == 0, done.stderr
-    assert (asked["device"], asked["ray"]) == (torch.device("cuda"), ray)
 
 
 def test_detectors_of_a_cluster_may_use_gpus_that_this_machine_lacks(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from facetool.alignment.recipes import ARCFACE_112, Recipe
-from facetool.embedding.embedder import Embedder, resolve_device, resolve_dtype
+from facetool.embedding.embedder import Embedder, resolve_dtype
 from facetool.errors import UsageError
 from facetool.jobs.progress import Progress, follow
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
@@ -66,28 +66,6 @@ def test_out_of_memory_halves_the_batch(crops: np.ndarray, monkeypatch: pytest.M
         embedder(Corner(limit=0), monkeypatch, "none").embed(crops)
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cuda:all", "meta", "cuda:x"])
-def test_devices_that_are_not_there(name: str) -> None:
-    with pytest.raises(UsageError, match="device="):
-        resolve_device(name)
-
-
-def test_an_apple_gpu_is_for_embedding_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(UsageError, match="no Apple GPU; try device='cpu'"):
-        resolve_device("mps")
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert resolve_device("mps") == torch.device("mps")
-    assert resolve_dtype("auto", torch.device("mps"), create("dlib-resnet")) == "float32"
-    with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
-        resolve_device("mps", mps=False)
-
-
-def test_auto_takes_what_is_there() -> None:
-    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert resolve_device("cpu").type == "cpu"
-
-
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_is_bfloat16_where_it_is_native_and_accurate(
     native: bool, monkeypatch: pytest.MonkeyPatch
@@ -101,6 +79,21 @@ def test_auto_is_bfloat16_where_it_is_native_and_accurate(
     assert resolve_dtype("auto", cpu, keeps) == expected
     assert resolve_dtype("auto", cpu, other) == "float32"
     assert resolve_dtype("bfloat16", cpu, other) == "bfloat16"
+    assert resolve_dtype("auto", torch.device("mps"), keeps) == "float32"
+    with pytest.raises(UsageError, match=r"^dtype='half': give one of .*, auto$"):
+        resolve_dtype("half", cpu, keeps)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_it_says_what_auto_stood_for(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facetool.embedding.embedder._has_bfloat16", lambda device: native)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    network = create("mobilefacenet", embedding_size=16).eval()
+    made = Embedder(network, dtype="auto")
+    assert made.device == torch.device("cpu")
+    assert made.dtype == ("bfloat16" if native else "float32")
+    crops = np.zeros((2, 112, 112, 3), np.uint8)
+    assert np.array_equal(made.embed(crops), Embedder(network, "cpu", made.dtype).embed(crops))
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_what_it_cannot_do(network: EmbeddingNetwork, monkeypatch: pytest.Monkey
     pytest.importorskip("openvino")
     with pytest.raises(UsageError, match="float32 or bfloat16"):
         Embedder(network, CPU, "float16", engine="openvino")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match="runs on the CPU"):
         Embedder(network, torch.device("cuda"), engine="openvino")
 

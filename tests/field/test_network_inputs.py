@@ -131,7 +131,7 @@ def test_what_is_stated_stays_in_a_converted_file(tmp_path: Path, logged: list[s
     assert load_network(untold).info.assumed == PARTS
     assert len(logged) == 1
     again = tmp_path / "again.onnx"
-    models.export_network(str(untold), again)
+    models.export(str(untold), again)
     assert load_network(again).info.assumed == PARTS
 
 

@@ -13,7 +13,7 @@ from facetool.evaluation import insightface
 from facetool.evaluation.pairs import Trials
 from facetool.images.verification_set import read_bin, write_bin
 from facetool.networks.base import EmbeddingNetwork, NetworkInfo
-from facetool.pipeline.bin_eval import bin_eval, published_accuracies
+from facetool.pipeline.bin_eval import bin_eval, bin_eval_epochs, published_accuracies
 from facetool.weights.load import load_network
 
 CPU = torch.device("cpu")
@@ -113,3 +113,37 @@ def test_published_accuracies_go_by_the_sets_name() -> None:
     assert published_accuracies("somebody's.params", "lfw") == []
     sources = {one.source for one in published_accuracies("lresnet100e-ir.onnx-zoo", "lfw")}
     assert sources == {"ONNX Model Zoo", "OpenVINO"}
+
+
+def test_epochs_of_a_run_come_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for epoch in (1, 7):
+        (tmp_path / f"model-{epoch:04d}.params").touch()
+    one = tmp_path / "model-0001.params"
+    loaded: list[tuple[object, ...]] = []
+
+    def load(*given: object, **stated: object) -> EmbeddingNetwork:
+        loaded.append(given)
+        return EmbeddingNetwork()
+
+    asked: list[dict[str, object]] = []
+
+    def evaluate(files: object, network: object, device: object, **settings: object) -> None:
+        asked.append({"files": files, "device": device, **settings})
+
+    monkeypatch.setattr("facetool.pipeline.bin_eval.load_network", load)
+    monkeypatch.setattr("facetool.pipeline.bin_eval.bin_eval", evaluate)
+    bins = [tmp_path / "lfw.bin"]
+    results = bin_eval_epochs(bins, f"{tmp_path / 'model'},1|7", device="cpu", dtype="auto")
+    next(results)
+    assert len(loaded) == len(asked) == 1  # nothing is loaded before its turn
+    assert len(list(results)) == 1
+    assert loaded == [(one, None), (tmp_path / "model-0007.params", None)]
+    assert asked[0] == asked[1] and (asked[0]["device"], asked[0]["dtype"]) == ("cpu", "auto")
+    for model, weights in ((str(one), None), (None, one), (str(tmp_path / "model"), one)):
+        loaded.clear()
+        assert len(list(bin_eval_epochs(bins, model, weights))) == 1
+        assert loaded == [(model, weights)]
+    with pytest.raises(UsageError, match=r"pairs_plot shows one network, and .*model is 2$"):
+        next(bin_eval_epochs(bins, str(tmp_path / "model"), pairs_plot=tmp_path / "x.png"))

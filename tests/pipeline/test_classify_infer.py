@@ -109,6 +109,18 @@ def test_another_network_is_refused(made, network, photos):
     assert network_name(made) == "dlib-resnet.v1"
     custom = replace(made, provenance=replace(made.provenance, weights="mine.pt"))
     assert network_name(custom) == "dlib-resnet"
+    unknown = replace(made, provenance=replace(made.provenance, weights="", network="mine"))
+    with pytest.raises(UsageError, match="mine"):
+        name_people(unknown, photos[:1])
+
+
+@pytest.mark.slow
+def test_a_classifier_names_its_network(made, network, photos):
+    named, report = name_people(made, photos[:2])
+    assert report.exit_code == 0
+    assert named == name_people(made, photos[:2], network, InferSettings())[0]
+    with pytest.raises(UsageError, match="does not know which network"):
+        name_people(replace(made, provenance=Provenance()), photos)
 
 
 def test_a_classifier_that_contradicts_itself(made, network, photos):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from facetool.alignment.recipes import Crop
@@ -32,6 +35,7 @@ from facetool.pipeline.align import AlignSettings, align
 from facetool.pipeline.embed import EmbedSettings, embed
 from facetool.pipeline.merge import merge
 from facetool.pipeline.represent import RepresentSettings, represent
+from facetool.runners.job import EmbedJob, ShardOutcome
 from facetool.weights.catalogue import crop_of
 from facetool.weights.load import load_network
 from tests.remarks import remarks
@@ -167,13 +171,56 @@ def test_all_faces_and_crops(photos, network, settings, tmp_path) -> None:
     assert kept == wanted
 
 
+@pytest.mark.parametrize("shard", [(3, 3), (-1, 3), (0, 0)])
+def test_a_shard_that_there_is_not(shard, photos, network, settings, tmp_path) -> None:
+    with pytest.raises(UsageError, match=rf"^shard={re.escape(str(shard))}: give \(I, N\)"):
+        embed(photos, tmp_path / "out", network, settings, shard=shard)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_parts_together_are_the_whole(photos, separate, network, settings, tmp_path) -> None:
     out = tmp_path / "out"
     for index in (2, 0, 1):
-        embed(photos, out, network, settings, part=(index, 3), jobs=1)
+        embed(photos, out, network, settings, shard=(index, 3), jobs=1)
     assert merge(out, tmp_path / "reps").exit_code == 1
     assert same_reps(separate / "reps", tmp_path / "reps")
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "auto"), ("10.0.0.1:6379", "10.0.0.1:6379")])
+def test_every_gpu_gets_a_process_by_ray(
+    given, used, photos, network, settings, tmp_path, monkeypatch
+) -> None:
+    asked = []
+
+    def run_on_ray(job: EmbedJob, numbers, address: str, cpus: int) -> Iterator[ShardOutcome]:
+        asked.append((str(job.represent.device), job.detector_device, address))
+        yield from ()
+
+    monkeypatch.setattr("facetool.runners.on_ray.run_on_ray", run_on_ray)
+    monkeypatch.setattr("facetool.runners.on_ray.need_ray", lambda: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0 if given else 2)
+    represented = replace(settings.represent, device="cuda:all")
+    embed(photos, tmp_path / "out", network, replace(settings, represent=represented), ray=given)
+    assert asked == [("cuda", "cpu", used)]
+
+
+def test_without_a_gpu_nothing_is_begun(photos, network, settings, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    for device in ("cuda:all", "cuda", torch.device("cuda:1")):
+        represented = replace(settings.represent, device=device)
+        with pytest.raises(UsageError, match="this machine offers 0 CUDA devices"):
+            embed(photos, tmp_path / "out", network, replace(settings, represent=represented))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_has_what_auto_stood_for(photos, network, settings, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("facetool.embedding.embedder._has_bfloat16", lambda device: True)
+    monkeypatch.setattr("facetool.pipeline.embed.run_here", lambda *others: iter(()))
+    represented = replace(settings.represent, device="cpu", dtype="auto")
+    embed(photos, tmp_path / "out", network, replace(settings, represent=represented))
+    (plan,) = read_plans(FolderStorage(tmp_path / "out"))
+    assert plan.represent.dtype == "bfloat16"
 
 
 @pytest.mark.usefixtures("in_this_process")

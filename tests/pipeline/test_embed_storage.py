@@ -170,7 +170,9 @@ def test_a_store_that_is_down_ends_the_run_and_the_next_goes_on(
     album, network, wanted, store, tmp_path
 ) -> None:
     upload(album, store)
-    embed(f"s3://{store.bucket}/photos", f"s3://{store.bucket}/out", network, SETTINGS, part=(0, 3))
+    embed(
+        f"s3://{store.bucket}/photos", f"s3://{store.bucket}/out", network, SETTINGS, shard=(0, 3)
+    )
     store.errors = 10**6
     with pytest.raises((OutputError, UsageError)):
         embed(f"s3://{store.bucket}/photos", f"s3://{store.bucket}/out", network, SETTINGS)

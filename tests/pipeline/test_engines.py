@@ -48,7 +48,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_compare(photos: list[Path], network: EmbeddingNetwork) -> None:
     pytest.importorskip("openvino")
     ours = compare(photos, network, threshold=None).comparisons
-    theirs = compare(photos, network, threshold=None, engine="openvino").comparisons
+    theirs = compare(photos, network, threshold=None, device="cpu", engine="openvino").comparisons
     assert len(ours) == 3
     for one, other in zip(ours, theirs, strict=True):
         assert other.squared_l2 == pytest.approx(one.squared_l2, abs=1e-5)
@@ -62,7 +62,7 @@ def test_classify_infer(photos: list[Path], reps: Path, network: EmbeddingNetwor
     train_classifier(reps, file, ClassifierSettings(kind="nearest-mean", fpir=0.5))
     made = load_classifier(file)
     ours, _ = name_people(made, photos, network, InferSettings())
-    theirs, _ = name_people(made, photos, network, InferSettings(engine="openvino"))
+    theirs, _ = name_people(made, photos, network, InferSettings(device="cpu", engine="openvino"))
     for one, other in zip(ours, theirs, strict=True):
         (face,), (same) = one.faces, other.faces
         assert same[0].name == face.name
@@ -74,7 +74,9 @@ def test_classify_infer(photos: list[Path], reps: Path, network: EmbeddingNetwor
 def test_search(photos: list[Path], reps: Path, network: EmbeddingNetwork) -> None:
     pytest.importorskip("openvino")
     ours = search([reps], photos[:1], network).matches
-    theirs = search([reps], photos[:1], network, SearchSettings(engine="openvino")).matches
+    theirs = search(
+        [reps], photos[:1], network, SearchSettings(device="cpu", engine="openvino")
+    ).matches
     assert [one.image for one in theirs] == [one.image for one in ours]
     distances = [[match.squared_l2 for match in found] for found in (ours, theirs)]
     assert np.allclose(distances[0], distances[1], atol=1e-5)
@@ -97,6 +99,26 @@ def test_bin_eval(crops: Path, network: EmbeddingNetwork, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("native", [True, False])
+def test_bin_eval_says_what_auto_stood_for(
+    native: bool,
+    crops: Path,
+    network: EmbeddingNetwork,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("facetool.embedding.embedder._has_bfloat16", lambda device: native)
+    images = [path.read_bytes() for path in sorted(crops.glob("*/*.png"))[:4]]
+    with (tmp_path / "drawn.bin").open("wb") as target:
+        write_bin(target, [*images, *images], [True, False] * 2)
+    auto, named = (
+        bin_eval([tmp_path], network, "cpu", dtype=dtype, nfolds=2)
+        for dtype in ("auto", "bfloat16" if native else "float32")
+    )
+    assert auto.as_dict() == named.as_dict()
+
+
+@pytest.mark.slow
 def test_what_is_not_installed_is_one_line(
     photos: list[Path],
     crops: Path,
@@ -108,9 +130,9 @@ def test_what_is_not_installed_is_one_line(
     monkeypatch.setitem(sys.modules, "openvino", None)
     needs = pytest.raises(UsageError, match=r"^engine='openvino' needs OpenVINO: pip install")
     with needs:
-        compare(photos[:2], network, threshold=None, engine="openvino")
+        compare(photos[:2], network, threshold=None, device="cpu", engine="openvino")
     with needs:
-        search([reps], photos[:1], network, SearchSettings(engine="openvino"))
+        search([reps], photos[:1], network, SearchSettings(device="cpu", engine="openvino"))
     with (tmp_path / "pair.bin").open("wb") as target:
         write_bin(target, [path.read_bytes() for path in sorted(crops.glob("*/*.png"))[:2]], [True])
     with needs:
@@ -118,4 +140,9 @@ def test_what_is_not_installed_is_one_line(
     file = tmp_path / "classifier.safetensors"
     train_classifier(reps, file, ClassifierSettings(kind="nearest-mean", fpir=0.5))
     with needs:
-        name_people(load_classifier(file), photos[:1], network, InferSettings(engine="openvino"))
+        name_people(
+            load_classifier(file),
+            photos[:1],
+            network,
+            InferSettings(device="cpu", engine="openvino"),
+        )

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facetool.errors import FacetoolError, UsageError
-from facetool.networks.registry import ARCHITECTURES
+from facetool.networks.registry import ARCHITECTURES, create
 from facetool.pipeline import models
+from facetool.weights import safetensors
 from facetool.weights.catalogue import CATALOGUE
 from facetool.weights.load import load_network
 
@@ -129,7 +131,36 @@ def test_convert(shared: Path, tmp_path: Path) -> None:
 def test_names_of_new_files(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="safetensors"):
         models.convert(shared / "golden/mxnet/y1-0000.params", tmp_path / "y1.pt")
-    with pytest.raises(UsageError, match="onnx"):
-        models.export_network("dlib-resnet", tmp_path / "dlib.pt")
     with pytest.raises(FacetoolError):
         models.convert(tmp_path / "gone.t7", tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "reason"),
+    [
+        ("x.pt", {}, r"x\.pt: the new file is ONNX, so call it \*\.onnx"),
+        ("x.xml", {"to": "onnx"}, r"the new file is ONNX, so call it \*\.onnx"),
+        ("x.onnx", {"to": "openvino"}, r"the new file is OpenVINO's, so call it \*\.xml"),
+        ("x.onnx", {"bgr": True}, "bgr and half are for OpenVINO"),
+        ("x.XML", {"to": "onnx", "half": True}, "bgr and half are for OpenVINO"),
+        ("x.onnx", {"to": "caffe"}, "^to='caffe': give one of onnx, openvino$"),
+    ],
+)
+def test_an_exported_file_is_called_like_its_format(
+    name: str, asked: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        models.export("dlib-resnet", tmp_path / name, **asked)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_embedding_is_called_as_export_says(tmp_path: Path) -> None:
+    import onnx
+
+    network = create("mobilefacenet", embedding_size=16).eval()
+    safetensors.save_network(network, tmp_path / "x.safetensors")
+    for given in (None, "onnx"):
+        target = tmp_path / f"{given}.ONNX"
+        said = models.export(str(tmp_path / "x.safetensors"), target, to=given)
+        assert [one.name for one in onnx.load(target).graph.output] == [said]

@@ -70,7 +70,7 @@ def test_it_knows_its_network_and_agrees_with_it(
     described = json.loads((tmp_path / "reps" / "represent.json").read_text())
     assert described["weights"] == {"name": "x.xml", "sha256": network.info.weights_sha256}
     assert described["engine"] == "openvino" and described["versions"]["openvino"]
-    asked = RepresentSettings(batch_size=7, engine="openvino")
+    asked = RepresentSettings(device="cpu", batch_size=7, engine="openvino")
     again = represent(crops, tmp_path / "reps", network, asked)
     assert "24 already there" in str(again)
     found = np.load(tmp_path / "reps" / "reps.npy")

@@ -112,6 +112,31 @@ def test_bfloat16_stays_near(
     assert cosine.min() > 0.9995
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_is_written_as_what_it_stood_for(
+    native: bool,
+    crops: Path,
+    network: EmbeddingNetwork,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("facetool.embedding.embedder._has_bfloat16", lambda device: native)
+    expected = "bfloat16" if native else "float32"
+    few = tmp_path / "crops" / "one"
+    few.mkdir(parents=True)
+    for path in sorted(crops.glob("*/*.png"))[:3]:
+        shutil.copy2(path, few)
+    auto, named = (
+        RepresentSettings(device="cpu", dtype=dtype, any_crop=True) for dtype in ("auto", expected)
+    )
+    represent(few.parent, tmp_path / "reps", network, auto)
+    written = files_of(tmp_path / "reps")
+    document = json.loads(written["represent.json"])
+    assert (document["device"], document["dtype"]) == ("cpu", expected)
+    again = represent(few.parent, tmp_path / "reps", network, named)
+    assert again.counts == {"already there": 3} and files_of(tmp_path / "reps") == written
+
+
 def test_a_second_run_does_nothing(crops: Path, reps: Path, network: EmbeddingNetwork) -> None:
     before = files_of(reps)
     report = represent(crops, reps, network, RepresentSettings(batch_size=10))
@@ -255,7 +280,7 @@ def test_another_engine_is_another_run(
 ) -> None:
     pytest.importorskip("openvino")
     monkeypatch.setenv("FACETOOL_HOME", str(tmp_path / "home"))
-    settings = RepresentSettings(batch_size=10, engine="openvino")
+    settings = RepresentSettings(device="cpu", batch_size=10, engine="openvino")
     represent(crops, tmp_path / "out", network, settings)
     assert json.loads((tmp_path / "out" / "represent.json").read_text())["engine"] == "openvino"
     assert "engine" not in json.loads((reps / "represent.json").read_text())

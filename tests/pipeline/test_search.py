@@ -10,6 +10,7 @@ from facetool.embedding.good_crops import leave_out_poor
 from facetool.embedding.people import read_people
 from facetool.errors import FacetoolError, FormatError, UsageError
 from facetool.files.align_manifest import read_manifest
+from facetool.files.represent_description import read_represent_description
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings
@@ -166,10 +167,38 @@ def test_another_detector_of_the_gallery_is_no_other_recipe(reps, network, photo
     assert replace(settings, top=1).top == 1
 
 
-def test_the_network_of_a_folder(reps):
-    from facetool.files.represent_description import read_represent_description
+def test_the_network_of_a_folder(reps, network):
+    name, recipe = gallery_network(read_represent_description(reps), reps)
+    assert (name, recipe) == ("dlib-resnet.v1", network.recipe)
 
-    assert gallery_network(read_represent_description(reps), reps) == "dlib-resnet.v1"
+
+@pytest.mark.slow
+def test_a_folder_names_its_network(reps, network, photos, monkeypatch):
+    loaded = []
+
+    def load(*given, **stated):
+        loaded.append((given, stated["recipe"].crop))
+        return network
+
+    monkeypatch.setattr("facetool.pipeline.search.load_network", load)
+    found = search([reps], photos[:1], settings=SearchSettings(top=3))
+    assert loaded == [(("dlib-resnet.v1",), network.recipe.crop)]
+    assert found.matches == search([reps], photos[:1], network, SearchSettings(top=3)).matches
+    assert len(loaded) == 1
+
+
+def test_a_folder_of_weights_of_ones_own_wants_them(reps, photos, tmp_path):
+    shutil.copytree(reps, tmp_path / "reps")
+    path = tmp_path / "reps" / "represent.json"
+    description = json.loads(path.read_text())
+    description["weights"] = {"name": "mine.pt", "sha256": "00" * 32}
+    path.write_text(json.dumps(description))
+    with pytest.raises(UsageError, match="not made with this network"):
+        search([tmp_path / "reps"], photos[:1])
+    description["network"] = None
+    path.write_text(json.dumps(description))
+    with pytest.raises(UsageError, match="does not say which network"):
+        search([tmp_path / "reps"], photos[:1])
 
 
 @pytest.fixture(scope="module")

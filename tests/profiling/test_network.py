@@ -103,6 +103,17 @@ def test_names() -> None:
         network_to_measure(__file__)
 
 
+@pytest.mark.slow
+def test_devices_are_resolved_and_none_is_measured_twice() -> None:
+    settings = NetworkSettings(
+        devices=["cpu", "cpu"], dtypes=["float32"] * 2, passes=1, batch_sizes=()
+    )
+    (one,) = profile_networks(["nn4.small2"], settings).networks
+    assert [(run.device, run.dtype) for run in one.runs] == [("cpu", "float32")]
+    with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
+        profile_networks([], NetworkSettings(devices=["mps"]))
+
+
 def test_random_weights_are_those_of_the_published_definition() -> None:
     network = network_to_measure("nn4.small2.v1")
     assert network.info.options["pooling"] == "january2016"

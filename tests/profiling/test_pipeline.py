@@ -1,23 +1,29 @@
 """The stages measured, photo by photo and by the folder."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from facetool.alignment.recipes import DLIB_CHIP
+from facetool.alignment.recipes import DLIB_CHIP, Crop, override
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.align_manifest import read_manifest
 from facetool.images.folder import list_images
 from facetool.images.read import read_image
 from facetool.networks.base import EmbeddingNetwork
 from facetool.pipeline.align import AlignSettings, align
+from facetool.profiling import pipeline
 from facetool.profiling.cropping import create_crop_worker, crop_chunk
 from facetool.profiling.folder import PROFILE_STAGES, FolderProfile
-from facetool.profiling.pipeline import PipelineProfile, profile_pipeline
+from facetool.profiling.network import network_to_measure
+from facetool.profiling.pipeline import PipelineProfile, profile_pipeline, profile_pipelines
 from facetool.profiling.pipeline_settings import PipelineSettings
+from facetool.weights.catalogue import crop_of
 from facetool.weights.load import load_network
 
 
@@ -127,6 +133,49 @@ def test_json(profile: PipelineProfile) -> None:
     assert document["folders"][0]["bottleneck"] in PROFILE_STAGES
     assert document["crop"]["detector"] == "hog"
     assert len(document["failed"]) == 3
+
+
+@pytest.mark.slow
+def test_settings_are_those_that_auto_stood_for(
+    album: Path,
+    network: EmbeddingNetwork,
+    settings: PipelineSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("facetool.embedding.embedder._has_bfloat16", lambda device: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    photo = min(album.glob("*/*.jpg"))
+    document = profile_pipeline([photo], network, replace(settings, dtype="auto")).as_dict()
+    assert (document["device"], document["dtype"]) == ("cpu", "bfloat16")
+    with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
+        profile_pipeline([photo], network, replace(settings, device="mps"))
+
+
+@pytest.mark.slow
+def test_each_network_is_measured_with_settings_for_its_crop(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_slowly(*given: Any, **stated: Any) -> EmbeddingNetwork:
+        time.sleep(1)
+        return network_to_measure(*given, **stated)
+
+    monkeypatch.setattr(pipeline, "network_to_measure", load_slowly)
+    crops = []
+
+    def settings(crop: Crop) -> PipelineSettings:
+        crops.append(crop)
+        return PipelineSettings(crop=override(crop, detector="hog"), device="cpu", iterations=1)
+
+    photo = min(album.glob("*/*.jpg"))
+    first, second = profile_pipelines([photo], ["dlib-resnet", "mobilefacenet"], settings)
+    assert crops == [crop_of("dlib-resnet"), crop_of("mobilefacenet")]
+    assert first.network.startswith("dlib-resnet") and second.network.startswith("mobilefacenet")
+    assert all(one.start_up is not None and one.start_up > 1 for one in (first, second))
+
+
+def test_weights_are_of_one_network(settings: PipelineSettings) -> None:
+    with pytest.raises(UsageError, match=r"^weights is of one network: give model once$"):
+        profile_pipelines([], ["nn4", "nn2"], lambda crop: settings, weights=Path("x.t7"))
 
 
 @pytest.mark.slow

@@ -26,6 +26,26 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.slow
+def test_without_the_extra_nothing_is_served() -> None:
+    """In a process of its own: what is there without the packages is imported there, too."""
+    script = (
+        "import sys\n"
+        "needed = ('starlette', 'uvicorn', 'python_multipart', 'prometheus_client')\n"
+        "sys.modules.update(dict.fromkeys(needed))\n"
+        "import facetool\n"
+        "from facetool.server.run import ServerSettings, serve\n"
+        "try:\n"
+        "    serve(facetool.EmbeddingNetwork(), ServerSettings(port=0))\n"
+        "except facetool.UsageError as error:\n"
+        "    assert all(name in str(error) for name in needed), error\n"
+        "    assert \"pip install 'facetool[serve]'\" in str(error)\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.slow
 def test_many_clients_at_once(server: Server, crops: Path) -> None:
     files = sorted(crops.rglob("*.png"))
     requests = [upload("/embed?aligned=true", image=file.read_bytes()) for file in files] * 4

@@ -6,7 +6,7 @@ import torch
 
 from facetool.errors import FacetoolError, OutputError, WeightsError
 from facetool.networks.registry import create
-from facetool.pipeline.models import export_to_openvino
+from facetool.pipeline.models import export
 from facetool.weights import safetensors
 from facetool.weights.catalogue import resolve
 from facetool.weights.load import read_network
@@ -23,7 +23,7 @@ def test_the_file_computes_the_same_and_says_its_recipe(
     network = create("mobilefacenet", embedding_size=16).eval()
     safetensors.save_network(network, tmp_path / "x.safetensors")
     target = tmp_path / "out" / "x.xml"
-    export_to_openvino(str(tmp_path / "x.safetensors"), target, bgr=bgr, half=half)
+    assert export(str(tmp_path / "x.safetensors"), target, bgr=bgr, half=half) == "fc1"
     assert sorted(path.name for path in target.parent.iterdir()) == ["x.bin", "x.xml"]
 
     again = read_network(target)
