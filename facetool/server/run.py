@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 
 import uvicorn
 
@@ -18,7 +21,8 @@ from facetool.server.recognizer import Recognizer, RecognizerSettings
 _CONNECTIONS = 512
 """More are turned away: each takes memory before it has sent a request."""
 
-_SHUTDOWN_SECONDS = 5
+_SENDING_SECONDS = 5
+"""For clients that are slow to take an answer, beyond the time limit of a request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,7 @@ def serve(
     *,
     ready: Callable[[str], object] = lambda url: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; answers in progress are finished first.
+    """Serve until SIGINT or SIGTERM; answers in progress are finished first, but for a second one.
 
     Args:
         network: from :func:`facetool.load_network`.
@@ -57,6 +61,7 @@ def serve(
     """
     with _bind(settings.host, settings.port) as listener:
         metrics = Metrics()
+        limits = settings.recognizer.limits
         recognizer = Recognizer(network, settings.recognizer, metrics.batch)
         try:
             hosts = HostRule(is_loopback(settings.host), tuple(settings.allow_host))
@@ -71,23 +76,39 @@ def serve(
                 server_header=False,
                 proxy_headers=False,
                 limit_concurrency=_CONNECTIONS,
-                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+                timeout_graceful_shutdown=math.ceil(limits.seconds) + _SENDING_SECONDS,
             )
-            _Server(config, lambda: ready(_url(settings.host, listener))).run([listener])
+            _Server(config, app, lambda: ready(_url(settings.host, listener))).run([listener])
         finally:
             recognizer.close()
 
 
 class _Server(uvicorn.Server):
-    """Says when it has started."""
+    """Says when it has started, and ends in order at the first signal, at once at the second."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, app: ServerApp, ready: Callable[[], object]) -> None:
         super().__init__(config)
+        self._app = app
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called for SIGINT and SIGTERM, whatever is at work."""
+        self._app.end()
+        if self.started and self.should_exit:
+            # uvicorn's own way out, force_exit, waits for connections from Python 3.12 on, and
+            # would leave their requests without an answer before.
+            self._loop.call_soon_threadsafe(self._cancel_all)
+        else:
+            super().handle_exit(sig, frame)
+
+    def _cancel_all(self) -> None:
+        for task in self.server_state.tasks:
+            task.cancel()
 
 
 def _bind(host: str, port: int) -> socket.socket:
