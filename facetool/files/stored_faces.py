@@ -29,6 +29,7 @@ from facetool.files.face_shards import (
     rows_of,
     shard_name,
 )
+from facetool.files.names_below import LEADS_OUT, leads_out
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import Storage
 from facetool.files.text import counted
@@ -204,9 +205,12 @@ class _Found:
         for place, plan in enumerate(self._plans):
             present = present_shards(self._storage, plan.number)
             for shard in PlannedPhotos(self._storage, plan):
-                photos = [
-                    photo.name for photo in shard.photos if self._latest.count(photo.name, plan)
+                self._failures += [
+                    (photo.name, LEADS_OUT)
+                    for photo in shard.photos
+                    if leads_out(photo.name) and self._latest.count(photo.name, plan)
                 ]
+                photos = [photo.name for photo in shard.photos if self._counts(photo.name, plan)]
                 self._photos += photos
                 if photos:
                     self._read_shard(place, shard, photos, present)
@@ -228,7 +232,7 @@ class _Found:
             return
         self._devices[record.device] = None
         for row, (photo, status, reason, face) in enumerate(rows):
-            if not self._latest.count(photo, plan):
+            if not self._counts(photo, plan):
                 continue
             if status == "failed":
                 self._failures.append((photo, reason))
@@ -238,6 +242,10 @@ class _Found:
                     self._missed.append((photo, face))
                 if reason.startswith(f"{CHOICES['largest']} "):
                     self._largest.append((photo, face))
+
+    def _counts(self, photo: str, plan: EmbedPlan) -> bool:
+        """Whether the faces of a photo are taken: its name becomes those of crops."""
+        return self._latest.count(photo, plan) and not leads_out(photo)
 
     def _lack(self, plan: EmbedPlan, number: int, what: str, photos: Sequence[str]) -> None:
         name = self._storage.join(shard_name(plan.number, number))

@@ -305,3 +305,11 @@ def test_every_command_says_so_in_one_line(what: str, out: Path, tmp_path: Path)
         assert done.returncode == 1 and "Traceback" not in said, (command, said)
         assert len(lines) == 1, (command, said)
         assert (MADE if what == "shard" else RESTORE) in lines[0], (command, said)
+
+
+def test_photos_whose_names_lead_out_are_not_merged(tmp_path: Path) -> None:
+    names = ["../a.jpg", "/tmp/b.jpg", "ann/1.jpg", "c/../../d.jpg"]
+    report = merge(embedded(tmp_path / "out", names), tmp_path / "reps")
+    assert (tmp_path / "reps/labels.csv").read_text() == "1,ann/1.png\n"
+    assert [name for name, _ in report.failures] == ["../a.jpg", "/tmp/b.jpg", "c/../../d.jpg"]
+    assert {reason for _, reason in report.failures} == {"its name leads out of the folder"}
