@@ -75,16 +75,15 @@ def command(
     and boxes. Several photos must show one person: the mean of their embeddings is searched for.
     """
     import_pytorch()
-    from facetool.alignment.recipes import Recipe
     from facetool.cli.tables.search import search_text
     from facetool.embedding.embedder import resolve_device
     from facetool.files.embeddings import describe_embeddings
-    from facetool.pipeline.search import SearchSettings, gallery_network, search
+    from facetool.pipeline.search import SearchSettings, gallery_network, gallery_recipe, search
 
     where = resolve_device(device)
     description = describe_embeddings(reps)
     name = gallery_network(description, reps)
-    recipe = Recipe.from_dict(dict(description.recipe or {}))
+    recipe = gallery_recipe(description, reps)
     settings = SearchSettings(
         top=top,
         threshold=threshold,

@@ -209,7 +209,8 @@ def search(
     if settings.threshold is not None:
         threshold = PairThreshold(settings.threshold, "given", normalized=unit_length)
     report = Report()
-    probes, embeddings, remarks = _embed(photos, description, network, settings, report)
+    recipe = gallery_recipe(description, reps[0])
+    probes, embeddings, remarks = _embed(photos, description, recipe, network, settings, report)
     probe = _combine(probes, embeddings, unit_length, threshold, report)
     found: list[Match] = []
     recalls: list[float] = []
@@ -287,12 +288,27 @@ def _open_gallery(path: Path, unit_length: bool, index: bool) -> _Gallery:
     return _Gallery(every, mapped, int(found.sum()), built)
 
 
+def gallery_recipe(description: RepresentDescription, reps: Path) -> Recipe:
+    """How the photos of a represent folder became what its network takes.
+
+    Raises:
+        FormatError: its description is damaged.
+    """
+    try:
+        return Recipe.from_dict(dict(description.recipe or {}))
+    except FormatError:
+        raise FormatError(
+            f"{reps} does not say rightly what its network takes; make it again with facetool "
+            "represent"
+        ) from None
+
+
 def _check_network(
     description: RepresentDescription, reps: Path, network: EmbeddingNetwork
 ) -> None:
     """Refuse a network whose embeddings cannot be compared with a folder's."""
     gallery_network(description, reps)
-    wanted, info = Recipe.from_dict(dict(description.recipe or {})), network.info
+    wanted, info = gallery_recipe(description, reps), network.info
     own = RepresentDescription(
         network=info.architecture,
         weights_name=info.weights_name,
@@ -313,14 +329,13 @@ def _check_network(
 def _embed(
     photos: Sequence[Path],
     description: RepresentDescription,
+    recipe: Recipe,
     network: EmbeddingNetwork,
     settings: SearchSettings,
     report: Report,
 ) -> tuple[list[str], NDArray[np.float32], list[PhotoRemark]]:
     """The photos that can be used, the embeddings (P, D) of their faces, remarks on them."""
-    crop = override(
-        Recipe.from_dict(dict(description.recipe or {})).crop, detector=settings.detector
-    )
+    crop = override(recipe.crop, detector=settings.detector)
     names, crops = [], []
     remarks: list[PhotoRemark] = []
     for photo in crop_photos(
