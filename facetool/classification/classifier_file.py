@@ -142,10 +142,10 @@ def _read_header(text: str | None) -> dict[str, Any]:
 
 
 def _build(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Classifier:
-    kind, people = header.get("classifier"), header.get("people")
+    kind, people = str(header.get("classifier")), header.get("people")
     form = MODELS.get(str(header.get("model")))
     if kind not in FITTERS or form is None:
-        raise FormatError(f"there is no classifier {str(kind)[:40]!r}")
+        raise FormatError(f"there is no classifier {kind[:40]!r}")
     if not isinstance(people, list) or not all(isinstance(name, str) for name in people):
         raise FormatError("'people' is not a list of names")
     if len(set(people)) != len(people) or not people:

@@ -175,7 +175,12 @@ class FaceCropper:
     def find(self, image: RGBImage) -> LocatedFaces:
         """The chosen faces of one photo and their landmarks, or why there are none."""
         (faces,) = self.detect([image])
-        return self.locate(image, faces)
+        located = self.locate(image, faces)
+        rule = CHOICES.get(self.select)
+        if rule and len(faces) > 1 and located.faces:
+            remark = f"{rule} {len(faces):,} {CHOSEN}"
+            return located._replace(remarks=(*located.remarks, remark))
+        return located
 
     def cut_all(self, image: RGBImage, faces: Sequence[LocatedFace]) -> list[FaceCrop]:
         """The crops of a photo's located faces."""
@@ -201,12 +206,9 @@ class FaceCropper:
             if not missed:
                 located.append(LocatedFace(face, landmarks))
         if located:
-            remarks = []
-            if dropped := len(chosen) - len(located):
-                remarks.append(f"{dropped} of {counted(len(chosen), 'face')} {LEFT_OUT}")
-            if (rule := CHOICES.get(self.select)) and len(faces) > 1:
-                remarks.append(f"{rule} {len(faces):,} {CHOSEN}")
-            return LocatedFaces(located, remarks=tuple(remarks))
+            dropped = len(chosen) - len(located)
+            remark = f"{dropped} of {counted(len(chosen), 'face')} {LEFT_OUT}"
+            return LocatedFaces(located, remarks=(remark,) if dropped else ())
         if chosen and (others := len(faces) - len(chosen)):
             missed += f"; {counted(others, 'other face')} found, which the option select can take"
         if self.assume_center:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,20 @@ PER_SHARD = 1000
 512-dimensional ones, and a minute's work or less of a core."""
 
 _FORMAT = 1
+
+_LISTING = re.compile(r"photos/[0-9a-f]{32}\.parquet")
+
+_RESTORE = "put a copy of it back, or give facetool embed another OUT"
+
+PARQUET_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    NotImplementedError,
+    MemoryError,
+)
+"""What Arrow raises for a damaged file, or for one of another kind."""
 
 
 class ListedPhoto(NamedTuple):
@@ -104,6 +119,11 @@ class EmbedPlan:
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def embedding_size(self) -> int:
+        """Numbers in an embedding, what ``flip`` appends among them."""
+        return (self.represent.embedding_size or 0) * (2 if self.represent.flip == "concat" else 1)
+
     def size_of(self, shard: int) -> int:
         """How many photos a shard has."""
         return min(self.per_shard, self.photos - shard * self.per_shard)
@@ -119,34 +139,27 @@ class EmbedPlan:
         """The inverse of :meth:`as_dict`.
 
         Raises:
-            FormatError: a value is missing or of another kind, or another version wrote it.
+            FormatError: a value is missing, of another kind, or not the one that was written.
         """
-        if values.get("format") != _FORMAT:
-            raise FormatError("written by another version of facetool, which has to go on with it")
-        stated = checked(
-            values,
-            number=int,
-            source=str,
-            photos=int,
-            per_shard=int,
-            listing=str,
-            align=dict,
-            represent=dict,
-            keep_crops=bool,
-            facetool=str,
+        if "format" not in values:
+            raise FormatError("no plan of facetool embed")
+        stated = checked(values, **_KINDS)
+        if missing := [key for key in _KINDS if key not in stated]:
+            raise FormatError(f"{missing[0]} is not there")
+        if not (_LISTING.fullmatch(stated["listing"]) and stated["per_shard"] > 0):
+            raise FormatError("listing or per_shard is none of facetool embed")
+        plan = cls(
+            **{
+                **stated,
+                "align": AlignDescription.from_dict(stated["align"]),
+                "represent": RepresentDescription.from_dict(stated["represent"]),
+            },
+            gone=_gone(values.get("gone", [])),
+            unlisted=_unlisted(values.get("unlisted", [])),
         )
-        try:
-            return cls(
-                **{
-                    **stated,
-                    "align": AlignDescription.from_dict(stated["align"]),
-                    "represent": RepresentDescription.from_dict(stated["represent"]),
-                },
-                gone=tuple(values.get("gone", ())),
-                unlisted=tuple((name, why, count) for name, why, count in values["unlisted"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"not a plan of facetool embed ({error})") from None
+        if values.get("id") != plan.id:
+            raise FormatError("changed since facetool embed wrote it")
+        return plan
 
     def difference(self, other: EmbedPlan) -> str | None:
         """Why a run planned as ``other`` would give other rows of the same photos; or None."""
@@ -159,6 +172,34 @@ class EmbedPlan:
         if self.keep_crops != other.keep_crops:
             return f"crops {'kept' if self.keep_crops else 'not kept'} there"
         return None
+
+
+_KINDS: Mapping[str, type] = {
+    "number": int,
+    "source": str,
+    "photos": int,
+    "per_shard": int,
+    "listing": str,
+    "align": dict,
+    "represent": dict,
+    "keep_crops": bool,
+    "facetool": str,
+}
+
+
+def _gone(names: Any) -> tuple[str, ...]:
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise FormatError("gone is not a list of names")
+    return tuple(names)
+
+
+def _unlisted(rows: Any) -> tuple[tuple[str, str, int], ...]:
+    if not (
+        isinstance(rows, list)
+        and all(isinstance(row, list) and list(map(type, row)) == [str, str, int] for row in rows)
+    ):
+        raise FormatError("unlisted is not a list of names, reasons and numbers")
+    return tuple((name, reason, count) for name, reason, count in rows)
 
 
 def read_plans(storage: Storage) -> list[EmbedPlan]:
@@ -174,10 +215,29 @@ def read_plans(storage: Storage) -> list[EmbedPlan]:
             text = storage.read(name)
         except FileNotFoundError:
             return plans
-        try:
-            plans.append(EmbedPlan.from_dict(parse_json(text, "")))
-        except FormatError as error:
-            raise FormatError(f"{storage.join(name)}: {error}") from None
+        plans.append(_plan(text, storage.join(name), len(plans) + 1))
+
+
+def _plan(text: bytes, place: str, number: int) -> EmbedPlan:
+    try:
+        values = _parsed(text)
+        if values.get("format", _FORMAT) == _FORMAT:
+            plan = EmbedPlan.from_dict(values)
+            if plan.number != number:
+                raise FormatError(f"it is the plan {plan.number:,}")
+            return plan
+    except FormatError as error:
+        raise FormatError(f"{place}: {error}; {_RESTORE}") from None
+    raise FormatError(
+        f"{place}: written by another version of facetool, which has to go on with it"
+    )
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    try:
+        return parse_json(text, "")
+    except FormatError:
+        raise FormatError("damaged, not a JSON object") from None
 
 
 def write_plan(storage: Storage, plan: EmbedPlan, photos: Sequence[ListedPhoto]) -> EmbedPlan:
@@ -195,7 +255,7 @@ def write_plan(storage: Storage, plan: EmbedPlan, photos: Sequence[ListedPhoto])
         OutputError: it cannot be written.
     """
     data = _listing_bytes(photos, plan.per_shard)
-    plan = replace(plan, listing=f"photos/{hashlib.sha256(data).hexdigest()[:32]}.parquet")
+    plan = replace(plan, listing=_listing_name(data))
     # A list that nobody names does no harm; a plan whose list is not there would.
     storage.write(plan.listing, data)
     text = json_text(plan.as_dict()).encode("utf-8", "backslashreplace")  # names may be any bytes
@@ -244,13 +304,16 @@ class PlannedPhotos:
     """
 
     def __init__(self, storage: Storage, plan: EmbedPlan) -> None:
-        self._place = storage.join(plan.listing)
+        place = storage.join(plan.listing)
         try:
-            self._file = open_parquet(storage.read(plan.listing))
-        except (OSError, ValueError) as error:
-            raise FormatError(f"{self._place}: {error}") from error
+            data = storage.read(plan.listing)
+        except FileNotFoundError:
+            raise FormatError(f"{place} is missing; {_RESTORE}") from None
+        if _listing_name(data) != plan.listing:
+            raise FormatError(f"{place} is damaged; {_RESTORE}")
+        self._file = open_parquet(data)
         if (self._file.metadata.num_rows, self._file.num_row_groups) != (plan.photos, plan.shards):
-            raise FormatError(f"{self._place}: not the photos that the plan counts")
+            raise FormatError(f"{place}: not the photos that the plan counts; {_RESTORE}")
 
     def shard(self, number: int) -> Shard:
         """One shard's photos."""
@@ -292,12 +355,17 @@ def open_parquet(data: bytes, **options: bool) -> ParquetFile:
     which then aborts (https://github.com/apache/arrow/issues/34314).
 
     Raises:
-        OSError, ValueError: it is damaged.
+        PARQUET_DAMAGE: it is damaged.
         UsageError: pyarrow is not installed.
     """
     arrow, parquet = need_pyarrow()
     file: ParquetFile = parquet.ParquetFile(arrow.BufferReader(data), **options)
     return file
+
+
+def _listing_name(data: bytes) -> str:
+    """Where a list is kept: its name tells whether it is whole."""
+    return f"photos/{hashlib.sha256(data).hexdigest()[:32]}.parquet"
 
 
 def _listing_bytes(photos: Sequence[ListedPhoto], per_shard: int) -> bytes:

@@ -117,19 +117,14 @@ def read_embeddings(folder: Path) -> Embeddings:
 def _read_faces(folder: Path) -> Embeddings:
     """What embed wrote, all of it."""
     faces = open_faces(FolderStorage(folder))
-    if faces.missing:
-        name, reason = faces.missing[0]
-        more = len(faces.missing) - 1
-        others = f" (and {counted(more, 'other')})" if more else ""
-        raise FormatError(f"{name}{others} {reason}")
+    if faces.lack:
+        raise FormatError(faces.lack)
     vectors = np.empty((len(faces.faces), faces.size), np.float32)
     start = 0
     for names, batch in faces.batches(_ROWS):
         vectors[start : start + len(names)] = batch
         start += len(names)
     names = faces.names
-    if (bad := _not_finite(vectors)) is not None:
-        raise FormatError(f"{folder}: the embedding of {names[bad]} is not finite")
     people = number_people(names)
     labels = np.array([people[name] for name in names], np.int64)
     return Embeddings(names, labels, vectors, faces.description)

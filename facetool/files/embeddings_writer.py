@@ -188,9 +188,10 @@ class EmbeddingsWriter:
         for name in _FILES:
             start, checksum = self._start(name), 0
             with self._part(name).open("rb") as file:
+                there = file.seek(0, io.SEEK_END)
                 file.seek(start)
                 for number, note in enumerate(notes[:whole]):
-                    data = file.read(note.lengths[name] - start)
+                    data = file.read(max(0, min(note.lengths[name], there) - start))
                     start += len(data)
                     checksum = zlib.crc32(data, checksum)
                     if (start, checksum) != (note.lengths[name], note.checksums[name]):
@@ -232,7 +233,7 @@ class _Note(NamedTuple):
             )
             failures = [(str(name), str(why)) for name, why in entry["failures"]]
             return cls(int(entry["rows"]), lengths, checksums, failures)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(str(error)) from None
 
 
@@ -267,10 +268,12 @@ def unfinished_renames(folder: Path) -> RepresentDescription | None:
         return None
     last = journal.read_bytes().rstrip(b"\n").rpartition(b"\n")[2]
     try:
-        entry = parse_json(last, str(journal))
-    except FormatError:  # cut in its last line: that run was not finished
+        description = parse_json(last, str(journal)).get(_RENAMING)
+        return (
+            RepresentDescription.from_dict(description) if isinstance(description, dict) else None
+        )
+    except FormatError:  # cut in its last line, or damaged: that run was not finished
         return None
-    return RepresentDescription.from_dict(entry[_RENAMING]) if _RENAMING in entry else None
 
 
 def _part(folder: Path, name: str) -> Path:

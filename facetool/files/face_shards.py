@@ -30,26 +30,41 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError, one_line
+from facetool.errors import FormatError
 from facetool.files.align_manifest import (
+    MADE_CROP,
     QUALITY_COLUMNS,
     AlignRow,
     format_number,
     format_quality,
 )
-from facetool.files.embed_plan import EmbedPlan, need_pyarrow, open_parquet
+from facetool.files.embed_plan import (
+    PARQUET_DAMAGE,
+    EmbedPlan,
+    Shard,
+    need_pyarrow,
+    open_parquet,
+)
+from facetool.files.fields import checked
+from facetool.files.json_file import parse_json
 from facetool.files.storage import Storage
 from facetool.files.text import as_utf8, counted, from_utf8
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
 FACES_FOLDER = "faces"
 _KEY = b"facetool"
+_LISTS = ("box", "landmarks", "embedding")
+_MOVE = "move it away, and the same facetool embed command makes the right one"
 _NAME = re.compile(r"plan-(\d+)-(\d{5,})\.parquet")
 
 
@@ -127,28 +142,22 @@ def shard_bytes(shard: FaceShard, keep_crops: bool) -> bytes:
     arrow, parquet = need_pyarrow()
     rows = shard.rows
     columns = {
-        "photo": arrow.array([as_utf8(one.row.input) for one in rows], arrow.string()),
-        "status": arrow.array([one.row.status for one in rows], arrow.string()),
-        "reason": arrow.array([one.row.reason for one in rows], arrow.string()),
-        "face": arrow.array([one.face for one in rows], arrow.int32()),
-        "box": arrow.array([one.row.edges for one in rows], arrow.list_(arrow.float64())),
-        "score": arrow.array([_number(one.row.score) for one in rows], arrow.float64()),
-        "landmarks": arrow.array(
-            [_numbers(one.row.landmarks) for one in rows], arrow.list_(arrow.float64())
-        ),
-        "turn": arrow.array(
-            [int(one.row.turn) if one.row.turn else None for one in rows], arrow.int32()
-        ),
-        **{
-            name: arrow.array([_number(getattr(one.row, name)) for one in rows], arrow.float64())
-            for name in QUALITY_COLUMNS
-        },
-        "embedding": arrow.array([one.embedding for one in rows], arrow.list_(arrow.float32())),
+        "photo": [as_utf8(one.row.input) for one in rows],
+        "status": [one.row.status for one in rows],
+        "reason": [one.row.reason for one in rows],
+        "face": [one.face for one in rows],
+        "box": [one.row.edges for one in rows],
+        "score": [_number(one.row.score) for one in rows],
+        "landmarks": [_numbers(one.row.landmarks) for one in rows],
+        "turn": [int(one.row.turn) if one.row.turn else None for one in rows],
+        **{name: [_number(getattr(one.row, name)) for one in rows] for name in QUALITY_COLUMNS},
+        "embedding": [one.embedding for one in rows],
+        "crop": [one.png for one in rows],
     }
-    if keep_crops:
-        columns["crop"] = arrow.array([one.png for one in rows], arrow.binary())
+    types = _column_types(keep_crops)
+    arrays = {name: arrow.array(columns[name], kind) for name, kind in types.items()}
     described = json.dumps(shard.record._asdict()).encode()
-    table = arrow.table(columns).replace_schema_metadata({_KEY: described})
+    table = arrow.table(arrays).replace_schema_metadata({_KEY: described})
     sink = io.BytesIO()
     parquet.write_table(
         table,
@@ -160,29 +169,66 @@ def shard_bytes(shard: FaceShard, keep_crops: bool) -> bytes:
     return sink.getvalue()
 
 
+def _column_types(keep_crops: bool) -> dict[str, Any]:
+    """Arrow's type of each column."""
+    arrow, _ = need_pyarrow()
+    numbers = arrow.list_(arrow.float64())
+    types = {
+        "photo": arrow.string(),
+        "status": arrow.string(),
+        "reason": arrow.string(),
+        "face": arrow.int32(),
+        "box": numbers,
+        "score": arrow.float64(),
+        "landmarks": numbers,
+        "turn": arrow.int32(),
+        **dict.fromkeys(QUALITY_COLUMNS, arrow.float64()),
+        "embedding": arrow.list_(arrow.float32()),
+    }
+    return {**types, "crop": arrow.binary()} if keep_crops else types
+
+
+class CheckedRow(NamedTuple):
+    """What counting and naming faces needs of a row."""
+
+    photo: str
+    status: str
+    reason: str
+    face: int
+
+
+_ALWAYS = CheckedRow._fields
+"""The columns that are null in no row."""
+
+
 def check_shard(
-    storage: Storage, plan: EmbedPlan, number: int
-) -> tuple[ShardRecord, list[tuple[str, str, str]]]:
-    """What a shard says of itself, and of each row photo, status and reason; all of it is checked.
+    storage: Storage, plan: EmbedPlan, shard: Shard, columns: Sequence[str] | None = None
+) -> tuple[ShardRecord, list[CheckedRow]]:
+    """What a shard says of itself and of its rows, which are those of its photos.
 
     Args:
         storage: OUT.
         plan: that it should be of.
-        number: of the shard.
+        shard: its number and its photos.
+        columns: those to be looked at besides what is needed anyway; default: all.
 
     Raises:
         FileNotFoundError: it is not there.
         DamagedShardError: it is not whole.
         FormatError: it is a shard of another plan.
     """
-    name = shard_name(plan.number, number)
-    file, place = _open(storage, name), storage.join(name)
-    record = _record_of(file, place, plan, number)
-    table = _table(file, place)  # every page has a checksum
-    columns = (table.column(name).to_pylist() for name in ("photo", "status", "reason"))
-    return record, [
-        (from_utf8(photo), status, reason) for photo, status, reason in zip(*columns, strict=True)
-    ]
+    needed = None if columns is None else (*_ALWAYS, "embedding", *columns)
+    with _opened(storage, plan, shard.number) as (record, file):
+        table = file.read(needed, use_threads=False)  # every page has a checksum
+        found = _values(table, plan)
+        rows = list(map(CheckedRow, *(found[name] for name in _ALWAYS)))
+        if {row.photo for row in rows} != {photo.name for photo in shard.photos}:
+            raise _DamageError("its photos are not those of the plan")
+        if table.column("embedding").is_valid().to_pylist() != [
+            row.status in MADE_CROP for row in rows
+        ]:
+            raise _DamageError("it has not the embeddings of all faces, and of faces only")
+    return record, rows
 
 
 def read_shard(
@@ -201,18 +247,8 @@ def read_shard(
         DamagedShardError: it is not whole.
         FormatError: it is a shard of another plan.
     """
-    name = shard_name(plan.number, number)
-    file = _open(storage, name)
-    place = storage.join(name)
-    record = _record_of(file, place, plan, number)
-    table = _table(file, place, columns)
-    found = {
-        name: _matrix(table.column(name)) if name == "embedding" else table.column(name).to_pylist()
-        for name in table.column_names
-    }
-    if "photo" in found:
-        found["photo"] = [from_utf8(name) for name in found["photo"]]
-    return record, found
+    with _opened(storage, plan, number) as (record, file):
+        return record, _values(file.read(columns, use_threads=False), plan)
 
 
 ROW_COLUMNS = ("photo", "status", "reason", "box", "score", "landmarks", "turn", *QUALITY_COLUMNS)
@@ -245,50 +281,94 @@ class DamagedShardError(FormatError):
     """A shard is not whole; it can be made again."""
 
 
-def _open(storage: Storage, name: str) -> Any:
+class _DamageError(Exception):
+    """What is wrong with a shard."""
+
+
+@contextmanager
+def _opened(
+    storage: Storage, plan: EmbedPlan, number: int
+) -> Iterator[tuple[ShardRecord, ParquetFile]]:
+    """A shard of a plan; what turns out to be damaged while it is read is said of the shard."""
+    name = shard_name(plan.number, number)
+    place = storage.join(name)
     data = storage.read(name)
     try:
-        return open_parquet(data, page_checksum_verification=True)
-    except (OSError, ValueError) as error:
-        raise DamagedShardError(f"{storage.join(name)}: damaged ({one_line(error)})") from error
+        file = open_parquet(data, page_checksum_verification=True)
+        record = _record_of(file, place, plan, number)
+        _check_types(file, plan)
+        yield record, file
+    except _DamageError as error:
+        raise DamagedShardError(f"{place}: damaged ({error})") from error
+    except PARQUET_DAMAGE as error:
+        raise DamagedShardError(f"{place}: damaged (not a whole Parquet file)") from error
 
 
-def _table(file: Any, place: str, columns: Sequence[str] | None = None) -> Any:
-    try:
-        return file.read(columns, use_threads=False)
-    except (OSError, ValueError) as error:
-        raise DamagedShardError(f"{place}: damaged ({one_line(error)})") from error
-
-
-def _record_of(file: Any, place: str, plan: EmbedPlan, number: int) -> ShardRecord:
+def _record_of(file: ParquetFile, place: str, plan: EmbedPlan, number: int) -> ShardRecord:
     stated = (file.metadata.metadata or {}).get(_KEY)
     if stated is None:
-        raise FormatError(f"{place} is no shard of facetool embed; choose another OUT")
+        raise FormatError(f"{place} is no shard of facetool embed; {_MOVE}")
     try:
-        record = ShardRecord(**json.loads(stated))
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{place}: written by another version of facetool ({error})") from None
+        values = parse_json(stated, place)
+        record = ShardRecord(**{**values, **checked(values, plan=str, device=str, rows=int)})
+    except FormatError:
+        raise _DamageError("what it says of itself cannot be read") from None
+    except TypeError:
+        raise FormatError(f"{place}: written by another version of facetool; {_MOVE}") from None
     if (record.plan, record.shard) != (plan.id, number):
         raise FormatError(
             f"{place} is shard {record.shard} of the plan {record.plan[:8]}…, not {number} of "
-            f"{plan.id[:8]}…; move it away, and the same facetool embed command makes the right one"
+            f"{plan.id[:8]}…; {_MOVE}"
         )
     if record.weights_sha256 != plan.represent.weights_sha256:
-        raise FormatError(f"{place}: made with other weights than the plan says; move it away")
+        raise FormatError(f"{place}: made with other weights than the plan says; {_MOVE}")
     if record.rows != file.metadata.num_rows:
         rows = counted(record.rows, "row")
-        raise DamagedShardError(f"{place}: {file.metadata.num_rows:,} of {rows}")
+        raise _DamageError(f"{file.metadata.num_rows:,} of {rows}")
     return record
 
 
-def _matrix(column: Any) -> NDArray[np.float32]:
+def _check_types(file: ParquetFile, plan: EmbedPlan) -> None:
+    found = {column.name: column.type for column in file.schema_arrow}
+    for name, kind in _column_types(plan.keep_crops).items():
+        if name not in found:
+            raise _DamageError(f"it has no column {name}")
+        if found[name] != kind:
+            raise _DamageError(f"its column {name} is of the type {found[name]}, not {kind}")
+
+
+def _values(table: Any, plan: EmbedPlan) -> dict[str, Any]:
+    """The columns of a table: lists, and of ``embedding`` float32 (N, D), where null 0."""
+    found: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if name in _ALWAYS and column.null_count:
+            raise _DamageError(f"{name} is not there in each row")
+        if name in _LISTS:
+            _check_lists(column, name, plan)
+        found[name] = (
+            _matrix(column, plan.embedding_size) if name == "embedding" else column.to_pylist()
+        )
+    if "photo" in found:
+        found["photo"] = [from_utf8(name) for name in found["photo"]]
+    return found
+
+
+def _check_lists(column: Any, name: str, plan: EmbedPlan) -> None:
+    lists = column.combine_chunks()
+    length = {"box": 4, "embedding": plan.embedding_size}.get(name)
+    lengths = set(lists.value_lengths().to_pylist()) - {None}
+    if length is not None and not lengths <= {length}:
+        raise _DamageError(f"{name} has not {length} numbers in each row")
+    if not np.isfinite(lists.flatten().to_numpy(zero_copy_only=False)).all():  # null becomes NaN
+        raise _DamageError(f"{name} has a value that is not finite")
+
+
+def _matrix(column: Any, size: int) -> NDArray[np.float32]:
     """Embeddings (N, D) of a column; rows that are null are 0."""
-    present = column.is_valid().to_numpy()
-    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    faces = int(present.sum())
-    size = len(values) // faces if faces else 0
     found = np.zeros((len(column), size), np.float32)
-    found[present] = values.reshape(faces, size)
+    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    found[column.is_valid().to_numpy()] = values.reshape(-1, size)
     return found
 
 

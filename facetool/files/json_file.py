@@ -11,6 +11,8 @@ from facetool.errors import FormatError
 from facetool.files.atomic import atomic_write
 from facetool.files.text import read_text
 
+_DIGITS = 20
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object.
@@ -32,7 +34,7 @@ def parse_json(text: str | bytes, source: str) -> dict[str, Any]:
         FormatError: it is something else.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole_number)
     except json.JSONDecodeError as error:
         raise FormatError(f"{source} line {error.lineno}: not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:
@@ -40,6 +42,17 @@ def parse_json(text: str | bytes, source: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError(f"{source}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _whole_number(digits: str) -> int:
+    """A whole number; those of more than 64 bits are none of ours, and may be too large for floats.
+
+    Raises:
+        ValueError: it has too many digits.
+    """
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a whole number of {len(digits):,} digits")
+    return int(digits)
 
 
 def json_text(value: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +19,25 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError
 from facetool.files.align_manifest import CHOICES, MADE_CROP, AlignRow
 from facetool.files.crop_names import crop_stems
-from facetool.files.embed_plan import EmbedPlan, LatestPlans, PlannedPhotos, read_plans
+from facetool.files.embed_plan import EmbedPlan, LatestPlans, PlannedPhotos, Shard, read_plans
 from facetool.files.face_shards import (
     ROW_COLUMNS,
     DamagedShardError,
+    check_shard,
     present_shards,
     read_shard,
     rows_of,
     shard_name,
 )
+from facetool.files.names_below import LEADS_OUT, leads_out
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import Storage
+from facetool.files.text import counted
 
 _SHARDS_HELD = 2
 """Of each plan, while rows are read in order."""
 
-_COLUMNS = ("photo", "status", "reason", "face")
+_MADE_AGAIN = "the same facetool embed command makes it"
 
 
 class _Face(NamedTuple):
@@ -74,7 +77,17 @@ class StoredFaces:
     @property
     def size(self) -> int:
         """Numbers in an embedding."""
-        return stored_embedding_size(self.description)
+        return self.plans[-1].embedding_size
+
+    @property
+    def lack(self) -> str | None:
+        """What is missing or damaged, and what makes it; None where all shards are there."""
+        if not self.missing:
+            return None
+        name, reason = self.missing[0]
+        more = len(self.missing) - 1
+        others = f" (and {counted(more, 'other')})" if more else ""
+        return f"{name}{others} {reason}"
 
     def batches(self, size: int) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         """Names (N) and embeddings (N, D) in order, ``size`` at a time.
@@ -87,9 +100,7 @@ class StoredFaces:
         def embedding(face: _Face) -> NDArray[np.float32]:
             key = face.plan, face.shard
             if key not in held:
-                plan = self.plans[face.plan]
-                _, columns = read_shard(self.storage, plan, face.shard, ["embedding"])
-                held[key] = columns["embedding"]
+                held[key] = self._columns(face.plan, face.shard, ["embedding"])["embedding"]
                 if len(held) > _SHARDS_HELD * len(self.plans):
                     held.popitem(last=False)
             held.move_to_end(key)
@@ -108,8 +119,7 @@ class StoredFaces:
         """
         wanted = sorted((face for face in self.faces if face.name in images), key=_place)
         for (plan, shard), faces in groupby(wanted, _place):
-            _, columns = read_shard(self.storage, self.plans[plan], shard, ROW_COLUMNS)
-            rows = list(rows_of(columns))
+            rows = list(rows_of(self._columns(plan, shard, ROW_COLUMNS)))
             for face in faces:
                 yield rows[face.row]._replace(output=face.name)
 
@@ -124,21 +134,24 @@ class StoredFaces:
         if place == len(self.faces) or self.faces[place].name != image:
             raise KeyError(image)
         face = self.faces[place]
-        plan = self.plans[face.plan]
-        if not plan.keep_crops:
+        if not self.plans[face.plan].keep_crops:
             return None
-        _, columns = read_shard(self.storage, plan, face.shard, ["crop"])
-        png: bytes = columns["crop"][face.row]
+        png: bytes = self._columns(face.plan, face.shard, ["crop"])["crop"][face.row]
         return png
+
+    def _columns(self, plan: int, shard: int, names: Sequence[str]) -> Mapping[str, Any]:
+        try:
+            return read_shard(self.storage, self.plans[plan], shard, names)[1]
+        except FileNotFoundError:
+            what = "is missing"
+        except DamagedShardError:
+            what = "is damaged"
+        name = self.storage.join(shard_name(self.plans[plan].number, shard))
+        raise FormatError(f"{name} {what}; {_MADE_AGAIN}")
 
 
 def _place(face: _Face) -> tuple[int, int]:
     return face.plan, face.shard
-
-
-def stored_embedding_size(description: RepresentDescription) -> int:
-    """Numbers in an embedding, what ``flip`` appends among them."""
-    return (description.embedding_size or 0) * (2 if description.flip == "concat" else 1)
 
 
 def open_faces(storage: Storage) -> StoredFaces:
@@ -192,23 +205,25 @@ class _Found:
         for place, plan in enumerate(self._plans):
             present = present_shards(self._storage, plan.number)
             for shard in PlannedPhotos(self._storage, plan):
-                photos = [
-                    photo.name for photo in shard.photos if self._latest.count(photo.name, plan)
+                self._failures += [
+                    (photo.name, LEADS_OUT)
+                    for photo in shard.photos
+                    if leads_out(photo.name) and self._latest.count(photo.name, plan)
                 ]
+                photos = [photo.name for photo in shard.photos if self._counts(photo.name, plan)]
                 self._photos += photos
                 if photos:
-                    self._read_shard(place, shard.number, photos, present)
+                    self._read_shard(place, shard, photos, present)
         self._failures += [(name, reason) for name, reason, _ in self._plans[-1].unlisted]
 
     def _read_shard(
-        self, place: int, number: int, photos: Sequence[str], present: set[int]
+        self, place: int, shard: Shard, photos: Sequence[str], present: set[int]
     ) -> None:
-        plan = self._plans[place]
+        plan, number = self._plans[place], shard.number
         try:
             if number not in present:
                 raise FileNotFoundError
-            # Of the embeddings only that they are whole.
-            record, columns = read_shard(self._storage, plan, number, (*_COLUMNS, "embedding"))
+            record, rows = check_shard(self._storage, plan, shard, ())
         except FileNotFoundError:
             self._lack(plan, number, "is missing", photos)
             return
@@ -216,9 +231,8 @@ class _Found:
             self._lack(plan, number, "is damaged", photos)
             return
         self._devices[record.device] = None
-        rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
         for row, (photo, status, reason, face) in enumerate(rows):
-            if not self._latest.count(photo, plan):
+            if not self._counts(photo, plan):
                 continue
             if status == "failed":
                 self._failures.append((photo, reason))
@@ -229,10 +243,13 @@ class _Found:
                 if reason.startswith(f"{CHOICES['largest']} "):
                     self._largest.append((photo, face))
 
+    def _counts(self, photo: str, plan: EmbedPlan) -> bool:
+        """Whether the faces of a photo are taken: its name becomes those of crops."""
+        return self._latest.count(photo, plan) and not leads_out(photo)
+
     def _lack(self, plan: EmbedPlan, number: int, what: str, photos: Sequence[str]) -> None:
         name = self._storage.join(shard_name(plan.number, number))
-        reason = f"{what}; the same facetool embed command makes it"
-        self._missing.append((name, reason))
+        self._missing.append((name, f"{what}; {_MADE_AGAIN}"))
         self._unknown += len(photos)
 
     def finish(self) -> StoredFaces:

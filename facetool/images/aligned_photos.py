@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facetool.errors import ImageError
+from facetool.files.names_below import LEADS_OUT, leads_out
 from facetool.images.inputs import Images, images_at
 from facetool.images.read import RGBImage, decode_photo
 
@@ -28,8 +29,10 @@ class AlignedPhotos:
         """Where a photo is, and its name there.
 
         Raises:
-            ImageError: nobody noted where the photos are.
+            ImageError: nobody noted where the photos are, or it would be elsewhere.
         """
+        if leads_out(name):
+            raise ImageError(LEADS_OUT)
         for under, images in self._inputs.items():
             if under and name.startswith(f"{under}/"):
                 return images, name.removeprefix(f"{under}/")
@@ -41,7 +44,7 @@ class AlignedPhotos:
         """The file of a photo that has one of its own.
 
         Raises:
-            ImageError: nobody noted where the photos are.
+            ImageError: as of :meth:`find`.
         """
         images, own = self.find(name)
         return images.place / own

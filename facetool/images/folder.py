@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
 from facetool.files.input_file import NOT_A_FILE, open_input
+from facetool.files.names_below import LEADS_OUT, leads_out
 from facetool.files.own_outputs import holds_crops, own_images
 from facetool.files.text import counted
 from facetool.images.choices import Videos
@@ -57,7 +58,7 @@ class ImageFolder:
         Raises:
             ImageError: it cannot be read.
         """
-        return read_file(self.root / name)
+        return read_file(self._path(name))
 
     def sha256(self, name: str) -> str:
         """The checksum of one file's content, never held as a whole.
@@ -67,7 +68,7 @@ class ImageFolder:
         """
         content = hashlib.sha256()
         try:
-            with open_input(self.root / name) as file:
+            with open_input(self._path(name)) as file:
                 while part := file.read(_PART):
                     content.update(part)
         except OSError as error:
@@ -81,10 +82,15 @@ class ImageFolder:
             ImageError: the file is gone.
         """
         try:
-            state = (self.root / name).stat()
+            state = self._path(name).stat()
         except OSError as error:
             raise ImageError(f"cannot be read: {error.strerror}") from error
         return state.st_size, state.st_mtime_ns
+
+    def _path(self, name: str) -> Path:
+        if leads_out(name):
+            raise ImageError(f"not read: {LEADS_OUT}")
+        return self.root / name
 
     def without_names(self) -> ImageFolder:
         """The same with no list of names to carry about, for reading by name only."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,10 +13,12 @@ from typing import Any, NamedTuple, Protocol
 from facetool.errors import FormatError, ImageError, OutputError, UsageError, one_line
 from facetool.files.embed_plan import ListedPhoto
 from facetool.files.input_file import NOT_A_FILE
+from facetool.files.names_below import leads_out
 from facetool.files.storage import is_url, open_filesystem, patiently
+from facetool.files.text import counted
 from facetool.images.folder import ImageFolder
 from facetool.images.formats import IMAGE, kind_by_content, kind_by_name
-from facetool.images.inputs import ImageFiles, Images, open_photos, unsupported_files
+from facetool.images.inputs import ImageFiles, Images, one_of, open_photos, unsupported_files
 from facetool.images.records import ImageRecords
 
 TAR = ".tar"
@@ -171,16 +173,21 @@ class UrlPhotos:
         except OSError as error:
             raise UsageError(f"{self.place} cannot be listed: {one_line(error)}") from error
         below = self._path.rstrip("/") + "/"
-        photos, others = [], []
+        photos: list[ListedPhoto] = []
+        others: list[str] = []
+        outside: list[str] = []
         for path, info in found.items():
             name = path.removeprefix(below)
-            if any(part.startswith(".") for part in name.split("/")):
+            if kind_by_name(name) == IMAGE and leads_out(name):
+                outside.append(name)
+            elif any(part.startswith(".") for part in name.split("/")):
                 continue
-            if kind_by_name(name) == IMAGE:
+            elif kind_by_name(name) == IMAGE:
                 photos.append(ListedPhoto(name, int(info.get("size") or 0), _version(info)))
             else:
                 others.append(name)
-        return PhotoList(sorted(photos), list(unsupported_files(_kinds(others))))
+        unlisted = [*unsupported_files(_kinds(others)), *_not_taken(outside, *_OUTSIDE)]
+        return PhotoList(sorted(photos), unlisted)
 
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
@@ -212,6 +219,8 @@ class TarPhotos:
         """See :meth:`PhotoSource.listing`: the heads of all entries are read."""
         photos: list[ListedPhoto] = []
         others: list[str] = []
+        links: list[str] = []
+        outside: list[str] = []
         for archive, path in self._archives.items():
             under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
             try:
@@ -221,24 +230,38 @@ class TarPhotos:
                 version = _version(info)
                 for entry in patiently(partial(self._entries, path)):
                     name = under + entry.name.removeprefix("./")
-                    if kind_by_name(name) == IMAGE:
+                    if not entry.isfile():
+                        if kind_by_name(name) == IMAGE:
+                            links.append(name)
+                    elif kind_by_name(name) != IMAGE:
+                        others.append(name)
+                    elif leads_out(entry.name):
+                        outside.append(entry.name)
+                    else:
                         photos.append(
                             ListedPhoto(name, entry.size, version, archive, entry.offset_data)
                         )
-                    else:
-                        others.append(name)
             except FileNotFoundError:
                 raise UsageError(f"{path} does not exist") from None
             except (tarfile.TarError, OSError) as error:
                 raise FormatError(f"{path}: not a whole tar archive ({error})") from error
-        return PhotoList(_distinct(photos), list(unsupported_files(_kinds(others))))
+        # Of several entries of one name only the last counts, as where tar unpacks them.
+        last = {photo.name: photo for photo in photos}
+        replaced = [photo.name for photo in photos if last[photo.name] is not photo]
+        unlisted = [
+            *unsupported_files(_kinds(others)),
+            *_not_taken(links, *_LINKS),
+            *_not_taken(outside, *_OUTSIDE),
+            *_not_taken(replaced, *_REPLACED),
+        ]
+        return PhotoList(sorted(last.values()), unlisted)
 
     def _entries(self, path: str) -> list[tarfile.TarInfo]:
         with (
             self._filesystem.open(path, "rb") as file,
             tarfile.open(fileobj=file, mode="r:") as tar,
         ):
-            return [entry for entry in tar if entry.isfile()]
+            return [entry for entry in tar if not entry.isdir()]
 
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
@@ -275,9 +298,19 @@ def _expand(path: str) -> list[str]:
     ]
 
 
-def _distinct(photos: list[ListedPhoto]) -> list[ListedPhoto]:
-    """Sorted, and of several entries of one name only the last, as tar unpacks them."""
-    return sorted({photo.name: photo for photo in photos}.values())
+_LINKS = ("link or device", "links and devices", "put the photos themselves into the archive")
+_OUTSIDE = ("photo", "photos", "its name is absolute or has '..'; rename it")
+_REPLACED = ("photo", "photos", "a later one in the archive has the same name")
+"""What is not taken: one, several, and why or what to do."""
+
+
+def _not_taken(
+    names: Sequence[str], one: str, several: str, why: str
+) -> Iterator[tuple[str, str, int]]:
+    """How many of a kind are left out, as :func:`unsupported_files` says it; nothing of none."""
+    if names:
+        what = counted(len(names), one, several)
+        yield what, f"not read ({one_of(names)}); {why}", len(names)
 
 
 def _kinds(names: Sequence[str]) -> dict[str, list[str]]:

@@ -17,9 +17,10 @@ from facetool.classification.clustering import PairMetrics
 from facetool.classification.fit import class_means
 from facetool.embedding.good_crops import leave_out_poor
 from facetool.embedding.people import UNSORTED, read_people, same_person_threshold
-from facetool.errors import UsageError
+from facetool.errors import FormatError, UsageError
 from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.given_names import read_given_names, write_given_names
+from facetool.files.names_below import leads_out
 from facetool.files.text import counted
 from facetool.jobs.progress import listener
 
@@ -90,7 +91,7 @@ def cluster(
         UsageError: no threshold is given or known, nor the quality of the faces, the crops are not
             where they were, or there are too many pairs below the threshold for this machine's
             memory.
-        FormatError: an input is damaged.
+        FormatError: an input is damaged, or ``links`` would lead out of the folder of the crops.
         OutputError: a result cannot be written.
     """
     people = leave_out_poor(read_people(reps, unsorted=True), reps, min_face, min_sharpness)
@@ -160,7 +161,19 @@ def _proposals(result: Clustering, vectors: NDArray[np.float64]) -> Iterator[tup
 
 
 def _link(result: Clustering, crops: Path, links: Path) -> None:
-    """One folder per group, with a link to each of its crops."""
+    """One folder per group, with a link to each of its crops.
+
+    Raises:
+        UsageError: the crops are not there, or the folder holds anything else.
+        FormatError: an image would be somewhere else than in the folder of the crops.
+    """
+    for image in result.images:
+        if leads_out(image):
+            raise FormatError(
+                f"labels.csv: the name {image} leads out of {crops.absolute()}; "
+                "run facetool represent again, or leave links out",
+                "links",
+            )
     if not (crops / result.images[0]).is_file():
         raise UsageError(
             f"links: the crops are not in {crops.absolute()}; call this where facetool represent "

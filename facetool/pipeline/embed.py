@@ -23,6 +23,7 @@ from facetool.files.embed_plan import (
     LatestPlans,
     ListedPhoto,
     PlannedPhotos,
+    Shard,
     need_pyarrow,
     read_plans,
     write_plan,
@@ -325,19 +326,23 @@ def _whole_shards(
         report: what is counted.
     """
 
-    def check(number: int) -> _CheckedShard | DamagedShardError:
+    def check(shard: Shard) -> _CheckedShard | DamagedShardError:
         try:
-            _, rows = check_shard(job.storage, job.plan, number)
+            _, rows = check_shard(job.storage, job.plan, shard)
         except DamagedShardError as error:
             return error
-        kept = [row for row in rows if latest.count(row[0], job.plan)]
-        failed = [(photo, reason) for photo, status, reason in kept if status == "failed"]
-        no_face = sum(status == "no-face" for _, status, _ in kept)
-        return _CheckedShard(number, len(kept) - len(failed), no_face, failed)
+        kept = [row for row in rows if latest.count(row.photo, job.plan)]
+        failed = [(row.photo, row.reason) for row in kept if row.status == "failed"]
+        no_face = sum(row.status == "no-face" for row in kept)
+        return _CheckedShard(shard.number, len(kept) - len(failed), no_face, failed)
 
+    photos = PlannedPhotos(job.storage, job.plan)
     with ThreadPoolExecutor(_CHECKS, "check") as threads:
         for found in ordered_map(
-            lambda number: threads.submit(check, number), Future.result, numbers, 2 * _CHECKS
+            lambda number: threads.submit(check, photos.shard(number)),
+            Future.result,
+            numbers,
+            2 * _CHECKS,
         ):
             if isinstance(found, DamagedShardError):
                 listener().remark(str(found), "it is made again")

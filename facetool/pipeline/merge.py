@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facetool.errors import UsageError
+from facetool.errors import FormatError, UsageError
 from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames, number_people
 from facetool.files.image_states import ImageState
 from facetool.files.represent_description import read_represent_description
@@ -31,7 +31,7 @@ def merge(output: str | Path, reps: Path, *, overwrite: bool = False) -> Report:
 
     Raises:
         UsageError: ``reps`` holds other embeddings, or there is nothing to be merged.
-        FormatError: ``output`` holds no plan, or shards of another one.
+        FormatError: ``output`` holds no plan, shards of another one, or none that is whole.
         OutputError: a result cannot be written.
     """
     faces = open_faces(open_storage(str(output)))
@@ -43,6 +43,8 @@ def merge(output: str | Path, reps: Path, *, overwrite: bool = False) -> Report:
             "another REPS or start over with overwrite=True",
             "overwrite=True",
         )
+    if not faces.faces and faces.lack:
+        raise FormatError(faces.lack)
     if not faces.faces:
         raise UsageError(f"{output} holds no faces")
     report = Report()

@@ -16,6 +16,7 @@ from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.durable import sync_file_system
 from facetool.files.embeddings import Embeddings
 from facetool.files.megaface_features import read_features, read_listed_images, write_feature
+from facetool.files.names_below import leads_out
 from facetool.files.text import counted, same_spelling
 from facetool.jobs.progress import listener
 from facetool.jobs.report import Report
@@ -152,7 +153,7 @@ def _endings(path: str) -> list[str]:
 def _write(
     output: Path, source: Path, name: str, algorithm: str, vector: NDArray[np.float32]
 ) -> None:
-    if name.startswith("/") or ".." in name.split("/"):
+    if leads_out(name):
         raise UsageError(f"{source}: the image name {name} is not relative to a folder")
     with atomic_write(output / f"{name}_{algorithm}.bin", durable=False) as file:
         write_feature(file, vector)

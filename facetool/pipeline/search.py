@@ -177,7 +177,13 @@ def gallery_network(description: RepresentDescription, reps: Path) -> tuple[str,
         )
     weights = description.weights_name
     name = weights if weights in CATALOGUE else description.network
-    return name, Recipe.from_dict(dict(description.recipe))
+    try:
+        return name, Recipe.from_dict(dict(description.recipe))
+    except FormatError:
+        raise FormatError(
+            f"{reps} does not say rightly what its network takes; make it again with facetool "
+            "represent"
+        ) from None
 
 
 def search(

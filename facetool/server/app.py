@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -71,7 +71,8 @@ class ServerApp:
             routes=routes,
             exception_handlers={
                 RefusedError: _refused,
-                FacetoolError: _failed,
+                FacetoolError: self._failed,
+                ClientDisconnect: _gone,
                 HTTPException: _http_error,
                 Exception: _unexpected,
             },
@@ -88,6 +89,10 @@ class ServerApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self._guard(scope, receive, send)
+
+    def end(self) -> None:
+        """Begin no request any more; those in progress go on."""
+        self._guard.ending = True
 
     @asynccontextmanager
     async def _lifespan(self, application: Starlette) -> AsyncIterator[None]:
@@ -165,6 +170,15 @@ class ServerApp:
     async def _openapi_json(self, request: Request) -> Response:
         return JSONResponse(self._openapi)
 
+    async def _failed(self, request: Request, error: Exception) -> Response:
+        status = 422
+        if isinstance(error, WorkerTimeoutError):
+            status = 504
+        elif isinstance(error, WorkerDiedError):
+            # Supervisors tell the workers to end, too.
+            status = 503 if self._guard.ending else 500
+        return error_response(status, str(error))
+
 
 def _face(located: LocatedFace) -> dict[str, Any]:
     face = located.face
@@ -228,13 +242,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     return error_response(error.status, error.reason)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    status = 422
-    if isinstance(error, WorkerTimeoutError):
-        status = 504
-    elif isinstance(error, WorkerDiedError):
-        status = 500
-    return error_response(status, str(error))
+async def _gone(request: Request, error: Exception) -> Response:
+    return error_response(400, "the client has gone")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

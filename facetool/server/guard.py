@@ -29,6 +29,7 @@ _CSP = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+_ENDING = "the server is ending; try again in a few seconds"
 _HEADERS = {
     "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
@@ -71,6 +72,10 @@ class Guard:
         hosts: the names that the server goes by.
         metrics: counts the answers.
         paths: those that are counted by name.
+
+    Attributes:
+        in_progress: requests that are being answered.
+        ending: no request is begun any more.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Guard:
         self._metrics = metrics
         self._paths = paths
         self.in_progress = 0
+        self.ending = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the application do it."""
@@ -102,6 +108,9 @@ class Guard:
         except RefusedError as error:
             if not answer.status:
                 await error_response(error.status, error.reason)(scope, receive, answer)
+        except asyncio.CancelledError:  # told to end at once
+            if not answer.status:
+                await _ending_response()(scope, receive, answer)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.answered(path, answer.status or 500, time.monotonic() - begun)
@@ -109,6 +118,9 @@ class Guard:
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         self._check_origin(headers)
+        if self.ending:
+            await _ending_response()(scope, receive, send)
+            return
         if scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -137,6 +149,10 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and not same_origin(origin, host):
             raise RefusedError(403, "requests of other sites' pages are refused")
+
+
+def _ending_response() -> JSONResponse:
+    return error_response(503, _ENDING, {"Connection": "close", "Retry-After": "5"})
 
 
 class _Answer:

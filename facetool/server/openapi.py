@@ -15,7 +15,7 @@ _ERRORS = {
     413: "The request is too large",
     415: "It is no form",
     422: "The photo cannot be used",
-    503: "Too many requests are in progress",
+    503: "Too many requests are in progress, or the server is ending",
     504: "It took too long",
 }
 _BOX = {

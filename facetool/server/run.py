@@ -39,7 +39,7 @@ def serve(
     *,
     ready: Callable[[str], object] = lambda url: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; answers in progress are finished first.
+    """Serve until SIGINT or SIGTERM; answers in progress are finished first, but for a second one.
 
     Args:
         network: from :func:`facetool.load_network`.
@@ -58,11 +58,14 @@ def serve(
 
     with _bind(settings.host, settings.port) as listener:
         metrics = Metrics()
+        limits = settings.recognizer.limits
         recognizer = Recognizer(network, settings.recognizer, metrics.batch)
         try:
             hosts = HostRule(is_loopback(settings.host), tuple(settings.allow_host))
             app = ServerApp(recognizer, hosts, metrics)
-            answer_requests(app, listener, lambda: ready(_url(settings.host, listener)))
+            answer_requests(
+                app, listener, limits.seconds, lambda: ready(_url(settings.host, listener))
+            )
         finally:
             recognizer.close()
 

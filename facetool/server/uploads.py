@@ -7,7 +7,7 @@ from collections.abc import Collection
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from facetool.detection.options import SELECTIONS
 from facetool.server.guard import RefusedError
@@ -42,8 +42,6 @@ async def read_photos(request: Request, names: Collection[str]) -> dict[str, byt
     except (MultiPartException, FormParserError) as error:
         reason = getattr(error, "message", "") or str(error)
         raise RefusedError(400, f"the form cannot be read: {reason}") from None
-    except ClientDisconnect:
-        raise RefusedError(400, "the client has gone") from None
     try:
         photos = {}
         for name in names:

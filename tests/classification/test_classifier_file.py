@@ -60,6 +60,7 @@ def write(path: Path, header: object, arrays: dict) -> Path:
     [
         (("format",), 99),
         (("classifier",), "os.system"),
+        (("classifier",), ["svm"]),
         (("model",), "__class__"),
         (("model",), "tree"),
         (("people",), "ABCDEF"),

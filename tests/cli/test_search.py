@@ -1,6 +1,7 @@
 """``search`` on the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,18 @@ def test_a_folder_of_another_program(run: Run, eight_people: Path, tmp_path: Pat
     done = run("search", eight_people, tmp_path / "a.jpg")
     assert done.returncode == 2
     assert "does not say which network it was made with" in done.stderr
+
+
+def test_a_recipe_that_is_none_is_said_of_the_folder(
+    run: Run, eight_people: Path, tmp_path: Path
+) -> None:
+    reps = shutil.copytree(eight_people, tmp_path / "copy")
+    for recipe in ({"crop": 7}, {"scale": 1}):
+        description = {"network": "dlib-resnet", "recipe": recipe}
+        (reps / "represent.json").write_text(json.dumps(description))
+        done = run("search", reps, tmp_path / "a.jpg")
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"facetool: {reps} does not say rightly what its network takes; make it again with "
+            "facetool represent\n"
+        )

@@ -1,6 +1,7 @@
 """The threat model of SECURITY.md, point by point: what strangers' files and servers try."""
 
 import hashlib
+import json
 import struct
 import threading
 import time
@@ -15,13 +16,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facetool.errors import ImageError, UsageError, WeightsError
+from facetool.errors import FormatError, ImageError, UsageError, WeightsError
 from facetool.files.atomic import atomic_write, part_path
 from facetool.files.embeddings import read_embeddings
 from facetool.files.embeddings_writer import EmbeddingsWriter
 from facetool.files.image_states import ImageState
 from facetool.files.represent_description import RepresentDescription
+from facetool.images.aligned_photos import AlignedPhotos
+from facetool.images.inputs import images_at
 from facetool.images.read import decode_image
+from facetool.pipeline.cluster import cluster
 from facetool.pipeline.records_features import write_features
 from facetool.weights import download
 from facetool.weights.catalogue import Pretrained
@@ -93,6 +97,27 @@ def test_names_that_lead_out_of_the_output_are_refused(name: str, tmp_path: Path
     with pytest.raises(UsageError, match="not relative"):
         write_features([source], tmp_path / "out" / "deep")
     assert not list(tmp_path.rglob("*x.png*"))
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/x.png"])
+def test_names_that_lead_out_of_a_folder_are_no_paths(name: str, tmp_path: Path) -> None:
+    """To be linked to, or to be read."""
+    Image.new("L", (4, 4)).save(tmp_path / "x.png")
+    name = name if name[0] != "/" else str(tmp_path / name[1:])
+    crops = tmp_path / "crops"
+    (crops / "a").mkdir(parents=True)
+    Image.new("L", (4, 4)).save(crops / "a" / "1.png")
+    reps = represent_folder(tmp_path / "reps", ["a/1.png", name])
+    description = json.loads((reps / "represent.json").read_text())
+    (reps / "represent.json").write_text(json.dumps({**description, "input": str(crops)}))
+    with pytest.raises(FormatError, match=r"leads out of .*crops; run facetool represent again"):
+        cluster(reps, 0.5, links=tmp_path / "links")
+    assert not (tmp_path / "links").exists()
+    images = images_at(crops)
+    images.read("a/1.png")
+    for read in (images.read, images.sha256, images.stat, AlignedPhotos({"": str(crops)}).path):
+        with pytest.raises(ImageError, match="its name leads out of the folder"):
+            read(name)
 
 
 def test_links_in_the_place_of_unfinished_files_are_not_followed(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """What the writer of embeddings goes on from, whatever a kill or a power cut left."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facetool.files.embeddings_writer import EmbeddingsWriter
+from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames
 from facetool.files.image_states import ImageState
 from facetool.files.represent_description import RepresentDescription
 
@@ -68,6 +69,32 @@ def test_a_run_that_is_killed_again_and_again_loses_no_batch(tmp_path: Path) -> 
             journal.write(b'{"rows": 3, "len')
     before, files = finish(folder)
     assert before == 3
+    assert files == finish(tmp_path / "whole")[1]
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"), [("-9", 1), ("99999999999999999999", 1), ("1e300", 1), ("Infinity", 0)]
+)
+def test_lengths_that_no_file_has(tmp_path: Path, length: str, kept: int) -> None:
+    folder = stopped(tmp_path / "cut", 2)
+    journal = folder / ".represent.journal.part"
+    lines = journal.read_text().splitlines(keepends=True)
+    entry = json.loads(lines[-1])
+    stated = f'"reps.csv": {entry["lengths"]["reps.csv"]},'
+    journal.write_text("".join(lines[:-1]) + lines[-1].replace(stated, f'"reps.csv": {length},', 1))
+    before, files = finish(folder)
+    assert before == kept
+    assert files == finish(tmp_path / "whole")[1]
+
+
+@pytest.mark.parametrize("settings", ["7", "[]", "null", '{"network": 7}'])
+def test_a_last_line_that_renames_nothing(tmp_path: Path, settings: str) -> None:
+    folder = stopped(tmp_path / "cut", 2)
+    with (folder / ".represent.journal.part").open("a") as journal:
+        journal.write(f'{{"renaming": {settings}}}\n')
+    complete_renames(folder)
+    before, files = finish(folder)
+    assert before == 0
     assert files == finish(tmp_path / "whole")[1]
 
 

@@ -1,6 +1,7 @@
 """Photos listed for workers, from a folder, a list and a record file."""
 
 import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,68 @@ def test_damage_of_a_record_file_is_counted(tmp_path: Path) -> None:
     assert [photo.name for photo in found.photos] == ["0/1", "0/3"]
     ((_, reason, number),) = found.unlisted
     assert number == 1 and reason == "no record can be found there"
+
+
+def archive(path: Path, *entries: str | tarfile.TarInfo) -> str:
+    """A tar archive of photos of these names, and of entries of other kinds."""
+    with tarfile.open(path, "w") as tar:
+        for number, entry in enumerate(entries):
+            info = tarfile.TarInfo(entry) if isinstance(entry, str) else entry
+            info.size = 10 + number if info.isfile() else 0
+            tar.addfile(info, io.BytesIO(bytes(info.size)))
+    return str(path)
+
+
+def entry(name: str, kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, "a.jpg"
+    return info
+
+
+def test_what_is_not_taken_out_of_an_archive_is_counted(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    entries = (
+        "a.jpg",
+        "./b.jpg",
+        entry("folder.jpg", tarfile.DIRTYPE),
+        entry("symbolic.jpg", tarfile.SYMTYPE),
+        entry("hard.jpg", tarfile.LNKTYPE),
+        entry("pipe.jpg", tarfile.FIFOTYPE),
+        entry("text.txt", tarfile.SYMTYPE),
+        "b.jpg",
+        "../c.jpg",
+        "x/../../d.jpg",
+        "/tmp/e.jpg",
+        "clip.mp4",
+    )
+    found = open_source(archive(tmp_path / "a.tar", *entries)).listing()
+    assert [(photo.name, photo.size) for photo in found.photos] == [("a.jpg", 10), ("b.jpg", 17)]
+    video, *others = found.unlisted
+    assert video[0] == "1 video"
+    assert others == [
+        (
+            "3 links and devices",
+            "not read (symbolic.jpg among them); put the photos themselves into the archive",
+            3,
+        ),
+        (
+            "3 photos",
+            "not read (../c.jpg among them); its name is absolute or has '..'; rename it",
+            3,
+        ),
+        ("1 photo", "not read (b.jpg); a later one in the archive has the same name", 1),
+    ]
+
+
+def test_names_in_a_store_that_lead_out_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    names = ["a.jpg", "../b.jpg", ".hidden/c.jpg"]
+    found = {f"/photos/{name}": {"size": 3, "ETag": "1"} for name in names}
+    monkeypatch.setattr(type(memory), "find", lambda *_, **__: found)
+    listing = open_source("memory://photos").listing()
+    assert [photo.name for photo in listing.photos] == ["a.jpg"]
+    ((what, reason, number),) = listing.unlisted
+    assert (what, number) == ("1 photo", 1) and "../b.jpg" in reason
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.rec", "nowhere/a.jpg"])

@@ -364,7 +364,7 @@ def test_an_error_in_a_worker_lets_go_of_the_journal(
 
     monkeypatch.setattr(stage, "AlignJournal", Journal)
     monkeypatch.setattr(CropWriter, "write", write)
-    monkeypatch.setattr(stage, "check_detector", lambda settings, device: "threads")
+    monkeypatch.setattr(stage, "check_detector", lambda settings, device: "cpu:0")
     with pytest.raises(OutputError):
         align(album, tmp_path / "out", CHIP, jobs=1)
     assert journals == [True]

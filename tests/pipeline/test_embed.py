@@ -42,6 +42,7 @@ from tests.remarks import remarks
 from tests.runners import killer
 
 pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +254,9 @@ def test_missing_and_damaged_shards_are_made_again(
     report = embed(photos, out, network, settings)
     assert report.counts["already there"] + report.counts["failed"] < len(all_rows(out))
     assert shards[3].stat().st_mtime_ns == kept
+    table = parquet.read_table(shards[4], use_threads=False)
+    parquet.write_table(table.drop_columns("embedding"), shards[4])
+    embed(photos, out, network, settings)
     merge(out, tmp_path / "reps")
     assert same_reps(separate / "reps", tmp_path / "reps")
 

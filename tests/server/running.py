@@ -29,7 +29,7 @@ class Server(NamedTuple):
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """The exit code, and what else it said."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=30)
+        _, errors = self.process.communicate(timeout=150)
         return self.process.returncode, errors
 
 

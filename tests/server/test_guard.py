@@ -1,8 +1,9 @@
 """Who may ask, how much, how long, how often; and what every answer tells a browser."""
 
+import asyncio
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,12 @@ from tests.server.client import FORM, AppClient, Request, form, upload
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
+from starlette.types import Receive, Scope, Send
+
+from facetool.server.guard import Guard
 from facetool.server.hosts import HostRule, is_loopback, same_origin
 from facetool.server.limits import Limits
+from facetool.server.metrics import Metrics
 
 
 @pytest.mark.parametrize(
@@ -151,3 +156,35 @@ def test_a_body_that_never_ends_is_limited(make_client: Callable[..., AppClient]
 def test_limits_are_above_zero() -> None:
     with pytest.raises(UsageError, match="pixels: give more than 0"):
         Limits(pixels=0)
+
+
+def guarded(app: Callable[..., Awaitable[None]]) -> Guard:
+    hosts = HostRule(loopback=True)
+    return Guard(app, limits=Limits(), hosts=hosts, metrics=Metrics(), paths=frozenset())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_server_that_ends_begins_no_request(method: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("begun")
+
+    guard = guarded(app)
+    guard.ending = True
+    answer = AppClient(guard).send(Request(method, "/detect", {}, (b"",)))
+    assert answer.status == 503 and answer.reason.startswith("the server is ending")
+    assert answer.headers["connection"] == "close"  # the next request goes elsewhere
+    assert b"\n" not in answer.body
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_that_is_cut_off_gets_an_answer(method: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["request"].cancel()
+        await asyncio.sleep(60)
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["request"] = asyncio.ensure_future(guarded(app)(scope, receive, send))
+        await scope["request"]
+
+    answer = AppClient(guard).send(Request(method, "/detect", {}, (b"",)))
+    assert answer.status == 503 and answer.reason.startswith("the server is ending")

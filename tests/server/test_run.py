@@ -1,5 +1,7 @@
 """The server as users and attackers meet it: over the network, in a process of its own."""
 
+import io
+import os
 import re
 import signal
 import socket
@@ -7,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.server.client import Request, upload
+from facetool.sample.album import draw_image
+from tests.server.client import Answer, Request, upload
 from tests.server.running import Server, running
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
@@ -150,6 +155,79 @@ def test_it_ends_when_told_to(number: int) -> None:
         ):
             time.sleep(0.1)
         assert not left
+
+
+REQUESTS = 10
+
+
+@contextmanager
+def busy() -> Iterator[tuple[Server, list[Future[Answer]]]]:
+    """A server of one worker with work for many seconds, all of it begun."""
+    pixels = np.concatenate([draw_image(0, n, 0)[0] for n in range(8)], axis=1)
+    file = io.BytesIO()
+    Image.fromarray(pixels.repeat(3, axis=0).repeat(3, axis=1)).save(file, "PNG")
+    request = upload("/detect", image=file.getvalue())
+    with (
+        running("--jobs", "1", "--time-limit", 120) as server,
+        ThreadPoolExecutor(REQUESTS) as pool,
+    ):
+        answers = [pool.submit(server.call, request) for _ in range(REQUESTS)]
+        while _counted(server, "requests_in_progress") + sum(map(Future.done, answers)) < REQUESTS:
+            time.sleep(0.05)
+        assert not all(map(Future.done, answers))
+        yield server, answers
+
+
+def _counted(server: Server, name: str) -> float:
+    text = server.call(Request("GET", "/metrics")).body.decode()
+    return float(re.findall(rf"^facetool_{name} (.*)$", text, re.MULTILINE)[0])
+
+
+@pytest.mark.slow
+def test_what_is_in_progress_is_answered_before_it_ends() -> None:
+    with busy() as (server, answers):
+        assert server.stop() == (0, "")
+        assert [answer.result().status for answer in answers] == [200] * REQUESTS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_the_second_signal_ends_it_at_once(number: int) -> None:
+    with busy() as (server, answers):
+        server.process.send_signal(number)
+        while _is_open(server):
+            time.sleep(0.05)
+        left = sum(not answer.done() for answer in answers)
+        assert left
+        assert server.stop(number) == (0, "")
+        refused = [answer.result() for answer in answers if answer.result().status != 200]
+        assert {answer.status for answer in refused} == {503}
+        assert all(answer.reason.startswith("the server is ending") for answer in refused)
+        assert 0 < len(refused) <= left  # some may just have been finished
+
+
+def _is_open(server: Server) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=10).close()
+    except ConnectionError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_workers_that_are_told_to_end_with_it_cost_no_error_of_the_servers() -> None:
+    """As systemd does: SIGTERM to every process of the service."""
+    if sys.platform != "linux":
+        pytest.skip("needs Linux's /proc")
+    with busy() as (server, answers):
+        children = _descendants(server.process.pid)
+        server.process.send_signal(signal.SIGTERM)
+        while _is_open(server):
+            time.sleep(0.05)
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+        assert server.stop()[0] == 0
+        assert {answer.result().status for answer in answers} <= {200, 503}
 
 
 def _runs(process: int) -> bool:
