@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 
@@ -55,6 +56,18 @@ def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
         given = f"{setting}={value!r}"
         raise UsageError(f"{given}: give one of {', '.join(choices)}", given)
+
+
+def check_range(setting: str, value: float, least: float, most: float = math.inf) -> None:
+    """Refuse a number outside of a setting's range, its ends included, and NaN.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if not (least <= value <= most and math.isfinite(value)):
+        given = f"{setting}={value!r}"
+        wanted = f"{least} or more" if most == math.inf else f"{least} to {most}"
+        raise UsageError(f"{given}: give a number, {wanted}", given)
 
 
 def one_line(error: BaseException, most: int = 200) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from facetool.alignment.landmarks import Points
 from facetool.alignment.recipes import Crop
+from facetool.images.arrays import check_rgb_image
 from facetool.images.read import RGBImage
 
 
@@ -17,7 +18,11 @@ def cut_face(image: RGBImage, points: Points, crop: Crop) -> RGBImage:
 
     Returns:
         uint8 (crop.height, crop.width, 3).
+
+    Raises:
+        UsageError: the image is not uint8 (H, W, 3).
     """
+    check_rgb_image(image)
     if crop.method == "chip":
         from facetool.alignment.dlib_chip import chip_crop
 

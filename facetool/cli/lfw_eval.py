@@ -75,6 +75,13 @@ def _curve(
     help="Store the threshold found in FILE, the safetensors file that REPS was made with, and in "
     "REPS, so that compare and classify use it.",
 )
+@click.option(
+    "--far",
+    type=options.Number(0, 1, min_open=True, max_open=True),
+    metavar="RATE",
+    help="With --save-threshold: the threshold for this false accept rate.  [default: the most "
+    "accurate threshold]",
+)
 @options.pairs_plot_option
 @options.html_option("the ROC and the pairs judged wrongly, side by side")
 @options.json_option
@@ -88,6 +95,7 @@ def command(
     metric: str,
     subtract_mean: bool,
     save_threshold: Path | None,
+    far: float | None,
     pairs_plot: Path | None,
     html: Path | None,
     as_json: bool,
@@ -113,6 +121,7 @@ def command(
         metric=metric,
         subtract_mean=subtract_mean,
         save_threshold=save_threshold,
+        far=far,
         pairs_plot=pairs_plot,
     )
     if html is not None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from facetool.alignment.landmarks import Points
 from facetool.detection.face import Box, Detector, Face
+from facetool.images.arrays import check_rgb_image
 from facetool.images.read import RGBImage
 
 QUARTER_TURNS = (90, 180, 270)
@@ -103,7 +104,13 @@ class PhotoSearch:
         self._turn_below = {"never": -math.inf, "if-missed": sure, "always": math.inf}[rotate]
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
-        """The faces of each image, best score first, in pixels of the image."""
+        """The faces of each image, best score first, in pixels of the image.
+
+        Raises:
+            UsageError: an image is not uint8 (H, W, 3).
+        """
+        for image in images:
+            check_rgb_image(image)
         views = [self._view(image) for image in images]
         faces = self._find(views)
         if self._detect_at is not None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError, WeightsError, check_choice
+from facetool.images.arrays import check_rgb_crops
 from facetool.jobs.ordered_map import ordered_map
 from facetool.jobs.progress import listener
 from facetool.networks.base import EmbeddingNetwork
@@ -232,14 +233,18 @@ class Embedder:
 
         Returns:
             float32 (N, D), not normalised unless the network or ``flip`` does.
+
+        Raises:
+            UsageError: they are no such crops.
         """
         if not len(crops):
             return np.empty((0, self.size), np.float32)
+        check_rgb_crops(crops, self.recipe.crop.height, self.recipe.crop.width)
         count = len(crops)
         if rows is not None and count < rows:
             filler = np.zeros((rows - count, *crops.shape[1:]), np.uint8)
             crops = np.concatenate((crops, filler))
-        pixels = torch.from_numpy(crops)
+        pixels = torch.from_numpy(np.require(crops, requirements=("C", "W")))
         if self.device.type == "cuda":
             pixels = pixels.pin_memory()
         pixels = pixels.to(self.device, non_blocking=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facetool.classification.classifier import prepare
 from facetool.classification.provenance import Provenance
-from facetool.errors import FacetoolError, FormatError, UsageError
+from facetool.errors import FacetoolError, FormatError, UsageError, check_range
 from facetool.files.embeddings import read_embeddings
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.text import same_spelling
@@ -131,9 +131,10 @@ def same_person_threshold(people: People, given: float | None, reps: Path) -> fl
     """Squared L2 where "same person" ends: as given, or as published for the weights.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or negative or not finite.
     """
     if given is not None:
+        check_range("threshold", given, 0)
         return given
     published = pair_threshold(people.description)
     if published is None:

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from facetool._version import __version__
-from facetool.embedding.choices import DEFAULT_BATCH_SIZE
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.embedding.embedder import resolve_dtype
+from facetool.errors import check_choice, check_range
 from facetool.files.represent_description import RepresentDescription
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.devices import resolve_device
+from facetool.networks.dtypes import EMBEDDING_DTYPES
 from facetool.networks.engine import PACKAGES, EngineNetwork
 
 
@@ -30,6 +32,9 @@ class RepresentSettings:
         batch_size: images per pass.
         any_crop: take images that nothing shows to be the network's crops.
         engine: ``torch`` or ``openvino``.
+
+    Raises:
+        UsageError: a setting has no such choice, or is out of its range.
     """
 
     device: str | torch.device = "auto"
@@ -38,6 +43,12 @@ class RepresentSettings:
     batch_size: int = DEFAULT_BATCH_SIZE
     any_crop: bool = False
     engine: str = "torch"
+
+    def __post_init__(self) -> None:
+        check_choice("dtype", self.dtype, EMBEDDING_DTYPES)
+        check_choice("flip", self.flip, FLIPS)
+        check_choice("engine", self.engine, ENGINES)
+        check_range("batch_size", self.batch_size, 1)
 
     def resolve(self, network: EmbeddingNetwork) -> RepresentSettings:
         """The same with the device and the dtype that ``auto`` stands for with a network.

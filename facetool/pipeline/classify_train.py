@@ -19,7 +19,7 @@ from facetool.classification.open_set import FEWEST_PEOPLE
 from facetool.classification.provenance import Provenance, check_provenance
 from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
-from facetool.errors import UsageError
+from facetool.errors import UsageError, check_choice, check_range
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.text import counted
 
@@ -37,11 +37,18 @@ class ClassifierSettings:
         kind: key of :data:`facetool.classification.fit.FITTERS`.
         lda_dim: dimensions to keep by LDA; None for no LDA.
         fpir: false positive identification rate of the rejection threshold, 0…1.
+
+    Raises:
+        UsageError: there is no such kind, or the rate is none.
     """
 
     kind: str = "linear-svm"
     lda_dim: int | None = None
     fpir: float = DEFAULT_FPIR
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, FITTERS)
+        check_range("fpir", self.fpir, 0, 1)
 
 
 def find_kind(name: str) -> str:

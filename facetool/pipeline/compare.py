@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from facetool.cropping.photos import crop_photos
 from facetool.cropping.remarks import PhotoRemark, note_remarks
 from facetool.detection.face import Box
-from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
 from facetool.embedding.embedder import Embedder
+from facetool.errors import check_choice, check_range
 from facetool.evaluation.distances import normalize
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -111,8 +112,12 @@ def known_threshold(
     """The threshold a user gave, or else the one calibrated on the network's embeddings.
 
     With ``flip`` embeddings have unit length; a threshold between others says nothing then.
+
+    Raises:
+        UsageError: the one given is negative or not finite.
     """
     if given is not None:
+        check_range("threshold", given, 0)
         return PairThreshold(given, "given", normalized=network.info.unit_length or flip != "none")
     known = network.info.threshold
     return None if known is not None and flip != "none" and not known.normalized else known
@@ -122,7 +127,7 @@ def compare(
     images: Sequence[Path],
     network: EmbeddingNetwork,
     *,
-    threshold: PairThreshold | None,
+    threshold: PairThreshold | float | None = None,
     select: str = DEFAULT_SELECT,
     detector: str | None = None,
     device: str | torch.device = "auto",
@@ -135,7 +140,8 @@ def compare(
     Args:
         images: two or more photos; one that is given twice is compared with itself.
         network: from :func:`facetool.load_network`.
-        threshold: squared L2 below which two faces are one person's; None gives no verdict.
+        threshold: squared L2 below which two faces are one person's; default: the network's own,
+            without which there is no verdict.
         select: which faces of a photo take part: ``largest``, ``center``, ``all``, ``only``.
         detector: instead of the one of the network's recipe.
         device: where the network runs, as :func:`facetool.resolve_device` takes it.
@@ -153,6 +159,9 @@ def compare(
     """
     from facetool.alignment.recipes import override
 
+    if not isinstance(threshold, PairThreshold):
+        threshold = known_threshold(network, threshold, flip=flip)
+    check_choice("select", select, SELECTIONS)
     device = resolve_device(device)
     crop = override(network.recipe.crop, detector=detector)
     report = Report()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.embedding.represented_crops import Crops
-from facetool.errors import FacetoolError, UsageError
+from facetool.errors import FacetoolError, UsageError, check_range
 from facetool.evaluation import insightface
 from facetool.evaluation.distances import normalize, squared_l2
 from facetool.evaluation.pair_images import ImageIndex
@@ -116,6 +116,7 @@ def lfw_eval(
     metric: str = "squared-l2",
     subtract_mean: bool = False,
     save_threshold: Path | None = None,
+    far: float | None = None,
     pairs_plot: Path | None = None,
 ) -> LfwResult:
     """Verify the pairs whose images a represent folder holds, and write metrics and plots.
@@ -135,6 +136,8 @@ def lfw_eval(
         subtract_mean: for facenet, subtract the training folds' mean.
         save_threshold: the weights file of these embeddings, safetensors of facetool's, which gets
             the threshold between two photos; so does ``reps``.
+        far: the false accept rate, 0…1, that this threshold is for; default: it is the most
+            accurate one.
         pairs_plot: draws the worst errors and examples.
 
     Raises:
@@ -144,6 +147,10 @@ def lfw_eval(
         OutputError: a file cannot be written.
     """
     check_protocol(protocol, metric, subtract_mean)
+    if far is not None:
+        check_range("far", far, 0, 1)
+        if save_threshold is None:
+            raise UsageError("far is for save_threshold=FILE", "far", "save_threshold=FILE")
     if pairs_plot is not None:
         check_name(pairs_plot)
     overlays = [
@@ -187,7 +194,7 @@ def lfw_eval(
     if pairs_plot is not None:
         plot_pairs(result.scored, Crops(description).reader, result.distance, pairs_plot)
     if save_threshold is not None:
-        _save_threshold(save_threshold, reps, description, found, pairs.name)
+        _save_threshold(save_threshold, reps, description, found, pairs.name, far)
     return result
 
 
@@ -275,13 +282,18 @@ def _check_weights(weights: Path, reps: Path, description: RepresentDescription)
 
 
 def _save_threshold(
-    weights: Path, reps: Path, description: RepresentDescription, found: _Found, pairs: str
+    weights: Path,
+    reps: Path,
+    description: RepresentDescription,
+    found: _Found,
+    pairs: str,
+    far: float | None,
 ) -> None:
     """Write the threshold of these pairs into the weights file, and into the folder."""
     from facetool.weights import safetensors
 
     name = f"{pairs}, {counted(len(found.trials), 'pair')}"
-    threshold = measure_threshold(*found.vectors, found.trials, description, name)
+    threshold = measure_threshold(*found.vectors, found.trials, description, name, far)
     safetensors.save_threshold(weights, threshold)
     write_represent_description(reps, replace(description, threshold=threshold.as_dict()))
 
@@ -292,8 +304,9 @@ def measure_threshold(
     trials: Trials,
     description: RepresentDescription,
     name: str,
+    far: float | None = None,
 ) -> PairThreshold:
-    """Where "same person" ends: the mean of the folds' most accurate thresholds.
+    """Where "same person" ends: the mean of the folds' most accurate thresholds, or as far allows.
 
     Args:
         first: (N, D), as they are in a represent folder.
@@ -301,6 +314,7 @@ def measure_threshold(
         trials: which of them are one person's.
         description: of the folder.
         name: of the pairs.
+        far: false accept rate that must not be exceeded; the highest such threshold is taken.
 
     Raises:
         FacetoolError: too few pairs, or distances that no threshold of the sweep divides.
@@ -308,13 +322,35 @@ def measure_threshold(
     unit_length = description.unit_length is not False
     sides = [normalize(side) if unit_length else side for side in (first, second)]
     distances = squared_l2(*sides)
-    folds = insightface.evaluate_distances(distances, trials).folds
-    if reason := misfit(folds):
-        raise FacetoolError(f"no threshold can be measured: {reason}")
-    value = float(np.mean([fold.threshold for fold in folds if fold]))
-    impostors = distances[~trials.same]
-    far = float((impostors < value).mean()) if len(impostors) else None
-    return PairThreshold(round(value, 4), name, far=far, normalized=unit_length)
+    impostors = np.sort(distances[~trials.same])
+    if far is None:
+        folds = insightface.evaluate_distances(distances, trials).folds
+        if reason := misfit(folds):
+            raise FacetoolError(f"no threshold can be measured: {reason}")
+        value = round(float(np.mean([fold.threshold for fold in folds if fold])), 4)
+    else:
+        value = _at_far(impostors, far)
+    reached = float((impostors < value).mean()) if len(impostors) else None
+    return PairThreshold(value, name, far=reached, normalized=unit_length)
+
+
+def _at_far(impostors: NDArray[np.float64], far: float) -> float:
+    """The distance (six decimals, rounded down) below which a share of the impostors lies.
+
+    Args:
+        impostors: distances, rising.
+        far: the share not to exceed.
+
+    Raises:
+        FacetoolError: there are too few impostors to tell.
+    """
+    accepted = int(far * len(impostors) + 1e-9)
+    if not 1 <= accepted < len(impostors):
+        raise FacetoolError(
+            f"no threshold can be measured for the false accept rate {far:g}: there are "
+            f"{counted(len(impostors), 'impostor pair')}"
+        )
+    return float(np.floor(impostors[accepted] * 1e6) / 1e6)
 
 
 def _choice_warnings(several: int, images: int) -> list[str]:

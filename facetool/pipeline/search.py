@@ -19,9 +19,17 @@ from facetool.cropping.remarks import PhotoRemark, note_remarks
 from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes, times_of
+from facetool.embedding.choices import ENGINES
 from facetool.embedding.embedder import Embedder
 from facetool.embedding.people import pair_threshold
-from facetool.errors import FacetoolError, FormatError, ImageError, UsageError
+from facetool.errors import (
+    FacetoolError,
+    FormatError,
+    ImageError,
+    UsageError,
+    check_choice,
+    check_range,
+)
 from facetool.evaluation.distances import Floats, normalize
 from facetool.evaluation.nearest import nearest_rows
 from facetool.evaluation.vector_index import VectorIndex
@@ -58,6 +66,9 @@ class SearchSettings:
         detection: how the detector is used; default: its default settings.
         device: where the network runs, as :func:`facetool.resolve_device` takes it.
         engine: what runs the network, ``torch`` or ``openvino``.
+
+    Raises:
+        UsageError: a setting has no such choice, or is out of its range.
     """
 
     top: int = DEFAULT_TOP
@@ -68,6 +79,13 @@ class SearchSettings:
     detection: DetectionSettings | None = None
     device: str | torch.device = "auto"
     engine: str = "torch"
+
+    def __post_init__(self) -> None:
+        check_range("top", self.top, 1)
+        check_choice("select", self.select, ("largest", "center", "only"))
+        check_choice("engine", self.engine, ENGINES)
+        if self.threshold is not None:
+            check_range("threshold", self.threshold, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ class Corner(EmbeddingNetwork):
 
 @pytest.fixture
 def crops() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (7, 112, 112, 3), dtype=np.uint8)
 
 
 def embedder(network: EmbeddingNetwork, monkeypatch: pytest.MonkeyPatch, flip: str) -> Embedder:

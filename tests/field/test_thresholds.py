@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from facetool.embedding.people import pair_threshold, read_people
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FacetoolError, FormatError, UsageError
+from facetool.evaluation.pairs import Trials
+from facetool.files.represent_description import RepresentDescription
 from facetool.networks.registry import create
-from facetool.pipeline.lfw_eval import lfw_eval
+from facetool.pipeline.lfw_eval import lfw_eval, measure_threshold
 from facetool.weights import safetensors
 from facetool.weights.catalogue import CATALOGUE
 from facetool.weights.download import digest
@@ -82,6 +84,32 @@ def test_it_is_kept_in_the_file_and_in_the_folder(weights: Path, reps: Path, pai
         assert torch.equal(tensor, after.state_dict()[name])
     lfw_eval(reps, pairs, "insightface", save_threshold=weights)
     assert read_network(weights).info.weights_sha256 == before.info.weights_sha256
+
+
+@pytest.mark.slow
+def test_it_may_be_for_a_false_accept_rate(weights: Path, reps: Path, pairs: Path) -> None:
+    with pytest.raises(UsageError, match="far is for save_threshold"):
+        lfw_eval(reps, pairs, "insightface", far=0.1)
+    with pytest.raises(FacetoolError, match=r"false accept rate 0.01: there are 18 impostor pairs"):
+        lfw_eval(reps, pairs, "insightface", save_threshold=weights, far=0.01)
+    lfw_eval(reps, pairs, "insightface", save_threshold=weights, far=0.12)
+    threshold = read_network(weights).info.threshold
+    assert threshold is not None and threshold.far == 2 / 18
+
+
+@pytest.mark.parametrize("unit_length", [True, False])
+@pytest.mark.parametrize("far", [0.001, 0.01, 0.1])
+def test_no_more_impostors_are_accepted_than_asked(unit_length: bool, far: float) -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((2, 4000, 8)).astype(np.float32)
+    trials = Trials(np.arange(4000) % 2 == 0, np.arange(4000) // 400, 10)
+    description = RepresentDescription(unit_length=unit_length)
+    found = measure_threshold(first, second, trials, description, "drawn", far)
+    if unit_length:
+        first, second = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (first, second))
+    impostors = np.square(first - second).sum(1)[~trials.same]
+    assert found.far == (impostors < found.squared_l2).mean() == pytest.approx(far)
+    assert (impostors < found.squared_l2 + 1e-3 * impostors.max()).mean() > far
 
 
 @pytest.mark.slow

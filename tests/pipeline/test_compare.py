@@ -1,5 +1,6 @@
 """compare on drawn photos."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,12 @@ def test_every_pair_and_its_figures(photos: list[Path]) -> None:
         (str(photos[0]), str(photos[2])),
         (str(photos[1]), str(photos[2])),
     ]
+    own = compare(photos, network)  # by the threshold of the weights
+    assert own.threshold == network.info.threshold
+    assert [pair.same for pair in own.comparisons] == [pair.same for pair in result.comparisons]
+    given = compare(photos, network, threshold=1e-6)
+    assert given.threshold == PairThreshold(1e-6, "given")
+    assert not any(comparison.same for comparison in given.comparisons)
     one = result.comparisons[0]
     a, b = (face.embedding.astype(float) for face in (one.first, one.second))
     assert one.squared_l2 == pytest.approx(((a - b) ** 2).sum())
@@ -51,7 +58,8 @@ def test_the_shipped_weights_have_a_threshold() -> None:
 def test_a_photo_without_a_face_is_named(photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("no")
     network = load_network("dlib-resnet")
-    result = compare([photos[0], tmp_path / "bad.jpg", photos[1]], network, threshold=None)
+    network.info = replace(network.info, threshold=None)
+    result = compare([photos[0], tmp_path / "bad.jpg", photos[1]], network)
     assert len(result.comparisons) == 1
     assert result.comparisons[0].same is None
     assert [Path(name).name for name, _ in result.report.failures] == ["bad.jpg"]
