@@ -13,8 +13,9 @@ import pytest
 import facetool
 from facetool.errors import FormatError
 from facetool.files import face_shards
-from facetool.files.embed_plan import EmbedPlan
+from facetool.files.embed_plan import EmbedPlan, ListedPhoto, Shard
 from facetool.files.face_shards import (
+    CheckedRow,
     DamagedShardError,
     FaceShard,
     check_shard,
@@ -36,6 +37,11 @@ ROWS = (
     no_face_row(NOT_UTF_8, "failed", "damaged"),
     face_row("a/3.jpg", 2),
 )
+
+
+def of_all_rows(number: int = 0) -> Shard:
+    """A shard of the photos of all rows."""
+    return Shard(number, [ListedPhoto(one.row.input, 1, "v1") for one in ROWS])
 
 
 @pytest.fixture
@@ -81,9 +87,9 @@ def test_what_is_read_is_what_was_written(storage: FolderStorage, plan: EmbedPla
     wanted = [vector_of("a/1.jpg"), np.zeros(3), np.zeros(3), vector_of("a/3.jpg", 2)]
     np.testing.assert_array_equal(columns["embedding"], wanted)
     assert columns["embedding"].dtype == np.float32
-    assert check_shard(storage, plan, 1) == (
+    assert check_shard(storage, plan, of_all_rows(1)) == (
         record,
-        [(one.row.input, one.row.status, one.row.reason) for one in ROWS],
+        [CheckedRow(one.row.input, one.row.status, one.row.reason, one.face) for one in ROWS],
     )
     assert list(read_shard(storage, plan, 1, ["face", "score"])[1]) == ["face", "score"]
 
@@ -104,7 +110,7 @@ def test_other_programs_read_numbers_and_null(plan: EmbedPlan) -> None:
 def test_a_shard_without_faces(storage: FolderStorage, plan: EmbedPlan) -> None:
     write_faces(storage, plan, 0, ROWS[1:3])
     _, columns = read_shard(storage, plan, 0)
-    assert columns["embedding"].shape == (2, 0)
+    np.testing.assert_array_equal(columns["embedding"], np.zeros((2, 3)))
     assert list(rows_of(columns)) == [one.row for one in ROWS[1:3]]
 
 
@@ -133,9 +139,12 @@ def test_shards_of_something_else(storage: FolderStorage, plan: EmbedPlan) -> No
         ({"weights_sha256": "cd" * 32}, "other weights"),
     ):
         _write(storage, plan, replace(good, record=good.record._replace(**change)))
-        for read in (read_shard, check_shard):
+        for read in (
+            lambda: read_shard(storage, plan, 0),
+            lambda: check_shard(storage, plan, of_all_rows()),
+        ):
             with pytest.raises(FormatError, match=said) as found:
-                read(storage, plan, 0)
+                read()
             assert not isinstance(found.value, DamagedShardError)  # making it again would not help
     storage.write(shard_name(1, 0), _without_record(shard_bytes(good, True)))
     with pytest.raises(FormatError, match="no shard of facetool embed"):
@@ -170,8 +179,8 @@ def test_damage_to_any_column_is_noticed(storage: FolderStorage, plan: EmbedPlan
             data[place] ^= 1
             storage.write(shard_name(1, 0), bytes(data))
             with pytest.raises(DamagedShardError):
-                check_shard(storage, plan, 0)
+                check_shard(storage, plan, of_all_rows())
     for length in (0, 3, len(whole) // 2, len(whole) - 1):
         storage.write(shard_name(1, 0), whole[:length])
         with pytest.raises(DamagedShardError):
-            check_shard(storage, plan, 0)
+            check_shard(storage, plan, of_all_rows())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,8 @@ import pytest
 from facetool.errors import FormatError
 from facetool.files.embed_plan import EmbedPlan
 from facetool.files.face_shards import shard_name
-from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import FolderStorage
-from facetool.files.stored_faces import open_faces, planned_description, stored_embedding_size
+from facetool.files.stored_faces import open_faces, planned_description
 from tests.files.shards import WEIGHTS, face_row, make_plan, no_face_row, vector_of, write_faces
 
 pytest.importorskip("pyarrow")
@@ -152,5 +152,6 @@ def test_nothing_there(storage) -> None:
 
 
 @pytest.mark.parametrize(("flip", "size"), [("none", 3), ("sum", 3), ("concat", 6)])
-def test_flips_that_append(flip, size) -> None:
-    assert stored_embedding_size(RepresentDescription(embedding_size=3, flip=flip)) == size
+def test_flips_that_append(storage, flip, size) -> None:
+    plan = make_plan(storage, ["1.jpg"])
+    assert replace(plan, represent=replace(plan.represent, flip=flip)).embedding_size == size
