@@ -19,7 +19,11 @@ from facetool.files.durable import sync_file, sync_folder
 from facetool.files.image_states import INPUTS_CSV, STATES_HEADER, ImageState, format_state
 from facetool.files.json_file import parse_json
 from facetool.files.lock import sole_writer
-from facetool.files.represent_description import RepresentDescription, write_represent_description
+from facetool.files.represent_description import (
+    REPRESENT_JSON,
+    RepresentDescription,
+    write_represent_description,
+)
 from facetool.files.text import same_spelling
 
 REPS_CSV = "reps.csv"
@@ -241,6 +245,11 @@ def number_people(names: Sequence[str]) -> dict[str, int]:
     people = {name: same_spelling(name.rpartition("/")[0]) for name in names}
     numbers = {person: number for number, person in enumerate(sorted(set(people.values())), 1)}
     return {name: numbers[person] for name, person in people.items()}
+
+
+def own_files(folder: Path) -> list[Path]:
+    """The files of a represent folder, whether they are there or not."""
+    return [folder / name for name in (*_FILES, REPRESENT_JSON)]
 
 
 def complete_renames(folder: Path) -> None:

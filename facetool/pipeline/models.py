@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from facetool.detection.registry import DETECTORS
 from facetool.errors import FacetoolError, UsageError, WeightsError
+from facetool.files.output_file import check_output, safetensors_with
 from facetool.files.published_file import PublishedFile
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights import download
@@ -364,7 +365,8 @@ def convert(
         output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: ``target`` is called something else.
+        UsageError: ``target`` is called something else, is ``source``, or is there and no network
+            of facetool's.
         FacetoolError: ``source`` cannot be read, or ``target`` not be written.
     """
     from facetool.weights import safetensors
@@ -372,6 +374,8 @@ def convert(
 
     if target.suffix.lower() != ".safetensors":
         raise UsageError(f"{target}: the new file is safetensors, so call it *.safetensors")
+    own = safetensors_with(safetensors.NETWORK_KEY)
+    check_output(target, "network of facetool's", own, inputs=[source])
     network = load_network(source, recipe=recipe, output=output)
     safetensors.save_network(network, target, source=source)
     return network
@@ -397,14 +401,17 @@ def export_network(
         output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: ``target`` is called something else, or there is no such network.
+        UsageError: ``target`` is called something else, is an input, or is there and no network of
+            facetool's, or there is no such network.
         FacetoolError: the network cannot be loaded or written.
     """
     from facetool.weights.load import load_network
     from facetool.weights.onnx_export import export_onnx as write
+    from facetool.weights.onnx_export import is_own
 
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target}: the new file is ONNX, so call it *.onnx")
+    check_output(target, "network of facetool's", is_own, inputs=[weights or Path(name)])
     write(load_network(name, weights, recipe=recipe, output=output), target, fold=fold)
 
 
@@ -432,13 +439,14 @@ def export_to_openvino(
         output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: ``target`` is called something else, or OpenVINO is not installed.
+        UsageError: ``target`` is called something else, is an input, or is there and no network of
+            facetool's, or OpenVINO is not installed.
         FacetoolError: the network cannot be loaded or written.
     """
     from facetool.weights.load import load_network
+    from facetool.weights.openvino_export import check_target
     from facetool.weights.openvino_export import export_openvino as write
 
-    if target.suffix.lower() != ".xml":
-        raise UsageError(f"{target}: the new file is OpenVINO's, so call it *.xml")
+    check_target(target, weights or Path(name))
     network = load_network(name, weights, recipe=recipe, output=output)
     write(network, target, fold=fold, bgr=bgr, half=half)

@@ -15,6 +15,7 @@ from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import read_pairs
 from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.durable import sync_file_system
+from facetool.files.output_file import check_output
 from facetool.images.folder import list_images
 from facetool.images.read import decode_image
 from facetool.images.records import (
@@ -134,6 +135,7 @@ def pack_pairs(
         FormatError: an image cannot be decoded.
         OutputError: the file cannot be written.
     """
+    check_output(output, "verification set", lambda _: True, inputs=[pairs])
     if output.exists() and not overwrite:
         raise UsageError(
             f"{output} is there already; choose another name or give overwrite=True",
