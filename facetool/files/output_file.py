@@ -36,6 +36,16 @@ def check_output(path: Path, kind: str, is_one: IsOne, *, inputs: Iterable[Path]
         raise UsageError(f"{path} is there and is no {kind}; choose another name")
 
 
+def check_folder(output: Path, *inputs: Path) -> None:
+    """Refuse a folder for results that is an input itself.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if any(_is_same(output, one) for one in inputs):
+        raise UsageError(f"{output} is an input of this command; choose another folder to write to")
+
+
 def starts_with(*starts: bytes) -> IsOne:
     """Whether a file begins with one of these."""
     return lambda file: file.read(max(map(len, starts))).startswith(starts)

@@ -23,6 +23,7 @@ from facetool.files.align_journal import AlignedPhoto, AlignJournal, recorded_fr
 from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import crop_stems
 from facetool.files.lock import sole_writer
+from facetool.files.output_file import check_folder
 from facetool.files.text import counted
 from facetool.images.changes import state_now
 from facetool.images.formats import VIDEO
@@ -99,8 +100,7 @@ def align(
         FacetoolError: no worker can start.
     """
     refuse_in_import()
-    if input.resolve() == output.resolve():
-        raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
+    check_folder(output, input)
     if into.startswith(".") or Path(into).name != into or not into.isprintable():
         raise UsageError(
             f"into={into!r}: give a plain name, which becomes a folder of {output}",
