@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -195,6 +196,9 @@ def _os_error(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         where = "; allow more with ulimit -n"
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    if frame.f_code in (click.echo.__code__, main.__code__):
+        return f"cannot write stdout: {reason}"
     return f"{reason}{where}"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError, one_line
+from facetool.errors import FormatError
 from facetool.files.embed_plan import plan_name
 from facetool.files.embeddings_writer import (
     REPS_CSV,
@@ -162,12 +162,7 @@ def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
         FormatError: a file is missing or damaged, or they do not fit each other.
     """
     path = folder / "reps.npy"
-    try:
-        with reading(path):
-            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except NPY_DAMAGE as error:
-        raise bad_npy(path, error) from error
-    _check_shape(path, vectors)
+    vectors = _map_npy(path)
     names = _read_labels(folder / "labels.csv")[1]
     if len(names) != len(vectors):
         raise FormatError(f"{folder}: reps.npy and labels.csv are not of the same run")
@@ -213,21 +208,27 @@ def _is_row(line: bytes, vector: NDArray[np.float32]) -> bool:
         return False
 
 
-def bad_npy(path: Path, error: BaseException) -> FormatError:
-    """What is wrong with a ``.npy`` file; NumPy takes what it does not know for a pickle."""
-    text = one_line(error)
-    reason = "it is of another kind" if "pickle" in text else text
-    return FormatError(f"{path}: not a whole NumPy array file ({reason})")
+def bad_npy(path: Path) -> FormatError:
+    """What to say of a ``.npy`` file that NumPy refuses, in words that fit its parser only."""
+    return FormatError(
+        f"{path}: not a whole NumPy array file; it is cut, damaged or of another kind, so make it "
+        "again"
+    )
 
 
 def _read_npy(path: Path) -> NDArray[np.float32]:
+    return np.array(_map_npy(path), np.float32)
+
+
+def _map_npy(path: Path) -> NDArray[Any]:
+    """Embeddings (N, D), left on disk: no memory is taken for what the file does not hold."""
     try:
-        with reading(path), path.open("rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-    except (*NPY_DAMAGE, MemoryError) as error:
-        raise bad_npy(path, error) from error
+        with reading(path):
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except NPY_DAMAGE as error:
+        raise bad_npy(path) from error
     _check_shape(path, array)
-    return np.asarray(array, np.float32)
+    return array
 
 
 def _check_shape(path: Path, array: NDArray[Any]) -> None:

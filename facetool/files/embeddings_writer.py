@@ -271,11 +271,11 @@ def complete_renames(folder: Path) -> None:
 
 
 def earlier_description(folder: Path, *, overwrite: bool) -> RepresentDescription:
-    """What a folder that is to be written says of its embeddings; nothing where it is written anew.
+    """What a folder that is to be written says of its embeddings; nothing where it is started over.
 
     Args:
         folder: where the files will go.
-        overwrite: write it anew, whatever it holds.
+        overwrite: start over, whatever it holds.
 
     Raises:
         FormatError: its description is damaged.

@@ -2,7 +2,7 @@
 
 Its columns are ``name`` and ``image``, in any order; a spreadsheet may have written it, with
 semicolons or in UTF-16. A row with a name says whom an image shows. Rows without one are proposals.
-The file is written anew, so it may hold nothing else but the groups' numbers of ``groups.csv``.
+The file is rewritten, so it may hold nothing else but the groups' numbers of ``groups.csv``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def read_given_names(path: Path) -> dict[str, str]:
 
     Raises:
         FormatError: the file is no such table, gives an image two names, or has something that
-            would be lost when it is written anew.
+            would be lost when it is rewritten.
     """
     lines = read_text(path, errors="surrogateescape").splitlines(keepends=True)
     first = lines[0] if lines else ""

@@ -51,12 +51,6 @@ def starts_with(*starts: bytes) -> IsOne:
     return lambda file: file.read(max(map(len, starts))).startswith(starts)
 
 
-def safetensors_with(key: str) -> IsOne:
-    """Whether a file is safetensors with this text of facetool's, the first of its header."""
-    start = f'{{"__metadata__":{{"{key}":'.encode()
-    return lambda file: file.read(8 + len(start))[8:] == start
-
-
 def _is_same(one: Path, other: Path) -> bool:
     if one.resolve() == other.resolve():
         return True

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
 from facetool.cropping.crop_writer import CropRows, CropWriter
-from facetool.cropping.detectors import detector_device, detector_weights
+from facetool.cropping.detectors import create_detector, detector_device, detector_weights
 from facetool.cropping.face_cropper import NOT_UPRIGHT, keep_to_one_core
 from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
 from facetool.cropping.remarks import remarks_among
@@ -225,8 +225,11 @@ def check_detector(settings: AlignSettings, device: str, *, elsewhere: bool = Fa
         UsageError: there is no such detector or device.
         WeightsError: the detector's weights are not on this machine.
     """
-    detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
     name = settings.crop.detector
+    given = (settings.detection or DetectionSettings()).weights
+    detector_weights(name, given)
+    if given is not None:  # whether it can be read: workers would die of it, at each photo
+        create_detector(name, settings.detection)
     on_cpu = device == "cpu" or (device == "auto" and detector_device(name, device) == "cpu")
     if not (on_cpu or elsewhere):
         from facetool.embedding.embedder import resolve_device

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facetool.classification import classifier as classification
 from facetool.classification.classifier import UNKNOWN, Classifier
-from facetool.classification.classifier_file import CLASSIFIER_KEY, save_classifier
+from facetool.classification.classifier_file import save_classifier
 from facetool.classification.fit import FITTERS
 from facetool.classification.open_set import FEWEST_PEOPLE
 from facetool.classification.provenance import Provenance, check_provenance
@@ -20,8 +20,9 @@ from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import UsageError
 from facetool.files.embeddings_writer import own_files
-from facetool.files.output_file import check_output, safetensors_with
+from facetool.files.output_file import check_output
 from facetool.files.represent_description import RepresentDescription
+from facetool.files.safetensors_texts import CLASSIFIER_KEY, safetensors_with
 from facetool.files.text import counted
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from facetool.detection.registry import DETECTORS
 from facetool.errors import FacetoolError, UsageError, WeightsError
-from facetool.files.output_file import check_output, safetensors_with
+from facetool.files.output_file import check_output
 from facetool.files.published_file import PublishedFile
+from facetool.files.safetensors_texts import NETWORK_KEY, safetensors_with
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights import download
 from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
@@ -374,7 +375,7 @@ def convert(
 
     if target.suffix.lower() != ".safetensors":
         raise UsageError(f"{target}: the new file is safetensors, so call it *.safetensors")
-    own = safetensors_with(safetensors.NETWORK_KEY)
+    own = safetensors_with(NETWORK_KEY)
     check_output(target, "network of facetool's", own, inputs=[source])
     network = load_network(source, recipe=recipe, output=output)
     safetensors.save_network(network, target, source=source)
