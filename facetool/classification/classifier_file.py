@@ -20,33 +20,22 @@ from facetool.classification.classifier import Classifier, CrossValidation
 from facetool.classification.confidence import Confidence
 from facetool.classification.fit import FITTERS, Lda
 from facetool.classification.open_set import OpenSetThreshold
-from facetool.classification.openface_pickle import OpenFaceClassifier, recognise_pickle
+from facetool.classification.openface_pickle import (
+    OpenFaceClassifier,
+    is_pickle,
+    recognise_pickle,
+)
 from facetool.classification.provenance import Provenance
-from facetool.errors import FormatError, UsageError, one_line
+from facetool.errors import FormatError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.input_file import check_regular
 from facetool.files.json_file import parse_json
+from facetool.files.safetensors_texts import CLASSIFIER_KEY
 from facetool.files.text import reading
 
-CLASSIFIER_KEY = "facetool-classifier"
 CLASSIFIER_VERSION = 1
 
 _DTYPES = ("F64", "I64")
-
-
-def check_replaceable(path: Path) -> None:
-    """Refuse to write a classifier over a photo or another file that is none.
-
-    Raises:
-        UsageError: the file is there, and is not of safetensors' format.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(9)  # the length of the text, and its first character
-    except OSError:  # not there, most of the time; writing says what else is wrong
-        return
-    if head and head[8:] != b"{":
-        raise UsageError(f"{path} is there and is no classifier; choose another output", "output")
 
 
 def save_classifier(classifier: Classifier, path: Path) -> None:
@@ -112,7 +101,7 @@ def load_classifier(path: Path) -> Classifier:
             f"{path}: {error}; recreate it with facetool classify train REPS"
         ) from error
     except (SafetensorError, OSError, ValueError, MemoryError) as error:
-        reason = one_line(error)
+        reason = "a Python pickle, which is never loaded" if is_pickle(path) else one_line(error)
         raise FormatError(
             f"{path} is not a classifier ({reason}); make one with facetool classify train REPS"
         ) from error

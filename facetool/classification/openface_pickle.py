@@ -39,6 +39,15 @@ class OpenFaceClassifier(NamedTuple):
     lda: bool
 
 
+def is_pickle(path: Path) -> bool:
+    """Whether a file begins as pickles do; one of safetensors may, by chance, as well."""
+    try:
+        with path.open("rb") as file:
+            return _PICKLE.match(file.read(2)) is not None
+    except OSError:
+        return False
+
+
 def recognise_pickle(path: Path) -> OpenFaceClassifier | None:
     """What a file of OpenFace's is; None where it is none, or cannot be read."""
     try:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -204,6 +205,9 @@ def _os_error(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         where = "; allow more with ulimit -n"
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    if frame.f_code in (click.echo.__code__, main.__code__):
+        return f"cannot write stdout: {reason}"
     return f"{reason}{where}"
 
 

@@ -391,8 +391,10 @@ def _check_page(
     context: click.Context, parameter: click.Parameter, path: Path | None
 ) -> Path | None:
     """The path of a page, which a photo after ``--html`` is not: it would be overwritten."""
-    if path is not None and path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{path}: the name of a page must end in .html")
+    if path is not None:
+        from facetool.reports.page import check_page
+
+        check_page(path)
     return path
 
 

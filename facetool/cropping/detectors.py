@@ -123,8 +123,8 @@ def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
             check_regular(given)
         return (given,)
     if entry.choice:
-        return (find_weights(_first_available(entry)),)
-    return tuple(map(find_weights, entry.weights))
+        return (find_weights(_first_available(entry), choice=True),)
+    return tuple(find_weights(file) for file in entry.weights)
 
 
 def _first_available(entry: DetectorEntry) -> PublishedFile:
@@ -146,16 +146,23 @@ def has_weights(file: PublishedFile) -> bool:
     return find(file) is not None
 
 
-def find_weights(file: PublishedFile) -> Path:
+def find_weights(file: PublishedFile, *, choice: bool = False) -> Path:
     """Where a detector's file lies.
+
+    Args:
+        file: the file.
+        choice: the detector takes another in its place.
 
     Raises:
         WeightsError: it is not on this machine; the message says what to do.
     """
     path = find(file)
     if path is None:
+        other = "; or give a file with detector_weights=FILE" if choice else ""
         raise WeightsError(
-            f"the weights {file.name} are not on this machine; get them with: {how_to_get(file)}"
+            f"the weights {file.name} are not on this machine; get them with: "
+            f"{how_to_get(file)}{other}",
+            "detector_weights=FILE",
         )
     return path
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from facetool.files.dlib_reader import DlibReader
 from facetool.files.tensors import as_tensor
+from facetool.files.text import reading
+from facetool.weights.readers.foreign_formats import WEIGHTS_HEAD_BYTES, refuse_foreign
 
 WINDOW = 80
 """Edge of a face in the network's pixels."""
@@ -80,6 +82,8 @@ def load_model(path: Path) -> CnnModel:
     Raises:
         FormatError: the file is damaged, or holds another network.
     """
+    with reading(path), path.open("rb") as file:
+        refuse_foreign(path, file.read(WEIGHTS_HEAD_BYTES))
     reader = DlibReader(path, "dlib's face detection network")
     overlap, covered = _read_loss(reader)
     with torch.device("meta"):

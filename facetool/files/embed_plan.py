@@ -121,8 +121,8 @@ class EmbedPlan:
 
     @property
     def embedding_size(self) -> int:
-        """Numbers in an embedding, what ``flip`` appends among them."""
-        return (self.represent.embedding_size or 0) * (2 if self.represent.flip == "concat" else 1)
+        """Dimensions of an embedding, those that ``flip`` appends among them."""
+        return self.represent.stored_size
 
     def size_of(self, shard: int) -> int:
         """How many photos a shard has."""

@@ -8,15 +8,22 @@ wrote it, ``represent.json``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from os import SEEK_END
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError, one_line
+from facetool.errors import FormatError
 from facetool.files.embed_plan import plan_name
-from facetool.files.embeddings_writer import number_people, unfinished_renames
+from facetool.files.embeddings_writer import (
+    REPS_CSV,
+    REPS_NPY,
+    number_people,
+    unfinished_renames,
+)
 from facetool.files.represent_description import RepresentDescription, read_represent_description
 from facetool.files.storage import FolderStorage
 from facetool.files.stored_faces import open_faces, planned_description
@@ -24,6 +31,12 @@ from facetool.files.text import counted, read_text, reading
 
 _ROWS = 4096
 """Of a store of faces, read at a time."""
+
+_LONGEST_NUMBER = 20
+"""Letters of a number in ``reps.csv``, its comma among them, and some to spare."""
+
+_COUNTED = 64 << 20
+"""Bytes of a ``reps.csv`` whose rows are counted in no time."""
 
 _PANDAS = "from pandas write it with to_csv(..., index=False, header=False)"
 
@@ -144,36 +157,81 @@ def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
         FormatError: a file is missing or damaged, or they do not fit each other.
     """
     path = folder / "reps.npy"
-    try:
-        with reading(path):
-            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except NPY_DAMAGE as error:
-        raise bad_npy(path, error) from error
+    vectors = _map_npy(path)
     names = _read_labels(folder / "labels.csv")[1]
     if len(names) != len(vectors):
         raise FormatError(f"{folder}: reps.npy and labels.csv are not of the same run")
     return names, vectors
 
 
-def bad_npy(path: Path, error: BaseException) -> FormatError:
-    """What is wrong with a ``.npy`` file; NumPy takes what it does not know for a pickle."""
-    text = one_line(error)
-    reason = "it is of another kind" if "pickle" in text else text
-    return FormatError(f"{path}: not a whole NumPy array file ({reason})")
+def map_whole(folder: Path, size: int) -> tuple[list[str], NDArray[np.float32]]:
+    """The same of a folder that :class:`EmbeddingsWriter` wrote and nobody has touched since.
+
+    Args:
+        folder: the folder.
+        size: numbers in an embedding.
+
+    Raises:
+        FormatError: a file is missing or damaged, or they do not fit each other. In a large
+            ``reps.csv`` only the ends are looked at.
+    """
+    names, vectors = map_embeddings(folder)
+    if vectors.shape[1] != size:
+        raise FormatError(f"{folder / REPS_NPY}: embeddings of {vectors.shape[1]}, not of {size}")
+    _check_text(folder / REPS_CSV, vectors)
+    return names, vectors
+
+
+def _check_text(path: Path, vectors: NDArray[np.float32]) -> None:
+    """Refuse a ``reps.csv`` that does not say the same as ``reps.npy``."""
+    longest = _LONGEST_NUMBER * vectors.shape[1]
+    with reading(path), path.open("rb") as file:
+        first = file.readline(longest)
+        whole = file.seek(0, SEEK_END)
+        file.seek(max(0, whole - longest))
+        last = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+        file.seek(0)
+        rows = file.read().count(b"\n") if whole <= _COUNTED else len(vectors)
+    if rows != len(vectors) or not (_is_row(first, vectors[0]) and _is_row(last, vectors[-1])):
+        raise FormatError(f"{path} and {REPS_NPY} are not of the same run")
+
+
+def _is_row(line: bytes, vector: NDArray[np.float32]) -> bool:
+    try:
+        return np.array_equal(np.array(line.split(b","), np.float32), vector)
+    except ValueError:
+        return False
+
+
+def bad_npy(path: Path) -> FormatError:
+    """What to say of a ``.npy`` file that NumPy refuses, in words that fit its parser only."""
+    return FormatError(
+        f"{path}: not a whole NumPy array file; it is cut, damaged or of another kind, so make it "
+        "again"
+    )
 
 
 def _read_npy(path: Path) -> NDArray[np.float32]:
+    return np.array(_map_npy(path), np.float32)
+
+
+def _map_npy(path: Path) -> NDArray[Any]:
+    """Embeddings (N, D), left on disk: no memory is taken for what the file does not hold."""
     try:
-        with reading(path), path.open("rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-    except (*NPY_DAMAGE, MemoryError) as error:
-        raise bad_npy(path, error) from error
+        with reading(path):
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except NPY_DAMAGE as error:
+        raise bad_npy(path) from error
+    _check_shape(path, array)
+    return array
+
+
+def _check_shape(path: Path, array: NDArray[Any]) -> None:
     if array.ndim != 2 or array.dtype.kind != "f":
         raise FormatError(
             f"{path}: expected floating-point numbers of shape (N, D), "
             f"found {array.dtype} of shape {array.shape}"
         )
-    return np.asarray(array, np.float32)
 
 
 def _read_csv(path: Path) -> NDArray[np.float32]:

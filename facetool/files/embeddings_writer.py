@@ -13,13 +13,18 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, UsageError
 from facetool.files.atomic import output_errors, part_path, remove_link
 from facetool.files.durable import sync_file, sync_folder
 from facetool.files.image_states import INPUTS_CSV, STATES_HEADER, ImageState, format_state
 from facetool.files.json_file import parse_json
-from facetool.files.lock import sole_writer
-from facetool.files.represent_description import RepresentDescription, write_represent_description
+from facetool.files.lock import is_locked, sole_writer
+from facetool.files.represent_description import (
+    REPRESENT_JSON,
+    RepresentDescription,
+    read_represent_description,
+    write_represent_description,
+)
 from facetool.files.text import same_spelling
 
 REPS_CSV = "reps.csv"
@@ -169,6 +174,8 @@ class EmbeddingsWriter:
             first, *entries = [parse_json(line, str(path)) for line in lines]
             if first != self._settings or (entries and _RENAMING in entries[-1]):
                 return {}
+            if not all(self._part(name).is_file() for name in _FILES):
+                return {}
             notes = [_Note.of(entry) for entry in entries]
         except (FormatError, ValueError):  # damaged, empty, or of another version
             return {}
@@ -244,6 +251,11 @@ def number_people(names: Sequence[str]) -> dict[str, int]:
     return {name: numbers[person] for name, person in people.items()}
 
 
+def own_files(folder: Path) -> list[Path]:
+    """The files of a represent folder, whether they are there or not."""
+    return [folder / name for name in (*_FILES, REPRESENT_JSON)]
+
+
 def complete_renames(folder: Path) -> None:
     """Give the files of a finished run their names, where a kill has left some without."""
     description = unfinished_renames(folder)
@@ -258,10 +270,44 @@ def complete_renames(folder: Path) -> None:
         _part(folder, "journal").unlink()
 
 
+def earlier_description(folder: Path, *, overwrite: bool) -> RepresentDescription:
+    """What a folder that is to be written says of its embeddings; nothing where it is started over.
+
+    Args:
+        folder: where the files will go.
+        overwrite: start over, whatever it holds.
+
+    Raises:
+        FormatError: its description is damaged.
+        UsageError: it holds embeddings that nothing describes, such as OpenFace's.
+        OutputError: a killed run's last step cannot be done.
+    """
+    if overwrite:
+        return RepresentDescription()
+    try:
+        if is_locked(folder) or unfinished_renames(folder) is not None:
+            with sole_writer(folder):
+                complete_renames(folder)
+        found = read_represent_description(folder)
+    except FormatError as error:
+        raise FormatError(f"{error}; start over with overwrite=True", "overwrite=True") from error
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there and found.counts is None:
+        raise UsageError(
+            f"{folder} holds {there[0]}, and no {REPRESENT_JSON} that says of which images; choose "
+            "another folder or start over with overwrite=True",
+            "overwrite=True",
+        )
+    return found
+
+
 def unfinished_renames(folder: Path) -> RepresentDescription | None:
     """What ``represent.json`` is to say where a run was killed among its renames, else None.
 
     Such a folder may hold rows of two runs.
+
+    Raises:
+        FormatError: its journal is damaged.
     """
     journal = _part(folder, "journal")
     if not journal.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,12 @@ def parse_json(text: str | bytes, source: str) -> dict[str, Any]:
         source: whose it is, for messages.
 
     Raises:
-        FormatError: it is something else.
+        FormatError: it is something else, or has a number that is not finite.
     """
     try:
-        value = json.loads(text, parse_int=_whole_number)
+        value = json.loads(
+            text, parse_int=_whole_number, parse_float=_finite, parse_constant=_finite
+        )
     except json.JSONDecodeError as error:
         raise FormatError(f"{source} line {error.lineno}: not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:
@@ -53,6 +56,14 @@ def _whole_number(digits: str) -> int:
     if len(digits) > _DIGITS:
         raise ValueError(f"a whole number of {len(digits):,} digits")
     return int(digits)
+
+
+def _finite(text: str) -> float:
+    """A number; Python's own reader takes ``NaN``, which JSON does not have, and ``1e999``."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return number
 
 
 def json_text(value: Mapping[str, Any]) -> str:

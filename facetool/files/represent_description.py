@@ -92,6 +92,7 @@ class RepresentDescription:
         )
         weights = checked(stated.pop("weights", {}), name=str, sha256=str)
         checked(stated.get("counts", {}), images=int, failed=int)
+        _check_threshold(stated.get("threshold", {}))
         known = {*_KEYS, "weights"}
         more = {key: value for key, value in values.items() if key not in known}
         return cls(
@@ -102,6 +103,11 @@ class RepresentDescription:
             largest_of_several=_names(values, "largest_of_several"),
             more=more or None,
         )
+
+    @property
+    def stored_size(self) -> int:
+        """Dimensions of an embedding on disk, those that ``flip`` appends among them."""
+        return (self.embedding_size or 0) * (2 if self.flip == "concat" else 1)
 
     def as_dict(self) -> dict[str, Any]:
         """What is stated, as plain JSON values."""
@@ -171,6 +177,12 @@ def _names(values: Mapping[str, Any], key: str) -> Sequence[str] | None:
     ):
         raise FormatError(f"{key} is not a list of image names")
     return names
+
+
+def _check_threshold(threshold: Mapping[str, Any]) -> None:
+    distance = threshold.get("squared_l2", 1)
+    if isinstance(distance, bool) or not (isinstance(distance, int | float) and distance > 0):
+        raise FormatError("the threshold is not one between two embeddings")
 
 
 def _words(value: Any) -> str:

@@ -149,14 +149,14 @@ def list_paths(root: Path, names: Iterable[str], *, videos: Videos = "none") -> 
     listing = _Listing(root, None, photos=True, videos=videos == "all")
     for name in dict.fromkeys(names):
         path = root / name
-        if _answer(path.is_dir):
+        if answer(path.is_dir):
             listing.walk(path, f"{name}/", frozenset())
         else:
-            listing.add(name, _answer(path.is_file), videos=videos != "none")
+            listing.add(name, answer(path.is_file), videos=videos != "none")
     return listing.finish()
 
 
-def _answer(question: Callable[[], bool]) -> bool:
+def answer(question: Callable[[], bool]) -> bool:
     """``Path.is_dir()`` and its like; no where the system cannot tell (a link to itself, a name
     that is too long): the reader says why."""
     try:
@@ -198,10 +198,10 @@ class _Listing:
         for entry in entries:
             if entry.name.startswith(".") or entry.name in own:
                 continue
-            if _answer(entry.is_dir):
+            if answer(entry.is_dir):
                 self.walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
-                self.add(prefix + entry.name, _answer(entry.is_file), videos=self._videos)
+                self.add(prefix + entry.name, answer(entry.is_file), videos=self._videos)
 
     def _pass_over_crops(self, folder: Path, prefix: str) -> None:
         if not prefix:
@@ -219,7 +219,7 @@ class _Listing:
         if kind == "":
             return
         path = self._root / name
-        if not is_file and _answer(path.exists):
+        if not is_file and answer(path.exists):
             if kind == IMAGE:  # from a pipe nothing may ever come
                 self._unreadable.append((name, f"cannot be read: {NOT_A_FILE}"))
             return

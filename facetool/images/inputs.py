@@ -12,13 +12,14 @@ from facetool.errors import UsageError
 from facetool.files.input_file import open_input
 from facetool.files.text import counted, decode_text
 from facetool.images.choices import Videos
-from facetool.images.folder import ImageFolder, list_images, list_paths
+from facetool.images.folder import ImageFolder, answer, list_images, list_paths
 from facetool.images.formats import ADVICE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.read import RGBImage
 from facetool.images.records import RECORD_SUFFIX, ImageRecords
 from facetool.jobs.report import Report
 
 STDIN = Path("-")
+TAR = ".tar"
 
 
 class ImageFiles(Protocol):
@@ -155,6 +156,10 @@ def list_photos(
         return _listed("stdin", sys.stdin.buffer.read(), Path(), null, videos)
     if path.is_dir():
         return list_images(path, exclude, photos=True, videos=videos == "all")
+    if path.suffix.lower() == TAR and path.is_file():
+        raise UsageError(
+            f"{path} is a tar archive, which facetool embed reads; unpack it for other commands"
+        )
     kind = kind_by_name(path.name)
     try:
         if kind is None and path.is_file():
@@ -217,8 +222,8 @@ def _listed(source: str, data: bytes, beside: Path, null: bool, videos: Videos) 
     paths = [path for path in text.split("\0" if null else "\n") if path.strip()]
     if not paths:
         raise UsageError(f"{source} lists no photos")
-    base = Path() if Path(paths[0]).exists() else beside
-    if not any((base / path).exists() for path in paths):
+    base = Path() if answer(Path(paths[0]).exists) else beside
+    if not any(answer((base / path).exists) for path in paths):
         raise UsageError(
             f"nothing of what {source} lists is there ({counted(len(paths), 'path')}, such as "
             f"{paths[0][:80]!r})"
@@ -232,6 +237,6 @@ def _common_root(base: Path, paths: Sequence[str]) -> tuple[Path, list[str]]:
     if not any(path.is_absolute() or path.parts[0] == ".." for path in plain):
         return base, [path.as_posix() for path in plain]
     whole = [Path(os.path.normpath(Path.cwd() / base / path)) for path in plain]
-    above = [path.parent if path.is_dir() else path.parent.parent for path in whole]
+    above = [path.parent if answer(path.is_dir) else path.parent.parent for path in whole]
     root = Path(os.path.commonpath(above))
     return root, [path.relative_to(root).as_posix() for path in whole]

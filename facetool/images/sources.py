@@ -18,10 +18,9 @@ from facetool.files.storage import is_url, open_filesystem, patiently
 from facetool.files.text import counted
 from facetool.images.folder import ImageFolder
 from facetool.images.formats import IMAGE, kind_by_content, kind_by_name
-from facetool.images.inputs import ImageFiles, Images, one_of, open_photos, unsupported_files
+from facetool.images.inputs import TAR, ImageFiles, Images, one_of, open_photos, unsupported_files
 from facetool.images.records import ImageRecords
 
-TAR = ".tar"
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
 from facetool.cropping.crop_writer import CropRows, CropWriter
-from facetool.cropping.detectors import detector_device, detector_weights
+from facetool.cropping.detectors import create_detector, detector_device, detector_weights
 from facetool.cropping.face_cropper import NOT_UPRIGHT, keep_to_one_core
 from facetool.cropping.photo_cropper import PhotoCropper, photo_chunks
 from facetool.cropping.remarks import remarks_among
@@ -23,6 +23,7 @@ from facetool.files.align_journal import AlignedPhoto, AlignJournal, recorded_fr
 from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import crop_stems
 from facetool.files.lock import sole_writer
+from facetool.files.output_file import check_folder
 from facetool.files.text import counted
 from facetool.images.changes import state_now
 from facetool.images.formats import VIDEO
@@ -103,8 +104,7 @@ def align(
         FacetoolError: no worker can start.
     """
     refuse_in_import()
-    if input.resolve() == output.resolve():
-        raise UsageError("INPUT and OUTPUT are the same folder; choose another OUTPUT")
+    check_folder(output, input)
     if into.startswith(".") or Path(into).name != into or not into.isprintable():
         raise UsageError(
             f"into={into!r}: give a plain name, which becomes a folder of {output}",
@@ -231,8 +231,12 @@ def check_detector(
         UsageError: there is no such detector or device.
         WeightsError: the detector's weights are not on this machine.
     """
-    detector_weights(settings.crop.detector, (settings.detection or DetectionSettings()).weights)
-    return detector_device(settings.crop.detector, device, elsewhere=elsewhere)
+    name = settings.crop.detector
+    given = (settings.detection or DetectionSettings()).weights
+    detector_weights(name, given)
+    if given is not None:  # whether it can be read: workers would die of it, at each photo
+        create_detector(name, settings.detection, device="cpu")
+    return detector_device(name, device, elsewhere=elsewhere)
 
 
 def _plan(names: Sequence[str], into: str, videos: Collection[str], several: bool) -> list[_Task]:

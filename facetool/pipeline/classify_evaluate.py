@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from facetool.classification.provenance import check_provenance
 from facetool.embedding.people import People, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.json_file import write_json
+from facetool.files.output_file import check_output, starts_with
 from facetool.files.text import counted, read_text
 from facetool.pipeline.classify_train import (
     ClassifierSettings,
@@ -25,6 +27,7 @@ from facetool.pipeline.classify_train import (
     other_people,
     strangers_among,
 )
+from facetool.plots.style import check_name, save_plot
 
 METRICS_FILE = "classification.json"
 CONFUSION_FILE = "confusion.png"
@@ -137,10 +140,13 @@ def evaluate_classifier(
 
     Raises:
         FormatError: an input is damaged.
-        UsageError: inputs do not go together.
+        UsageError: inputs do not go together, or a result would replace one of them or a file of
+            another kind.
         FacetoolError: there is nothing to measure.
         OutputError: a file cannot be written.
     """
+    folder = output or reps
+    _check_outputs(folder, [path for path in (classifier, unknown) if path is not None])
     people = read_people(reps)
     made = load_classifier(classifier) if classifier else None
     if made is not None:
@@ -175,16 +181,21 @@ def evaluate_classifier(
     result = EvaluationResult(
         outcome=outcome, provenance=people.description.provenance(), warnings=warnings
     )
-    folder = output or reps
     write_json(folder / METRICS_FILE, result.as_dict())
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
     if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
-        from facetool.plots import style
         from facetool.plots.confusion import confusion_figure
 
         figure = confusion_figure(outcome.truth, outcome.answers, list(dict.fromkeys(shown)))
-        style.save_plot(figure, folder / CONFUSION_FILE, dpi=150)
+        save_plot(figure, folder / CONFUSION_FILE, dpi=150)
     return result
+
+
+def _check_outputs(folder: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write over what is no earlier result."""
+    own = starts_with(b'{\n  "classifier": ')
+    check_output(folder / METRICS_FILE, "result of classify evaluate", own, inputs=inputs)
+    check_name(folder / CONFUSION_FILE)
 
 
 def _check_size(made: Classifier, people: People, reps: Path) -> None:

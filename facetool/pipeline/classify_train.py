@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from facetool.classification import classifier as classification
 from facetool.classification.choices import DEFAULT_FPIR
 from facetool.classification.classifier import UNKNOWN, Classifier
-from facetool.classification.classifier_file import check_replaceable, save_classifier
+from facetool.classification.classifier_file import save_classifier
 from facetool.classification.fit import FITTERS
 from facetool.classification.open_set import FEWEST_PEOPLE
 from facetool.classification.provenance import Provenance, check_provenance
 from facetool.embedding.named_people import read_named_people
 from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import UsageError, check_choice, check_range
+from facetool.files.embeddings_writer import own_files
+from facetool.files.output_file import check_output
 from facetool.files.represent_description import RepresentDescription
+from facetool.files.safetensors_texts import CLASSIFIER_KEY, safetensors_with
 from facetool.files.text import counted
 
 if TYPE_CHECKING:
@@ -125,7 +128,12 @@ def train_classifier(
             network, or the file is there and no classifier.
         OutputError: the file cannot be written.
     """
-    check_replaceable(output)
+    check_output(
+        output,
+        "classifier",
+        safetensors_with(CLASSIFIER_KEY),
+        inputs=[*own_files(reps), *(own_files(strangers) if strangers else ())],
+    )
     people = read_named_people(reps) if xmp else read_people(reps)
     if network is not None:
         people = _made_by(network, people, reps)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,10 @@ from facetool.embedding.good_crops import leave_out_poor
 from facetool.embedding.people import UNSORTED, read_people, same_person_threshold
 from facetool.errors import FormatError, UsageError
 from facetool.files.atomic import atomic_write, output_errors
+from facetool.files.embeddings_writer import own_files
 from facetool.files.given_names import read_given_names, write_given_names
 from facetool.files.names_below import leads_out
+from facetool.files.output_file import check_output
 from facetool.files.text import counted
 from facetool.jobs.progress import listener
 
@@ -89,11 +91,14 @@ def cluster(
 
     Raises:
         UsageError: no threshold is given or known, nor the quality of the faces, the crops are not
-            where they were, or there are too many pairs below the threshold for this machine's
-            memory.
+            where they were, there are too many pairs below the threshold for this machine's
+            memory, or ``table`` is an input or a file of another kind.
         FormatError: an input is damaged, or ``links`` would lead out of the folder of the crops.
         OutputError: a result cannot be written.
     """
+    if table is not None:
+        inputs = own_files(reps) + ([names] if names is not None else [])
+        check_output(table, "table of groups", _is_table, inputs=inputs)
     people = leave_out_poor(read_people(reps, unsorted=True), reps, min_face, min_sharpness)
     limit = same_person_threshold(people, threshold, reps)
     given = read_given_names(names) if names is not None and names.exists() else {}
@@ -119,11 +124,22 @@ def cluster(
     return result
 
 
+_LONGEST_LINE = 100
+_COLUMNS = ("group", "image", "name")
+
+
+def _is_table(file: BinaryIO) -> bool:
+    """Whether a file begins with the columns of a table, as a spreadsheet may have saved it."""
+    line = file.readline(_LONGEST_LINE).decode("utf-8-sig", "replace")
+    columns = tuple(column.strip('"') for column in line.strip().replace(";", ",").split(","))
+    return columns in (_COLUMNS, _COLUMNS[:2])
+
+
 def _write_table(path: Path, result: Clustering, *, with_names: bool) -> None:
     columns = 3 if with_names else 2
     with atomic_write(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("group", "image", "name")[:columns])
+        writer.writerow(_COLUMNS[:columns])
         for row in np.argsort(result.groups, kind="stable"):
             group = int(result.groups[row])
             writer.writerow((group + 1, result.images[row], result.names[group])[:columns])

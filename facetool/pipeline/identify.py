@@ -19,9 +19,14 @@ from facetool.evaluation.noise_lists import NoiseLists, read_noise_lists, replac
 from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features
+from facetool.files.output_file import check_output, starts_with
 from facetool.files.text import counted
 from facetool.jobs.progress import progress_bar
 from facetool.networks.devices import resolve_device
+from facetool.plots.style import check_name, save_plot
+
+_RESULT = "identify.json"
+_PLOTS = ("identify.png", "identify.pdf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +107,14 @@ def identify(
 
     Raises:
         FormatError: an input is damaged.
-        UsageError: the inputs do not go together, or there is no such device.
+        UsageError: the inputs do not go together, there is no such device, or a result would
+            replace one of them or a file of another kind.
         FacetoolError: no probe has a mate.
         OutputError: a file cannot be written.
     """
     device = resolve_device(device, mps=False)
+    if output is not None:
+        _check_outputs(output, [gallery, probes, *distractors, *remove])
     same = gallery.resolve() == probes.resolve()
     noise = read_noise_lists(remove)
     sources = {path: read_features(path) for path in dict.fromkeys((gallery, probes))}
@@ -185,14 +193,21 @@ def _metrics(outcome: Identification) -> dict[str, Any]:
     }
 
 
+def _check_outputs(folder: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write over what is no earlier result."""
+    own = starts_with(b'{\n  "protocol": "megaface"')
+    check_output(folder / _RESULT, "result of identify", own, inputs=inputs)
+    for name in _PLOTS:
+        check_name(folder / name)
+
+
 def _write(folder: Path, result: IdentifyResult) -> None:
     from facetool.plots.identification import identification_figure
-    from facetool.plots.style import save_plot
 
     figure = identification_figure(result.outcome)
-    for kind in ("png", "pdf"):
-        save_plot(figure, folder / f"identify.{kind}")
-    write_json(folder / "identify.json", result.as_dict())
+    for name in _PLOTS:
+        save_plot(figure, folder / name)
+    write_json(folder / _RESULT, result.as_dict())
 
 
 def _check_comparable(sources: Sequence[tuple[Path, Embeddings]]) -> None:

@@ -172,9 +172,9 @@ def _vectors(features: Path, names: list[str]) -> NDArray[np.float32]:
     if features.is_file():
         try:
             with reading(features):
-                vectors = np.load(features, allow_pickle=False)
+                vectors = np.load(features, mmap_mode="r", allow_pickle=False)
         except NPY_DAMAGE as error:
-            raise bad_npy(features, error) from error
+            raise bad_npy(features) from error
         if vectors.ndim != 2 or vectors.dtype.kind != "f" or len(vectors) != len(names):
             raise FormatError(
                 f"{features}: expected floating-point numbers of shape ({len(names)}, D), found "

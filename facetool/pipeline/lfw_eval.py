@@ -25,6 +25,7 @@ from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_co
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
+from facetool.files.output_file import check_output, starts_with
 from facetool.files.represent_description import RepresentDescription, write_represent_description
 from facetool.files.text import counted
 from facetool.networks.pair_threshold import PairThreshold
@@ -32,6 +33,11 @@ from facetool.pipeline.plot_pairs import plot_pairs
 from facetool.plots.style import check_name, save_plot
 
 ROC_PLOT = "roc.png"
+_PLOTS = (ROC_PLOT, "roc.pdf")
+_RESULT = "result.json"
+_ACCURACIES = "accuracies.txt"
+_ACCURACIES_HEADER = "fold, threshold, accuracy"
+_ROC_HEADER = "threshold,tp,tn,fp,fn,tpr,fpr"
 
 _FEW = 0.01
 """Share of images of several faces that is not worth a warning."""
@@ -142,7 +148,8 @@ def lfw_eval(
 
     Raises:
         FormatError: an input file is damaged.
-        UsageError: options do not go together.
+        UsageError: options do not go together, or a result would replace an input or a file of
+            another kind.
         FacetoolError: too few pairs can be scored.
         OutputError: a file cannot be written.
     """
@@ -158,6 +165,7 @@ def lfw_eval(
         for label, path in curves
     ]
     wanted = read_pairs(pairs)
+    _check_outputs(output or reps, wanted.trials.fold_count, pairs)
     embeddings = read_embeddings(reps)
     description = embeddings.description
     if save_threshold is not None:
@@ -251,6 +259,21 @@ def _count(found: _Found, wanted: int, embeddings: Embeddings) -> PairCounts:
         largest_of_several=len(found.images.intersection(several)),
         missing_images=found.missing,
     )
+
+
+def _check_outputs(folder: Path, folds: int, pairs: Path) -> None:
+    """Refuse to write over the pairs file, or what is no earlier result.
+
+    Raises:
+        UsageError: so it would be.
+    """
+    starts = {_ACCURACIES: _ACCURACIES_HEADER, _RESULT: '{\n  "tag": '}
+    starts |= {_fold_name(number): _ROC_HEADER for number in range(folds)}
+    for name, start in starts.items():
+        own = starts_with(start.encode())
+        check_output(folder / name, "result of lfw-eval", own, inputs=[pairs])
+    for name in _PLOTS:
+        check_name(folder / name)
 
 
 def _check_weights(weights: Path, reps: Path, description: RepresentDescription) -> None:
@@ -384,23 +407,27 @@ def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]
     from facetool.plots.roc import roc_figure
 
     outcome = result.outcome
-    with atomic_write(folder / "accuracies.txt", "w", encoding="utf-8") as file:
+    with atomic_write(folder / _ACCURACIES, "w", encoding="utf-8") as file:
         file.write(_accuracies_text(outcome))
     for number, fold in enumerate(outcome.folds):
-        with atomic_write(folder / f"l2-roc.fold-{number}.csv", "w", encoding="utf-8") as file:
+        with atomic_write(folder / _fold_name(number), "w", encoding="utf-8") as file:
             file.write(_roc_text(fold))
     counts = curve_counts(outcome.folds)
     folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
     assert outcome.curve is not None  # the trials were checked
     figure = roc_figure(outcome.curve, folds, result.tag, overlays)
-    for name in (ROC_PLOT, "roc.pdf"):
+    for name in _PLOTS:
         save_plot(figure, folder / name)
-    write_json(folder / "result.json", result.as_dict())
+    write_json(folder / _RESULT, result.as_dict())
+
+
+def _fold_name(number: int) -> str:
+    return f"l2-roc.fold-{number}.csv"
 
 
 def _accuracies_text(outcome: Verification) -> str:
     """``accuracies.txt`` as OpenFace writes it."""
-    lines = ["fold, threshold, accuracy"]
+    lines = [_ACCURACIES_HEADER]
     for number, fold in enumerate(outcome.folds):
         threshold, accuracy = (fold.threshold, fold.accuracy) if fold else (np.nan, np.nan)
         lines.append(f"{number}, {threshold:.2f}, {accuracy:.2f}")
@@ -412,7 +439,7 @@ def _roc_text(fold: Fold | None) -> str:
 
     It ends where everything is accepted, which a last row at 4.0 repeats.
     """
-    lines = ["threshold,tp,tn,fp,fn,tpr,fpr"]
+    lines = [_ROC_HEADER]
     if fold:
         counts = fold.counts
         everything = (counts.tpr == 1) & (counts.fpr == 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from facetool.errors import FormatError, UsageError
-from facetool.files.embeddings_writer import EmbeddingsWriter, complete_renames, number_people
+from facetool.files.embeddings_writer import EmbeddingsWriter, earlier_description, number_people
 from facetool.files.image_states import ImageState
-from facetool.files.represent_description import read_represent_description
+from facetool.files.output_file import check_folder
 from facetool.files.storage import open_storage
 from facetool.files.stored_faces import open_faces
 from facetool.jobs.progress import progress_bar
@@ -34,10 +34,10 @@ def merge(output: str | Path, reps: Path, *, overwrite: bool = False) -> Report:
         FormatError: ``output`` holds no plan, shards of another one, or none that is whole.
         OutputError: a result cannot be written.
     """
+    check_folder(reps, Path(output))
     faces = open_faces(open_storage(str(output)))
-    complete_renames(reps)
-    earlier = read_represent_description(reps)
-    if earlier.counts is not None and earlier.input != faces.description.input and not overwrite:
+    earlier = earlier_description(reps, overwrite=overwrite)
+    if earlier.counts is not None and earlier.input != faces.description.input:
         raise UsageError(
             f"{reps} holds other embeddings (those of the images in {earlier.input}); choose "
             "another REPS or start over with overwrite=True",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from facetool.detection.registry import DETECTORS
 from facetool.errors import FacetoolError, UsageError, WeightsError, check_choice
+from facetool.files.output_file import check_output
 from facetool.files.published_file import PublishedFile
+from facetool.files.safetensors_texts import NETWORK_KEY, safetensors_with
 from facetool.networks.registry import ARCHITECTURES, Architecture
 from facetool.weights import download
 from facetool.weights.catalogue import CATALOGUE, Pretrained, of_architecture, resolve
@@ -362,7 +364,8 @@ def convert(
         output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: ``target`` is called something else.
+        UsageError: ``target`` is called something else, is ``source``, or is there and no network
+            of facetool's.
         FacetoolError: ``source`` cannot be read, or ``target`` not be written.
     """
     from facetool.weights import safetensors
@@ -370,6 +373,8 @@ def convert(
 
     if target.suffix.lower() != ".safetensors":
         raise UsageError(f"{target}: the new file is safetensors, so call it *.safetensors")
+    own = safetensors_with(NETWORK_KEY)
+    check_output(target, "network of facetool's", own, inputs=[source])
     network = load_network(source, recipe=recipe, output=output)
     safetensors.save_network(network, target, source=source)
     return network
@@ -406,17 +411,23 @@ def export(
         What the embedding is called in the file.
 
     Raises:
-        UsageError: ``target`` is called something else, ONNX is asked for what only OpenVINO's
+        UsageError: ``target`` is called something else, is an input, or is there and no network
+            of facetool's; ONNX is asked for what only OpenVINO's
             files have, OpenVINO is not installed, or there is no such network or format.
         FacetoolError: the network cannot be loaded or written.
     """
     from facetool.weights.load import load_network
-    from facetool.weights.onnx_export import ONNX_OUTPUT, export_onnx
-    from facetool.weights.openvino_export import OUTPUT, export_openvino
+    from facetool.weights.onnx_export import ONNX_OUTPUT, export_onnx, is_own
+    from facetool.weights.openvino_export import OUTPUT, check_target, export_openvino
 
     _check_target(target, to, bgr or half)
+    for_openvino = target.suffix.lower() == EXPORT_SUFFIXES[OPENVINO]
+    if for_openvino:
+        check_target(target, weights or Path(name))
+    else:
+        check_output(target, "network of facetool's", is_own, inputs=[weights or Path(name)])
     network = load_network(name, weights, recipe=recipe, output=output)
-    if target.suffix.lower() == EXPORT_SUFFIXES[OPENVINO]:
+    if for_openvino:
         export_openvino(network, target, fold=fold, bgr=bgr, half=half)
         return OUTPUT
     export_onnx(network, target, fold=fold)

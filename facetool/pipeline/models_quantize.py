@@ -20,6 +20,7 @@ from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.engine import check_has_weights
 from facetool.weights.load import load_network, read_network
+from facetool.weights.openvino_export import check_target
 from facetool.weights.quantize import quantize
 
 if TYPE_CHECKING:
@@ -79,13 +80,17 @@ def quantize_network(
         output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: ``target`` is called something else, NNCF or OpenVINO is not installed, or
+        UsageError: ``target`` is called something else, is an input, or is there and no network of
+            facetool's, NNCF or OpenVINO is not installed, or
             there are too few crops, or none of the network's.
         FacetoolError: the network cannot be loaded, quantised or written.
     """
-    if target is not None and target.suffix.lower() != ".xml":
-        raise UsageError(f"{target}: the new file is OpenVINO's, so call it *.xml")
+    source = weights or Path(name)
+    if target is not None:
+        check_target(target, source)
     network = load_network(name, weights, recipe=recipe, output=output)
+    path = target or Path(f"{network.info.weights_name}.int8.xml")
+    check_target(path, source)
     check_has_weights(network)
     report = Report()
     crops = _load(calibrate, network, report)
@@ -94,7 +99,6 @@ def quantize_network(
             f"{calibrate} holds {counted(len(crops), 'crop')}; to calibrate takes {_FEWEST} at "
             "least, and some hundreds of many people are better"
         )
-    path = target or Path(f"{network.info.weights_name}.int8.xml")
     quantize(network, crops, path)
     embeddings = [
         Embedder(one, torch.device("cpu")).embed_all(crops) for one in (network, read_network(path))

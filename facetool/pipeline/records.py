@@ -15,6 +15,7 @@ from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import read_pairs
 from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.durable import sync_file_system
+from facetool.files.output_file import check_output
 from facetool.images.folder import list_images
 from facetool.images.read import decode_image
 from facetool.images.records import (
@@ -33,10 +34,13 @@ def unpack(input: Path, output: Path) -> Report:
     """Write the image files of a ``.rec`` as ``OUTPUT/<label>/<key>.<suffix>``, unchanged.
 
     Raises:
+        UsageError: there is none.
         FormatError: the record file is damaged as a whole.
         OutputError: a file cannot be written.
     """
     records = ImageRecords(input)
+    if not (records.names or records.unreadable):
+        raise UsageError(f"there are no images in {input}")
     report = Report()
     for name, reason in records.unreadable:
         report.failed(name, reason)
@@ -99,6 +103,9 @@ def describe(path: Path) -> RecordsInfo:
     labels = records.labels[records.labels >= 0]
     per_identity = np.unique(labels, return_counts=True)[1]
     properties = read_properties(path)
+    damaged = [f"{flaw.what}: {flaw.reason}" for flaw in records.flaws(thorough=True)]
+    if not (len(records) or damaged):
+        damaged = ["there are no images in it"]
     return RecordsInfo(
         file=path,
         images=len(records),
@@ -112,7 +119,7 @@ def describe(path: Path) -> RecordsInfo:
         header_record=len(records.ranges) > 0,
         property=properties._asdict() if properties else None,
         without_label=len(records) - len(labels),
-        damaged=[f"{flaw.what}: {flaw.reason}" for flaw in records.flaws(thorough=True)],
+        damaged=damaged,
     )
 
 
@@ -134,6 +141,7 @@ def pack_pairs(
         FormatError: an image cannot be decoded.
         OutputError: the file cannot be written.
     """
+    check_output(output, "verification set", lambda _: True, inputs=[pairs])
     if output.exists() and not overwrite:
         raise UsageError(
             f"{output} is there already; choose another name or give overwrite=True",

@@ -17,6 +17,7 @@ from facetool.files.durable import sync_file_system
 from facetool.files.embeddings import Embeddings
 from facetool.files.megaface_features import read_features, read_listed_images, write_feature
 from facetool.files.names_below import leads_out
+from facetool.files.output_file import check_folder
 from facetool.files.text import counted, same_spelling
 from facetool.jobs.progress import listener
 from facetool.jobs.report import Report
@@ -66,6 +67,7 @@ def write_features(
     """
     if distractors and not remove:
         raise UsageError("distractors says how to remove noise: it goes with remove", "distractors")
+    check_folder(output, *inputs)
     sources = [read_features(path) for path in inputs]
     names = sources[0].names
     vectors = _joined(inputs, sources)

@@ -105,7 +105,7 @@ def pack(input: Path, output: Path, settings: PackSettings | None = None) -> Rep
 
 
 def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
-    _check_new(output, settings)
+    _check_new(input, output, settings)
     listed = input.suffix.lower() == LIST_SUFFIX and input.is_file()
     if not listed and settings.quality is not None and settings.encoding is None:
         raise UsageError(
@@ -240,14 +240,15 @@ def _of_one_size(
             )
 
 
-def _check_new(output: Path, settings: PackSettings) -> None:
+def _check_new(input: Path, output: Path, settings: PackSettings) -> None:
     if settings.overwrite:
         return
-    if output.exists():
-        raise UsageError(
-            f"{output} is there already; choose another name or give overwrite=True",
-            "overwrite=True",
-        )
+    for path in (output, index_path(output), output.with_suffix(LIST_SUFFIX)):
+        if path.exists() and not _same_file(input, path):
+            raise UsageError(
+                f"{path} is there already; choose another name or give overwrite=True",
+                "overwrite=True",
+            )
     properties = output.with_name("property")
     others = sorted(path.name for path in output.parent.glob(f"*{RECORD_SUFFIX}"))
     if properties.exists() and others:

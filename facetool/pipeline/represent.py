@@ -14,25 +14,25 @@ from facetool.embedding.crop_check import check_crops, or_any_crop
 from facetool.embedding.crop_loader import load_crops
 from facetool.embedding.embedder import NOT_FINITE, Embedder, finite_rows
 from facetool.embedding.settings import RepresentSettings
-from facetool.errors import ImageError, UsageError
+from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.align_journal import JOURNAL
 from facetool.files.align_manifest import largest_of_several, missed_faces
-from facetool.files.embeddings import map_embeddings
+from facetool.files.embeddings import map_whole
 from facetool.files.embeddings_writer import (
+    LABELS_CSV,
     EmbeddingsWriter,
-    complete_renames,
+    earlier_description,
     number_people,
-    unfinished_renames,
 )
-from facetool.files.image_states import ImageState, read_states
-from facetool.files.lock import is_locked, sole_writer
-from facetool.files.represent_description import RepresentDescription, read_represent_description
+from facetool.files.image_states import INPUTS_CSV, ImageState, read_states
+from facetool.files.output_file import check_folder
+from facetool.files.represent_description import RepresentDescription
 from facetool.images.changes import read_with_state, unchanged
 from facetool.images.inputs import Images, open_images, report_unread
 from facetool.images.read import RGBImage, decode_image
 from facetool.jobs.ordered_map import batches_of
 from facetool.jobs.pool import available_cores
-from facetool.jobs.progress import progress_bar
+from facetool.jobs.progress import listener, progress_bar
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.devices import device_name, resolve_device
@@ -53,7 +53,8 @@ def represent(
 
     Writes ``reps.csv``, ``labels.csv``, ``reps.npy``, ``represent.json`` and ``inputs.csv`` (what
     each crop was). A run that was stopped is continued by the next one. A later run embeds what
-    is new or has changed and drops what is gone: its files are those of a fresh run.
+    is new or has changed and drops what is gone: its files are those of a fresh run. Where files
+    are damaged or do not agree it says so and makes all of them again.
 
     Args:
         input: folder or ``.rec`` file of aligned crops.
@@ -66,10 +67,12 @@ def represent(
     Raises:
         UsageError: input and output do not go together, nothing shows the images to be the
             network's crops, or there is no such device or dtype.
+        FormatError: what ``output`` says of its embeddings is damaged.
         OutputError: a result cannot be written.
     """
+    check_folder(output, input)
     settings = settings.resolve(network)
-    folder = open_images(input, exclude=None if _same(input, output) else output)
+    folder = open_images(input, exclude=output)
     if not folder.names:
         raise UsageError(f"there are no images in {input}")
     if not settings.any_crop:
@@ -79,17 +82,21 @@ def represent(
     report = Report()
     report_unread(folder, report)
     missed = missed_faces(input)
-    if is_locked(output) or unfinished_renames(output) is not None:
-        with sole_writer(output):
-            complete_renames(output)
-    earlier = read_represent_description(output)
-    if overwrite or earlier.counts is None:
-        kept = _KeptRows()
-    elif earlier.missed_faces == missed and _is_finished(earlier, description):
-        report.done("already there", len(folder.names))
-        return report
-    else:
-        kept = _find_kept(output, folder, earlier, description)
+    earlier = earlier_description(output, overwrite=overwrite)
+    finished = earlier.missed_faces == missed and _is_finished(earlier, description)
+    kept = _KeptRows()
+    if earlier.counts is not None:
+        if not finished:
+            _check_same(output, folder, earlier, description)
+        try:
+            there = map_whole(output, description.stored_size)
+            if finished:
+                _check_names(output, there[0], folder)
+                report.done("already there", len(folder.names))
+                return report
+            kept = _find_kept(output, there, folder, earlier, description)
+        except FormatError as error:
+            listener().remark(str(output), f"damaged, so all of it is made again: {error}")
         report.done("removed", kept.gone)
     embedder = Embedder(network, settings.device, settings.dtype, settings.flip, settings.engine)
     with EmbeddingsWriter(output, embedder.size, description) as writer:
@@ -208,39 +215,64 @@ def _embed(
 
 def _is_finished(earlier: RepresentDescription, description: RepresentDescription) -> bool:
     """Whether the embeddings that are there are those of the very same images."""
-    assert earlier.counts is not None
-    return not earlier.counts.get("failed") and earlier.change(description) is None
+    failed = (earlier.counts or {}).get("failed")
+    return not failed and earlier.change(description) is None
 
 
-def _find_kept(
+def _check_names(output: Path, names: Sequence[str], folder: Images) -> None:
+    """Refuse labels that do not name the images, although these are the same as before."""
+    if names != list(folder.names):
+        raise FormatError(f"{output / LABELS_CSV} does not name the images in {folder.place}")
+
+
+def _check_same(
     output: Path, folder: Images, earlier: RepresentDescription, now: RepresentDescription
-) -> _KeptRows:
-    """The rows of ``output`` that a fresh run would write again.
+) -> None:
+    """Refuse embeddings of another kind, or of another folder.
 
     Raises:
-        UsageError: other embeddings are there.
+        UsageError: such are there.
     """
     same_images = replace(now, input_listing_sha256=earlier.input_listing_sha256)
     reason = earlier.change(same_images)
     if reason is None and earlier.input and _is_elsewhere(Path(earlier.input), folder.place):
         reason = f"those of the images in {earlier.input}"
-    kept = _KeptRows()
-    if reason is None:
-        names, kept.vectors = map_embeddings(output)
-        kept.gone = len(set(names).difference(folder.names))
-        states = read_states(output)
-        for row, name in enumerate(names):
-            state = name in states and unchanged(folder, name, states[name], by_content=False)
-            if state:
-                kept.rows[name], kept.states[name] = row, state
-        if names and states and not kept.rows:
-            reason = "those of other images"
     if reason is not None:
-        raise UsageError(
-            f"{output} holds other embeddings ({reason}); "
-            "choose another OUTPUT or start over with overwrite=True",
-            "overwrite=True",
-        )
+        raise _other_embeddings(output, reason)
+
+
+def _other_embeddings(output: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"{output} holds other embeddings ({reason}); "
+        "choose another OUTPUT or start over with overwrite=True",
+        "overwrite=True",
+    )
+
+
+def _find_kept(
+    output: Path,
+    there: tuple[list[str], NDArray[np.float32]],
+    folder: Images,
+    earlier: RepresentDescription,
+    now: RepresentDescription,
+) -> _KeptRows:
+    """The rows of ``output`` that a fresh run would write again.
+
+    Raises:
+        UsageError: other embeddings are there.
+        FormatError: what says of which images they are is damaged.
+    """
+    names, vectors = there
+    kept = _KeptRows(vectors=vectors, gone=len(set(names).difference(folder.names)))
+    states = read_states(output)
+    if states and list(states) != names:
+        raise FormatError(f"{output}: {LABELS_CSV} and {INPUTS_CSV} are not of the same run")
+    for row, name in enumerate(names):
+        state = name in states and unchanged(folder, name, states[name], by_content=False)
+        if state:
+            kept.rows[name], kept.states[name] = row, state
+    if names and states and not kept.rows:
+        raise _other_embeddings(output, "those of other images")
     counts = earlier.counts or {}
     before = counts.get("images", 0) + counts.get("failed", 0)
     size = now.batch_size or 1
@@ -261,10 +293,6 @@ def _check_untouched(input: Path, folder: Images, missed: Sequence[str]) -> None
             f"align has changed {folder.place} meanwhile; give the same command again once it has "
             "finished"
         )
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
 
 
 def _describe(

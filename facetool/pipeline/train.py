@@ -23,6 +23,7 @@ from facetool.alignment.stated_recipe import StatedRecipe
 from facetool.embedding.crop_check import check_manifest, or_any_crop
 from facetool.errors import FormatError, UsageError, one_line
 from facetool.files.lock import sole_writer
+from facetool.files.output_file import check_folder
 from facetool.files.text import counted
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import ProgressBar, listener, progress_bar
@@ -125,6 +126,7 @@ def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
         OutputError: a file cannot be written.
     """
+    check_folder(output, data)
     with ExitStack() as stack:
         device = resolve_device(settings.device, mps=False)
         process = stack.enter_context(init_distributed(device))

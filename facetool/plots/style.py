@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from os import SEEK_END
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from facetool.errors import UsageError
-from facetool.files.atomic import atomic_write, output_errors
+from facetool.files.atomic import atomic_write
+from facetool.files.output_file import check_output
 from facetool.images.letters import fonts_for, readable
 
 if TYPE_CHECKING:
@@ -51,16 +53,14 @@ def check_name(path: Path) -> None:
     """
     if path.suffix.lower() not in _KINDS:
         raise UsageError(f"{path}: the name of a plot must end in .png or .pdf")
-    if path.is_file() and path.stat().st_size and not _is_plot(path):
-        raise UsageError(f"{path} is there and is no plot; choose another name")
+    check_output(path, "plot", _is_plot)
 
 
-def _is_plot(path: Path) -> bool:
+def _is_plot(file: BinaryIO) -> bool:
     """Whether matplotlib has signed the file, near its start or its end."""
-    with output_errors(path), path.open("rb") as file:
-        start = file.read(_SIGNED_WITHIN)
-        file.seek(max(0, path.stat().st_size - _SIGNED_WITHIN))
-        return b"atplotlib" in start + file.read()
+    start = file.read(_SIGNED_WITHIN)
+    file.seek(max(0, file.seek(0, SEEK_END) - _SIGNED_WITHIN))
+    return b"atplotlib" in start + file.read()
 
 
 def save_plot(figure: Figure, path: Path, *, dpi: int = 300) -> None:

@@ -9,15 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from os import SEEK_END
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import cv2
 import numpy as np
 
 from facetool._version import __version__
-from facetool.errors import ImageError
+from facetool.errors import ImageError, UsageError
 from facetool.files.atomic import atomic_write
+from facetool.files.output_file import check_output
 from facetool.files.text import printable
 from facetool.images.read import RGBImage
 from facetool.jobs.ordered_map import ordered_map
@@ -29,6 +31,11 @@ _FRAME = 14
 
 _PER_THREAD = 4
 """Thumbnails under way for each thread: photos of any size may be behind them."""
+
+_SIGNATURE = "<footer>facetool "
+"""At the end of every page, by which an earlier one is known."""
+
+_SIGNED_WITHIN = 200
 
 _STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
@@ -108,6 +115,22 @@ class Page:
             self._file.write(f"<p>{_text(text)}</p>\n")
 
 
+def check_page(path: Path) -> None:
+    """Refuse a page's name before anything takes its time.
+
+    Raises:
+        UsageError: it is not that of a page, or that of a file that facetool did not write.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path}: the name of a page must end in .html")
+    check_output(path, "page of facetool's", _is_page)
+
+
+def _is_page(file: BinaryIO) -> bool:
+    file.seek(max(0, file.seek(0, SEEK_END) - _SIGNED_WITHIN))
+    return _SIGNATURE.encode() in file.read()
+
+
 @contextmanager
 def write_page(path: Path, title: str, note: str = "") -> Iterator[Page]:
     """Write a page, whole or not at all.
@@ -118,8 +141,10 @@ def write_page(path: Path, title: str, note: str = "") -> Iterator[Page]:
         note: a sentence below it.
 
     Raises:
+        UsageError: the name is not that of a page, or a file is there that is no page.
         OutputError: the file cannot be written.
     """
+    check_page(path)
     with (
         ThreadPoolExecutor(available_cores(), "thumbnail") as pool,
         atomic_write(path, "w", encoding="utf-8") as file,
@@ -139,7 +164,7 @@ def write_page(path: Path, title: str, note: str = "") -> Iterator[Page]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        file.write(f"<footer>facetool {__version__}</footer>\n</html>\n")
+        file.write(f"{_SIGNATURE}{__version__}</footer>\n</html>\n")
 
 
 def _figure(card: Card, thumbnail: str) -> str:

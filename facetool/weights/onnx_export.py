@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from pathlib import Path
+from typing import BinaryIO
 
 import onnx
 import torch
@@ -27,6 +28,11 @@ from facetool.weights.onnx_recorder import ONNX_INPUT, RECORDED_BATCH, OnnxRecor
 OPSET = 17
 ONNX_OUTPUT = "embedding"
 _IR_VERSION = 8  # the one of opset 17
+
+
+def is_own(file: BinaryIO) -> bool:
+    """Whether a file is one of :func:`export_onnx`, by the first fields of the model."""
+    return b"\x12\x08facetool" in file.read(64)
 
 
 def export_onnx(network: EmbeddingNetwork, path: Path, *, fold: bool = False) -> None:

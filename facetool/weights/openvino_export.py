@@ -8,19 +8,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, BinaryIO
 
 from facetool.alignment.recipes import PerChannel, Recipe
 from facetool.errors import OutputError, UsageError, one_line
 from facetool.files.atomic import output_errors, part_path
 from facetool.files.durable import sync_file, sync_folder
 from facetool.files.lock import sole_writer
+from facetool.files.output_file import check_output
 from facetool.networks.base import EmbeddingNetwork
 from facetool.weights.download import digest
 from facetool.weights.onnx_export import to_onnx
 from facetool.weights.readers.openvino_ir import BIN_SHA256, RECIPE_KEY
 
 OUTPUT = "fc1"
+_LARGEST_XML = 64 << 20
 
 
 def export_openvino(
@@ -59,6 +61,31 @@ def export_openvino(
         model = steps.build()
     with new_files(path) as made:
         save_model(model, network, made, recipe=recipe, half=half)
+
+
+def check_target(path: Path, source: Path) -> None:
+    """Refuse a name before anything takes its time.
+
+    Args:
+        path: of the new ``.xml``, beside which the ``.bin`` will lie.
+        source: the network's file, if it is one.
+
+    Raises:
+        UsageError: it is called something else, or one of the two files is there and not one that
+            facetool wrote, or the network's own.
+    """
+    if path.suffix.lower() != ".xml":
+        raise UsageError(f"{path}: the new file is OpenVINO's, so call it *.xml")
+    check_output(path, "network of facetool's", _is_own, inputs=[source])
+    # A run that was killed between the two may have left the .bin, with this folder.
+    earlier = path.is_file() or part_path(path).is_dir()
+    numbers = path.with_suffix(".bin")
+    check_output(numbers, f"part of {path.name}", lambda _: earlier, inputs=[source])
+
+
+def _is_own(file: BinaryIO) -> bool:
+    """Whether an ``.xml`` has facetool's description; the largest has some megabytes."""
+    return f"<{RECIPE_KEY} value=".encode() in file.read(_LARGEST_XML)
 
 
 @contextmanager

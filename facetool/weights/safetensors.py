@@ -30,6 +30,7 @@ from facetool.alignment.stated_recipe import PARTS
 from facetool.errors import FacetoolError, FormatError, OutputError, WeightsError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.json_file import parse_json
+from facetool.files.safetensors_texts import CLASSIFIER_KEY, NETWORK_KEY
 from facetool.networks.base import CUSTOM, EmbeddingNetwork
 from facetool.networks.engine import check_has_weights
 from facetool.networks.graph import FUNCTIONS, MODULES, Node, build_graph
@@ -41,7 +42,6 @@ from facetool.weights.readers.pytorch import from_states
 from facetool.weights.readers.recognize import POOLINGS
 from facetool.weights.shapes import measure_embedding_size
 
-NETWORK_KEY = "facetool"
 NETWORK_VERSION = 1
 
 _LONGEST_HEADER = 16 << 20
@@ -166,11 +166,18 @@ def load(path: Path) -> EmbeddingNetwork:
 
     Raises:
         FormatError: the file is damaged.
-        WeightsError: it is another's, and its tensors are those of no known network.
+        WeightsError: it is a classifier, or another's, and its tensors are those of no known
+            network.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(NETWORK_KEY)
+            texts = file.metadata() or {}
+            if CLASSIFIER_KEY in texts:
+                raise WeightsError(
+                    f"{path} is a classifier, not a network; facetool classify infer and serve "
+                    "take it"
+                )
+            text = texts.get(NETWORK_KEY)
             header = None if text is None else _read_header(text)
             tensors = {name: _read_tensor(file, name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:

@@ -8,10 +8,11 @@ import pytest
 from safetensors.numpy import save as to_bytes
 
 from facetool.classification.classifier import fit_classifier
-from facetool.classification.classifier_file import CLASSIFIER_KEY, load_classifier, save_classifier
+from facetool.classification.classifier_file import load_classifier, save_classifier
 from facetool.classification.fit import FITTERS
 from facetool.classification.provenance import Provenance
 from facetool.errors import FormatError
+from facetool.files.safetensors_texts import CLASSIFIER_KEY
 
 SOURCE = Provenance("dlib-resnet", "dlib-resnet.v1", "ab" * 32, {"mean": 0}, "none", False)
 
@@ -165,3 +166,10 @@ def test_a_file_cut_anywhere_is_refused(made, tmp_path):
         (tmp_path / "d").write_bytes(data[:place])
         with pytest.raises(FormatError, match="is not a classifier"):
             load_classifier(tmp_path / "d")
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_is_called_one(tmp_path, protocol):
+    (tmp_path / "c").write_bytes(pickle.dumps({"people": ["A"]}, protocol))
+    with pytest.raises(FormatError, match=r"is not a classifier \(a Python pickle, .* train REPS"):
+        load_classifier(tmp_path / "c")

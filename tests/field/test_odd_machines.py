@@ -143,7 +143,7 @@ def test_a_full_disk_behind_stdout() -> None:
         with open("/dev/full", "wb") as full:  # noqa: PTH123
             ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
         assert ended.returncode == 1
-        assert ended.stderr == b"facetool: No space left on device\n"
+        assert ended.stderr == b"facetool: cannot write stdout: No space left on device\n"
 
 
 @pytest.mark.slow

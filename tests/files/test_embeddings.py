@@ -150,3 +150,14 @@ def test_a_damaged_head_of_an_array_is_named(
         with pytest.raises(FormatError) as caught:
             read(folder)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", ["(foo(), 4)", "(2**50, 4)", "(1125899906842624, 4)", "(3, 4"])
+def test_a_damaged_head_is_not_told_in_numpys_words(folder: Path, shape: str) -> None:
+    """Nor is memory taken for what a file says of itself."""
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    (folder / "reps.npy").write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + head.encode())
+    for read in (read_embeddings, map_embeddings):
+        with pytest.raises(FormatError, match="not a whole NumPy array file") as raised:
+            read(folder)
+        assert str(raised.value).endswith("is cut, damaged or of another kind, so make it again")

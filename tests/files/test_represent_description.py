@@ -106,3 +106,18 @@ def test_change_between_runs() -> None:
     )
     assert DESCRIPTION.change(replace(again, input_listing_sha256="")) == "other images"
     assert RepresentDescription().change(again) == "network not stated there, dlib-resnet now"
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999"])
+@pytest.mark.parametrize("key", ["squared_l2", "far"])
+def test_numbers_that_are_not_finite(tmp_path: Path, key: str, value: str) -> None:
+    (tmp_path / "represent.json").write_text(f'{{"threshold": {{"{key}": {value}}}}}')
+    with pytest.raises(FormatError, match=rf"represent\.json: .*{value} is not a finite number"):
+        read_represent_description(tmp_path)
+
+
+@pytest.mark.parametrize("value", [-5, 0, True, "0.9"])
+def test_a_threshold_that_is_no_distance(tmp_path: Path, value: object) -> None:
+    (tmp_path / "represent.json").write_text(json.dumps({"threshold": {"squared_l2": value}}))
+    with pytest.raises(FormatError, match=r"represent\.json: the threshold is not one between"):
+        read_represent_description(tmp_path)

@@ -158,3 +158,10 @@ def test_pairs_become_a_set(tmp_path: Path) -> None:
     (tmp_path / "in" / "B" / "B_0003.png").unlink()
     with pytest.raises(UsageError, match=r"lacks 1 of the images .* such as B_0003"):
         pack_pairs(tmp_path / "in", tmp_path / "other.bin", pairs)
+
+
+def test_a_file_of_no_images_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "empty.rec").touch()
+    with pytest.raises(UsageError, match=r"there are no images in .*empty\.rec"):
+        unpack(tmp_path / "empty.rec", tmp_path / "out")
+    assert describe(tmp_path / "empty.rec").damaged == ["there are no images in it"]

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from facetool.alignment.recipes import OPENFACE_INNER, Recipe
-from facetool.errors import FacetoolError, FormatError, OutputError
+from facetool.errors import FacetoolError, FormatError, OutputError, WeightsError
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.graph import GraphNetwork, Node, build_graph
 from facetool.networks.registry import create
@@ -248,3 +248,10 @@ def test_normalisation_of_another_width(tmp_path: Path) -> None:
     safetensors.save_network(network, tmp_path / "x.safetensors")
     with pytest.raises(FormatError, match="normalisation of 4 channels on 3"):
         safetensors.load(tmp_path / "x.safetensors")
+
+
+def test_a_classifier_is_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "family.classifier"
+    save_file({"means": torch.zeros(2, 3)}, path, metadata={"facetool-classifier": "{}"})
+    with pytest.raises(WeightsError, match=r"family\.classifier is a classifier, not a network"):
+        read_network(path)
