@@ -56,6 +56,13 @@ def test_devices_are_given_as_on_the_command_line(name: str) -> None:
     assert (device.annotation, device.default) == ("str | torch.device", "auto")
 
 
+@pytest.mark.parametrize("name", [name for name in facetool.__all__ if name.islower()])
+def test_paths_may_be_texts(name: str) -> None:
+    for parameter in _settings(name).values():
+        kind = str(parameter.annotation)
+        assert "Path" not in kind or "str" in kind, parameter
+
+
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse(Path(facetool.__file__).read_text("utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))

@@ -74,7 +74,7 @@ def _storable(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, kind).reshape(array.shape)
 
 
-def load_classifier(path: Path) -> Classifier:
+def load_classifier(path: str | Path) -> Classifier:
     """Read a classifier written by :func:`save_classifier`.
 
     Raises:
@@ -83,6 +83,7 @@ def load_classifier(path: Path) -> Classifier:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = Path(path)
     with reading(path):
         check_regular(path)
     if openface := recognise_pickle(path):

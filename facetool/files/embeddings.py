@@ -88,13 +88,14 @@ def describe_embeddings(folder: Path) -> RepresentDescription:
     return read_represent_description(folder)
 
 
-def read_embeddings(folder: Path) -> Embeddings:
+def read_embeddings(folder: str | Path) -> Embeddings:
     """Read a represent folder, or what embed wrote; ``reps.npy`` is preferred to ``reps.csv``.
 
     Raises:
         FormatError: a file is missing or damaged, or they do not fit each other.
         UsageError: embed wrote it, and pyarrow is not installed.
     """
+    folder = Path(folder)
     if (folder / plan_name(1)).is_file():
         return _read_faces(folder)
     if unfinished_renames(folder):

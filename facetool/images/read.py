@@ -90,7 +90,7 @@ class Photo(NamedTuple):
         return TRUNCATED in self.remarks
 
 
-def read_image(path: Path) -> RGBImage:
+def read_image(path: str | Path) -> RGBImage:
     """Decode a whole image upright, whatever its format.
 
     EXIF orientation is applied; grayscale, palette, alpha, CMYK, 16- and 32-bit become 8-bit RGB.
@@ -103,6 +103,7 @@ def read_image(path: Path) -> RGBImage:
         ImageError: the file cannot be read, is no image, is damaged or larger than
             ``MAX_PIXELS``.
     """
+    path = Path(path)
     return decode_image(read_file(path))
 
 

@@ -60,8 +60,8 @@ class _Task(NamedTuple):
 
 
 def align(
-    input: Path,
-    output: Path,
+    input: str | Path,
+    output: str | Path,
     settings: AlignSettings,
     *,
     jobs: int | None = None,
@@ -103,6 +103,7 @@ def align(
         WeightsError: the detector's weights are not there.
         FacetoolError: no worker can start.
     """
+    input, output = Path(input), Path(output)
     refuse_in_import()
     check_folder(output, input)
     if into.startswith(".") or Path(into).name != into or not into.isprintable():

@@ -21,6 +21,7 @@ from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import FOLDS, Trials
 from facetool.evaluation.scored_pairs import score_pairs
+from facetool.files.paths import optional_path
 from facetool.images.verification_set import VerificationSet, find_bins, read_bin
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -69,7 +70,7 @@ class BinEvalResult:
 
 
 def bin_eval(
-    files: Sequence[Path],
+    files: Sequence[str | Path],
     network: EmbeddingNetwork,
     device: str | torch.device = "auto",
     *,
@@ -78,7 +79,7 @@ def bin_eval(
     batch_size: int = DEFAULT_BATCH_SIZE,
     any_crop: bool = False,
     nfolds: int = FOLDS,
-    pairs_plot: Path | None = None,
+    pairs_plot: str | Path | None = None,
 ) -> BinEvalResult:
     """Evaluate a network on verification sets, as InsightFace's ``verification.py`` does.
 
@@ -102,16 +103,18 @@ def bin_eval(
             before the first is evaluated.
         FacetoolError: too few pairs to cross-validate.
     """
+    pairs_plot = optional_path(pairs_plot)
+    paths = [Path(one) for one in files]
     device = resolve_device(device)
     if nfolds < 2:
         raise UsageError("nfolds: give at least 2", "nfolds")
-    files = [file for path in files for file in find_bins(path)]
+    paths = [file for path in paths for file in find_bins(path)]
     if pairs_plot is not None:
         check_name(pairs_plot)
-        if len(files) > 1:
-            raise UsageError(f"pairs_plot shows one set, and {len(files)} are given", "pairs_plot")
+        if len(paths) > 1:
+            raise UsageError(f"pairs_plot shows one set, and {len(paths)} are given", "pairs_plot")
     report = Report()
-    sets = _read_sets(files, report)
+    sets = _read_sets(paths, report)
     for file, one in sets:
         if not any_crop:
             _check_size(one, file, network)

@@ -20,6 +20,7 @@ from facetool.embedding.people import People, read_people
 from facetool.errors import FacetoolError, UsageError
 from facetool.files.json_file import write_json
 from facetool.files.output_file import check_output, starts_with
+from facetool.files.paths import optional_path
 from facetool.files.text import counted, read_text
 from facetool.pipeline.classify_train import (
     ClassifierSettings,
@@ -117,12 +118,12 @@ class EvaluationResult:
 
 
 def evaluate_classifier(
-    reps: Path,
+    reps: str | Path,
     *,
-    classifier: Path | None = None,
-    unknown: Path | None = None,
+    classifier: str | Path | None = None,
+    unknown: str | Path | None = None,
     settings: ClassifierSettings | None = None,
-    output: Path | None = None,
+    output: str | Path | None = None,
 ) -> EvaluationResult:
     """Measure a classifier file on a represent folder, or cross-validate on the folder itself.
 
@@ -145,6 +146,12 @@ def evaluate_classifier(
         FacetoolError: there is nothing to measure.
         OutputError: a file cannot be written.
     """
+    reps = Path(reps)
+    classifier, unknown, output = (
+        optional_path(classifier),
+        optional_path(unknown),
+        optional_path(output),
+    )
     folder = output or reps
     _check_outputs(folder, [path for path in (classifier, unknown) if path is not None])
     people = read_people(reps)

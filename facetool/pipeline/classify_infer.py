@@ -204,7 +204,7 @@ def fit_network(
 
 def name_people(
     classifier: Classifier,
-    images: Sequence[Path],
+    images: Sequence[str | Path],
     network: EmbeddingNetwork | None = None,
     settings: InferSettings | None = None,
     *,
@@ -238,7 +238,7 @@ def name_people(
         network = load_network(name, recipe=StatedRecipe.of(classifier.recipe))
     crop, embedder = fit_network(classifier, network, settings.device, engine=settings.engine)
     report = Report()
-    photos, videos = _expand(images, report, settings)
+    photos, videos = _expand([Path(one) for one in images], report, settings)
     _tell_of_videos(videos, report, settings)
     copies = _copy_names([path for path in photos if path not in videos], settings.annotate)
     named: list[NamedPhoto] = []

@@ -22,6 +22,7 @@ from facetool.embedding.people import People, pair_threshold, read_people
 from facetool.errors import UsageError, check_choice, check_range
 from facetool.files.embeddings_writer import own_files
 from facetool.files.output_file import check_output
+from facetool.files.paths import optional_path
 from facetool.files.represent_description import RepresentDescription
 from facetool.files.safetensors_texts import CLASSIFIER_KEY, safetensors_with
 from facetool.files.text import counted
@@ -102,12 +103,12 @@ class TrainingResult:
 
 
 def train_classifier(
-    reps: Path,
-    output: Path,
+    reps: str | Path,
+    output: str | Path,
     settings: ClassifierSettings,
     *,
     xmp: bool = False,
-    strangers: Path | None = None,
+    strangers: str | Path | None = None,
     network: EmbeddingNetwork | None = None,
 ) -> TrainingResult:
     """Train a classifier on a represent folder and write it to a file.
@@ -128,6 +129,8 @@ def train_classifier(
             network, or the file is there and no classifier.
         OutputError: the file cannot be written.
     """
+    reps, output = Path(reps), Path(output)
+    strangers = optional_path(strangers)
     check_output(
         output,
         "classifier",

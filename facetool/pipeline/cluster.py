@@ -23,6 +23,7 @@ from facetool.files.embeddings_writer import own_files
 from facetool.files.given_names import read_given_names, write_given_names
 from facetool.files.names_below import leads_out
 from facetool.files.output_file import check_output
+from facetool.files.paths import optional_path
 from facetool.files.text import counted
 from facetool.jobs.progress import listener
 
@@ -64,11 +65,11 @@ class Clustering:
 
 
 def cluster(
-    reps: Path,
+    reps: str | Path,
     threshold: float | None = None,
-    table: Path | None = None,
-    links: Path | None = None,
-    names: Path | None = None,
+    table: str | Path | None = None,
+    links: str | Path | None = None,
+    names: str | Path | None = None,
     *,
     min_face: float = 0,
     min_sharpness: float = 0,
@@ -96,6 +97,8 @@ def cluster(
         FormatError: an input is damaged, or ``links`` would lead out of the folder of the crops.
         OutputError: a result cannot be written.
     """
+    reps = Path(reps)
+    table, links, names = optional_path(table), optional_path(links), optional_path(names)
     if table is not None:
         inputs = own_files(reps) + ([names] if names is not None else [])
         check_output(table, "table of groups", _is_table, inputs=inputs)

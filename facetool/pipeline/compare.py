@@ -124,7 +124,7 @@ def known_threshold(
 
 
 def compare(
-    images: Sequence[Path],
+    images: Sequence[str | Path],
     network: EmbeddingNetwork,
     *,
     threshold: PairThreshold | float | None = None,
@@ -157,6 +157,7 @@ def compare(
         UsageError: there is no such device or choice, or the engine cannot do what is asked.
         WeightsError: the detector's weights are not on this machine, or an embedding is not finite.
     """
+    photos = [Path(one) for one in images]
     from facetool.alignment.recipes import override
 
     if not isinstance(threshold, PairThreshold):
@@ -169,7 +170,7 @@ def compare(
     found: list[tuple[str, int, Box]] = []
     places: list[int] = []
     crops = []
-    for place, photo in enumerate(crop_photos(images, crop, select, detection)):
+    for place, photo in enumerate(crop_photos(photos, crop, select, detection)):
         if photo.error:
             report.failed(str(photo.path), photo.error)
             continue

@@ -80,7 +80,11 @@ class DuplicatesResult:
 
 
 def find_duplicates(
-    reps: Path, threshold: float | None = None, *, min_face: float = 0, min_sharpness: float = 0
+    reps: str | Path,
+    threshold: float | None = None,
+    *,
+    min_face: float = 0,
+    min_sharpness: float = 0,
 ) -> DuplicatesResult:
     """Photos of one person, or of two by their folders, that are the same photo.
 
@@ -101,6 +105,7 @@ def find_duplicates(
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    reps = Path(reps)
     people = leave_out_poor(read_people(reps, unsorted=True), reps, min_face, min_sharpness)
     limit = SHARE * same_person_threshold(people, threshold, reps)
     graph = neighbour_graph(people.prepared(), float(np.sqrt(limit))).tocoo()

@@ -20,6 +20,7 @@ from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features
 from facetool.files.output_file import check_output, starts_with
+from facetool.files.paths import optional_path
 from facetool.files.text import counted
 from facetool.jobs.progress import progress_bar
 from facetool.networks.devices import resolve_device
@@ -80,12 +81,12 @@ class IdentifyResult:
 
 
 def identify(
-    gallery: Path,
-    probes: Path,
-    distractors: Sequence[Path] = (),
+    gallery: str | Path,
+    probes: str | Path,
+    distractors: Sequence[str | Path] = (),
     *,
-    remove: Sequence[Path] = (),
-    output: Path | None = None,
+    remove: Sequence[str | Path] = (),
+    output: str | Path | None = None,
     device: str | torch.device = "auto",
     ranks: int = 10,
 ) -> IdentifyResult:
@@ -112,14 +113,18 @@ def identify(
         FacetoolError: no probe has a mate.
         OutputError: a file cannot be written.
     """
+    gallery, probes = Path(gallery), Path(probes)
+    output = optional_path(output)
+    distractor_paths = [Path(one) for one in distractors]
+    noise_lists = [Path(one) for one in remove]
     device = resolve_device(device, mps=False)
     if output is not None:
-        _check_outputs(output, [gallery, probes, *distractors, *remove])
+        _check_outputs(output, [gallery, probes, *distractor_paths, *noise_lists])
     same = gallery.resolve() == probes.resolve()
-    noise = read_noise_lists(remove)
+    noise = read_noise_lists(noise_lists)
     sources = {path: read_features(path) for path in dict.fromkeys((gallery, probes))}
-    distractor_sets = [read_features(path) for path in distractors]
-    _check_comparable([*sources.items(), *zip(distractors, distractor_sets, strict=True)])
+    distractor_sets = [read_features(path) for path in distractor_paths]
+    _check_comparable([*sources.items(), *zip(distractor_paths, distractor_sets, strict=True)])
     numbers: dict[str, int] = {}
     gallery_people, replaced = _people(gallery, sources[gallery], noise, numbers)
     probe_people = gallery_people
@@ -155,7 +160,7 @@ def identify(
         gallery_images=len(gallery_people.names),
         probes=probes,
         probe_images=len(probe_people.names),
-        distractors=tuple(distractors),
+        distractors=tuple(distractor_paths),
         distractor_images=len(rows) if distractor_sets else None,
         outcome=outcome,
         noise={

@@ -26,6 +26,7 @@ from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
 from facetool.files.output_file import check_output, starts_with
+from facetool.files.paths import optional_path
 from facetool.files.represent_description import RepresentDescription, write_represent_description
 from facetool.files.text import counted
 from facetool.networks.pair_threshold import PairThreshold
@@ -112,18 +113,18 @@ class LfwResult:
 
 
 def lfw_eval(
-    reps: Path,
-    pairs: Path,
+    reps: str | Path,
+    pairs: str | Path,
     protocol: str = "openface",
     *,
-    output: Path | None = None,
+    output: str | Path | None = None,
     tag: str | None = None,
     curves: Sequence[tuple[str, Path]] = (),
     metric: str = "squared-l2",
     subtract_mean: bool = False,
-    save_threshold: Path | None = None,
+    save_threshold: str | Path | None = None,
     far: float | None = None,
-    pairs_plot: Path | None = None,
+    pairs_plot: str | Path | None = None,
 ) -> LfwResult:
     """Verify the pairs whose images a represent folder holds, and write metrics and plots.
 
@@ -153,6 +154,9 @@ def lfw_eval(
         FacetoolError: too few pairs can be scored.
         OutputError: a file cannot be written.
     """
+    reps, pairs = Path(reps), Path(pairs)
+    output, pairs_plot = optional_path(output), optional_path(pairs_plot)
+    save_threshold = optional_path(save_threshold)
     check_protocol(protocol, metric, subtract_mean)
     if far is not None:
         check_range("far", far, 0, 1)

@@ -18,7 +18,7 @@ _NO_FILE = ImageState(0, 0)
 """The crops are in no files of their own."""
 
 
-def merge(output: str | Path, reps: Path, *, overwrite: bool = False) -> Report:
+def merge(output: str | Path, reps: str | Path, *, overwrite: bool = False) -> Report:
     """Write the faces of all shards as :func:`facetool.represent` would.
 
     Args:
@@ -34,6 +34,7 @@ def merge(output: str | Path, reps: Path, *, overwrite: bool = False) -> Report:
         FormatError: ``output`` holds no plan, shards of another one, or none that is whole.
         OutputError: a result cannot be written.
     """
+    reps = Path(reps)
     check_folder(reps, Path(output))
     faces = open_faces(open_storage(str(output)))
     earlier = earlier_description(reps, overwrite=overwrite)

@@ -52,7 +52,7 @@ class OutliersResult:
 
 
 def outliers(
-    reps: Path,
+    reps: str | Path,
     threshold: float | None = None,
     *,
     min_face: float = 0,
@@ -72,6 +72,7 @@ def outliers(
         UsageError: no threshold is given or known, or the quality of the faces is not.
         FacetoolError: nobody has two images.
     """
+    reps = Path(reps)
     people = leave_out_poor(read_people(reps, unsorted=True), reps, min_face, min_sharpness)
     limit = same_person_threshold(people, threshold, reps)
     vectors = people.prepared()

@@ -124,7 +124,12 @@ def describe(path: Path) -> RecordsInfo:
 
 
 def pack_pairs(
-    input: Path, output: Path, pairs: Path, *, overwrite: bool = False, any_crop: bool = False
+    input: str | Path,
+    output: str | Path,
+    pairs: str | Path,
+    *,
+    overwrite: bool = False,
+    any_crop: bool = False,
 ) -> Report:
     """Make a ``.bin`` verification set, as InsightFace's ``build_eval_pack.py`` does.
 
@@ -141,6 +146,7 @@ def pack_pairs(
         FormatError: an image cannot be decoded.
         OutputError: the file cannot be written.
     """
+    input, output, pairs = Path(input), Path(output), Path(pairs)
     check_output(output, "verification set", lambda _: True, inputs=[pairs])
     if output.exists() and not overwrite:
         raise UsageError(

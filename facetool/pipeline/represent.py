@@ -41,8 +41,8 @@ __all__ = ["RepresentSettings", "represent"]
 
 
 def represent(
-    input: Path,
-    output: Path,
+    input: str | Path,
+    output: str | Path,
     network: EmbeddingNetwork,
     settings: RepresentSettings,
     *,
@@ -70,6 +70,7 @@ def represent(
         FormatError: what ``output`` says of its embeddings is damaged.
         OutputError: a result cannot be written.
     """
+    input, output = Path(input), Path(output)
     check_folder(output, input)
     settings = settings.resolve(network)
     folder = open_images(input, exclude=output)

@@ -205,8 +205,8 @@ def gallery_network(description: RepresentDescription, reps: Path) -> tuple[str,
 
 
 def search(
-    reps: Sequence[Path],
-    photos: Sequence[Path],
+    reps: Sequence[str | Path],
+    photos: Sequence[str | Path],
     network: EmbeddingNetwork | None = None,
     settings: SearchSettings | None = None,
 ) -> SearchResult:
@@ -229,30 +229,34 @@ def search(
         WeightsError: the network's weights are not on this machine.
         FacetoolError: no photo has a face.
     """
+    folders = [Path(one) for one in reps]
+    paths = [Path(one) for one in photos]
     settings = settings or SearchSettings()
     settings = replace(settings, device=resolve_device(settings.device))
-    description = describe_embeddings(reps[0])
-    for path in reps[1:]:
+    description = describe_embeddings(folders[0])
+    for path in folders[1:]:
         if reason := description.difference(describe_embeddings(path)):
-            raise UsageError(f"{reps[0]} and {path} hold embeddings of different kinds: {reason}")
-    name, recipe = gallery_network(description, reps[0])
+            raise UsageError(
+                f"{folders[0]} and {path} hold embeddings of different kinds: {reason}"
+            )
+    name, recipe = gallery_network(description, folders[0])
     if network is None:
         network = load_network(name, recipe=StatedRecipe.of(recipe))
-    _check_network(description, recipe, reps[0], network)
+    _check_network(description, recipe, folders[0], network)
     threshold = pair_threshold(description)
     unit_length = description.unit_length is not False
     if settings.threshold is not None:
         threshold = PairThreshold(settings.threshold, "given", normalized=unit_length)
     report = Report()
     probes, embeddings, remarks = _embed(
-        photos, recipe, description.flip or "none", network, settings, report
+        paths, recipe, description.flip or "none", network, settings, report
     )
     probe, spread = _combine(probes, embeddings, unit_length, threshold, report)
     direction = normalize(embeddings.astype(np.float64)).mean(axis=0)
     found: list[Match] = []
     recalls: list[float] = []
     faces = 0
-    for path in reps:
+    for path in folders:
         searched = _open_gallery(path, unit_length, settings.index)
         if searched.vectors.shape[1] != len(probe):
             raise FormatError(

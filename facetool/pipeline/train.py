@@ -100,7 +100,9 @@ class TrainSettings:
     overwrite: bool = False
 
 
-def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings) -> Report:
+def train(
+    data: str | Path, output: str | Path, config: TrainConfig, settings: TrainSettings
+) -> Report:
     """Train a network on the identities under ``data``.
 
     Writes ``model.safetensors``; with sets to verify on, ``best.safetensors``, the network of
@@ -126,6 +128,7 @@ def train(data: Path, output: Path, config: TrainConfig, settings: TrainSettings
         KeyboardInterrupt: SIGINT or SIGTERM came; a checkpoint has been written.
         OutputError: a file cannot be written.
     """
+    data, output = Path(data), Path(output)
     check_folder(output, data)
     with ExitStack() as stack:
         device = resolve_device(settings.device, mps=False)

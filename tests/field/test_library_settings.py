@@ -1,4 +1,4 @@
-"""Values that no setting of the library can have: refused at once, in one line that names it."""
+"""What callers of the library give: texts for paths, and values that no setting can have."""
 
 import math
 from collections.abc import Callable
@@ -48,3 +48,31 @@ def test_so_is_a_threshold(value: float, tmp_path: Path) -> None:
     network = facetool.load_network("dlib-resnet")
     with pytest.raises(UsageError, match=r"^threshold="):
         facetool.compare([tmp_path / "a.jpg"] * 2, network, threshold=value)
+
+
+@pytest.mark.slow
+def test_texts_are_paths(album: Path, crops: Path, tmp_path: Path) -> None:
+    network = facetool.load_network("dlib-resnet")
+    photo = str(min(album.rglob("*.jpg")))
+    reps, pairs = str(tmp_path / "reps"), str(tmp_path / "pairs.bin")
+    report = facetool.represent(str(crops), reps, network, facetool.RepresentSettings())
+    assert report.counts["represented"] == len(facetool.read_embeddings(reps).names) == 24
+    found = facetool.cluster(reps, table=f"{tmp_path}/groups.csv", names=f"{tmp_path}/names.csv")
+    assert len(found.groups)
+    assert facetool.outliers(reps).compared and facetool.find_duplicates(reps).compared
+    file = str(tmp_path / "people.classifier")
+    facetool.train_classifier(reps, file, facetool.ClassifierSettings())
+    facetool.evaluate_classifier(reps, classifier=file, output=str(tmp_path / "evaluated"))
+    ((named,), _) = facetool.name_people(facetool.load_classifier(file), [photo])
+    assert named.faces
+    assert facetool.search([reps], [photo]).matches[0].squared_l2 < 0.01
+    assert facetool.compare([photo, photo], network).verdict
+    assert facetool.identify(reps, reps, output=str(tmp_path / "identified")).rank1
+    assert facetool.read_image(photo).shape[2] == 3
+    listed = tmp_path / "pairs.txt"
+    people = sorted({path.parent.name for path in crops.glob("*/*.png")})
+    lines = [f"{person}\t1\t2" for person in people[:2]]
+    lines += [f"{people[0]}\t{number}\t{people[1]}\t{number}" for number in (1, 2)]
+    listed.write_text("1\t2\n" + "\n".join(lines) + "\n")
+    facetool.pack_pairs(str(crops), pairs, str(listed), any_crop=True)
+    assert Path(pairs).is_file()
