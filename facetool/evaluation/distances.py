@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from facetool.errors import FacetoolError
 
 Floats = NDArray[np.float64]
 
@@ -28,3 +32,17 @@ def normalize(vectors: ArrayLike) -> Floats:
     rows = np.asarray(vectors, np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(norms == 0, 1.0, norms))
+
+
+def check_distinct(vectors: NDArray[np.floating[Any]], source: object) -> None:
+    """Refuse embeddings (N, D) of which no two differ: whatever is measured on them means nothing.
+
+    Args:
+        vectors: two or more.
+        source: whose they are, for the message.
+
+    Raises:
+        FacetoolError: they are all the same, such as zero.
+    """
+    if len(vectors) > 1 and (vectors == vectors[0]).all():
+        raise FacetoolError(f"all embeddings in {source} are the same: nothing can be measured")

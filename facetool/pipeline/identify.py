@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FacetoolError, UsageError
 from facetool.evaluation import identification
+from facetool.evaluation.distances import check_distinct
 from facetool.evaluation.identification import Identification, nested_sets
 from facetool.evaluation.noise_lists import NoiseLists, read_noise_lists, replace_noisy
 from facetool.files.embeddings import Embeddings
@@ -132,6 +133,11 @@ def identify(
         probe_people, more = _people(probes, sources[probes], noise, numbers)
         replaced += more
 
+    if not distractor_sets and len(set(gallery_people.labels.tolist())) == 1:
+        raise UsageError(
+            f"{gallery} holds one person, for whom nobody else can be taken; give distractors=REPS",
+            "distractors=REPS",
+        )
     rows = _Rows(distractor_sets, noise)
     if distractor_sets and not len(rows):
         raise UsageError("no distractor is left")
@@ -241,6 +247,7 @@ def _people(
             "so its identity is not known"
         )
     labels = np.array([numbers.setdefault(person, len(numbers)) for person in people], np.int64)
+    check_distinct(source.vectors, path)
     noisy = noise.find(source.names)
     vectors, keep = replace_noisy(source.vectors, labels, noisy)
     names = [name for name, kept in zip(source.names, keep, strict=True) if kept]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facetool.embedding.represented_crops import Crops
 from facetool.errors import FacetoolError, UsageError, check_range
 from facetool.evaluation import insightface
-from facetool.evaluation.distances import normalize, squared_l2
+from facetool.evaluation.distances import check_distinct, normalize, squared_l2
 from facetool.evaluation.pair_images import ImageIndex
 from facetool.evaluation.pairs import Pairs, Trials, read_pairs
 from facetool.evaluation.protocols import check_protocol, evaluate_pairs
@@ -182,6 +182,7 @@ def lfw_eval(
             "file for these images?"
         )
     found.trials.check()
+    check_distinct(np.concatenate(found.vectors), reps)
     outcome = evaluate_pairs(
         *found.vectors,
         found.trials,

@@ -125,6 +125,19 @@ def test_noise_is_removed(scrub: Path, tmp_path: Path) -> None:
     assert rates[0] < rates[1] < 1
 
 
+def test_what_nothing_can_be_measured_on(tmp_path: Path) -> None:
+    alone = represented(tmp_path / "alone", name(1, 3), draw(1, 3))
+    with pytest.raises(UsageError, match=r"alone holds one person, .* give distractors=REPS"):
+        identify(alone, alone)
+    assert identify(alone, alone, [represented(tmp_path / "d", name(2, 2), draw(2, 2))]).rank1
+    for value in (0, 1):
+        same = represented(
+            tmp_path / f"same{value}", name(2, 2), np.full((4, 8), value, np.float32)
+        )
+        with pytest.raises(FacetoolError, match=f"same{value} are the same: nothing can be"):
+            identify(same, same)
+
+
 def test_what_does_not_go_together(scrub: Path, tmp_path: Path) -> None:
     small = represented(tmp_path / "small", ["A/1.png"], np.ones((1, 3), np.float32))
     with pytest.raises(UsageError, match="32 dimensions"):
