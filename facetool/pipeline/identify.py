@@ -135,7 +135,7 @@ def identify(
 
     if not distractor_sets and len(set(gallery_people.labels.tolist())) == 1:
         raise UsageError(
-            f"{gallery} holds one person, for whom nobody else can be taken; give distractors=REPS",
+            f"{gallery} holds one person, so there are no impostors; give distractors=REPS",
             "distractors=REPS",
         )
     rows = _Rows(distractor_sets, noise)
