@@ -51,49 +51,45 @@ def test_an_error_comes_through(pool: OrderedPool[int, int, int]) -> None:
         list(pool.map([[1], [99]]))
 
 
+def fails(script: Path, text: str) -> list[str]:
+    """Lines of stderr of a script, which ends with 1 and prints nothing."""
+    script.write_text(text)
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr.splitlines()
+
+
 @pytest.mark.slow
 def test_what_keeps_processes_from_starting_is_said(tmp_path: Path) -> None:
-    script = tmp_path / "plain.py"
-    script.write_text(
+    said = fails(
+        tmp_path / "plain.py",
         "import multiprocessing\n"
         "from operator import add\n"
         "from facetool.jobs.pool import OrderedPool\n"
         "if __name__ == '__main__':\n"
         "    multiprocessing.set_executable('/nowhere/python')\n"
         "    with OrderedPool(add, abs, int, ('1',), jobs=1) as pool:\n"
-        "        print(list(pool.map([[1], [2]])))\n"
+        "        print(list(pool.map([[1], [2]])))\n",
     )
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    said = [line for line in done.stderr.splitlines() if line.startswith("facetool.errors")]
-    assert said and said[-1].startswith("facetool.errors.FacetoolError: no worker process starts")
+    errors = [line for line in said if line.startswith("facetool.errors")]
+    assert errors[-1].startswith("facetool.errors.FacetoolError: no worker process starts")
 
 
 def test_a_script_that_its_workers_would_run_again_is_told_so(tmp_path: Path) -> None:
-    script = tmp_path / "plain.py"
-    script.write_text(
+    *_, last = fails(
+        tmp_path / "plain.py",
         "from operator import add\n"
         "from facetool.jobs.pool import OrderedPool\n"
         "with OrderedPool(add, abs, int, ('1',), jobs=1) as pool:\n"
-        "    print(list(pool.map([[1], [2]])))\n"
+        "    print(list(pool.map([[1], [2]])))\n",
     )
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    last = done.stderr.splitlines()[-1]
     assert last.startswith("facetool.errors.FacetoolError: the worker processes cannot start")
     assert "__main__" in last
 
