@@ -166,7 +166,7 @@ def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 
 def map_whole(folder: Path, size: int) -> tuple[list[str], NDArray[np.float32]]:
-    """The same of a folder that :class:`EmbeddingsWriter` wrote and nobody has touched since.
+    """The same of a folder that ``EmbeddingsWriter`` wrote and nobody has touched since.
 
     Args:
         folder: the folder.
