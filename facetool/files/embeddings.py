@@ -193,7 +193,11 @@ def _check_text(path: Path, vectors: NDArray[np.float32]) -> None:
         last = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
         file.seek(0)
         rows = file.read().count(b"\n") if whole <= _COUNTED else len(vectors)
-    if rows != len(vectors) or not (_is_row(first, vectors[0]) and _is_row(last, vectors[-1])):
+    if (
+        not rows
+        or rows != len(vectors)
+        or not (_is_row(first, vectors[0]) and _is_row(last, vectors[-1]))
+    ):
         raise FormatError(f"{path} and {REPS_NPY} are not of the same run")
 
 

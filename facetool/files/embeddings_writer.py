@@ -305,9 +305,6 @@ def unfinished_renames(folder: Path) -> RepresentDescription | None:
     """What ``represent.json`` is to say where a run was killed among its renames, else None.
 
     Such a folder may hold rows of two runs.
-
-    Raises:
-        FormatError: its journal is damaged.
     """
     journal = _part(folder, "journal")
     if not journal.is_file():

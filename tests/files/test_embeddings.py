@@ -6,7 +6,7 @@ import pytest
 
 from facetool.errors import FormatError
 from facetool.evaluation.pair_images import ImageIndex, LfwImage
-from facetool.files.embeddings import map_embeddings, read_embeddings
+from facetool.files.embeddings import map_embeddings, map_whole, read_embeddings
 
 NAMES = ["Ann_Lee/Ann_Lee_0001.png", "Ann_Lee/Ann_Lee_0002.png", "Bo_Kim/Bo_Kim_0001.png"]
 
@@ -125,6 +125,23 @@ def test_openfaces_own_output(shared: Path) -> None:
     assert embeddings.vectors.shape == (1000, 128)
     np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-5)
     assert ImageIndex(embeddings.names).find(LfwImage("Aaron_Eckhart", 1)) == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_folder_that_lost_its_rows_is_not_whole(
+    folder: Path, vectors: np.ndarray, rows: int
+) -> None:
+    np.save(folder / "reps.npy", vectors)
+    names, _ = map_embeddings(folder)
+    assert map_whole(folder, vectors.shape[1])[0] == names
+    np.save(folder / "reps.npy", vectors[:rows])
+    labels = (folder / "labels.csv").read_text().splitlines(keepends=True)
+    (folder / "labels.csv").write_text("".join(labels[:rows]))
+    with pytest.raises(FormatError, match=r"reps\.csv and reps\.npy are not of the same run"):
+        map_whole(folder, vectors.shape[1])
+    (folder / "reps.csv").write_text("")
+    with pytest.raises(FormatError, match="are not of the same run"):
+        map_whole(folder, vectors.shape[1])
 
 
 @pytest.mark.parametrize("labels", ["1,a\n", "1,a\n" * 4])
