@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from facetool.alignment.landmarks import Points
 from facetool.alignment.recipes import Crop
-from facetool.images.arrays import check_rgb_image
+from facetool.images.arrays import as_rgb_image
 from facetool.images.read import RGBImage
 
 
@@ -22,7 +22,7 @@ def cut_face(image: RGBImage, points: Points, crop: Crop) -> RGBImage:
     Raises:
         UsageError: the image is not uint8 (H, W, 3).
     """
-    check_rgb_image(image)
+    image = as_rgb_image(image)
     if crop.method == "chip":
         from facetool.alignment.dlib_chip import chip_crop
 

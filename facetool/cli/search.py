@@ -73,7 +73,8 @@ def command(
     """Find the person of a photo in represent folders.
 
     Compares the face in PHOTO with every face of REPS and lists the nearest, with their photos
-    and boxes. Several photos must show one person: faces near to all of them are found.
+    and boxes. Several photos must show one person: the distance to a face is the mean of those
+    to each photo.
     """
     import_pytorch()
     from facetool.cli.tables.search import search_text

@@ -23,6 +23,7 @@ from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError, check_choice
 from facetool.files.align_manifest import CHOICES
 from facetool.files.text import counted
+from facetool.images.arrays import as_rgb_image
 from facetool.images.read import Photo, RGBImage
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ class FaceCropper:
         whose landmarks contradict each other: of photos that lie on their sides or stand on their
         heads, whose crops would show no face.
         """
+        image = as_rgb_image(image)
         missed = _missed(faces, self.select)
         located = []
         chosen = select_faces(faces, self.select, image)

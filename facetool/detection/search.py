@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from facetool.alignment.landmarks import Points
 from facetool.detection.face import Box, Detector, Face
-from facetool.images.arrays import check_rgb_image
+from facetool.images.arrays import as_rgb_image
 from facetool.images.read import RGBImage
 
 QUARTER_TURNS = (90, 180, 270)
@@ -109,8 +109,7 @@ class PhotoSearch:
         Raises:
             UsageError: an image is not uint8 (H, W, 3).
         """
-        for image in images:
-            check_rgb_image(image)
+        images = [as_rgb_image(image) for image in images]
         views = [self._view(image) for image in images]
         faces = self._find(views)
         if self._detect_at is not None:

@@ -111,7 +111,9 @@ def read_embeddings(folder: str | Path) -> Embeddings:
         )
     if (bad := _not_finite(vectors)) is not None:
         raise FormatError(
-            f"{source}: row {bad + 1} has a value that is not finite; run facetool represent again"
+            f"{source}: row {bad + 1} has a value that is not finite; make the folder again with "
+            "overwrite=True",
+            "overwrite=True",
         )
     if not (folder / "labels.csv").exists():
         raise FormatError(

@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 from facetool.errors import UsageError
 
 
-def check_rgb_image(image: NDArray[Any]) -> None:
-    """Refuse what is no RGB image: floats, a gray image, one with alpha.
+def as_rgb_image(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """An RGB image whose rows lie one after the other: dlib reads anything else as noise, or not.
+
+    Args:
+        image: as a caller has it, such as a mirrored or cropped view.
+
+    Returns:
+        The same array where it lies so, else a copy.
 
     Raises:
         UsageError: it is not uint8 (H, W, 3), with pixels.
     """
     if not _is_rgb(image, 3):
         raise UsageError(f"an image is uint8 (H, W, 3), RGB 0…255, not {_described(image)}")
+    return np.ascontiguousarray(image)
 
 
 def check_rgb_crops(crops: NDArray[Any], height: int, width: int) -> None:

@@ -21,7 +21,7 @@ from facetool.errors import FormatError, ImageError, UsageError
 from facetool.evaluation import insightface
 from facetool.evaluation.pairs import FOLDS, Trials
 from facetool.evaluation.scored_pairs import score_pairs
-from facetool.files.paths import optional_path
+from facetool.files.paths import as_paths, optional_path
 from facetool.images.verification_set import VerificationSet, find_bins, read_bin
 from facetool.jobs.pool import available_cores
 from facetool.jobs.progress import progress_bar
@@ -104,7 +104,7 @@ def bin_eval(
         FacetoolError: too few pairs to cross-validate.
     """
     pairs_plot = optional_path(pairs_plot)
-    paths = [Path(one) for one in files]
+    paths = as_paths(files)
     device = resolve_device(device)
     if nfolds < 2:
         raise UsageError("nfolds: give at least 2", "nfolds")

@@ -27,6 +27,7 @@ from facetool.embedding.embedder import Embedder, check_finite
 from facetool.errors import FormatError, ImageError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
+from facetool.files.paths import as_paths
 from facetool.files.text import counted
 from facetool.files.xmp import sidecar_of
 from facetool.images.annotate import Label, annotate
@@ -238,7 +239,7 @@ def name_people(
         network = load_network(name, recipe=StatedRecipe.of(classifier.recipe))
     crop, embedder = fit_network(classifier, network, settings.device, engine=settings.engine)
     report = Report()
-    photos, videos = _expand([Path(one) for one in images], report, settings)
+    photos, videos = _expand(as_paths(images), report, settings)
     _tell_of_videos(videos, report, settings)
     copies = _copy_names([path for path in photos if path not in videos], settings.annotate)
     named: list[NamedPhoto] = []

@@ -19,6 +19,7 @@ from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSett
 from facetool.embedding.embedder import Embedder
 from facetool.errors import check_choice, check_range
 from facetool.evaluation.distances import normalize
+from facetool.files.paths import as_paths
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.devices import resolve_device
@@ -157,7 +158,7 @@ def compare(
         UsageError: there is no such device or choice, or the engine cannot do what is asked.
         WeightsError: the detector's weights are not on this machine, or an embedding is not finite.
     """
-    photos = [Path(one) for one in images]
+    photos = as_paths(images)
     from facetool.alignment.recipes import override
 
     if not isinstance(threshold, PairThreshold):

@@ -21,7 +21,7 @@ from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features
 from facetool.files.output_file import check_output, starts_with
-from facetool.files.paths import optional_path
+from facetool.files.paths import as_paths, optional_path
 from facetool.files.text import counted
 from facetool.jobs.progress import progress_bar
 from facetool.networks.devices import resolve_device
@@ -116,8 +116,8 @@ def identify(
     """
     gallery, probes = Path(gallery), Path(probes)
     output = optional_path(output)
-    distractor_paths = [Path(one) for one in distractors]
-    noise_lists = [Path(one) for one in remove]
+    distractor_paths = as_paths(distractors)
+    noise_lists = as_paths(remove)
     device = resolve_device(device, mps=False)
     if output is not None:
         _check_outputs(output, [gallery, probes, *distractor_paths, *noise_lists])

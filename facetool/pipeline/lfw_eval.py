@@ -358,7 +358,8 @@ def measure_threshold(
         value = round(float(np.mean([fold.threshold for fold in folds if fold])), 4)
     else:
         value = _at_far(impostors, far)
-    reached = float((impostors < value).mean()) if len(impostors) else None
+    accepted = int((impostors < value).sum())
+    reached = accepted / len(impostors) if accepted else None  # of none no rate is known
     return PairThreshold(value, name, far=reached, normalized=unit_length)
 
 

@@ -36,6 +36,7 @@ from facetool.evaluation.vector_index import VectorIndex
 from facetool.files.align_manifest import AlignRow
 from facetool.files.embeddings import describe_embeddings, map_embeddings, read_embeddings
 from facetool.files.face_rows import read_face_rows
+from facetool.files.paths import as_paths
 from facetool.files.represent_description import (
     RepresentDescription,
     read_represent_description,
@@ -229,10 +230,12 @@ def search(
         WeightsError: the network's weights are not on this machine.
         FacetoolError: no photo has a face.
     """
-    folders = [Path(one) for one in reps]
-    paths = [Path(one) for one in photos]
+    folders = as_paths(reps)
+    paths = as_paths(photos)
     settings = settings or SearchSettings()
     settings = replace(settings, device=resolve_device(settings.device))
+    if not folders:
+        raise UsageError("give a represent folder to search in")
     description = describe_embeddings(folders[0])
     for path in folders[1:]:
         if reason := description.difference(describe_embeddings(path)):

@@ -74,7 +74,7 @@ def test_it_is_kept_in_the_file_and_in_the_folder(weights: Path, reps: Path, pai
     threshold = after.info.threshold
     assert threshold is not None and threshold.normalized
     assert 0.1 < threshold.squared_l2 < 1.9
-    assert threshold.far == 0
+    assert threshold.far is None  # no impostor pair of 18 is below it
     assert threshold.data_set == "pairs.txt, 36 pairs"
     assert pair_threshold(read_people(reps).description) == threshold
     # The embeddings are still these weights', whose file has another checksum now.

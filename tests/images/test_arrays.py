@@ -1,5 +1,6 @@
 """What a caller gives in place of an image or of crops."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,32 @@ def test_what_are_no_crops_of_the_network_is_refused(crops: Path) -> None:
             embedder.embed(one)
         with pytest.raises(UsageError, match=r"facetool\.FaceCropper"):
             embedder.embed_all(one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda pixels: pixels[..., ::-1].copy()[..., ::-1],
+        lambda pixels: np.asfortranarray(pixels),
+        lambda pixels: np.pad(pixels, ((5, 5), (5, 5), (0, 0)))[5:-5, 5:-5],
+        lambda pixels: pixels[::-1].copy()[::-1],
+    ],
+    ids=["BGR turned round", "columns first", "cut out", "upside down"],
+)
+def test_views_are_the_images_that_they_show(
+    album: Path, view: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+) -> None:
+    """dlib read them as something else: no face in every other call, and no landmarks."""
+    detector, cropper = facetool.create_detector("hog"), facetool.FaceCropper(DLIB_CHIP)
+    for path in sorted(album.rglob("*.jpg"))[:3]:
+        pixels = read_image(path)
+        seen = view(pixels)
+        assert not seen.flags.c_contiguous and np.array_equal(seen, pixels)
+        wanted = cropper.crops(pixels)
+        assert wanted
+        for _ in range(2):
+            (boxes,) = ([face.box for face in faces] for faces in detector.detect([seen]))
+            assert boxes == [face.box for face in detector.detect([pixels])[0]]
+            for found, expected in zip(cropper.crops(seen), wanted, strict=True):
+                assert np.array_equal(found.image, expected.image)

@@ -17,7 +17,7 @@ def search_text(result: SearchResult) -> str:
     width = max(len(row[3]) for row in rows)
     lines = [f"{a:>10}  {b:>7}  {c:<9}  {d:<{width}}  {e}" for a, b, c, d, e in rows]
     if len(result.probes) > 1:
-        lines.append(f"Searched for the mean of {counted(len(result.probes), 'photo')}.")
+        lines.append(f"Distances are the mean of those to {counted(len(result.probes), 'photo')}.")
     if result.recall is not None:
         lines.append(
             f"By index: of the 20 nearest it finds {result.recall:.1%}, measured on faces of its "
