@@ -128,6 +128,11 @@ def command(
         from facetool.reports.lfw_eval import lfw_eval_report
 
         lfw_eval_report(result, reps, output or reps, html)
+    if result.saved_threshold is not None:
+        from facetool.cli.tables.compare import threshold_text
+
+        text = threshold_text(result.saved_threshold)
+        click.echo(f"{text}, saved in {save_threshold} and {reps}", err=True)
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
     if result.pairs.missing:

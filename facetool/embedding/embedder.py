@@ -237,7 +237,7 @@ class Embedder:
         Raises:
             UsageError: they are no such crops.
         """
-        if not len(crops):
+        if isinstance(crops, np.ndarray) and not len(crops):
             return np.empty((0, self.size), np.float32)
         check_rgb_crops(crops, self.recipe.crop.height, self.recipe.crop.width)
         count = len(crops)

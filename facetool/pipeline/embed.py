@@ -15,7 +15,7 @@ from facetool._version import __version__
 from facetool.cropping.settings import AlignSettings
 from facetool.embedding.embedder import resolve_dtype
 from facetool.embedding.settings import RepresentSettings
-from facetool.errors import ImageError, UsageError
+from facetool.errors import ImageError, UsageError, check_range
 from facetool.files.align_manifest import AlignRow
 from facetool.files.embed_plan import (
     PER_SHARD,
@@ -61,12 +61,19 @@ class EmbedSettings:
         per_shard: photos of a shard; default: as the run was begun with, which is
             :data:`facetool.files.embed_plan.PER_SHARD`.
         keep_crops: keep the crops in the shards.
+
+    Raises:
+        UsageError: there are no photos in a shard.
     """
 
     align: AlignSettings
     represent: RepresentSettings
     per_shard: int | None = None
     keep_crops: bool = False
+
+    def __post_init__(self) -> None:
+        if self.per_shard is not None:
+            check_range("per_shard", self.per_shard, 1)
 
 
 class _CheckedShard(NamedTuple):

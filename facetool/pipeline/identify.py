@@ -133,6 +133,12 @@ def identify(
         probe_people, more = _people(probes, sources[probes], noise, numbers)
         replaced += more
 
+    if any(path.resolve() == gallery.resolve() for path in distractor_paths):
+        raise UsageError(
+            f"{gallery} is the gallery, whose people cannot be distractors; leave distractors out, "
+            "and all others of the gallery are",
+            "distractors",
+        )
     if not distractor_sets and len(set(gallery_people.labels.tolist())) == 1:
         raise UsageError(
             f"{gallery} holds one person, so there are no impostors; give distractors=REPS",

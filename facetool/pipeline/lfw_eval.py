@@ -81,6 +81,7 @@ class LfwResult:
         scored: each pair with its distance; not in ``result.json``.
         warnings: reasons to doubt the outcome, a sentence each.
         provenance: where the embeddings come from, as JSON values.
+        saved_threshold: what was written into the weights file, if that was asked for.
     """
 
     tag: str
@@ -92,6 +93,7 @@ class LfwResult:
     scored: ScoredPairs
     warnings: list[str]
     provenance: dict[str, Any]
+    saved_threshold: PairThreshold | None = None
 
     @property
     def distance(self) -> str:
@@ -109,6 +111,7 @@ class LfwResult:
             "pairs": asdict(self.pairs),
             "warnings": self.warnings,
             "provenance": self.provenance,
+            **({"saved_threshold": saved.as_dict()} if (saved := self.saved_threshold) else {}),
         }
 
 
@@ -164,6 +167,8 @@ def lfw_eval(
             raise UsageError("far is for save_threshold=FILE", "far", "save_threshold=FILE")
     if pairs_plot is not None:
         check_name(pairs_plot)
+        if any(pairs_plot.resolve() == ((output or reps) / name).resolve() for name in _PLOTS):
+            raise UsageError(f"{pairs_plot} is the plot of the ROC; choose another name")
     overlays = [
         (label, read_run_curve(path) if path.is_dir() else read_curve(path))
         for label, path in curves
@@ -190,6 +195,10 @@ def lfw_eval(
         metric=metric,
         subtract_mean=subtract_mean,
     )
+    threshold = None
+    if save_threshold is not None:
+        name = f"{pairs.name}, {counted(len(found.trials), 'pair')}"
+        threshold = measure_threshold(*found.vectors, found.trials, description, name, far)
     counts = _count(found, len(wanted), embeddings)
     result = LfwResult(
         tag=tag or description.name or reps.resolve().name,
@@ -202,12 +211,13 @@ def lfw_eval(
         warnings=_misfit_warnings(protocol, metric, outcome)
         + _choice_warnings(counts.largest_of_several, len(found.images)),
         provenance=description.provenance(),
+        saved_threshold=threshold,
     )
     _write(output or reps, result, overlays)
     if pairs_plot is not None:
         plot_pairs(result.scored, Crops(description).reader, result.distance, pairs_plot)
-    if save_threshold is not None:
-        _save_threshold(save_threshold, reps, description, found, pairs.name, far)
+    if save_threshold is not None and threshold is not None:
+        _save_threshold(save_threshold, reps, description, threshold)
     return result
 
 
@@ -310,18 +320,11 @@ def _check_weights(weights: Path, reps: Path, description: RepresentDescription)
 
 
 def _save_threshold(
-    weights: Path,
-    reps: Path,
-    description: RepresentDescription,
-    found: _Found,
-    pairs: str,
-    far: float | None,
+    weights: Path, reps: Path, description: RepresentDescription, threshold: PairThreshold
 ) -> None:
-    """Write the threshold of these pairs into the weights file, and into the folder."""
+    """Write a threshold into the weights file, and into the folder."""
     from facetool.weights import safetensors
 
-    name = f"{pairs}, {counted(len(found.trials), 'pair')}"
-    threshold = measure_threshold(*found.vectors, found.trials, description, name, far)
     safetensors.save_threshold(weights, threshold)
     write_represent_description(reps, replace(description, threshold=threshold.as_dict()))
 
@@ -376,8 +379,8 @@ def _at_far(impostors: NDArray[np.float64], far: float) -> float:
     accepted = int(far * len(impostors) + 1e-9)
     if not 1 <= accepted < len(impostors):
         raise FacetoolError(
-            f"no threshold can be measured for the false accept rate {far:g}: there are "
-            f"{counted(len(impostors), 'impostor pair')}"
+            f"no threshold can be measured for the false accept rate {far:g}: with "
+            f"{counted(len(impostors), 'impostor pair')} the lowest is one of them"
         )
     return float(np.floor(impostors[accepted] * 1e6) / 1e6)
 

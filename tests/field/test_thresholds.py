@@ -90,11 +90,19 @@ def test_it_is_kept_in_the_file_and_in_the_folder(weights: Path, reps: Path, pai
 def test_it_may_be_for_a_false_accept_rate(weights: Path, reps: Path, pairs: Path) -> None:
     with pytest.raises(UsageError, match="far is for save_threshold"):
         lfw_eval(reps, pairs, "insightface", far=0.1)
-    with pytest.raises(FacetoolError, match=r"false accept rate 0.01: there are 18 impostor pairs"):
+    with pytest.raises(FacetoolError, match=r"false accept rate 0.01: with 18 impostor pairs"):
         lfw_eval(reps, pairs, "insightface", save_threshold=weights, far=0.01)
-    lfw_eval(reps, pairs, "insightface", save_threshold=weights, far=0.12)
+    saved = lfw_eval(reps, pairs, "insightface", save_threshold=weights, far=0.12)
+    assert saved.as_dict()["saved_threshold"]["far"] == 2 / 18
     threshold = read_network(weights).info.threshold
-    assert threshold is not None and threshold.far == 2 / 18
+    assert threshold is not None and threshold == saved.saved_threshold
+    assert "saved_threshold" not in lfw_eval(reps, pairs, "insightface").as_dict()
+
+
+def test_one_plot_does_not_take_the_place_of_the_other(reps: Path, pairs: Path) -> None:
+    with pytest.raises(UsageError, match=r"roc\.png is the plot of the ROC; choose another name"):
+        lfw_eval(reps, pairs, "insightface", pairs_plot=reps / "roc.png")
+    assert not (reps / "roc.png").exists()
 
 
 @pytest.mark.parametrize("unit_length", [True, False])

@@ -130,6 +130,9 @@ def test_what_nothing_can_be_measured_on(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"alone holds one person, .* give distractors=REPS"):
         identify(alone, alone)
     assert identify(alone, alone, [represented(tmp_path / "d", name(2, 2), draw(2, 2))]).rank1
+    two = represented(tmp_path / "two", name(2, 2), draw(2, 2))
+    with pytest.raises(UsageError, match="two is the gallery, whose people cannot be distractors"):
+        identify(two, two, [two])
     for value in (0, 1):
         same = represented(
             tmp_path / f"same{value}", name(2, 2), np.full((4, 8), value, np.float32)

@@ -18,10 +18,7 @@ def comparison_text(result: ComparisonResult) -> str:
     if result.threshold is None:
         lines.append("No threshold is known for these weights; --threshold X gives a verdict.")
     else:
-        lines.append(
-            f"threshold: squared L2 below {result.threshold.squared_l2:g} "
-            f"({_origin(result.threshold)})"
-        )
+        lines.append(threshold_text(result.threshold))
     return "\n".join(lines)
 
 
@@ -29,7 +26,7 @@ def _name(face: PhotoFace) -> str:
     return face.image if face.number == 1 else f"{face.image}#{face.number}"
 
 
-def _origin(threshold: PairThreshold) -> str:
-    if threshold.far is None:
-        return threshold.data_set
-    return f"{threshold.data_set}, false accept rate {threshold.far:g}"
+def threshold_text(threshold: PairThreshold) -> str:
+    """Where "same person" ends, and what that is known by."""
+    far = "" if threshold.far is None else f", false accept rate {threshold.far:.4g}"
+    return f"threshold: squared L2 below {threshold.squared_l2:g} ({threshold.data_set}{far})"
