@@ -92,7 +92,9 @@ def command(
     from facetool.server.hosts import is_loopback
     from facetool.server.limits import MEGABYTE, Limits
     from facetool.server.recognizer import RecognizerSettings
-    from facetool.server.run import ServerSettings, serve
+    from facetool.server.run import ServerSettings, need_serve, serve
+
+    need_serve()  # before the network is loaded
 
     limits = Limits(
         upload=int(max_upload * MEGABYTE),
