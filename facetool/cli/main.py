@@ -154,11 +154,11 @@ def main() -> None:
     except FacetoolError as error:
         _fail(error_text(error), error.exit_code)
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and reader_is_gone():
-            drop_output()
-            sys.stderr.close()  # nothing is left to say
-            sys.exit(1)
+        nobody_reads = isinstance(error, BrokenPipeError) and reader_is_gone()
         drop_output()
+        if nobody_reads:
+            sys.stderr.close()
+            sys.exit(1)
         _fail(_os_error(error), 1)
     except Exception:
         # A library that a signal cuts in the middle may fail over its own half-done work.

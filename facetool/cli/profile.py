@@ -12,6 +12,7 @@ from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
 from facetool.cli.pytorch import import_pytorch
+from facetool.embedding.choices import DEFAULT_BATCH_SIZE
 from facetool.networks.dtypes import DTYPES
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def network_command(
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
-    default=64,
+    default=DEFAULT_BATCH_SIZE,
     show_default=True,
     help="Faces per forward pass, for folders.",
 )

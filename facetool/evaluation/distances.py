@@ -44,5 +44,5 @@ def check_distinct(vectors: NDArray[np.floating[Any]], source: object) -> None:
     Raises:
         FacetoolError: they are all the same, such as zero.
     """
-    if len(vectors) > 1 and (vectors == vectors[0]).all():
+    if len(vectors) > 1 and all(np.array_equal(one, vectors[0]) for one in vectors[1:]):
         raise FacetoolError(f"all embeddings in {source} are the same: nothing can be measured")

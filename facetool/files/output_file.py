@@ -26,7 +26,7 @@ def check_output(path: Path, kind: str, is_one: IsOne, *, inputs: Iterable[Path]
         UsageError: so it is.
         OutputError: the file that is there cannot be read.
     """
-    if any(_is_same(path, one) for one in inputs):
+    if any(same_place(path, one) for one in inputs):
         raise UsageError(f"{path} is an input of this command; choose another name")
     if not path.is_file() or not path.stat().st_size:
         return
@@ -42,7 +42,7 @@ def check_folder(output: Path, *inputs: Path) -> None:
     Raises:
         UsageError: so it is.
     """
-    if any(_is_same(output, one) for one in inputs):
+    if any(same_place(output, one) for one in inputs):
         raise UsageError(f"{output} is an input of this command; choose another folder to write to")
 
 
@@ -51,7 +51,8 @@ def starts_with(*starts: bytes) -> IsOne:
     return lambda file: file.read(max(map(len, starts))).startswith(starts)
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def same_place(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder, by links or by hard links, there or not yet."""
     if one.resolve() == other.resolve():
         return True
     return one.exists() and other.exists() and one.samefile(other)

@@ -156,7 +156,7 @@ def bin_eval_epochs(
     device: str | torch.device = "auto",
     dtype: str = "float32",
     engine: str = "torch",
-    batch_size: int = 64,
+    batch_size: int = DEFAULT_BATCH_SIZE,
     any_crop: bool = False,
     nfolds: int = FOLDS,
     pairs_plot: Path | None = None,

@@ -158,9 +158,9 @@ def compare(
         UsageError: there is no such device or choice, or the engine cannot do what is asked.
         WeightsError: the detector's weights are not on this machine, or an embedding is not finite.
     """
-    photos = as_paths(images)
     from facetool.alignment.recipes import override
 
+    photos = as_paths(images)
     if not isinstance(threshold, PairThreshold):
         threshold = known_threshold(network, threshold, flip=flip)
     check_choice("select", select, SELECTIONS)

@@ -20,7 +20,7 @@ from facetool.evaluation.noise_lists import NoiseLists, read_noise_lists, replac
 from facetool.files.embeddings import Embeddings
 from facetool.files.json_file import write_json
 from facetool.files.megaface_features import read_features
-from facetool.files.output_file import check_output, starts_with
+from facetool.files.output_file import check_output, same_place, starts_with
 from facetool.files.paths import as_paths, optional_path
 from facetool.files.text import counted
 from facetool.jobs.progress import progress_bar
@@ -121,7 +121,13 @@ def identify(
     device = resolve_device(device, mps=False)
     if output is not None:
         _check_outputs(output, [gallery, probes, *distractor_paths, *noise_lists])
-    same = gallery.resolve() == probes.resolve()
+    same = same_place(gallery, probes)
+    if any(same_place(gallery, path) for path in distractor_paths):
+        raise UsageError(
+            f"{gallery} is the gallery, whose people cannot be distractors; leave distractors out, "
+            "and all others of the gallery are",
+            "distractors",
+        )
     noise = read_noise_lists(noise_lists)
     sources = {path: read_features(path) for path in dict.fromkeys((gallery, probes))}
     distractor_sets = [read_features(path) for path in distractor_paths]
@@ -133,12 +139,6 @@ def identify(
         probe_people, more = _people(probes, sources[probes], noise, numbers)
         replaced += more
 
-    if any(path.resolve() == gallery.resolve() for path in distractor_paths):
-        raise UsageError(
-            f"{gallery} is the gallery, whose people cannot be distractors; leave distractors out, "
-            "and all others of the gallery are",
-            "distractors",
-        )
     if not distractor_sets and len(set(gallery_people.labels.tolist())) == 1:
         raise UsageError(
             f"{gallery} holds one person, so there are no impostors; give distractors=REPS",

@@ -25,7 +25,7 @@ from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_co
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
-from facetool.files.output_file import check_output, starts_with
+from facetool.files.output_file import check_output, same_place, starts_with
 from facetool.files.paths import optional_path
 from facetool.files.represent_description import RepresentDescription, write_represent_description
 from facetool.files.text import counted
@@ -167,7 +167,7 @@ def lfw_eval(
             raise UsageError("far is for save_threshold=FILE", "far", "save_threshold=FILE")
     if pairs_plot is not None:
         check_name(pairs_plot)
-        if any(pairs_plot.resolve() == ((output or reps) / name).resolve() for name in _PLOTS):
+        if any(same_place(pairs_plot, (output or reps) / name) for name in _PLOTS):
             raise UsageError(f"{pairs_plot} is the plot of the ROC; choose another name")
     overlays = [
         (label, read_run_curve(path) if path.is_dir() else read_curve(path))

@@ -412,40 +412,41 @@ def export(
 
     Raises:
         UsageError: ``target`` is called something else, is an input, or is there and no network
-            of facetool's; ONNX is asked for what only OpenVINO's
-            files have, OpenVINO is not installed, or there is no such network or format.
+            of facetool's; ONNX is asked for what only OpenVINO's files have; OpenVINO is not
+            installed; there is no such network or format.
         FacetoolError: the network cannot be loaded or written.
     """
     from facetool.weights.load import load_network
     from facetool.weights.onnx_export import ONNX_OUTPUT, export_onnx, is_own
     from facetool.weights.openvino_export import OUTPUT, check_target, export_openvino
 
-    _check_target(target, to, bgr or half)
-    for_openvino = target.suffix.lower() == EXPORT_SUFFIXES[OPENVINO]
-    if for_openvino:
-        check_target(target, weights or Path(name))
+    kind = _export_format(target, to, openvino_only=bgr or half)
+    source = weights or Path(name)
+    if kind == OPENVINO:
+        check_target(target, source)
     else:
-        check_output(target, "network of facetool's", is_own, inputs=[weights or Path(name)])
+        check_output(target, "network of facetool's", is_own, inputs=[source])
     network = load_network(name, weights, recipe=recipe, output=output)
-    if for_openvino:
+    if kind == OPENVINO:
         export_openvino(network, target, fold=fold, bgr=bgr, half=half)
         return OUTPUT
     export_onnx(network, target, fold=fold)
     return ONNX_OUTPUT
 
 
-def _check_target(target: Path, to: str | None, for_openvino: bool) -> None:
-    """Refuse a file that is not called like its format, or that cannot be as asked.
+def _export_format(target: Path, to: str | None, *, openvino_only: bool) -> str:
+    """The format of a new file, which it has to be called like.
 
     Raises:
-        UsageError: so it is.
+        UsageError: it is not, or the format cannot have what is asked.
     """
     suffix = target.suffix.lower()
     if to is None:
         to = OPENVINO if suffix == EXPORT_SUFFIXES[OPENVINO] else ONNX
     check_choice("to", to, EXPORT_SUFFIXES)
-    if for_openvino and to != OPENVINO:
+    if openvino_only and to != OPENVINO:
         raise UsageError("bgr and half are for OpenVINO: call OUT *.xml", "bgr", "half")
     if suffix != EXPORT_SUFFIXES[to]:
         owner = "OpenVINO's" if to == OPENVINO else "ONNX"
         raise UsageError(f"{target}: the new file is {owner}, so call it *{EXPORT_SUFFIXES[to]}")
+    return to

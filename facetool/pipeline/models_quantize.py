@@ -81,16 +81,17 @@ def quantize_network(
 
     Raises:
         UsageError: ``target`` is called something else, is an input, or is there and no network of
-            facetool's, NNCF or OpenVINO is not installed, or
-            there are too few crops, or none of the network's.
+            facetool's; NNCF or OpenVINO is not installed; there are too few crops, or none of the
+            network's.
         FacetoolError: the network cannot be loaded, quantised or written.
     """
     source = weights or Path(name)
     if target is not None:
         check_target(target, source)
     network = load_network(name, weights, recipe=recipe, output=output)
-    path = target or Path(f"{network.info.weights_name}.int8.xml")
-    check_target(path, source)
+    if target is None:
+        target = Path(f"{network.info.weights_name}.int8.xml")
+        check_target(target, source)
     check_has_weights(network)
     report = Report()
     crops = _load(calibrate, network, report)
@@ -99,15 +100,16 @@ def quantize_network(
             f"{calibrate} holds {counted(len(crops), 'crop')}; to calibrate takes {_FEWEST} at "
             "least, and some hundreds of many people are better"
         )
-    quantize(network, crops, path)
+    quantize(network, crops, target)
     embeddings = [
-        Embedder(one, torch.device("cpu")).embed_all(crops) for one in (network, read_network(path))
+        Embedder(one, torch.device("cpu")).embed_all(crops)
+        for one in (network, read_network(target))
     ]
     ours, theirs = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in embeddings)
     cosines = (ours * theirs).sum(axis=1)
     report.done("calibrated on", len(crops))
     return QuantizedNetwork(
-        path=path,
+        path=target,
         crops=len(crops),
         cosine=float(cosines.mean()),
         lowest_cosine=float(cosines.min()),

@@ -19,6 +19,7 @@ from facetool.errors import ImageError, UsageError, check_choice
 from facetool.files.atomic import atomic_write
 from facetool.files.image_list import LIST_SUFFIX, ListedImage, read_image_list
 from facetool.files.lock import in_turn
+from facetool.files.output_file import same_place
 from facetool.files.recordio import RecordWriter, index_path
 from facetool.files.text import counted
 from facetool.images.choices import ENCODINGS, QUALITIES
@@ -121,7 +122,7 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
     stated = read_properties(input) if listed else None
     size = (stated.height, stated.width) if stated else (0, 0)
     kept = None if settings.overwrite else read_properties(output)
-    own_list = listed and _same_file(input, output.with_suffix(LIST_SUFFIX))
+    own_list = listed and same_place(input, output.with_suffix(LIST_SUFFIX))
     with ExitStack() as files:
         written = _RecordFiles(
             files,
@@ -244,7 +245,7 @@ def _check_new(input: Path, output: Path, settings: PackSettings) -> None:
     if settings.overwrite:
         return
     for path in (output, index_path(output), output.with_suffix(LIST_SUFFIX)):
-        if path.exists() and not _same_file(input, path):
+        if path.exists() and not same_place(input, path):
             raise UsageError(
                 f"{path} is there already; choose another name or give overwrite=True",
                 "overwrite=True",
@@ -277,10 +278,6 @@ def _check_fits(
             "overwrite=True",
             "overwrite=True",
         )
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
 
 
 def _check_count(images: int, input: Path) -> None:
