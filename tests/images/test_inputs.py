@@ -23,7 +23,10 @@ def test_a_tar_archive_is_for_embed(tmp_path: Path, content: str) -> None:
         list_photos(path)
 
 
-def test_lines_too_long_for_a_path_are_paths_of_nothing(tmp_path: Path) -> None:
+def test_lines_too_long_for_a_path_are_paths_of_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     listed = tmp_path / "list.txt"
     listed.write_text(f"{LONG}\n")
     with pytest.raises(UsageError, match=r"nothing of what .*list\.txt lists is there"):
