@@ -7,6 +7,7 @@ wrote it, ``represent.json``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import SEEK_END
 from pathlib import Path
@@ -19,8 +20,10 @@ from numpy.typing import NDArray
 from facetool.errors import FormatError
 from facetool.files.embed_plan import plan_name
 from facetool.files.embeddings_writer import (
+    LABELS_CSV,
     REPS_CSV,
     REPS_NPY,
+    crc32_of,
     number_people,
     unfinished_renames,
 )
@@ -28,6 +31,7 @@ from facetool.files.represent_description import RepresentDescription, read_repr
 from facetool.files.storage import FolderStorage
 from facetool.files.stored_faces import open_faces, planned_description
 from facetool.files.text import counted, read_text, reading
+from facetool.jobs.progress import listener
 
 _ROWS = 4096
 """Of a store of faces, read at a time."""
@@ -37,6 +41,8 @@ _LONGEST_NUMBER = 20
 
 _COUNTED = 64 << 20
 """Bytes of a ``reps.csv`` whose rows are counted in no time."""
+
+_CHANGED = "has changed since facetool wrote it"
 
 _PANDAS = "from pandas write it with to_csv(..., index=False, header=False)"
 
@@ -127,7 +133,10 @@ def read_embeddings(folder: str | Path) -> Embeddings:
             f"{source} has {counted(len(vectors), 'row')}, but labels.csv beside it names "
             f"{counted(len(names), 'image')}; they must come from the same run"
         )
-    return Embeddings(names, labels, vectors, read_represent_description(folder))
+    description = read_represent_description(folder)
+    if _is_changed(source, description.crc32):
+        listener().remark(str(source), _CHANGED)
+    return Embeddings(names, labels, vectors, description)
 
 
 def _read_faces(folder: Path) -> Embeddings:
@@ -167,22 +176,35 @@ def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:
     return names, vectors
 
 
-def map_whole(folder: Path, size: int) -> tuple[list[str], NDArray[np.float32]]:
+def map_whole(
+    folder: Path, size: int, crc32: Mapping[str, int] | None
+) -> tuple[list[str], NDArray[np.float32]]:
     """The same of a folder that ``EmbeddingsWriter`` wrote and nobody has touched since.
 
     Args:
         folder: the folder.
         size: numbers in an embedding.
+        crc32: the checksums of its ``represent.json``; before 0.2.0 there were none.
 
     Raises:
-        FormatError: a file is missing or damaged, or they do not fit each other. In a large
-            ``reps.csv`` only the ends are looked at.
+        FormatError: a file is missing, damaged or changed, or they do not fit each other.
+            Without checksums only the ends of a large ``reps.csv`` are looked at.
     """
     names, vectors = map_embeddings(folder)
     if vectors.shape[1] != size:
         raise FormatError(f"{folder / REPS_NPY}: embeddings of {vectors.shape[1]}, not of {size}")
     _check_text(folder / REPS_CSV, vectors)
+    for name in (REPS_NPY, REPS_CSV, LABELS_CSV):
+        if _is_changed(folder / name, crc32):
+            raise FormatError(f"{folder / name} {_CHANGED}")
     return names, vectors
+
+
+def _is_changed(path: Path, crc32: Mapping[str, int] | None) -> bool:
+    """Whether a file is not as it was written, where it is known how that was."""
+    expected = (crc32 or {}).get(path.name)
+    with reading(path):
+        return expected is not None and crc32_of(path) != expected
 
 
 def _check_text(path: Path, vectors: NDArray[np.float32]) -> None:

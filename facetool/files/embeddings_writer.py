@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -152,7 +153,8 @@ class EmbeddingsWriter:
             for name, file in self._files.items():
                 file.close()
                 sync_file(self._part(name))
-            self._note({_RENAMING: description.as_dict()})
+            sums = {name: crc32_of(self._part(name)) for name in (REPS_CSV, LABELS_CSV, REPS_NPY)}
+            self._note({_RENAMING: replace(description, crc32=sums).as_dict()})
             self._journal.close()
             sync_file(self._part("journal"))
             sync_folder(self.folder)
@@ -249,6 +251,19 @@ def number_people(names: Sequence[str]) -> dict[str, int]:
     people = {name: same_spelling(name.rpartition("/")[0]) for name in names}
     numbers = {person: number for number, person in enumerate(sorted(set(people.values())), 1)}
     return {name: numbers[person] for name, person in people.items()}
+
+
+def crc32_of(path: Path) -> int:
+    """The CRC-32 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    checksum = 0
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            checksum = zlib.crc32(data, checksum)
+    return checksum
 
 
 def own_files(folder: Path) -> list[Path]:

@@ -13,8 +13,8 @@ from facetool.files.json_file import read_json, write_json
 
 REPRESENT_JSON = "represent.json"
 
-_LISTS = ("missed_faces", "largest_of_several")
-"""The keys of lists of images."""
+_OF_FILES = ("missed_faces", "largest_of_several", "crc32")
+"""The keys of what is said of single images and files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class RepresentDescription:
         counts: ``images`` with an embedding and ``failed`` ones.
         missed_faces: images whose face was not found, which a stand-in crop represents.
         largest_of_several: images of photos with other faces, taken because they are larger.
+        crc32: checksums of ``reps.csv``, ``labels.csv`` and ``reps.npy`` as they were written.
         more: unknown keys that another version of facetool wrote.
     """
 
@@ -63,6 +64,7 @@ class RepresentDescription:
     counts: Mapping[str, int] | None = None
     missed_faces: Sequence[str] | None = None
     largest_of_several: Sequence[str] | None = None
+    crc32: Mapping[str, int] | None = None
     more: Mapping[str, Any] | None = None
 
     @classmethod
@@ -89,6 +91,7 @@ class RepresentDescription:
             input_listing_sha256=str,
             versions=dict,
             counts=dict,
+            crc32=dict,
         )
         weights = checked(stated.pop("weights", {}), name=str, sha256=str)
         checked(stated.get("counts", {}), images=int, failed=int)
@@ -119,8 +122,8 @@ class RepresentDescription:
         return {**values, **(self.more or {})}
 
     def provenance(self) -> dict[str, Any]:
-        """What results repeat of it: all but the lists of images."""
-        return {key: value for key, value in self.as_dict().items() if key not in _LISTS}
+        """What results repeat of it: all but what is said of single images and files."""
+        return {key: value for key, value in self.as_dict().items() if key not in _OF_FILES}
 
     @property
     def name(self) -> str:
@@ -165,7 +168,7 @@ _KEYS = tuple(
 _COMPUTED = tuple(
     key
     for key in _KEYS
-    if key not in ("network", "threshold", "input", "versions", "counts", *_LISTS)
+    if key not in ("network", "threshold", "input", "versions", "counts", *_OF_FILES)
 )
 """What other embeddings may come from, besides network and weights."""
 

@@ -90,7 +90,7 @@ def represent(
         if not finished:
             _check_same(output, folder, earlier, description)
         try:
-            there = map_whole(output, description.stored_size)
+            there = map_whole(output, description.stored_size, earlier.crc32 or {})
             if finished:
                 _check_names(output, there[0], folder)
                 report.done("already there", len(folder.names))

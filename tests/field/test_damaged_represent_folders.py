@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from facetool.errors import FormatError, UsageError
+from facetool.files.embeddings import read_embeddings
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
 from facetool.pipeline.represent import RepresentSettings, represent
@@ -71,11 +72,25 @@ def narrow(path: Path) -> None:
     np.save(path, np.load(path)[:, :4])
 
 
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 1
+    path.write_bytes(data)
+
+
+def change_a_digit(path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    digit = lines[2][4]
+    lines[2] = f"{lines[2][:4]}{(int(digit) + 1) % 10}{lines[2][5:]}"
+    path.write_text("".join(lines))
+
+
 DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
     ("reps.npy", group),
     ("reps.npy", cut),
     ("reps.npy", zero),
     ("reps.npy", narrow),
+    ("reps.npy", flip_a_bit),
     ("reps.npy", Path.unlink),
     ("reps.npy", lambda path: np.save(path, np.load(path)[::-1])),
     ("reps.npy", lambda path: np.save(path, np.float32(1))),
@@ -83,12 +98,14 @@ DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
     ("reps.csv", cut),
     ("reps.csv", reverse),
     ("reps.csv", drop_a_row),
+    ("reps.csv", change_a_digit),
     ("reps.csv", Path.unlink),
     ("reps.csv", lambda path: path.write_text("")),
     ("labels.csv", group),
     ("labels.csv", cut),
     ("labels.csv", reverse),
     ("labels.csv", Path.unlink),
+    ("labels.csv", lambda path: path.write_text(path.read_text().replace("2,P1", "1,P1", 1))),
 ]
 
 
@@ -114,6 +131,23 @@ def test_it_is_said_and_made_again(
     represent(crops, tmp_path / "fresh", network, SETTINGS)
     assert files(reps) == files(tmp_path / "fresh")
     assert represent(crops, reps, network, SETTINGS).counts["already there"] == 6 + one_more
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("reps.npy", flip_a_bit), ("reps.csv", change_a_digit)]
+)
+def test_who_reads_changed_numbers_is_told(
+    name: str, damage: Callable[[Path], object], reps: Path
+) -> None:
+    if name == "reps.csv":
+        (reps / "reps.npy").unlink()
+    with remarks() as said:
+        read_embeddings(reps)
+    assert not said
+    damage(reps / name)
+    with remarks() as said:
+        read_embeddings(reps)
+    assert said == [f"{reps / name}: has changed since facetool wrote it"]
 
 
 @pytest.mark.parametrize(

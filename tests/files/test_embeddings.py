@@ -133,15 +133,15 @@ def test_a_folder_that_lost_its_rows_is_not_whole(
 ) -> None:
     np.save(folder / "reps.npy", vectors)
     names, _ = map_embeddings(folder)
-    assert map_whole(folder, vectors.shape[1])[0] == names
+    assert map_whole(folder, vectors.shape[1], None)[0] == names
     np.save(folder / "reps.npy", vectors[:rows])
     labels = (folder / "labels.csv").read_text().splitlines(keepends=True)
     (folder / "labels.csv").write_text("".join(labels[:rows]))
     with pytest.raises(FormatError, match=r"reps\.csv and reps\.npy are not of the same run"):
-        map_whole(folder, vectors.shape[1])
+        map_whole(folder, vectors.shape[1], None)
     (folder / "reps.csv").write_text("")
     with pytest.raises(FormatError, match="are not of the same run"):
-        map_whole(folder, vectors.shape[1])
+        map_whole(folder, vectors.shape[1], None)
 
 
 @pytest.mark.parametrize("labels", ["1,a\n", "1,a\n" * 4])
