@@ -144,6 +144,7 @@ def main() -> None:
         interrupts.handle_interrupts()
         code = cli.main(prog_name="facetool", standalone_mode=False)
         sys.stdout.flush()
+        interrupts.expect_no_more()  # while one that has come is still caught below
         sys.exit(code if isinstance(code, int) else 0)
     except (click.Abort, KeyboardInterrupt):
         interrupts.expect_no_more()

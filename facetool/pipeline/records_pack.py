@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,8 @@ import numpy as np
 from facetool.alignment.crop import cut_face
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96
 from facetool.errors import ImageError, UsageError, check_choice
-from facetool.files.atomic import atomic_write
+from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.durable import sync_file
 from facetool.files.image_list import LIST_SUFFIX, ListedImage, read_image_list
 from facetool.files.lock import in_turn
 from facetool.files.output_file import same_place
@@ -123,12 +124,18 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
     size = (stated.height, stated.width) if stated else (0, 0)
     kept = None if settings.overwrite else read_properties(output)
     own_list = listed and same_place(input, output.with_suffix(LIST_SUFFIX))
+    beside = [index_path(output)]
+    if not own_list:
+        beside.append(output.with_suffix(LIST_SUFFIX))
+    if kept is None:
+        beside.append(output.with_name("property"))
     with ExitStack() as files:
+        if not settings.overwrite:
+            files.enter_context(_all_or_none([output, *beside]))
         written = _RecordFiles(
             files,
             output,
-            with_property=kept is None,
-            with_list=not own_list,
+            beside,
             listed=listed,
             shuffled=settings.shuffle is not None,
         )
@@ -144,14 +151,24 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
     return report
 
 
+@contextmanager
+def _all_or_none(paths: Sequence[Path]) -> Iterator[None]:
+    """Remove files that were not there before if writing them ends in an error."""
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+
+
 class _RecordFiles:
     """A record file and those beside it, written image by image.
 
     Args:
         files: closes them.
         output: the ``.rec`` file.
-        with_property: write ``property``, too.
-        with_list: write the list, too.
+        beside: those of its index, its list and ``property`` that are to be written.
         listed: identities have the numbers of the images' list.
         shuffled: whether to write the layout of ``shuffle_rec.py`` or that of ``face2rec2.py``.
     """
@@ -160,9 +177,8 @@ class _RecordFiles:
         self,
         files: ExitStack,
         output: Path,
+        beside: Sequence[Path],
         *,
-        with_property: bool,
-        with_list: bool,
         listed: bool,
         shuffled: bool,
     ) -> None:
@@ -173,10 +189,12 @@ class _RecordFiles:
 
         # The files take their names in reverse order: the records, whose name says that all is
         # done, after the others.
-        records = files.enter_context(atomic_write(output))
-        self._property = opened(output.with_name("property")) if with_property else None
-        self._list = opened(output.with_suffix(LIST_SUFFIX)) if with_list else None
-        self._writer = RecordWriter(records, opened(index_path(output)))
+        self._output = output
+        self._records = files.enter_context(atomic_write(output))
+        stated, listing = output.with_name("property"), output.with_suffix(LIST_SUFFIX)
+        self._property = opened(stated) if stated in beside else None
+        self._list = opened(listing) if listing in beside else None
+        self._writer = RecordWriter(self._records, opened(index_path(output)))
         self._listed, self._shuffled = listed, shuffled
         self._first = self._key = 0 if shuffled else 1
         self._starts: list[int] = []
@@ -214,6 +232,12 @@ class _RecordFiles:
         classes = max(self._numbers) + 1 if self._listed else len(self._numbers)
         if self._property is not None:
             self._property.write("{},{},{}".format(classes, *self._size))
+        # Where the disk is full that is said now, before any file has its name; and no index
+        # ever stands beside the records of another run.
+        with output_errors(self._output):
+            self._records.flush()
+            sync_file(Path(self._records.name))
+            self._output.unlink(missing_ok=True)
         return Properties(classes, *self._size)
 
     def _label(self, label: int) -> int:
@@ -244,8 +268,10 @@ def _of_one_size(
 def _check_new(input: Path, output: Path, settings: PackSettings) -> None:
     if settings.overwrite:
         return
+    # A run that was killed while the files took their names has left those before the records.
+    killed = part_path(output).exists() and not output.exists()
     for path in (output, index_path(output), output.with_suffix(LIST_SUFFIX)):
-        if path.exists() and not same_place(input, path):
+        if path.exists() and not killed and not same_place(input, path):
             raise UsageError(
                 f"{path} is there already; choose another name or give overwrite=True",
                 "overwrite=True",

@@ -10,6 +10,7 @@ from PIL import Image
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96
 from facetool.alignment.similarity import similarity_crop
 from facetool.errors import FormatError, UsageError
+from facetool.files.atomic import part_path
 from facetool.files.image_list import read_image_list
 from facetool.images.read import decode_image, read_image
 from facetool.images.records import ImageRecords, read_properties
@@ -137,3 +138,22 @@ def test_a_property_of_another_set_is_never_rewritten(people: Path, tmp_path: Pa
     pack(people, alone / "train.rec")  # says the same
     pack(tmp_path / "more", tmp_path / "set" / "more.rec", PackSettings(overwrite=True))
     assert (tmp_path / "set" / "property").read_text() == "1,112,112"
+
+
+def test_a_run_killed_while_its_files_took_their_names_is_repeated(
+    people: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    pack(people, out / "train.rec")
+    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    for named in range(4):
+        (out / "train.rec").rename(part_path(out / "train.rec"))
+        for name in ("train.idx", "train.lst", "property")[named:]:
+            (out / name).rename(part_path(out / name))
+        pack(people, out / "train.rec")
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
+    with pytest.raises(UsageError, match=r"train\.rec is there already"):
+        pack(people, out / "train.rec")
+    (out / "train.rec").unlink()
+    with pytest.raises(UsageError, match=r"train\.idx is there already"):
+        pack(people, out / "train.rec")

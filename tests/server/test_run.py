@@ -157,7 +157,7 @@ def test_it_ends_when_told_to(number: int) -> None:
         assert not left
 
 
-REQUESTS = 10
+REQUESTS = 4
 
 
 @contextmanager
