@@ -84,7 +84,7 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 @click.option("--overwrite", is_flag=True, help="Start over if OUTPUT already holds crops.")
 @click.option(
     "--explain",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.NEW_FILE,
     metavar="FILE",
     help="Plot box, landmarks, transform and crop of the first faces to FILE, a .png or .pdf.",
 )

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from facetool.pipeline.classify_infer import NamedPhoto
 
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
 def _complete_classifier(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
@@ -72,7 +69,7 @@ def command() -> None:
 @click.option(
     "-o",
     "--output",
-    type=_FILE,
+    type=options.NEW_FILE,
     metavar="FILE",
     help="File to write; default: REPS/classifier.safetensors.",
 )

@@ -17,7 +17,7 @@ from facetool.files.text import counted
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.NEW_FILE,
     metavar="FILE",
     help="CSV file of group and image; default: REPS/groups.csv.",
 )
@@ -32,7 +32,7 @@ from facetool.files.text import counted
 @options.html_option("the faces of each group")
 @click.option(
     "--names",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.NEW_FILE,
     metavar="FILE",
     help="CSV file of name and image. Created with an image of every group of two or more: fill in "
     "names and run again. Named faces keep their names, and new ones join them.",

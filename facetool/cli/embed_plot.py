@@ -15,7 +15,7 @@ from facetool.files.text import counted
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.NEW_FILE,
     metavar="FILE",
     help="PNG file; default: REPS/tsne.png.",
 )

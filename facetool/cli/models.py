@@ -104,7 +104,7 @@ def verify_command(models: tuple[str, ...], as_json: bool) -> int:
 
 @command.command("convert")
 @click.argument("source", type=options.WEIGHTS, metavar="SRC")
-@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="DST")
+@click.argument("target", type=options.NEW_FILE, metavar="DST")
 @options.recipe_options
 def convert_command(source: Path, target: Path, weights: options.WeightsRequest) -> None:
     """Convert any weights file SRC into DST, a self-contained safetensors file.
@@ -119,7 +119,7 @@ def convert_command(source: Path, target: Path, weights: options.WeightsRequest)
 
 @command.command("export")
 @click.argument("model", shell_complete=complete_model)
-@click.argument("target", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT")
+@click.argument("target", type=options.NEW_FILE, metavar="OUT")
 @options.weights_option
 @click.option("--fold", is_flag=True, help="Fold batch normalisation into the layers before it.")
 @click.option(
@@ -161,7 +161,7 @@ def export_command(
 @click.argument("model", shell_complete=complete_model)
 @click.argument(
     "target",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.NEW_FILE,
     metavar="[OUT]",
     required=False,
 )

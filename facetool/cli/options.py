@@ -24,6 +24,7 @@ from facetool.cli.progress import TerminalProgress
 from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, SELECTIONS
 from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError
+from facetool.files.output_file import same_place
 from facetool.images.choices import DEFAULT_EVERY, SCENE
 from facetool.jobs.progress import follow
 from facetool.networks.dtypes import EMBEDDING_DTYPES
@@ -42,6 +43,29 @@ IMAGES = click.Path(exists=True, path_type=Path)
 PHOTOS = click.Path(exists=True, allow_dash=True, path_type=Path)
 """The same, a photo, a text file that lists photos, or ``-`` for such a list on stdin."""
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class NewFile(click.Path):
+    """A file to write: no two of a command's are the same."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The file's path."""
+        path = cast(Path, super().convert(value, parameter, context))
+        if context is not None and parameter is not None:
+            others = context.meta.setdefault(__name__, {})
+            for name, other in others.items():
+                if name != parameter.name and same_place(path, other):
+                    self.fail(f"{path} is to hold another result, too", parameter, context)
+            others[parameter.name] = path
+        return path
+
+
+NEW_FILE = NewFile()
 
 
 class WeightsFile(click.Path):
@@ -370,7 +394,7 @@ def pairs_plot_option(command: Command) -> Command:
     """``--pairs-plot``: errors and examples of a verification."""
     return click.option(
         "--pairs-plot",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=NEW_FILE,
         metavar="FILE",
         help="Plot the worst errors of each kind and examples, with their similarity.",
     )(command)
@@ -380,7 +404,7 @@ def html_option(shows: str) -> Callable[[Command], Command]:
     """``--html``: a page to look at, of what ``shows`` says."""
     return click.option(
         "--html",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=NEW_FILE,
         callback=_check_page,
         metavar="FILE",
         help=f"Write a web page that shows {shows}; it needs no other file.",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _plot_option = click.option(
     "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.NEW_FILE,
     metavar="FILE",
     help="Plot the times to FILE, a .png or .pdf.",
 )

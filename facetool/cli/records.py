@@ -11,7 +11,6 @@ from facetool.cli import options
 from facetool.cli.output import print_json
 from facetool.images.choices import ENCODINGS, QUALITIES
 
-_new_file = click.Path(dir_okay=False, path_type=Path)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 
 
@@ -25,7 +24,7 @@ def command() -> None:
 
 @command.command("pack")
 @click.argument("crops", type=options.IMAGES, metavar="FOLDER|LIST.lst")
-@click.argument("output", type=_new_file, metavar="OUT.rec")
+@click.argument("output", type=options.NEW_FILE, metavar="OUT.rec")
 @click.option(
     "--encoding",
     type=click.Choice(ENCODINGS),
@@ -106,7 +105,7 @@ def info(file: Path, as_json: bool) -> int:
 
 @command.command("pack-pairs")
 @click.argument("folder", type=options.EXISTING_FOLDER)
-@click.argument("output", type=_new_file, metavar="OUT.bin")
+@click.argument("output", type=options.NEW_FILE, metavar="OUT.bin")
 @click.option(
     "--pairs",
     type=options.FILE,

@@ -100,11 +100,14 @@ def read_image(path: str | Path) -> RGBImage:
         uint8 (H, W, 3), RGB, C-contiguous.
 
     Raises:
-        ImageError: the file cannot be read, is no image, is damaged or larger than
-            ``MAX_PIXELS``.
+        ImageError: the file, which is named, cannot be read, is no image, is damaged or larger
+            than ``MAX_PIXELS``.
     """
     path = Path(path)
-    return decode_image(read_file(path))
+    try:
+        return decode_image(read_file(path))
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def read_photo(path: Path) -> Photo:

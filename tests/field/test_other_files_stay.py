@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -204,3 +205,24 @@ def test_inputs_stay(reps: Path, crops: Path, pairs: Path, network: Path, tmp_pa
         with pytest.raises(UsageError, match="is an input of this command; choose another name"):
             call()
         assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("cluster", ["-o", "--html"]),
+        ("cluster", ["-o", "--names"]),
+        ("cluster", ["--names", "--html"]),
+        ("lfw-eval", ["--pairs-plot", "--html"]),
+        ("align", ["--explain", "--html"]),
+    ],
+)
+def test_two_results_need_two_files(
+    command: str, options: list[str], reps: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    places = tmp_path / "result.html", tmp_path / "link" / "result.html"
+    given = [text for pair in zip(options, map(str, places), strict=True) for text in pair]
+    with pytest.raises(click.BadParameter, match=r"result\.html is to hold another result, too"):
+        cli.main([command, str(reps), *given], standalone_mode=False)
+    assert not places[0].exists()
