@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from facetool.alignment.recipes import LANDMARK_SETS
+from facetool.alignment.recipes import LANDMARK_SETS, Crop
 from facetool.cli import options
 from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
@@ -20,11 +20,13 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 @click.argument("output", type=options.NEW_FOLDER)
 @click.option(
     "--model",
-    default=DEFAULT,
-    show_default=True,
     metavar="NAME",
     shell_complete=complete_model,
-    help="Network the crops are for, as ARCH or ARCH.TAG; see 'facetool models list'.",
+    help="Network the crops are for, as ARCH or ARCH.TAG; see 'facetool models list'. "
+    f"Default: the one in --weights, or else {DEFAULT}.",
+)
+@click.option(
+    "--weights", type=options.WEIGHTS, help="Weights file the crops are for, if it is your own."
 )
 @click.option(
     "--landmarks", type=click.Choice(LANDMARK_SETS), help="Landmarks that the crop is aligned by."
@@ -93,7 +95,8 @@ from facetool.weights.catalogue import DEFAULT, crop_of
 def command(
     input: Path,
     output: Path,
-    model: str,
+    model: str | None,
+    weights: Path | None,
     landmarks: str | None,
     size: int | None,
     detection: DetectionRequest,
@@ -123,7 +126,8 @@ def command(
     Writes OUTPUT/<person>/<image>.png and OUTPUT/align.csv, one row per face or missed photo.
     A face is cut out once for each time it is in sight in a video, where its score is highest, as
     OUTPUT/<person>/<video>.00h01m02.500s.png.
-    Each network has its own crop recipe, so give the --model that will represent the crops.
+    Each network has its own crop recipe, so give the --model or --weights that will represent the
+    crops.
 
     Running it again brings OUTPUT up to date: new and changed photos are processed, failed ones
     are retried, and crops of photos that no longer exist are removed. An interrupted run
@@ -138,7 +142,8 @@ def command(
         check_name(explain)
         if str(input) == "-":
             raise click.UsageError("--explain reads the photos once more: give them as files")
-    crop = override(crop_of(model), landmarks, size, detection.detector)
+    of_network = crop_of(model or DEFAULT) if weights is None else _crop_for(weights, model)
+    crop = override(of_network, landmarks, size, detection.detector)
     settings = AlignSettings(
         crop=crop,
         detection=detection.settings(crop.detector),
@@ -173,3 +178,15 @@ def command(
 
         align_report(output, html)
     return report.exit_code
+
+
+def _crop_for(weights: Path, model: str | None) -> Crop:
+    from facetool.weights.load import load_network
+
+    recipe = load_network(model, weights).info.recipe
+    if recipe is None:
+        raise click.UsageError(
+            f"{weights} does not say how faces are cut out for it; give --landmarks and --size "
+            "instead of --weights"
+        )
+    return recipe.crop
