@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import dlib
@@ -63,13 +65,15 @@ class HogDetector:
     ) -> None:
         self.upsample = (options or DlibOptions()).upsample
         self._detector = _frontal_face_detector()
+        self._one_at_a_time = Lock()  # it keeps the pyramid of the image it searches
 
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
         """The faces of each image, best score first."""
         return [self._detect(image) for image in images]
 
     def _detect(self, image: RGBImage) -> list[Face]:
-        boxes, scores, _ = self._detector.run(image, self.upsample, 0.0)
+        with self._one_at_a_time:
+            boxes, scores, _ = self._detector.run(image, self.upsample, 0.0)
         return [Face(_box(box), score) for box, score in zip(boxes, scores, strict=True)]
 
 
@@ -104,6 +108,8 @@ class LandmarkPredictor:
         thread = ThreadPoolExecutor(1, "predictor")
         self._reading = thread.submit(dlib.shape_predictor, str(self._path))
         thread.shutdown(wait=False)
+        self._process = os.getpid()
+        self._predictor: Any = None
 
     def predict(self, image: RGBImage, box: Box) -> Points:
         """Landmarks (points, 2) as ``x, y`` in pixels of the photo."""
@@ -113,7 +119,13 @@ class LandmarkPredictor:
 
     def _read(self) -> Any:
         try:
-            return self._reading.result()
+            if self._predictor is None:
+                # Of a process that was forked meanwhile the thread that reads is no part.
+                if self._process == os.getpid():
+                    self._predictor = self._reading.result()
+                else:
+                    self._predictor = dlib.shape_predictor(str(self._path))
+            return self._predictor
         except RuntimeError as error:
             raise WeightsError(f"{self._path} is damaged: {one_line(error)}") from error
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from threading import Lock, get_ident
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -39,15 +41,40 @@ class FoldedNetwork(EmbeddingNetwork):
         return y
 
 
+_TRACING = Lock()
+"""Two traces at once would each take the other for what PyTorch does without one."""
+
+
 class _Tracer(fx.Tracer):
-    """Takes every module without submodules as one step, whoever wrote it."""
+    """Takes every module without submodules as one step, whoever wrote it.
+
+    While it works it stands in the place of every module's call and attributes, in all threads:
+    those of other threads go on as ever.
+    """
 
     def __init__(self) -> None:
         super().__init__(autowrap_functions=_OPAQUE)
+        self._thread = get_ident()
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         """Whether a module is called rather than traced through."""
         return next(module.children(), None) is None
+
+    def call_module(
+        self,
+        module: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """A step of the trace, or a call in another thread."""
+        if get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(module, forward, args, kwargs)
+
+    def getattr(self, name: str, value: Any, cache: dict[str, Any]) -> Any:
+        """What stands for an attribute in the trace, or the attribute in another thread."""
+        return value if get_ident() != self._thread else super().getattr(name, value, cache)
 
 
 def fold_batch_norm(network: nn.Module) -> FoldedNetwork:
@@ -73,7 +100,8 @@ def trace(network: nn.Module) -> fx.GraphModule:
     """
     tensors = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
     copied = deepcopy(network, dict(tensors)).eval()
-    return fx.GraphModule(copied, _Tracer().trace(copied))
+    with _TRACING:
+        return fx.GraphModule(copied, _Tracer().trace(copied))
 
 
 def fold(network: nn.Module) -> fx.GraphModule:
