@@ -22,11 +22,19 @@ from facetool.errors import (
 
 if TYPE_CHECKING:
     from facetool.alignment.recipes import Crop, Recipe
+    from facetool.alignment.stated_recipe import StatedRecipe
     from facetool.classification.classifier import Classifier
     from facetool.classification.classifier_file import load_classifier
     from facetool.cropping.detectors import create_detector, detect
     from facetool.cropping.face_cropper import FaceCrop, FaceCropper
     from facetool.detection.face import Box, Face
+    from facetool.detection.options import (
+        DetectionSettings,
+        DlibOptions,
+        MapOptions,
+        MtcnnOptions,
+        YunetOptions,
+    )
     from facetool.embedding.embedder import Embedder
     from facetool.files.embeddings import Embeddings, read_embeddings
     from facetool.images.read import read_image
@@ -74,6 +82,8 @@ _PLACES = {
     "Comparison": "pipeline.compare",
     "ComparisonResult": "pipeline.compare",
     "Crop": "alignment.recipes",
+    "DetectionSettings": "detection.options",
+    "DlibOptions": "detection.options",
     "DuplicatesResult": "pipeline.duplicates",
     "EmbedSettings": "pipeline.embed",
     "Embedder": "embedding.embedder",
@@ -86,7 +96,9 @@ _PLACES = {
     "IdentifyResult": "pipeline.identify",
     "InferSettings": "pipeline.classify_infer",
     "LfwResult": "pipeline.lfw_eval",
+    "MapOptions": "detection.options",
     "Match": "pipeline.search",
+    "MtcnnOptions": "detection.options",
     "NamedFace": "pipeline.classify_infer",
     "NamedPhoto": "pipeline.classify_infer",
     "Outlier": "pipeline.outliers",
@@ -99,9 +111,11 @@ _PLACES = {
     "RepresentSettings": "pipeline.represent",
     "SearchResult": "pipeline.search",
     "SearchSettings": "pipeline.search",
+    "StatedRecipe": "alignment.stated_recipe",
     "TrainConfig": "training.config",
     "TrainSettings": "pipeline.train",
     "TrainingResult": "pipeline.classify_train",
+    "YunetOptions": "detection.options",
     "align": "pipeline.align",
     "bin_eval": "pipeline.bin_eval",
     "cluster": "pipeline.cluster",
@@ -141,6 +155,8 @@ __all__ = [
     "Comparison",
     "ComparisonResult",
     "Crop",
+    "DetectionSettings",
+    "DlibOptions",
     "DuplicatesResult",
     "EmbedSettings",
     "Embedder",
@@ -156,7 +172,9 @@ __all__ = [
     "ImageError",
     "InferSettings",
     "LfwResult",
+    "MapOptions",
     "Match",
+    "MtcnnOptions",
     "NamedFace",
     "NamedPhoto",
     "Outlier",
@@ -170,11 +188,13 @@ __all__ = [
     "RepresentSettings",
     "SearchResult",
     "SearchSettings",
+    "StatedRecipe",
     "TrainConfig",
     "TrainSettings",
     "TrainingResult",
     "UsageError",
     "WeightsError",
+    "YunetOptions",
     "__version__",
     "align",
     "bin_eval",

@@ -105,6 +105,17 @@ class StatedRecipe:
         """All of a recipe."""
         return cls(crop=recipe.crop, mean=recipe.mean, scale=recipe.scale, channels=recipe.channels)
 
+    @classmethod
+    def given(cls, recipe: StatedRecipe | Recipe | str | None) -> StatedRecipe | None:
+        """What a caller gave: a statement, a whole recipe, or the name of one.
+
+        Raises:
+            UsageError: there is no recipe of that name.
+        """
+        if isinstance(recipe, str):
+            return cls(name=recipe)
+        return cls.of(recipe) if isinstance(recipe, Recipe) else recipe
+
     def as_dict(self) -> dict[str, Any]:
         """What is stated, as plain JSON values."""
         stated = {key: value for key, value in asdict(self).items() if value is not None}

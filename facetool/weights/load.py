@@ -62,7 +62,7 @@ def load_network(
     weights: str | Path | None = None,
     device: str | torch.device = "cpu",
     *,
-    recipe: StatedRecipe | None = None,
+    recipe: StatedRecipe | Recipe | str | None = None,
     output: str = "",
 ) -> EmbeddingNetwork:
     """A network with its weights, in eval mode.
@@ -78,24 +78,27 @@ def load_network(
         weights: file to take the weights from instead of the published ones.
         device: where the network goes, as :func:`facetool.resolve_device` takes it; what runs the
             network copies it to where that runs.
-        recipe: what is known of the input, in place of what the file states.
+        recipe: what is known of the input, in place of what the file states: a recipe, its name
+            (``imagenet``; docs/weights.md lists them), or parts of one.
         output: the layer whose values are the embedding, where that is not the last.
 
     Raises:
-        UsageError: there is no such name, file, device or layer, or the recipe is not complete.
+        UsageError: there is no such name, file, device, recipe or layer, or the recipe is not
+            complete.
         WeightsError: the weights are not on this machine, or belong to another network.
         FormatError: the file is damaged or foreign.
     """
     device = resolve_device(device)
+    stated = StatedRecipe.given(recipe)
     entry = resolve_source(source or weights or DEFAULT)
     if isinstance(entry, Path):
-        network = read_network(weights_file(weights or entry), recipe=recipe, output=output)
+        network = read_network(weights_file(weights or entry), recipe=stated, output=output)
     elif weights is not None:
-        network = read_network(weights_file(weights), entry, recipe=recipe, output=output)
+        network = read_network(weights_file(weights), entry, recipe=stated, output=output)
     else:
         pretrained, path = available_locally(entry)
-        network = read_network(path, pretrained, recipe=recipe, output=output)
-        if not (recipe or output):
+        network = read_network(path, pretrained, recipe=stated, output=output)
+        if not (stated or output):
             network.info = replace(network.info, weights_name=pretrained.name)
     if network.info.assumed:
         _LOGGER.warning("%s", assumption(network.info))

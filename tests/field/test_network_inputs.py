@@ -112,6 +112,15 @@ def test_a_declared_size_is_followed_or_refused(size: tuple[int, int], tmp_path:
     assert told.recipe == replace(RECIPES["arcface"], crop=crop)
 
 
+def test_a_recipe_may_be_given_by_name_or_whole(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.onnx")
+    for recipe in ("magface", RECIPES["magface"], StatedRecipe(name="magface")):
+        network = load_network(path, recipe=recipe)
+        assert (network.recipe, network.info.assumed) == (RECIPES["magface"], ())
+    with pytest.raises(UsageError, match="there is no recipe 'mag'; known are dlib, "):
+        load_network(path, recipe="mag")
+
+
 def test_gray_input_for_a_network_of_three_channels(tmp_path: Path) -> None:
     path = write(tmp_path / "x.onnx")
     with pytest.raises(UsageError, match="no crops of 112x112 pixels, gray"):
