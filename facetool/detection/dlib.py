@@ -67,6 +67,10 @@ class HogDetector:
         self._detector = _frontal_face_detector()
         self._one_at_a_time = Lock()  # it keeps the pyramid of the image it searches
 
+    def __reduce__(self) -> tuple[type[HogDetector], tuple[DlibOptions]]:
+        """A copy, as for another process, has a lock of its own."""
+        return HogDetector, (DlibOptions(upsample=self.upsample),)
+
     def detect(self, images: Sequence[RGBImage]) -> list[list[Face]]:
         """The faces of each image, best score first."""
         return [self._detect(image) for image in images]

@@ -1,6 +1,7 @@
 """Programs that use the library in several threads, or fork once they have loaded it."""
 
 import multiprocessing
+import pickle
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from torch import nn
 from facetool.cropping.detectors import create_detector
 from facetool.detection.dlib import LandmarkPredictor
 from facetool.detection.face import Box
+from facetool.detection.options import DetectionSettings, DlibOptions
 from facetool.embedding.embedder import Embedder
 from facetool.images.read import RGBImage, read_image
 from facetool.networks.base import EmbeddingNetwork
@@ -49,6 +51,16 @@ def test_a_detector_finds_what_it_finds_in_one(name: str, photos: list[RGBImage]
     for _ in range(3):
         found = in_threads(lambda number: detector.detect([photos[number]])[0], len(photos))
         assert [[face.box for face in faces] for faces in found] == alone
+
+
+def test_a_detector_can_be_sent_to_other_processes(photos: list[RGBImage]) -> None:
+    detector = create_detector("hog", DetectionSettings(options=DlibOptions(upsample=2)))
+    copy = pickle.loads(pickle.dumps(detector))
+    assert (
+        copy.detect(photos[:1])
+        == detector.detect(photos[:1])
+        != create_detector("hog").detect(photos[:1])
+    )
 
 
 @pytest.mark.slow
