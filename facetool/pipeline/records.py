@@ -33,14 +33,17 @@ _IMAGE_TYPES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RI
 def unpack(input: Path, output: Path) -> Report:
     """Write the image files of a ``.rec`` as ``OUTPUT/<label>/<key>.<suffix>``, unchanged.
 
+    Given again, a run that was stopped goes on.
+
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or ``output`` holds anything else.
         FormatError: the record file is damaged as a whole.
         OutputError: a file cannot be written.
     """
     records = ImageRecords(input)
     if not (records.names or records.unreadable):
         raise UsageError(f"there are no images in {input}")
+    _check_nothing_else(output, records)
     report = Report()
     for name, reason in records.unreadable:
         report.failed(name, reason)
@@ -53,13 +56,29 @@ def unpack(input: Path, output: Path) -> Report:
                 report.failed(name, str(error))
                 continue
             suffix = next((s for start, s in _IMAGE_TYPES.items() if image.startswith(start)), "")
-            with atomic_write(output / f"{name}{suffix or '.img'}", durable=False) as file:
+            path = output / f"{name}{suffix or '.img'}"
+            if path.exists() and path.read_bytes() != image:
+                raise _is_other(path, input)
+            with atomic_write(path, durable=False) as file:
                 file.write(image)
             report.done("images unpacked")
     if output.is_dir():
         with output_errors(output):
             sync_file_system(output)
     return report
+
+
+def _check_nothing_else(output: Path, records: ImageRecords) -> None:
+    """Refuse a folder with files that are none of the records': nobody could tell them apart."""
+    names = set(records.names)
+    for path in output.rglob("*"):
+        name = path.relative_to(output).with_suffix("").as_posix()
+        if path.is_file() and name not in names and not path.name.startswith("."):
+            raise _is_other(path, records.place)
+
+
+def _is_other(path: Path, input: Path) -> UsageError:
+    return UsageError(f"{path} is there and is no image of {input}; choose another folder")
 
 
 @dataclass(frozen=True, kw_only=True)

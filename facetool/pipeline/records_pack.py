@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from facetool.alignment.crop import cut_face
 from facetool.alignment.recipes import ARCFACE_112, ARCFACE_112X96
 from facetool.errors import ImageError, UsageError, check_choice
-from facetool.files.atomic import atomic_write, output_errors, part_path
+from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.durable import sync_file
 from facetool.files.image_list import LIST_SUFFIX, ListedImage, read_image_list
 from facetool.files.lock import in_turn
@@ -130,8 +131,10 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
     if kept is None:
         beside.append(output.with_name("property"))
     with ExitStack() as files:
+        there = [] if settings.overwrite else [path for path in beside if path.exists()]
         if not settings.overwrite:
-            files.enter_context(_all_or_none([output, *beside]))
+            new = [path for path in (output, *beside) if path not in there]
+            files.enter_context(_all_or_none(new))
         written = _RecordFiles(
             files,
             output,
@@ -144,8 +147,14 @@ def _pack(input: Path, output: Path, settings: PackSettings) -> Report:
         if not written.images:
             raise UsageError(f"none of the images in {input} can be read")
         packed = written.finish()
+        for path in there:
+            if not written.would_write(path):
+                raise _is_there(path)
         if kept is not None:
             _check_fits(kept, packed, input, output, listed)
+        # No index ever stands beside the records of another run.
+        with output_errors(output):
+            output.unlink(missing_ok=True)
     report.done("images packed", written.images)
     report.done("identities", written.identities)
     return report
@@ -182,19 +191,21 @@ class _RecordFiles:
         listed: bool,
         shuffled: bool,
     ) -> None:
+        self._files: dict[Path, IO[Any]] = {}
+
         def opened(path: Path) -> IO[str]:
-            return files.enter_context(
+            self._files[path] = files.enter_context(
                 atomic_write(path, "w", encoding="utf-8", errors="surrogateescape", newline="")
             )
+            return self._files[path]
 
-        # The files take their names in reverse order: the records, whose name says that all is
-        # done, after the others.
-        self._output = output
-        self._records = files.enter_context(atomic_write(output))
+        # The files take their names in reverse order: the index first, and the records, whose name
+        # says that all is done, last.
+        self._files[output] = records = files.enter_context(atomic_write(output))
         stated, listing = output.with_name("property"), output.with_suffix(LIST_SUFFIX)
         self._property = opened(stated) if stated in beside else None
         self._list = opened(listing) if listing in beside else None
-        self._writer = RecordWriter(self._records, opened(index_path(output)))
+        self._writer = RecordWriter(records, opened(index_path(output)))
         self._listed, self._shuffled = listed, shuffled
         self._first = self._key = 0 if shuffled else 1
         self._starts: list[int] = []
@@ -232,13 +243,16 @@ class _RecordFiles:
         classes = max(self._numbers) + 1 if self._listed else len(self._numbers)
         if self._property is not None:
             self._property.write("{},{},{}".format(classes, *self._size))
-        # Where the disk is full that is said now, before any file has its name; and no index
-        # ever stands beside the records of another run.
-        with output_errors(self._output):
-            self._records.flush()
-            sync_file(Path(self._records.name))
-            self._output.unlink(missing_ok=True)
+        # Where the disk is full that is said now, before any file has its name.
+        for path, file in self._files.items():
+            with output_errors(path):
+                file.flush()
+                sync_file(Path(file.name))
         return Properties(classes, *self._size)
+
+    def would_write(self, path: Path) -> bool:
+        """Whether a file that is there holds, to the last byte, what is to take its place."""
+        return filecmp.cmp(self._files[path].name, path, shallow=False)
 
     def _label(self, label: int) -> int:
         """An identity's number; a folder of which nothing can be read has none."""
@@ -268,14 +282,13 @@ def _of_one_size(
 def _check_new(input: Path, output: Path, settings: PackSettings) -> None:
     if settings.overwrite:
         return
-    # A run that was killed while the files took their names has left those before the records.
-    killed = part_path(output).exists() and not output.exists()
-    for path in (output, index_path(output), output.with_suffix(LIST_SUFFIX)):
-        if path.exists() and not killed and not same_place(input, path):
-            raise UsageError(
-                f"{path} is there already; choose another name or give overwrite=True",
-                "overwrite=True",
-            )
+    if output.exists():
+        raise _is_there(output)
+    listing = output.with_suffix(LIST_SUFFIX)
+    # Beside an index without records it may be what a run left that was killed at its very end;
+    # both are compared with what is packed now.
+    if listing.exists() and not (same_place(input, listing) or index_path(output).exists()):
+        raise _is_there(listing)
     properties = output.with_name("property")
     others = sorted(path.name for path in output.parent.glob(f"*{RECORD_SUFFIX}"))
     if properties.exists() and others:
@@ -283,6 +296,12 @@ def _check_new(input: Path, output: Path, settings: PackSettings) -> None:
             f"{properties} is that of {others[0]}; choose another folder or give overwrite=True",
             "overwrite=True",
         )
+
+
+def _is_there(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is there already; choose another name or give overwrite=True", "overwrite=True"
+    )
 
 
 def _check_fits(

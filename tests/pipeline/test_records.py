@@ -54,6 +54,27 @@ def test_unpacked_files_are_those_packed(tmp_path: Path) -> None:
         assert (tmp_path / "out" / unpacked).read_bytes() == original
 
 
+def test_unpacking_goes_on_but_mixes_with_nothing_else(tmp_path: Path) -> None:
+    for name in ("A/1.png", "B/1.png"):
+        draw(tmp_path / "in" / name)
+    pack(tmp_path / "in", tmp_path / "a.rec")
+    out = tmp_path / "out"
+    unpack(tmp_path / "a.rec", out)
+    whole = {path: path.read_bytes() for path in out.rglob("*.*")}
+    (out / "1/2.png").rename(out / "1/.2.png.part")
+    unpack(tmp_path / "a.rec", out)
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == whole
+    for name in ("1/2.png", "1/3.png", "notes.txt"):
+        before = (out / name).read_bytes() if (out / name).exists() else None
+        (out / name).write_bytes(b"mine")
+        with pytest.raises(UsageError, match=rf"{name} is there and is no image of .*a\.rec"):
+            unpack(tmp_path / "a.rec", out)
+        assert (out / name).read_bytes() == b"mine"
+        (out / name).unlink()
+        if before is not None:
+            (out / name).write_bytes(before)
+
+
 def test_images_that_wait_to_be_written_are_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

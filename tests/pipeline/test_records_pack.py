@@ -154,6 +154,34 @@ def test_a_run_killed_while_its_files_took_their_names_is_repeated(
         assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
     with pytest.raises(UsageError, match=r"train\.rec is there already"):
         pack(people, out / "train.rec")
-    (out / "train.rec").unlink()
-    with pytest.raises(UsageError, match=r"train\.idx is there already"):
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("name", ["train.idx", "train.lst"])
+def test_files_of_others_stay(people: Path, tmp_path: Path, name: str, killed: bool) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "train.idx").write_text("1\t0\n")
+    (out / name).write_text("1\tmine.png\t0\n")
+    if killed:
+        part_path(out / "train.rec").write_bytes(b"half")
+    before = {path.name: path.read_bytes() for path in out.glob("t*")}
+    with pytest.raises(UsageError, match=r"train\.(idx|lst) is there already"):
         pack(people, out / "train.rec")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    draw(tmp_path / "empty" / "P1" / "a.png")
+    (tmp_path / "empty" / "P1" / "a.png").write_bytes(b"")
+    with pytest.raises(UsageError, match="none of the images"):
+        pack(tmp_path / "empty", out / "train.rec")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_list_that_a_killed_run_packed_stays(people: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "train.lst"
+    listed.write_text(line(1, people / "P2/4.png", 7))
+    before = listed.read_bytes()
+    part_path(tmp_path / "train.rec").write_bytes(b"half")
+    with pytest.raises(UsageError, match=r"train\.lst is there already"):
+        pack(people, tmp_path / "train.rec")
+    pack(listed, tmp_path / "train.rec")
+    assert listed.read_bytes() == before
