@@ -30,7 +30,7 @@ class Provenance:
     unit_length: bool = True
 
     @classmethod
-    def of(cls, description: RepresentDescription) -> Provenance:
+    def of(cls, description: RepresentDescription, *, unit_length: bool) -> Provenance:
         """What a represent folder says of its embeddings; OpenFace's own folders say nothing."""
         return cls(
             network=description.network or "",
@@ -38,7 +38,7 @@ class Provenance:
             sha256=description.weights_sha256 or "",
             recipe=dict(description.recipe or {}),
             flip=description.flip or "none",
-            unit_length=description.unit_length is not False,
+            unit_length=unit_length,
         )
 
 
@@ -46,7 +46,8 @@ def check_provenance(wanted: Provenance, given: Provenance, what: str) -> None:
     """Refuse embeddings of another network than the classifier was trained on.
 
     Raises:
-        UsageError: network, weights, input or flip differ, or network or weights are not known.
+        UsageError: network, weights, input or flip differ, or network or weights are not known
+            of one; where they are of neither, how the embeddings are compared.
     """
     if wanted.network != given.network or wanted.sha256 != given.sha256:
         raise UsageError(
@@ -65,11 +66,21 @@ def check_provenance(wanted: Provenance, given: Provenance, what: str) -> None:
             f"flip={given.flip!r}",
             f"flip={wanted.flip!r}",
         )
+    if not wanted.network and wanted.unit_length != given.unit_length:
+        raise UsageError(
+            f"the embeddings of {what} are compared {_length(given)}, but the classifier was "
+            f"trained on some that are compared {_length(wanted)}; state one unit_length in both "
+            "folders' represent.json"
+        )
 
 
 def _scaling(provenance: Provenance) -> dict[str, Any]:
     """How the network's input was made of a crop's pixels."""
     return {name: value for name, value in provenance.recipe.items() if name != "crop"}
+
+
+def _length(provenance: Provenance) -> str:
+    return "at unit length" if provenance.unit_length else "as they are"
 
 
 def _name(provenance: Provenance) -> str:

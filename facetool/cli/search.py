@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from facetool.cli import options
+from facetool.cli.completion import complete_model
 from facetool.cli.detection_options import DetectionRequest, detection_options
 from facetool.cli.output import print_json
 from facetool.cli.pytorch import import_pytorch
@@ -48,6 +49,13 @@ from facetool.pipeline.choices import DEFAULT_TOP
     "quicker among millions, and may miss some.",
 )
 @options.select_option("search for", ONE_FACE)
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=complete_model,
+    help="Network that made REPS, as ARCH or ARCH.TAG, where the folder does not say it; see "
+    "'facetool models list'.",
+)
 @options.weights_option
 @detection_options
 @options.device_option
@@ -63,6 +71,7 @@ def command(
     threshold: float | None,
     index: bool,
     select: str,
+    model: str | None,
     weights: options.WeightsRequest,
     detection: DetectionRequest,
     device: str,
@@ -75,24 +84,33 @@ def command(
     Compares the face in PHOTO with every face of REPS and lists the nearest, with their photos
     and boxes. Several photos must show one person: the distance to a face is the mean of those
     to each photo.
+
+    A folder of another program does not say which network made it: give that with --model.
     """
     import_pytorch()
     from facetool.cli.tables.search import search_text
     from facetool.files.embeddings import describe_embeddings
     from facetool.pipeline.search import SearchSettings, gallery_network, search
 
-    name, recipe = gallery_network(describe_embeddings(reps), reps)
+    description = describe_embeddings(reps)
+    name, recipe = model, None
+    if (description.network and description.recipe) or not (model or weights.file):
+        of_folder, recipe = gallery_network(description, reps)
+        name = model or of_folder
+    network = weights.load(name, recipe)
     settings = SearchSettings(
         top=top,
         threshold=threshold,
         index=index,
         select=select,
         detector=detection.detector,
-        detection=detection.settings(detection.detector or recipe.crop.detector),
+        detection=detection.settings(
+            detection.detector or (recipe or network.recipe).crop.detector
+        ),
         device=device,
         engine=engine,
     )
-    result = search([reps, *more], photos, weights.load(name, recipe), settings)
+    result = search([reps, *more], photos, network, settings)
     if html is not None:
         from facetool.reports.search import search_report
 

@@ -23,19 +23,21 @@ _LEAST_OVERLAP = 0.25
 different sizes around it."""
 
 
-def read_named_people(reps: Path) -> People:
+def read_named_people(reps: Path, *, unit_length: bool | None = None) -> People:
     """Read a represent folder; a person is named as their face is in the photo's XMP.
 
     Faces without a name are left out.
 
     Args:
         reps: the folder; the aligned folder it was made of and the photos must still be there.
+        unit_length: as :func:`facetool.embedding.people.read_people` takes it.
 
     Raises:
-        UsageError: the aligned folder is gone, or no face has a name.
+        UsageError: the aligned folder is gone, no face has a name, or embeddings are not of unit
+            length and nothing says whether they are compared so.
         FormatError: a folder is damaged.
     """
-    people = read_people(reps, unsorted=True)
+    people = read_people(reps, unsorted=True, unit_length=unit_length)
     crops = Path(people.description.input or "")
     description = read_align_description(crops)
     if description is None:

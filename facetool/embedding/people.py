@@ -13,9 +13,10 @@ from facetool.classification.classifier import prepare
 from facetool.classification.provenance import Provenance
 from facetool.errors import FacetoolError, FormatError, UsageError, check_range
 from facetool.files.embeddings import read_embeddings
-from facetool.files.represent_description import RepresentDescription
+from facetool.files.represent_description import REPRESENT_JSON, RepresentDescription
 from facetool.files.text import same_spelling
 from facetool.networks.pair_threshold import PairThreshold
+from facetool.networks.registry import ARCHITECTURES
 from facetool.weights.catalogue import CATALOGUE
 
 UNSORTED = ""
@@ -23,6 +24,9 @@ UNSORTED = ""
 
 NO_FOLDER = "no folder"
 """How that person is shown."""
+
+_ROUNDED = 1e-3
+"""How far from 1 float16 and decimals can bring a unit length."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class People:
         return np.asarray(wanted[self.labels])
 
 
-def read_people(reps: Path, *, unsorted: bool = False) -> People:
+def read_people(reps: Path, *, unsorted: bool = False, unit_length: bool | None = None) -> People:
     """Read a represent folder; a person is named by the folder an image lies in.
 
     Images whose face was missed, and which were cut around their centre, are left out.
@@ -79,9 +83,14 @@ def read_people(reps: Path, *, unsorted: bool = False) -> People:
     Args:
         reps: the folder.
         unsorted: images that lie in no person's folder are taken as those of one, without a name.
+        unit_length: whether embeddings are compared at unit length, where that is known of their
+            network; default: as the folder says.
 
     Raises:
         FormatError: the folder is damaged, or images lie in no person's folder.
+        UsageError: embeddings are not of unit length, and nothing says whether they are compared
+            so.
+        FacetoolError: no face was found.
     """
     embeddings = read_embeddings(reps)
     missed = embeddings.missed_faces
@@ -102,15 +111,42 @@ def read_people(reps: Path, *, unsorted: bool = False) -> People:
         places.setdefault(folder.name, set()).add(str(folder))
     owners = [f.name if len(places[f.name]) == 1 else str(f) for f in folders]
     names, labels = np.unique(owners, return_inverse=True)
+    vectors = embeddings.vectors[kept]
+    if unit_length is None:
+        unit_length = _compared_at_unit_length(embeddings.description, vectors, reps)
     return People(
         names.tolist(),
         labels.astype(np.int64),
-        embeddings.vectors[kept],
+        vectors,
         images,
-        Provenance.of(embeddings.description),
+        Provenance.of(embeddings.description, unit_length=unit_length),
         int((~kept).sum()),
         embeddings.description,
     )
+
+
+def _compared_at_unit_length(
+    description: RepresentDescription, vectors: NDArray[np.float32], reps: Path
+) -> bool:
+    """Whether embeddings are scaled to unit length: as stated, or as their network's are.
+
+    Raises:
+        UsageError: neither is known, and it matters.
+    """
+    if description.unit_length is not None:
+        return description.unit_length
+    if known := ARCHITECTURES.get(description.network or ""):
+        return known.unit_length
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    lengths = lengths[lengths > 0]  # zeros stay as they are either way
+    if np.abs(lengths - 1).max(initial=0) > _ROUNDED:
+        raise UsageError(
+            f"{reps}: its embeddings have lengths of {lengths.min():.4g} to {lengths.max():.4g}, "
+            "and nothing says how they are compared; write into "
+            f'{reps / REPRESENT_JSON} {{"unit_length": false}} (as they are, as dlib\'s) or '
+            '{"unit_length": true} (scaled to unit length, as ArcFace\'s)'
+        )
+    return True
 
 
 def pair_threshold(description: RepresentDescription) -> PairThreshold | None:

@@ -1,8 +1,8 @@
 """Reading a represent folder: embeddings, the images they belong to, and where they come from.
 
 A folder holds ``reps.npy`` (float32, N x D) or ``reps.csv`` (one row per image, no header),
-``labels.csv`` (``<label number>,<image path>`` in the same order) and, unless OpenFace itself
-wrote it, ``represent.json``.
+``labels.csv`` (``<label number>,<image path>`` in the same order) and, unless OpenFace itself or
+another program wrote it, ``represent.json``.
 """
 
 from __future__ import annotations
@@ -87,10 +87,11 @@ def describe_embeddings(folder: Path) -> RepresentDescription:
     Of the latter it is what the plan says, without counts and lists of images.
 
     Raises:
-        FormatError: the description is damaged.
+        FormatError: there are no embeddings, or the description is damaged.
     """
     if (folder / plan_name(1)).is_file():
         return planned_description(FolderStorage(folder))
+    _find_reps(folder)
     return read_represent_description(folder)
 
 
@@ -106,15 +107,8 @@ def read_embeddings(folder: str | Path) -> Embeddings:
         return _read_faces(folder)
     if unfinished_renames(folder):
         raise FormatError(f"{folder}: represent was killed at its end; run it again first")
-    binary, text = folder / "reps.npy", folder / "reps.csv"
-    if binary.is_file():
-        source, vectors = binary, _read_npy(binary)
-    elif text.is_file():
-        source, vectors = text, _read_csv(text)
-    else:
-        raise FormatError(
-            f"{folder}: neither reps.npy nor reps.csv is there; make them with facetool represent"
-        )
+    source = _find_reps(folder)
+    vectors = _read_npy(source) if source.name == REPS_NPY else _read_csv(source)
     if (bad := _not_finite(vectors)) is not None:
         raise FormatError(
             f"{source}: row {bad + 1} has a value that is not finite; make the folder again with "
@@ -137,6 +131,15 @@ def read_embeddings(folder: str | Path) -> Embeddings:
     if _is_changed(source, description.crc32):
         listener().remark(str(source), _CHANGED)
     return Embeddings(names, labels, vectors, description)
+
+
+def _find_reps(folder: Path) -> Path:
+    for name in (REPS_NPY, REPS_CSV):
+        if (folder / name).is_file():
+            return folder / name
+    raise FormatError(
+        f"{folder}: neither reps.npy nor reps.csv is there; make them with facetool represent"
+    )
 
 
 def _read_faces(folder: Path) -> Embeddings:
@@ -292,8 +295,25 @@ def _check_columns(path: Path, array: NDArray[np.float32]) -> None:
         raise FormatError(
             f"{path}: its first column counts the rows, as pandas' index does; {_PANDAS}"
         )
+    if rows > 2 and (place := _labels_place(array)):
+        raise FormatError(
+            f"{path}: its {place} column holds whole numbers only, as an index or people's "
+            f"numbers are, the others do not; leave it out ({_PANDAS})"
+        )
     if columns > 2 and np.array_equal(array[0], np.arange(columns)):
         raise FormatError(f"{path} line 1 counts the columns, as pandas' header does; {_PANDAS}")
+
+
+def _labels_place(array: NDArray[np.float32]) -> str | None:
+    """Which outer column counts or numbers rows of embeddings; those of a dead ReLU are zero."""
+    for place, column in (("first", array[:, 0]), ("last", array[:, -1])):
+        if column.any() and _whole(column) and not _whole(array):
+            return place
+    return None
+
+
+def _whole(numbers: NDArray[np.float32]) -> bool:
+    return np.array_equal(numbers, np.rint(numbers), equal_nan=True)  # NaN is said of its row
 
 
 def _bad_row(path: Path, lines: list[str], separator: str | None) -> FormatError:

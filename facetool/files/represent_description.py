@@ -130,9 +130,14 @@ class RepresentDescription:
         """Of the weights, or else of the network; empty where neither is stated."""
         return self.weights_name or self.network or ""
 
-    def difference(self, other: RepresentDescription) -> str | None:
-        """Why the embeddings of two folders cannot be compared, as far as both say; or None."""
-        for name in ("network", "weights", "recipe", "flip"):
+    def difference(self, other: RepresentDescription, *more: str) -> str | None:
+        """Why the embeddings of two folders cannot be compared, as far as both say; or None.
+
+        Args:
+            other: the other folder's.
+            more: what else must be equal: ``unit_length`` where lengths matter.
+        """
+        for name in ("network", "weights", "recipe", "flip", *more):
             ours, theirs = self._stated(name, other), other._stated(name, self)
             if ours != theirs and None not in (ours, theirs):
                 return f"{name} {_words(ours)} and {_words(theirs)}"

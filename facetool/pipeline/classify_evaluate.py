@@ -141,8 +141,8 @@ def evaluate_classifier(
 
     Raises:
         FormatError: an input is damaged.
-        UsageError: inputs do not go together, or a result would replace one of them or a file of
-            another kind.
+        UsageError: inputs do not go together, nothing says whether embeddings of other lengths are
+            compared at unit length, or a result would replace an input or a file of another kind.
         FacetoolError: there is nothing to measure.
         OutputError: a file cannot be written.
     """

@@ -126,7 +126,8 @@ def train_classifier(
     Raises:
         FormatError: the folder is damaged.
         UsageError: there are too few people, an option does not fit, the folder is of another
-            network, or the file is there and no classifier.
+            network, nothing says whether embeddings of other lengths are compared at unit length,
+            or the file is there and no classifier.
         OutputError: the file cannot be written.
     """
     reps, output = Path(reps), Path(output)
@@ -137,7 +138,8 @@ def train_classifier(
         safetensors_with(CLASSIFIER_KEY),
         inputs=[*own_files(reps), *(own_files(strangers) if strangers else ())],
     )
-    people = read_named_people(reps) if xmp else read_people(reps)
+    read = read_named_people if xmp else read_people
+    people = read(reps, unit_length=network.info.unit_length if network else None)
     if network is not None:
         people = _made_by(network, people, reps)
     unknown = people.having(strangers_among(people))
@@ -177,8 +179,9 @@ def train_classifier(
         )
     if not made.provenance.network:
         warnings.append(
-            f"{reps} does not say which network made it (no represent.json), so this classifier "
-            "can be evaluated on such folders but cannot name faces in photos until you say it: "
+            f"{reps} does not say which network made it (no represent.json, or none that names "
+            "it), so this classifier can be evaluated on such folders but cannot name faces in "
+            "photos until you say it: "
             f"facetool classify train {reps} model=NAME (OpenFace's programs use nn4.small2.v1)"
         )
     if made.cross_validation.accuracy is None and len(made.people) > 1:
@@ -216,9 +219,11 @@ def _made_by(network: EmbeddingNetwork, people: People, reps: Path) -> People:
         recipe=network.recipe.as_dict(),
         flip=people.description.flip or "none",
     )
-    if reason := people.description.difference(made):
+    if reason := people.description.difference(made, "unit_length"):
         raise UsageError(f"{reps} was made otherwise than model says: {reason}", "model")
-    return replace(people, provenance=Provenance.of(made), description=made)
+    return replace(
+        people, provenance=Provenance.of(made, unit_length=info.unit_length), description=made
+    )
 
 
 def strangers_among(people: People) -> list[str]:

@@ -91,7 +91,8 @@ def cluster(
         min_sharpness: leave out faces whose crop is less sharp, as in ``align.csv``.
 
     Raises:
-        UsageError: no threshold is given or known, nor the quality of the faces, the crops are not
+        UsageError: no threshold is given or known, nor the quality of the faces, nothing says
+            whether embeddings of other lengths are compared at unit length, the crops are not
             where they were, there are too many pairs below the threshold for this machine's
             memory, or ``table`` is an input or a file of another kind.
         FormatError: an input is damaged, or ``links`` would lead out of the folder of the crops.

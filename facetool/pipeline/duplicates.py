@@ -99,7 +99,8 @@ def find_duplicates(
         min_sharpness: leave out faces whose crop is less sharp, as in ``align.csv``.
 
     Raises:
-        UsageError: no threshold is given or known, or the quality of the faces is not.
+        UsageError: no threshold is given or known, the quality of the faces is not, or nothing says
+            whether embeddings of other lengths are compared at unit length.
         FacetoolError: none of the crops can be read.
     """
     from scipy.sparse import coo_array

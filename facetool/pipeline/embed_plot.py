@@ -18,7 +18,8 @@ def embed_plot(reps: Path, output: Path) -> int:
 
     Raises:
         FacetoolError: there are too few images.
-        UsageError: the plot's name does not fit.
+        UsageError: the plot's name does not fit, or nothing says whether embeddings of other
+            lengths are compared at unit length.
         OutputError: the plot cannot be written.
     """
     from facetool.plots.embedding_map import embedding_map

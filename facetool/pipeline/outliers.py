@@ -69,7 +69,8 @@ def outliers(
         min_sharpness: leave out faces whose crop is less sharp, as in ``align.csv``.
 
     Raises:
-        UsageError: no threshold is given or known, or the quality of the faces is not.
+        UsageError: no threshold is given or known, the quality of the faces is not, or nothing says
+            whether embeddings of other lengths are compared at unit length.
         FacetoolError: nobody has two images.
     """
     reps = Path(reps)

@@ -190,14 +190,22 @@ def gallery_network(description: RepresentDescription, reps: Path) -> tuple[str,
         UsageError: it does not say.
         FormatError: what it says is damaged.
     """
-    if not (description.network and description.recipe):
+    recipe = _stated_recipe(description, reps)
+    if not (description.network and recipe):
         raise UsageError(
-            f"{reps} does not say which network it was made with; make it with facetool represent"
+            f"{reps} does not say which network it was made with; say it with model=NAME, or make "
+            "it with facetool represent",
+            "model=NAME",
         )
     weights = description.weights_name
-    name = weights if weights in CATALOGUE else description.network
+    return weights if weights in CATALOGUE else description.network, recipe
+
+
+def _stated_recipe(description: RepresentDescription, reps: Path) -> Recipe | None:
+    if not description.recipe:
+        return None
     try:
-        return name, Recipe.from_dict(dict(description.recipe))
+        return Recipe.from_dict(dict(description.recipe))
     except FormatError:
         raise FormatError(
             f"{reps} does not say rightly what its network takes; make it again with facetool "
@@ -220,15 +228,16 @@ def search(
     Args:
         reps: represent folders of one network; each is in memory by itself.
         photos: one or more, of one person.
-        network: the one that the folders were made with; default: the published one that they
-            name.
+        network: the one that the folders were made with, which those of other programs do not
+            say; default: the published one that they name.
         settings: how many to find, and how photos are read; default: the default settings.
 
     Raises:
-        UsageError: the folders or the network do not go together, or no folder names a network.
-        FormatError: a folder is damaged.
+        UsageError: the folders or the network do not go together, or neither the first folder nor
+            ``network`` says which that is.
+        FormatError: a folder is damaged, or not there.
         WeightsError: the network's weights are not on this machine.
-        FacetoolError: no photo has a face.
+        FacetoolError: no photo has a face; it says why the first has none.
     """
     folders = as_paths(reps)
     paths = as_paths(photos)
@@ -236,18 +245,24 @@ def search(
     settings = replace(settings, device=resolve_device(settings.device))
     if not folders:
         raise UsageError("give a represent folder to search in")
-    description = describe_embeddings(folders[0])
-    for path in folders[1:]:
-        if reason := description.difference(describe_embeddings(path)):
+    if not paths:
+        raise UsageError("give a photo to search for")
+    description, *others = map(describe_embeddings, folders)
+    for path, other in zip(folders[1:], others, strict=True):
+        if reason := description.difference(other, "unit_length"):
             raise UsageError(
                 f"{folders[0]} and {path} hold embeddings of different kinds: {reason}"
             )
-    name, recipe = gallery_network(description, folders[0])
     if network is None:
-        network = load_network(name, recipe=StatedRecipe.of(recipe))
-    _check_network(description, recipe, folders[0], network)
+        name, stated = gallery_network(description, folders[0])
+        network = load_network(name, recipe=StatedRecipe.of(stated))
+    recipe = _stated_recipe(description, folders[0]) or network.recipe
+    for path, one in zip(folders, [description, *others], strict=True):
+        _check_network(one, _stated_recipe(one, path) or recipe, path, network)
     threshold = pair_threshold(description)
-    unit_length = description.unit_length is not False
+    if threshold is None and description.flip in (None, "none"):
+        threshold = network.info.threshold
+    unit_length = network.info.unit_length
     if settings.threshold is not None:
         threshold = PairThreshold(settings.threshold, "given", normalized=unit_length)
     report = Report()
@@ -342,12 +357,13 @@ def _check_network(
         network=info.architecture,
         weights_name=info.weights_name,
         weights_sha256=info.weights_sha256,
+        unit_length=info.unit_length,
         recipe=network.recipe.as_dict(),
         flip=description.flip,
     )
     if wanted.crop.same_crop(network.recipe.crop):  # the detector may be another
         own = replace(own, recipe={**network.recipe.as_dict(), "crop": wanted.crop.as_dict()})
-    if reason := description.difference(own):
+    if reason := description.difference(own, "unit_length"):
         raise UsageError(
             f"{reps} was not made with this network: {reason}; give its weights file with "
             "weights=FILE, and the recipe that was stated for it",
@@ -378,7 +394,8 @@ def _embed(
         names.append(str(photo.path))
         crops.append(photo.faces[0].image)
     if not crops:
-        raise FacetoolError("none of the photos has a face to search for")
+        name, reason = report.failures[0]
+        raise FacetoolError(f"none of the photos has a face to search for; {name}: {reason}")
     embedder = Embedder(network, settings.device, flip=flip, engine=settings.engine)
     return names, embedder.embed_all(np.stack(crops)), remarks
 

@@ -41,6 +41,7 @@ def eight_people(tmp_path: Path) -> Path:
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows = np.repeat(rng.normal(size=(8, 16)), 4, axis=0) + 0.3 * rng.normal(size=(32, 16))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.save(folder / "reps.npy", rows.astype(np.float32))
     lines = [f"1,P{person}/{image}.png\n" for person in range(8) for image in range(4)]
     (folder / "labels.csv").write_text("".join(lines))

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Run
@@ -31,7 +33,46 @@ def test_faces_are_listed_with_what_the_threshold_means(
 def test_a_folder_of_another_program(run: Run, eight_people: Path, tmp_path: Path) -> None:
     done = run("search", eight_people, tmp_path / "a.jpg")
     assert done.returncode == 2
-    assert "does not say which network it was made with" in done.stderr
+    assert "does not say which network it was made with; say it with --model NAME" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_a_folder_of_another_program_with_its_network(
+    run: Run, album: Path, crops: Path, tmp_path: Path, kind: str
+) -> None:
+    """Embeddings and labels alone; what the network does not say, it says itself."""
+    reps, other = tmp_path / "reps", tmp_path / "other"
+    assert run("represent", crops, reps, "--quiet").returncode == 0
+    other.mkdir()
+    np.save(other / "reps.npy", np.load(reps / "reps.npy").astype(kind))
+    shutil.copy(reps / "labels.csv", other)
+    photo = min(album.glob("*/*_0001.*"))
+    ours = json.loads(run("search", reps, photo, "--json", "--top", 1).stdout)
+    told = [["--model", "dlib-resnet"], ["--model", "dlib-resnet.v1", "--device", "cpu"]]
+    if find_spec("usearch"):
+        told.append(["--model", "dlib-resnet", "--index"])
+    for option in told:
+        done = run("search", other, photo, "--json", "--top", 1, *option)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert found["threshold"] == ours["threshold"] and found["faces"] == ours["faces"] + 1
+        assert found["matches"][0]["image"] == ours["matches"][0]["image"]
+        assert found["matches"][0]["squared_l2"] == pytest.approx(0, abs=1e-5)
+    same = run("search", reps, photo, "--json", "--top", 1, "--model", "dlib-resnet")
+    assert json.loads(same.stdout) == ours
+    wrong = run("search", other, photo, "--model", "mobilefacenet", "--weights", tmp_path / "no.pt")
+    assert wrong.returncode == 2
+
+
+def test_photos_without_a_face_are_said_to_be_so(run: Run, eight_people: Path) -> None:
+    done = run("search", eight_people, "nope.jpg", "--model", "dlib-resnet")
+    assert done.returncode == 2 and "was not made with this network: network n and" in done.stderr
+    (eight_people / "represent.json").unlink()
+    done = run("search", eight_people, "nope.jpg", "--model", "dlib-resnet")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("facetool: none of the photos has a face to search for; nope.jpg: ")
 
 
 def test_a_recipe_that_is_none_is_said_of_the_folder(

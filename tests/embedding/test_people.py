@@ -20,7 +20,8 @@ def write(folder: Path, images: list[str], provenance: object = None) -> Path:
 
 
 def test_people_are_named_by_their_folders(tmp_path):
-    people = read_people(write(tmp_path, ["x/B/1.png", "./A/1.png", "x/B/2.png"]))
+    images = ["x/B/1.png", "./A/1.png", "x/B/2.png"]
+    people = read_people(write(tmp_path, images, {"unit_length": True}))
     assert people.names == ["A", "B"] and people.labels.tolist() == [1, 0, 1]
     assert people.provenance.network == "" and people.provenance.unit_length
     some = people.only(people.having({"B"}))
@@ -31,7 +32,8 @@ def test_people_are_named_by_their_folders(tmp_path):
 
 
 def test_two_people_of_one_name_keep_their_path(tmp_path):
-    people = read_people(write(tmp_path, ["x/B/1.png", "y/B/1.png", "y/C/1.png"]))
+    images = ["x/B/1.png", "y/B/1.png", "y/C/1.png"]
+    people = read_people(write(tmp_path, images, {"unit_length": True}))
     assert people.names == ["C", "x/B", "y/B"]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from facetool.embedding.people import read_people
 from facetool.errors import FormatError
@@ -64,6 +65,38 @@ def test_names_with_semicolons_stay_whole(tmp_path: Path) -> None:
     assert read_embeddings(write(tmp_path, text(), labels)).names[0] == "Ann;/1, 2;3.png"
 
 
+def columns(*parts: ArrayLike) -> str:
+    rows = np.hstack([np.asarray(part, np.float32) for part in parts]).tolist()
+    return "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows)
+
+
+NUMBERS = [[1], [2], [3], [4]]
+PEOPLE = [[0], [0], [1], [1]]
+DEAD = [[0.0]] * 4
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        np.hstack([DEAD, VECTORS]),
+        np.hstack([VECTORS, DEAD]),
+        np.hstack([VECTORS[:, :1], NUMBERS, VECTORS[:, 1:]]),
+        np.rint(10 * VECTORS),
+        np.hstack([DEAD, np.rint(10 * VECTORS)]),
+    ],
+    ids=["first unit dead", "last unit dead", "one in the middle", "whole", "whole and dead"],
+)
+def test_whole_numbers_that_are_embeddings(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    found = read_embeddings(write(tmp_path, columns(vectors)))
+    np.testing.assert_array_equal(found.vectors, vectors.astype(np.float32))
+
+
+def test_two_rows_are_too_few_to_tell_an_index(tmp_path: Path) -> None:
+    labels = "".join(LABELS.splitlines(keepends=True)[:2])
+    rows = columns(NUMBERS[:2], VECTORS[:2])
+    assert read_embeddings(write(tmp_path, rows, labels)).vectors.shape == (2, 4)
+
+
 INDEX = "".join(f"{row},{line}\n" for row, line in enumerate(text().splitlines()))
 
 
@@ -71,6 +104,12 @@ INDEX = "".join(f"{row},{line}\n" for row, line in enumerate(text().splitlines()
     ("reps", "message"),
     [
         (INDEX, "first column counts the rows, as pandas' index does; .*index=False"),
+        (columns(NUMBERS, VECTORS), "its first column holds whole numbers only.*index=False"),
+        (columns(VECTORS, NUMBERS), "its last column holds whole numbers only"),
+        (columns(NUMBERS, VECTORS, DEAD), "its first column holds"),
+        (columns(PEOPLE, VECTORS), "its first column holds"),
+        (columns(VECTORS, PEOPLE), "its last column holds"),
+        (columns(NUMBERS, VECTORS, PEOPLE), "its first column holds"),
         ("0,1,2\n" + text(), "line 1 counts the columns, as pandas' header does"),
         (",0,1,2\n" + INDEX, "line 1: '' is not a number; from pandas write it with"),
         ("e0,e1,e2\n" + text(), "line 1: 'e0' is not a number; columns' names have to go"),
@@ -98,6 +137,7 @@ def test_one_person_in_two_spellings_is_one_person(tmp_path: Path) -> None:
     composed, apart = "José", unicodedata.normalize("NFD", "José")
     names = [f"{composed}/1.png", f"{apart}/2.png", "Bo/1.png", "Bo/2.png"]
     labels = "".join(f"{number},{name}\n" for number, name in enumerate(names, 1))
+    (tmp_path / "represent.json").write_text('{"unit_length": false}')
     people = read_people(write(tmp_path, text(), labels))
     assert people.names == ["Bo", composed]
     assert people.labels.tolist() == [1, 1, 0, 0]

@@ -38,6 +38,7 @@ def test_align_can_be_interrupted_and_continued(album: Path, tmp_path: Path, tim
 @pytest.mark.slow
 def test_nothing_false_is_promised(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((4000, 64)).astype("f4")
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     np.save(tmp_path / "reps.npy", vectors)
     lines = [f"1,p/{row}.png\n" for row in range(len(vectors))]
     (tmp_path / "labels.csv").write_text("".join(lines))

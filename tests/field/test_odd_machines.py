@@ -125,7 +125,7 @@ def test_plots_without_a_home(tmp_path: Path) -> None:
     reps = tmp_path / "reps"
     reps.mkdir()
     rows = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
-    np.save(reps / "reps.npy", rows)
+    np.save(reps / "reps.npy", rows / np.linalg.norm(rows, axis=1, keepdims=True))
     lines = [f"{row % 3},P{row % 3}/{row}.png\n" for row in range(12)]
     (reps / "labels.csv").write_text("".join(lines))
     plot = tmp_path / "plot.png"

@@ -30,6 +30,7 @@ from facetool.weights import safetensors
 Writer = Callable[[Path], object]
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
+VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 
 
 @pytest.fixture

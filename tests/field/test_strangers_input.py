@@ -87,7 +87,7 @@ def represent_folder(folder: Path, names: list[str]) -> Path:
     with EmbeddingsWriter(folder, 3, RepresentDescription()) as writer:
         vectors = np.arange(3 * len(names), dtype=np.float32).reshape(-1, 3)
         writer.add(vectors, [(1, name) for name in names], [STATE] * len(names), [])
-        writer.finish(RepresentDescription(counts={"images": len(names)}))
+        writer.finish(RepresentDescription(counts={"images": len(names)}, unit_length=False))
     return folder
 
 

@@ -32,6 +32,7 @@ def reps(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(12, 1, 16))
     vectors = (centres + 0.3 * rng.normal(size=(12, 4, 16))).reshape(48, 16)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     np.save(folder / "reps.npy", vectors.astype(np.float32))
     names = [
         f"P{person:02d}/P{person:02d}_{n + 1:04d}.png" for person in range(12) for n in range(4)

@@ -18,7 +18,8 @@ def write_people(
         centre = np.random.default_rng(person).normal(size=32)
         for image in images:
             noise = np.random.default_rng(1000 * person + image).normal(size=32)
-            rows.append(centre + 0.5 * noise)
+            row = centre + 0.5 * noise
+            rows.append(row / np.linalg.norm(row))
             names.append(f"P{person:03d}/{image}.png")
     np.save(folder / "reps.npy", np.array(rows, np.float32))
     (folder / "labels.csv").write_text("".join(f"1,{name}\n" for name in names))

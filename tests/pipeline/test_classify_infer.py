@@ -178,7 +178,11 @@ def test_embeddings_of_openface_are_used_once_their_network_is_told(
     for name in ("represent.json", "reps.npy"):
         (reps / name).unlink()
     settings = ClassifierSettings(kind="nearest-mean", fpir=0.5)
+    with pytest.raises(UsageError, match="nothing says how they are compared"):
+        train_classifier(reps, tmp_path / "untold", settings)
+    (reps / "represent.json").write_text('{"unit_length": false}')
     untold = train_classifier(reps, tmp_path / "untold", settings)
+    (reps / "represent.json").unlink()
     assert any("model=NAME" in warning for warning in untold.warnings)
     with pytest.raises(UsageError, match="model=NAME"):
         network_name(load_classifier(tmp_path / "untold"))

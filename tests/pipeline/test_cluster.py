@@ -55,7 +55,8 @@ def test_links_beside_anything_else_stay(three_people, tmp_path, foreign):
 
 
 def test_what_cannot_be(three_people, tmp_path):
-    (three_people / "represent.json").write_text(json.dumps({"network": "x", "input": "/nowhere"}))
+    described = {"network": "x", "input": "/nowhere", "unit_length": True}
+    (three_people / "represent.json").write_text(json.dumps(described))
     with pytest.raises(UsageError, match="give one with threshold"):
         cluster(three_people)
     with pytest.raises(UsageError, match="crops are not in"):

@@ -19,7 +19,7 @@ def test_outliers(three_people):
 
 
 def test_what_cannot_be(three_people):
-    (three_people / "represent.json").write_text(json.dumps({"network": "x"}))
+    (three_people / "represent.json").write_text(json.dumps({"network": "x", "unit_length": True}))
     with pytest.raises(UsageError, match="give one with threshold"):
         outliers(three_people)
     np.save(three_people / "reps.npy", np.eye(3, dtype=np.float32))

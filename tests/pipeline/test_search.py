@@ -132,8 +132,11 @@ def test_missed_faces_and_lost_crops(reps, network, photos, tmp_path):
 @pytest.mark.slow
 def test_what_cannot_be_searched(reps, network, photos, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
-    with pytest.raises(FacetoolError, match="none of the photos has a face"):
-        search([reps], [tmp_path / "bad.jpg"], network)
+    with pytest.raises(FacetoolError, match="none of the photos has a face") as raised:
+        search([reps], [tmp_path / "bad.jpg", tmp_path / "nope.jpg"], network)
+    assert f"{tmp_path / 'bad.jpg'}: " in str(raised.value)
+    with pytest.raises(FacetoolError, match=r"nope\.jpg: cannot be read: No such file"):
+        search([reps], [tmp_path / "nope.jpg"], network)
     result = search([reps], [tmp_path / "bad.jpg", photos[0]], network)
     assert result.report.exit_code == 1 and result.probes == [str(photos[0])]
     other = tmp_path / "reps"
@@ -148,12 +151,69 @@ def test_what_cannot_be_searched(reps, network, photos, tmp_path):
     with pytest.raises(UsageError, match="was not made with this network: recipe"):
         search([other], photos[:1], network)
     (other / "represent.json").unlink()
-    with pytest.raises(UsageError, match="does not say which network"):
-        search([other], photos[:1], network)
+    with pytest.raises(UsageError, match=r"does not say which network.*model=NAME"):
+        search([other], photos[:1])
     np.save(other / "reps.npy", np.load(other / "reps.npy")[:, :64])
     (other / "represent.json").write_text(json.dumps(description))
     with pytest.raises(FormatError, match="64 dimensions"):
         search([other], photos[:1], network)
+
+
+OTHERS: dict[str, dict[str, object] | None] = {
+    "no represent.json": None,
+    "nothing but its lengths": {"unit_length": False},
+    "nothing of the network": {"flip": "none", "versions": {}},
+    "no recipe": {"network": "dlib-resnet"},
+    "no network": {"weights": {"name": "dlib-resnet.v1"}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("said", OTHERS)
+def test_a_folder_that_does_not_name_its_network_is_searched_with_the_one_given(
+    said, reps, network, photos, tmp_path
+):
+    other = tmp_path / "reps"
+    shutil.copytree(reps, other)
+    if OTHERS[said] is None:
+        (other / "represent.json").unlink()
+    else:
+        (other / "represent.json").write_text(json.dumps(OTHERS[said]))
+    with pytest.raises(UsageError, match="does not say which network"):
+        search([other], photos[:1])
+    found = search([other], photos[:1], network)
+    every = search([reps], photos[:1], network, SearchSettings(top=30)).matches
+    distances = {match.image: match.squared_l2 for match in every}
+    ours = {one.image: one.squared_l2 for one in found.matches if one.image in distances}
+    assert ours and ours == {image: distances[image] for image in ours}
+    assert found.threshold == network.info.threshold and found.faces == 24
+    strange = tmp_path / "other"
+    shutil.copytree(reps, strange)
+    (strange / "represent.json").write_text('{"network": "nn4.small2"}')
+    with pytest.raises(UsageError, match=r"other.* network .*nn4\.small2"):
+        search([other, strange], photos[:1], network)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_is_not_there_is_said(reps, network, photos, tmp_path, given):
+    used = network if given else None
+    for folders in ([tmp_path / "gone"], [reps, tmp_path / "gone"], [tmp_path]):
+        with pytest.raises(FormatError, match=r"neither reps\.npy nor reps\.csv is there"):
+            search(folders, photos[:1], used)
+    with pytest.raises(UsageError, match="give a photo"):
+        search([reps], [], used)
+
+
+def test_lengths_stated_otherwise_than_the_networks_are_no_folder_of_it(
+    reps, network, photos, tmp_path
+):
+    other = tmp_path / "other"
+    shutil.copytree(reps, other)
+    (other / "represent.json").write_text('{"unit_length": true}')
+    with pytest.raises(UsageError, match="not made with this network: unit_length True and False"):
+        search([other], photos[:1], network)
+    with pytest.raises(UsageError, match="of different kinds: unit_length False and True"):
+        search([reps, other], photos[:1], network)
 
 
 def test_another_detector_of_the_gallery_is_no_other_recipe(reps, network, photos, tmp_path):
