@@ -19,6 +19,8 @@ from facetool.errors import FormatError, OutputError, UsageError, one_line
 from facetool.evaluation.distances import Floats, normalize
 from facetool.evaluation.nearest import nearest_rows
 from facetool.files.atomic import atomic_write
+from facetool.files.embeddings import check_finite
+from facetool.files.embeddings_writer import LABELS_CSV, REPS_NPY
 from facetool.files.json_file import read_json, write_json
 from facetool.files.text import counted
 from facetool.jobs.memory import available_memory
@@ -79,6 +81,7 @@ class VectorIndex:
 
     Raises:
         UsageError: usearch is not installed, or the graph does not fit into memory.
+        FormatError: an embedding is not finite.
         OutputError: the folder cannot be written.
     """
 
@@ -94,8 +97,8 @@ class VectorIndex:
         self._folder, self._vectors, self._unit_length = folder, vectors, unit_length
         self._kept = kept
         state = {
-            "embeddings": _state(folder / "reps.npy"),
-            "labels": _state(folder / "labels.csv"),
+            "embeddings": _state(folder / REPS_NPY),
+            "labels": _state(folder / LABELS_CSV),
             "unit_length": unit_length,
             "left_out": int((~kept).sum()),
         }
@@ -118,7 +121,7 @@ class VectorIndex:
         found = self._graph.search(probe.astype(np.float32), wanted)
         rows = np.sort(np.asarray(found.keys).astype(np.int64))
         near, distances = nearest_rows(
-            probe, np.asarray(self._vectors[rows]), count, unit_length=self._unit_length
+            probe, np.asarray(self._vectors[rows], np.float32), count, unit_length=self._unit_length
         )
         return rows[near], distances
 
@@ -144,7 +147,8 @@ class VectorIndex:
         with progress_bar("index", len(rows)) as bar:
             for start in range(0, len(rows), _ROWS):
                 some = rows[start : start + _ROWS]
-                block = np.asarray(self._vectors[some])
+                block = np.asarray(self._vectors[some], np.float32)
+                check_finite(self._folder / REPS_NPY, block, some)
                 if self._unit_length:
                     block = normalize(block).astype(np.float32)
                 graph.add(some, np.ascontiguousarray(block), threads=available_cores())
@@ -184,7 +188,7 @@ class VectorIndex:
             probes = normalize(probes)
         hits = total = 0
         for probe, candidates in zip(probes, self._exact(probes), strict=True):
-            near = np.asarray(self._vectors[candidates])
+            near = np.asarray(self._vectors[candidates], np.float32)
             _, lengths = nearest_rows(probe, near, _QUERIED, unit_length=self._unit_length)
             _, found = self.nearest(probe, _QUERIED)
             hits += int((found <= lengths[-1]).sum())  # of equal ones any will do
@@ -199,7 +203,7 @@ class VectorIndex:
         rows = np.empty((len(probes), 0), np.int64)
         with progress_bar("recall", len(self._vectors)) as bar:
             for start in range(0, len(self._vectors), _ROWS):
-                block = np.asarray(self._vectors[start : start + _ROWS])
+                block = np.asarray(self._vectors[start : start + _ROWS], np.float32)
                 norms = np.einsum("nd,nd->n", block, block)
                 products = block @ directions
                 if self._unit_length:

@@ -109,12 +109,7 @@ def read_embeddings(folder: str | Path) -> Embeddings:
         raise FormatError(f"{folder}: represent was killed at its end; run it again first")
     source = _find_reps(folder)
     vectors = _read_npy(source) if source.name == REPS_NPY else _read_csv(source)
-    if (bad := _not_finite(vectors)) is not None:
-        raise FormatError(
-            f"{source}: row {bad + 1} has a value that is not finite; make the folder again with "
-            "overwrite=True",
-            "overwrite=True",
-        )
+    check_finite(source, vectors, np.arange(len(vectors)))
     if not (folder / "labels.csv").exists():
         raise FormatError(
             f"{source} holds {counted(len(vectors), 'embedding')}, but there is no labels.csv "
@@ -158,11 +153,25 @@ def _read_faces(folder: Path) -> Embeddings:
     return Embeddings(names, labels, vectors, faces.description)
 
 
-def _not_finite(vectors: NDArray[np.float32]) -> int | None:
-    """The first row with a NaN or an infinity."""
+def check_finite(source: Path, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+    """Refuse embeddings (N, D) with a NaN or an infinity.
+
+    Args:
+        source: their file.
+        vectors: some of its embeddings.
+        rows: int (N,), which rows of the file these are, from 0.
+
+    Raises:
+        FormatError: the first of them that has one.
+    """
     # One sum per row shows them all without a second array of this size.
     bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
-    return int(bad.argmax()) if bad.any() else None
+    if bad.any():
+        raise FormatError(
+            f"{source}: row {rows[bad.argmax()] + 1} has a value that is not finite; make the "
+            "folder again with overwrite=True",
+            "overwrite=True",
+        )
 
 
 def map_embeddings(folder: Path) -> tuple[list[str], NDArray[np.float32]]:

@@ -36,6 +36,7 @@ from facetool.evaluation.vector_index import VectorIndex
 from facetool.files.align_manifest import AlignRow
 from facetool.files.embeddings import describe_embeddings, map_embeddings, read_embeddings
 from facetool.files.face_rows import read_face_rows
+from facetool.files.output_file import same_place
 from facetool.files.paths import as_paths
 from facetool.files.represent_description import (
     RepresentDescription,
@@ -247,6 +248,9 @@ def search(
         raise UsageError("give a represent folder to search in")
     if not paths:
         raise UsageError("give a photo to search for")
+    for earlier, later in combinations(folders, 2):
+        if same_place(earlier, later):
+            raise UsageError(f"{later} is to be searched twice; give each folder once")
     description, *others = map(describe_embeddings, folders)
     for path, other in zip(folders[1:], others, strict=True):
         if reason := description.difference(other, "unit_length"):

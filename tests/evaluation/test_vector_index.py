@@ -50,6 +50,22 @@ def test_it_finds_what_comparing_all_finds(folder: Path, unit_length: bool) -> N
         assert distances == pytest.approx(lengths, abs=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [">f4", "<f8"])
+def test_numbers_may_be_stored_in_other_ways(folder: Path, dtype: str) -> None:
+    vectors = np.load(folder / "reps.npy")
+    np.save(folder / "reps.npy", vectors.astype(dtype))
+    rows, _ = index_of(folder).nearest(vectors[7].astype(np.float64), 1)
+    assert rows.tolist() == [7]
+
+
+def test_embeddings_that_are_not_finite_are_refused(folder: Path) -> None:
+    vectors = np.load(folder / "reps.npy")
+    vectors[1234, 5] = np.nan
+    np.save(folder / "reps.npy", vectors)
+    with pytest.raises(FormatError, match=r"reps\.npy: row 1235 has a value that is not finite"):
+        index_of(folder, left_out=1000)
+
+
 def test_what_it_misses_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"_EFFORT": 1, "_FEWEST": 1, "CANDIDATES": 1, "_EFFORT_TO_BUILD": 1}.items():
         monkeypatch.setattr(f"facetool.evaluation.vector_index.{name}", value)

@@ -117,6 +117,12 @@ def test_several_folders_are_searched(reps, network, photos, tmp_path):
         search([reps, twin], photos[:1], network)
 
 
+def test_a_folder_is_searched_once(reps, network, photos):
+    again = reps / ".." / reps.name
+    with pytest.raises(UsageError, match="is to be searched twice; give each folder once"):
+        search([reps, again], photos[:1], network)
+
+
 def test_missed_faces_and_lost_crops(reps, network, photos, tmp_path):
     folder = tmp_path / "reps"
     shutil.copytree(reps, folder)
