@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -348,7 +349,7 @@ def measure_threshold(
         far: false accept rate that must not be exceeded; the highest such threshold is taken.
 
     Raises:
-        FacetoolError: too few pairs, or distances that no threshold of the sweep divides.
+        FacetoolError: too few pairs, or distances that no threshold above 0 divides.
     """
     unit_length = description.unit_length is not False
     sides = [normalize(side) if unit_length else side for side in (first, second)]
@@ -361,6 +362,12 @@ def measure_threshold(
         value = round(float(np.mean([fold.threshold for fold in folds if fold])), 4)
     else:
         value = _at_far(impostors, far)
+    if not (isfinite(value) and value > 0):
+        raise FacetoolError(
+            f"no threshold can be measured: it would be {value:g}, below which no pair is; is a "
+            "photo paired with itself, or a copy of it, as two people's, or are genuine and "
+            "impostor pairs exchanged?"
+        )
     accepted = int((impostors < value).sum())
     reached = accepted / len(impostors) if accepted else None  # of none no rate is known
     return PairThreshold(value, name, far=reached, normalized=unit_length)
