@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import FormatError, UsageError
+from facetool.evaluation.pair_images import ImageIndex, PathImage
 from facetool.evaluation.templates import (
     TarNearFar,
     TemplateIdentification,
@@ -73,15 +74,15 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
     of mirrored crops that stand behind the others (``concat``) they are added.
 
     Args:
-        features: a represent folder, or a ``.npy`` file (N, D) in the order of the list of
-            images.
+        features: a represent folder, whose images are found by the ends of their paths as far as
+            the list gives them, or a ``.npy`` file (N, D) in the order of the list of images.
         lists: the folder ``meta`` of either: ``*_face_tid_mid.txt``, and for 1:1
             ``*_template_pair_label.txt``, for 1:N ``*_1N_gallery_*.csv`` and
             ``*_1N_probe_mixed.csv``.
 
     Raises:
         UsageError: a list is missing, or an image has no embedding.
-        FormatError: a file is damaged.
+        FormatError: a file is damaged, or it is not clear which image is meant.
         FacetoolError: the lists contradict each other.
     """
     names, templates, media = _images(_only(lists, "*_face_tid_mid.txt"))
@@ -182,20 +183,23 @@ def _vectors(features: Path, names: list[str]) -> NDArray[np.float32]:
             )
         return np.asarray(vectors, np.float32)
     embeddings = read_embeddings(features)
-    row = {_stem(name): number for number, name in enumerate(embeddings.names)}
-    missing = [name for name in names if _stem(name) not in row]
+    index = ImageIndex(embeddings.names)
+    rows = {name: row for name in names if (row := index.find(PathImage.of(name))) is not None}
+    missing = [name for name in names if name not in rows]
     if missing:
         raise UsageError(
             f"{features} lacks {len(missing):,} of {counted(len(names), 'image')}, such as "
             f"{missing[0]}; align makes a crop of every photo with on_no_face='center'",
             "on_no_face='center'",
         )
-    vectors = embeddings.vectors[[row[_stem(name)] for name in names]]
+    taken: dict[int, str] = {}
+    for name, row in rows.items():
+        if (other := taken.setdefault(row, name)) != name:
+            raise FormatError(
+                f"{features} has one image, {embeddings.names[row]}, for both {other} and {name} "
+                "of the list; align the folder that theirs lie in"
+            )
+    vectors = embeddings.vectors[[rows[name] for name in names]]
     if embeddings.description.flip == "concat":
         vectors = np.add(*np.split(vectors, 2, axis=1))
     return np.asarray(vectors, np.float32)
-
-
-def _stem(name: str) -> str:
-    """``17`` of ``img/17.jpg``: IJB's images are numbered."""
-    return name.rpartition("/")[2].rpartition(".")[0] or name

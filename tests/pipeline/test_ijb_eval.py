@@ -132,6 +132,49 @@ def test_a_represent_folder_is_matched_by_name(
         ijb_eval(reps, drawn.folder)
 
 
+def _in_folders(number: int) -> str:
+    """IJB's own names: photos and frames are numbered each for themselves."""
+    return f"{'img' if number % 2 else 'frames'}/{number // 2}"
+
+
+def _represented(drawn: Drawn, folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    np.save(folder / "reps.npy", drawn.vectors)
+    (folder / "labels.csv").write_text("".join(f"1,{name}\n" for name in names))
+    return folder
+
+
+@pytest.mark.parametrize("listed", ["{}.jpg", "./{}.png", "IJB-C/images/{}.jpg"])
+@pytest.mark.parametrize("represented", ["{}.png", "IJB-C/images/{}.png"])
+def test_one_file_name_in_several_folders(
+    listed: str, represented: str, drawn: Drawn, features: Path, tmp_path: Path
+) -> None:
+    expected = ijb_eval(features, drawn.folder).as_dict()
+    names = [_in_folders(number) for number in range(len(drawn.vectors))]
+    rows = zip(drawn.templates.tolist(), drawn.media.tolist(), strict=True)
+    drawn.write(
+        "ijbc_face_tid_mid.txt",
+        [(listed.format(name), *row) for name, row in zip(names, rows, strict=True)],
+    )
+    reps = _represented(drawn, tmp_path / "reps", [represented.format(name) for name in names])
+    assert ijb_eval(reps, drawn.folder).as_dict() == expected
+
+
+def test_a_file_name_that_does_not_say_which_image_is_refused(drawn: Drawn, tmp_path: Path) -> None:
+    numbers = range(len(drawn.vectors))
+    names = [f"{number + 1}.png" for number in numbers]
+    reps = _represented(drawn, tmp_path / "two", [*names[:-2], "img/1.png", "frames/1.png"])
+    with pytest.raises(FormatError, match=r"1 is there more than once: 1\.png and img/1\.png"):
+        ijb_eval(reps, drawn.folder)
+    rows = list(zip(drawn.templates.tolist(), drawn.media.tolist(), strict=True))
+    listed = ["img/1.jpg", "frames/1.jpg", *(f"{number + 1}.jpg" for number in numbers[2:])]
+    drawn.write(
+        "ijbc_face_tid_mid.txt", [(name, *row) for name, row in zip(listed, rows, strict=True)]
+    )
+    with pytest.raises(FormatError, match=r"one image, 1\.png, for both img/1\.jpg and frames/1"):
+        ijb_eval(_represented(drawn, tmp_path / "one", names), drawn.folder)
+
+
 def test_lists_that_cannot_be(drawn: Drawn, features: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", drawn.vectors[1:])
     with pytest.raises(FormatError, match="of shape"):
