@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FacetoolError, FormatError, UsageError
+from facetool.evaluation.distances import check_distinct
 from facetool.evaluation.pair_images import ImageIndex, PathImage
 from facetool.evaluation.templates import (
     TarNearFar,
@@ -83,18 +84,28 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
     Raises:
         UsageError: a list is missing, or an image has no embedding.
         FormatError: a file is damaged, or it is not clear which image is meant.
-        FacetoolError: the lists contradict each other.
+        FacetoolError: the lists contradict each other, or all embeddings are the same.
     """
     names, templates, media = _images(_only(lists, "*_face_tid_mid.txt"))
     vectors = _vectors(features, names)
+    _check_finite(vectors, features, names)
+    check_distinct(vectors, features)
     weights = sorted(lists.glob("*_name_5pts_score.txt"))
     if weights:
-        vectors = vectors * _scores(weights[0], len(names))[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            vectors = vectors * _scores(weights[0], len(names))[:, None]
+        _check_finite(vectors, weights[0], names)
     pooled = pool(vectors, templates, media)
     rates, pairs = None, None
     if lists_of_pairs := sorted(lists.glob("*_template_pair_label.txt")):
         first, second, label = _numbers(lists_of_pairs[0], 3, None)
+        if (odd := ~np.isin(label, (0, 1))).any():
+            raise FormatError(
+                f"{lists_of_pairs[0]}: the label of pair {int(odd.argmax()) + 1} is "
+                f"{int(label[odd][0])}; it should be 1 for one subject and 0 for two"
+            )
         same = label == 1
+        _check_pairs(pooled, first, second, label)
         rates = tar_near_far(pair_scores(pooled, first, second), same)
         pairs = {"genuine": int(same.sum()), "impostors": int((~same).sum())}
     galleries = [path for end in _GALLERIES for path in sorted(lists.glob(f"*_{end}"))]
@@ -105,6 +116,9 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
             for part in zip(*(_numbers(path, 2, ",") for path in galleries), strict=True)
         )
         probes, probe_people = _numbers(_only(lists, "*_1N_probe_mixed.csv"), 2, ",")
+        subjects = np.concatenate([people, probe_people])
+        if (torn := _contradicted(np.concatenate([gallery, probes]), subjects)) is not None:
+            raise FacetoolError(f"{lists}: template {torn} is listed with two subjects")
         found = identify_templates(
             *_side(pooled, probes, probe_people), *_side(pooled, gallery, people)
         )
@@ -117,6 +131,34 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
         pairs=pairs,
         identification=found,
     )
+
+
+def _check_pairs(pooled: Templates, first: _Indices, second: _Indices, label: _Indices) -> None:
+    """Refuse a pair of templates that stands there with both labels."""
+    rows = np.sort([pooled.rows(first), pooled.rows(second)], axis=0)
+    count = len(pooled.numbers)
+    if (pair := _contradicted(rows[0] * count + rows[1], label)) is not None:
+        one, other = (int(pooled.numbers[row]) for row in divmod(pair, count))
+        raise FacetoolError(f"templates {one} and {other} are listed with both labels, 1 and 0")
+
+
+def _contradicted(keys: _Indices, values: _Indices) -> int | None:
+    """A key that stands there with two values."""
+    order = np.lexsort((values, keys))
+    keys, values = keys[order], values[order]
+    torn = (np.diff(keys) == 0) & (np.diff(values) != 0)
+    return int(keys[:-1][torn][0]) if torn.any() else None
+
+
+def _check_finite(vectors: NDArray[np.float32], source: Path, names: list[str]) -> None:
+    """Refuse what no similarity can be computed of, a row for each image of the list."""
+    with np.errstate(invalid="ignore"):
+        bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
+    if bad.any():
+        row = int(bad.argmax())
+        raise FormatError(
+            f"{source}: row {row + 1} ({names[row]}) has a value that is not finite in float32"
+        )
 
 
 def _side(pooled: Templates, templates: _Indices, people: _Indices) -> tuple[Any, _Indices]:
@@ -138,8 +180,10 @@ def _images(path: Path) -> tuple[list[str], _Indices, _Indices]:
     rows = [line.split() for line in read_text(path).split("\n") if line.strip()]
     try:
         templates, media = (np.array([int(row[k]) for row in rows], np.int64) for k in (1, 2))
-    except (ValueError, IndexError):
-        raise FormatError(f"{path}: expected <image> <template> <medium> in each line") from None
+    except (ValueError, IndexError, OverflowError):
+        templates = media = np.empty(0, np.int64)
+    if not len(templates):
+        raise FormatError(f"{path}: expected <image> <template> <medium> in each line")
     return [row[0] for row in rows], templates, media
 
 
@@ -149,7 +193,7 @@ def _numbers(path: Path, columns: int, separator: str | None) -> tuple[_Indices,
     rows = [line.split(separator)[:columns] for line in lines[1 if separator else 0 :]]
     try:
         table = np.array([[int(cell) for cell in row] for row in rows], np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         table = np.empty((0, 0), np.int64)
     if table.ndim != 2 or table.shape[1] != columns or not len(table):
         raise FormatError(f"{path}: expected {columns} whole numbers in each line")
@@ -181,7 +225,8 @@ def _vectors(features: Path, names: list[str]) -> NDArray[np.float32]:
                 f"{features}: expected floating-point numbers of shape ({len(names)}, D), found "
                 f"{vectors.dtype} of shape {vectors.shape}"
             )
-        return np.asarray(vectors, np.float32)
+        with np.errstate(over="ignore"):
+            return np.asarray(vectors, np.float32)
     embeddings = read_embeddings(features)
     index = ImageIndex(embeddings.names)
     rows = {name: row for name in names if (row := index.find(PathImage.of(name))) is not None}
@@ -201,5 +246,6 @@ def _vectors(features: Path, names: list[str]) -> NDArray[np.float32]:
             )
     vectors = embeddings.vectors[[rows[name] for name in names]]
     if embeddings.description.flip == "concat":
-        vectors = np.add(*np.split(vectors, 2, axis=1))
+        with np.errstate(over="ignore"):
+            vectors = np.add(*np.split(vectors, 2, axis=1))
     return np.asarray(vectors, np.float32)
