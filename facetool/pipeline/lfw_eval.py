@@ -23,7 +23,7 @@ from facetool.evaluation.roc import Counts, Curve
 from facetool.evaluation.run_curves import read_run_curve
 from facetool.evaluation.scored_pairs import ScoredPairs, score_pairs
 from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_counts, misfit
-from facetool.files.atomic import atomic_write
+from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
 from facetool.files.output_file import check_output, same_place, starts_with
@@ -428,6 +428,7 @@ def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]
     for number, fold in enumerate(outcome.folds):
         with atomic_write(folder / _fold_name(number), "w", encoding="utf-8") as file:
             file.write(_roc_text(fold))
+    _remove_folds(folder, len(outcome.folds))
     counts = curve_counts(outcome.folds)
     folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
     assert outcome.curve is not None  # the trials were checked
@@ -437,8 +438,22 @@ def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]
     write_json(folder / _RESULT, result.as_dict())
 
 
-def _fold_name(number: int) -> str:
+def _fold_name(number: int | str) -> str:
     return f"l2-roc.fold-{number}.csv"
+
+
+def _remove_folds(folder: Path, count: int) -> None:
+    """Remove those that an earlier run of more folds left: they would pass for this run's."""
+    own = starts_with(_ROC_HEADER.encode())
+    for path in folder.glob(_fold_name("*")):
+        number = path.stem.rpartition("-")[2]
+        if not number.isdecimal() or int(number) < count or not path.is_file():
+            continue
+        with output_errors(path):
+            with path.open("rb") as file:
+                found = own(file)
+            if found:
+                path.unlink(missing_ok=True)
 
 
 def _accuracies_text(outcome: Verification) -> str:
