@@ -75,6 +75,7 @@ def test_cross_validation_with_a_list_of_strangers(tmp_path):
         evaluate_classifier(write_people(tmp_path / "single", range(6), range(1)))
 
 
+@pytest.mark.slow
 def test_the_plot_of_an_earlier_result_does_not_stay(tmp_path):
     few = write_people(tmp_path / "few", range(4), range(3))
     many = write_people(tmp_path / "many", range(60), range(2))
