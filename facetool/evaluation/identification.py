@@ -33,6 +33,9 @@ _SAMPLE = 1 << 18
 
 _CURVE_POINTS = 200
 
+_MODERATE = 1e6
+"""Embeddings whose numbers lie between this and its inverse have squares to calculate with."""
+
 _TIE = 1e-6
 """Cosines that differ by no more are equal: matrix products of different shapes round differently,
 and a photo that is mate and distractor would beat itself on one processor and not on another."""
@@ -301,6 +304,15 @@ def _count_above(falling: NDArray[np.float32], threshold: float) -> int:
     return int(np.searchsorted(-falling, -threshold, side="left"))
 
 
+def _unit_rows(rows: Tensor) -> Tensor:
+    """Rows scaled to unit length; zero rows stay as they are."""
+    largest = torch.linalg.vector_norm(rows, math.inf, dim=1, keepdim=True)
+    odd = (largest > 0) & ((largest < 1 / _MODERATE) | (largest > _MODERATE))
+    if odd.any():  # their squares might not be numbers of float32
+        rows = rows / torch.where(odd, largest, 1.0)
+    return F.normalize(rows)
+
+
 def rank_mates(
     probes: NDArray[np.float32],
     identities: NDArray[np.int64],
@@ -333,8 +345,8 @@ def rank_mates(
     Raises:
         NoMateError: no probe has a mate.
     """
-    unit_probes = F.normalize(torch.from_numpy(probes).to(device))
-    unit_gallery = F.normalize(torch.from_numpy(gallery).to(device))
+    unit_probes = _unit_rows(torch.from_numpy(probes).to(device))
+    unit_gallery = _unit_rows(torch.from_numpy(gallery).to(device))
     mates = find_mates(unit_probes, identities, unit_gallery, gallery_identities, same_images)
     if not len(mates):
         raise NoMateError("no probe has a mate")
@@ -351,7 +363,7 @@ def rank_mates(
             counter.add(unit_gallery[place], torch.from_numpy(gallery_identities[rows]).to(device))
         else:
             block = torch.from_numpy(distractors(rows)).to(device)
-            counter.add(F.normalize(block, out=block))
+            counter.add(_unit_rows(block))
         return len(rows)
 
     random = np.random.default_rng(0)

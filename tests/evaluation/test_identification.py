@@ -99,6 +99,30 @@ def test_gallery_alone_leaves_out_the_probes_own_person() -> None:
     assert len(result.top_impostors) == result.impostors
 
 
+LENGTHS = [1e-44, 1e-38, 1e-20, 1e-8, 1e8, 1e20, 1e37]
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["gallery alone", "distractors"])
+@pytest.mark.parametrize("length", [*LENGTHS, "mixed"])
+def test_embeddings_of_any_length(length: float | str, apart: bool) -> None:
+    """Cosines are the same, to what float32 keeps of numbers so small."""
+    people = np.random.default_rng(0).integers(0, 8, 48)
+    vectors, crowd = draw(people), draw(np.arange(300), seed=6)
+
+    def ranked(*lists: np.ndarray) -> Identification:
+        own, others = (one.astype(np.float32) for one in lists)
+        sets = nested_sets(300 if apart else 48)
+        take = others.__getitem__ if apart else None
+        return rank_mates(own, people, own, people, take, sets, CPU, 20, True)
+
+    expected = ranked(vectors, crowd)
+    assert expected.cmc[-1, 0] < 0.9
+    lengths = np.resize(LENGTHS, 300) if length == "mixed" else np.full(300, length)
+    scaled = [one * lengths[: len(one), None].astype(float) for one in (vectors, crowd)]
+    found = ranked(*scaled)
+    assert np.allclose(found.cmc, expected.cmc, atol=0.05 if lengths.min() < 1e-40 else 1e-9)
+
+
 def test_known_ranks() -> None:
     """On a circle: the mate at 40°, distractors at 10°, 20°, … on the other side."""
 
