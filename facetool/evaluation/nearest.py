@@ -22,7 +22,8 @@ def nearest_rows(
     """The rows that are nearest to an embedding, and their squared L2, nearest first.
 
     A product in float32 finds the candidates, which are then measured in float64. Rows at the
-    same distance come in the order of the gallery; which of them come is open where they are many.
+    same distance come in the order of the gallery; but where more than ``_SPARE`` others are as
+    near as the last, any of them may be left out.
 
     Args:
         probe: (D,), prepared as the network compares.

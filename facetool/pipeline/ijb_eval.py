@@ -61,7 +61,12 @@ class IjbResult:
                 "gallery": found.gallery,
                 "rank": {str(rank): share for rank, share in found.rank.items()},
                 "tpir_at_fpir": [
-                    {"target": far, "tpir": tpir, "threshold": found.thresholds[far]}
+                    {
+                        "target": far,
+                        "tpir": tpir,
+                        "threshold": found.thresholds[far],
+                        "measurable": found.measurable(far),
+                    }
                     for far, tpir in found.tpir.items()
                 ],
             },

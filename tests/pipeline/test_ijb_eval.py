@@ -114,6 +114,12 @@ def test_identification(drawn: Drawn, features: Path) -> None:
         assert result.tpir[target] == (own > threshold).mean()
 
 
+def test_too_few_probes_for_an_fpir(drawn: Drawn, features: Path) -> None:
+    """Of 90 probes the highest of all others is the threshold for 1 %, which is one in 90."""
+    found = ijb_eval(features, drawn.folder).as_dict()["identification"]["tpir_at_fpir"]
+    assert [(one["target"], one["measurable"]) for one in found] == [(0.01, False), (0.1, True)]
+
+
 def test_a_represent_folder_is_matched_by_name(
     drawn: Drawn, features: Path, tmp_path: Path
 ) -> None:
