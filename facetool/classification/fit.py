@@ -141,8 +141,9 @@ def fit_gaussian_nb(vectors: Floats, labels: Labels) -> Gaussians:
     classes = int(labels.max()) + 1
     bayes = GaussianNB(priors=np.full(classes, 1 / classes), var_smoothing=1)
     bayes.fit(vectors, labels)
+    variances = _floored(bayes.var_, vectors)
     return Gaussians(
-        bayes.theta_, bayes.var_, np.log(bayes.class_prior_), np.arange(classes, dtype=np.int64)
+        bayes.theta_, variances, np.log(bayes.class_prior_), np.arange(classes, dtype=np.int64)
     )
 
 
@@ -230,9 +231,15 @@ def _spread(vectors: Floats, labels: Labels) -> float:
     counts = np.bincount(labels)
     several = int((counts - 1).sum())
     if several == 0:
-        return float(vectors.var(axis=0).mean())
+        return float(_floored(vectors.var(axis=0).mean(), vectors))
     residues = vectors - class_means(vectors, labels)[labels]
-    return float(np.square(residues).sum() / several / vectors.shape[1]) or 1e-6
+    return float(_floored(np.square(residues).sum() / several / vectors.shape[1], vectors))
+
+
+def _floored(variances: Floats, vectors: Floats) -> Floats:
+    """Variances, above 0 where there is none but rounding: embeddings that are all the same."""
+    scale = float(np.square(vectors).mean()) or 1.0
+    return np.where(variances > 1e-12 * scale, variances, 1e-6 * scale)
 
 
 def _quietly(estimator: Any, *data: Any) -> Any:

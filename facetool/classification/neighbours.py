@@ -75,6 +75,11 @@ class _PairSearch:
     def __init__(self, vectors: Floats, distance: float) -> None:
         self._vectors = vectors
         self._distance = distance
+        largest = float(np.abs(vectors).max(initial=0))
+        # What float32 finds candidates among; squares of other numbers might be none of its own.
+        self._scale = 1.0 if largest == 0 or 1e-6 < largest < 1e6 else largest
+        if self._scale != 1:
+            vectors, distance = vectors / self._scale, distance / self._scale
         norms = np.einsum("nd,nd->n", vectors, vectors)
         # Twice what rounding to float32 and a sum of so many terms can be wrong by.
         slack = (vectors.shape[1] + 8) * 2.0**-23 * float(norms.max(initial=0))
@@ -108,7 +113,7 @@ class _PairSearch:
         for start in range(0, count, BLOCK["cpu"][1]):
             scores = F.linear(probes, self._others[start : start + BLOCK["cpu"][1]]).numpy()
             squares = np.maximum(norms[:, None] - 2 * scores.astype(np.float64), 0)
-            found += np.histogram(squares, edges)[0]
+            found += np.histogram(squares * self._scale**2, edges)[0]
         found[0] = max(0, found[0] - len(some))  # each is close to itself
         return found * count / len(some) / 2, edges
 

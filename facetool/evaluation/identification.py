@@ -33,6 +33,9 @@ _SAMPLE = 1 << 18
 
 _CURVE_POINTS = 200
 
+_MODERATE = 1e6
+"""Embeddings whose numbers lie between this and its inverse have squares to calculate with."""
+
 _TIE = 1e-6
 """Cosines that differ by no more are equal: matrix products of different shapes round differently,
 and a photo that is mate and distractor would beat itself on one processor and not on another."""
@@ -110,7 +113,8 @@ class RankCounter:
         probes: float32 (P, D), unit length.
         identities: int64 (P,), or None where no distractor can be of a probe's identity.
         mates: on the same device.
-        expected: how many impostor scores will come, those first being a random sample.
+        expected: how many impostor scores will come, those first being a random sample: probes are
+            taken in random order, and so should distractors be.
         kept: how many of the highest impostor scores to keep, about.
 
     Attributes:
@@ -128,8 +132,11 @@ class RankCounter:
     ) -> None:
         self.distractors = 0
         self.impostors = 0
-        self._probes = product_blocks(probes)
-        self._identities = identities
+        # Those that lie side by side may be alike, and score higher than others.
+        order = np.random.default_rng(0).permutation(len(probes))
+        self._order = torch.from_numpy(order).to(probes.device)
+        self._probes = product_blocks(probes[self._order])
+        self._identities = None if identities is None else identities[self._order]
         self._expected = expected
         self._kept = kept
         beaten_from = mates.scores + _TIE
@@ -139,7 +146,7 @@ class RankCounter:
         lowest = torch.full((len(probes),), torch.inf, device=probes.device)
         has_mate = per_probe > 0
         lowest[has_mate] = beaten_from[self._starts[has_mate]]
-        self._lowest = lowest
+        self._lowest = lowest[self._order]
         # Differences of the counts along the ordered pairs; their running sum is the counts.
         self._steps = torch.zeros(len(mates) + 1, dtype=torch.int64, device=probes.device)
         self._lock = threading.Lock()
@@ -176,7 +183,7 @@ class RankCounter:
         highest = values[values > floor]
 
         passed = values > lowest[rows]
-        rows, values = rows[passed] + start, values[passed]
+        rows, values = self._order[rows[passed] + start], values[passed]
         # A score that beats the first n mates of its probe raises their counts by one.
         beaten = torch.searchsorted(self._keys, _sort_keys(rows, values))
         size = len(self._steps)
@@ -297,6 +304,15 @@ def _count_above(falling: NDArray[np.float32], threshold: float) -> int:
     return int(np.searchsorted(-falling, -threshold, side="left"))
 
 
+def _unit_rows(rows: Tensor) -> Tensor:
+    """Rows scaled to unit length; zero rows stay as they are."""
+    largest = torch.linalg.vector_norm(rows, math.inf, dim=1, keepdim=True)
+    odd = (largest > 0) & ((largest < 1 / _MODERATE) | (largest > _MODERATE))
+    if odd.any():  # their squares might not be numbers of float32
+        rows = rows / torch.where(odd, largest, 1.0)
+    return F.normalize(rows)
+
+
 def rank_mates(
     probes: NDArray[np.float32],
     identities: NDArray[np.int64],
@@ -329,8 +345,8 @@ def rank_mates(
     Raises:
         NoMateError: no probe has a mate.
     """
-    unit_probes = F.normalize(torch.from_numpy(probes).to(device))
-    unit_gallery = F.normalize(torch.from_numpy(gallery).to(device))
+    unit_probes = _unit_rows(torch.from_numpy(probes).to(device))
+    unit_gallery = _unit_rows(torch.from_numpy(gallery).to(device))
     mates = find_mates(unit_probes, identities, unit_gallery, gallery_identities, same_images)
     if not len(mates):
         raise NoMateError("no probe has a mate")
@@ -341,17 +357,20 @@ def rank_mates(
     cmc: list[NDArray[np.float64]] = []
 
     def count(rows: NDArray[np.int64]) -> int:
+        rows = np.sort(rows)
         if distractors is None:
             place = torch.from_numpy(rows).to(device)
             counter.add(unit_gallery[place], torch.from_numpy(gallery_identities[rows]).to(device))
         else:
             block = torch.from_numpy(distractors(rows)).to(device)
-            counter.add(F.normalize(block, out=block))
+            counter.add(_unit_rows(block))
         return len(rows)
 
+    random = np.random.default_rng(0)
     for added in sets:
+        shuffled = random.permutation(added)
         with workers(device) as pool:
-            for counted in pool.map(count, split_rows(added, BLOCK[device.type][1])):
+            for counted in pool.map(count, split_rows(shuffled, BLOCK[device.type][1])):
                 advance(counted)
         sizes.append(counter.distractors)
         found = torch.bincount(counter.ranks().clamp(max=ranks + 1), minlength=ranks + 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,8 @@ def nearest_rows(
     """The rows that are nearest to an embedding, and their squared L2, nearest first.
 
     A product in float32 finds the candidates, which are then measured in float64. Rows at the
-    same distance come in the order of the gallery.
+    same distance come in the order of the gallery; but where more than ``_SPARE`` others are as
+    near as the last, any of them may be left out.
 
     Args:
         probe: (D,), prepared as the network compares.
@@ -31,12 +34,10 @@ def nearest_rows(
     wanted = min(count + _SPARE, len(gallery))
     if wanted < 1:
         return np.empty(0, np.int64), np.empty(0)
-    direction = probe.astype(np.float32)
-    best = np.empty(len(gallery), np.float32)
+    best = np.empty(len(gallery))
     for start in range(0, len(gallery), _BLOCK):
         block = gallery[start : start + _BLOCK]
-        products = block @ direction
-        norms = np.einsum("nd,nd->n", block, block)
+        products, norms = products_and_norms(block, probe)
         if unit_length:
             products /= np.sqrt(np.where(norms == 0, 1, norms))
         else:
@@ -48,3 +49,18 @@ def nearest_rows(
     distances = squared_l2(np.broadcast_to(probe, found.shape), found)
     order = np.argsort(distances, kind="stable")[:count]
     return rows[order], distances[order]
+
+
+def products_and_norms(block: NDArray[np.float32], probes: Floats) -> tuple[Any, Any]:
+    """Products of rows with probes, and the rows' squared lengths, in float32 if it has them.
+
+    Args:
+        block: (N, D).
+        probes: (D,) or (D, P).
+    """
+    norms = np.einsum("nd,nd->n", block, block)
+    squares = np.concatenate([norms, np.square(probes).sum(axis=0).ravel()])
+    if ((squares > 1e-30) & (squares < 1e30)).all():
+        return block @ probes.astype(np.float32), norms
+    exact = block.astype(np.float64)
+    return exact @ probes, np.einsum("nd,nd->n", exact, exact)

@@ -24,7 +24,7 @@ def read_run_curve(folder: Path) -> Curve:
     OpenFace's protocol averages folds at false positive rates, the others at thresholds.
 
     Args:
-        folder: with ``result.json`` and ``l2-roc.fold-K.csv``.
+        folder: with ``result.json``, and ``l2-roc.fold-K.csv`` for each fold that it states.
 
     Raises:
         FormatError: it is no such folder, or a file of it is damaged.
@@ -35,11 +35,14 @@ def read_run_curve(folder: Path) -> Curve:
         raise FormatError(
             f"{folder}: not a folder as lfw-eval writes it, with the folds' curves: no {missing}"
         )
-    protocol = read_json(folder / _RESULT).get("protocol")
+    result = read_json(folder / _RESULT)
+    match result.get("accuracy"):
+        case {"folds": [*stated]}:  # an earlier run in this folder may have had more
+            files = [folder / f"l2-roc.fold-{number}.csv" for number in range(len(stated))]
     folds = [fold for file in files if len(fold := _read_fold(file)) > 1]
     if not folds:
         raise FormatError(f"{folder}: no fold has pairs of both kinds, and so a curve of its own")
-    if protocol == "openface":
+    if result.get("protocol") == "openface":
         curves = [Curve(fold[:, 1], fold[:, 0]) for fold in folds]
         return Curve(GRID, np.mean([curve.at(GRID) for curve in curves], axis=0))
     longest = max(map(len, folds))

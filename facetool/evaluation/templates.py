@@ -145,6 +145,10 @@ class TemplateIdentification:
     probes: int
     gallery: int
 
+    def measurable(self, target: float) -> bool:
+        """Whether there are probes enough for an FPIR."""
+        return target * self.probes >= 1 - 1e-9
+
 
 def identify_templates(
     probes: Floats, probe_people: _Indices, gallery: Floats, gallery_people: _Indices

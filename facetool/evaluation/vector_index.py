@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from facetool.errors import FormatError, OutputError, UsageError, one_line
 from facetool.evaluation.distances import Floats, normalize
-from facetool.evaluation.nearest import nearest_rows
+from facetool.evaluation.nearest import nearest_rows, products_and_norms
 from facetool.files.atomic import atomic_write
 from facetool.files.embeddings import check_finite
 from facetool.files.embeddings_writer import LABELS_CSV, REPS_NPY
@@ -198,14 +198,12 @@ class VectorIndex:
     def _exact(self, probes: Floats) -> NDArray[np.int64]:
         """Candidates (Q, C) for the nearest of all, by products in float32."""
         wanted = min(2 * _QUERIED, int(self._kept.sum()))
-        directions = probes.astype(np.float32).T
-        best = np.full((len(probes), 0), -np.inf, np.float32)
+        best = np.full((len(probes), 0), -np.inf)
         rows = np.empty((len(probes), 0), np.int64)
         with progress_bar("recall", len(self._vectors)) as bar:
             for start in range(0, len(self._vectors), _ROWS):
                 block = np.asarray(self._vectors[start : start + _ROWS], np.float32)
-                norms = np.einsum("nd,nd->n", block, block)
-                products = block @ directions
+                products, norms = products_and_norms(block, probes.T)
                 if self._unit_length:
                     products /= np.sqrt(np.where(norms == 0, 1, norms))[:, None]
                 else:

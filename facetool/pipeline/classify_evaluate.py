@@ -18,6 +18,7 @@ from facetool.classification.metrics import FPIRS, dir_at_fpir
 from facetool.classification.provenance import check_provenance
 from facetool.embedding.people import People, read_people
 from facetool.errors import FacetoolError, UsageError
+from facetool.files.atomic import output_errors
 from facetool.files.json_file import write_json
 from facetool.files.output_file import check_output, starts_with
 from facetool.files.paths import optional_path
@@ -128,7 +129,8 @@ def evaluate_classifier(
     """Measure a classifier file on a represent folder, or cross-validate on the folder itself.
 
     Strangers are the people of ``unknown`` and, for a classifier file, everybody it does not
-    know. Writes ``classification.json`` and, for few people, ``confusion.png``.
+    know. Writes ``classification.json`` and, for few people, ``confusion.png``; an earlier result's
+    plot does not stay.
 
     Args:
         reps: a represent folder.
@@ -188,6 +190,7 @@ def evaluate_classifier(
     result = EvaluationResult(
         outcome=outcome, provenance=people.description.provenance(), warnings=warnings
     )
+    again = (folder / METRICS_FILE).is_file()
     write_json(folder / METRICS_FILE, result.as_dict())
     shown = sorted(set(outcome.truth)) + ([UNKNOWN] if UNKNOWN in outcome.answers else [])
     if set(outcome.answers) <= set(shown) and len(shown) <= MOST_CONFUSED:
@@ -195,6 +198,9 @@ def evaluate_classifier(
 
         figure = confusion_figure(outcome.truth, outcome.answers, list(dict.fromkeys(shown)))
         save_plot(figure, folder / CONFUSION_FILE, dpi=150)
+    elif again:  # the plot there is of the result that has been replaced
+        with output_errors(folder / CONFUSION_FILE):
+            (folder / CONFUSION_FILE).unlink(missing_ok=True)
     return result
 
 

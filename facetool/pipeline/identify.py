@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,15 @@ def identify(
             "and all others of the gallery are",
             "distractors",
         )
+    if any(same_place(probes, path) for path in distractor_paths):
+        raise UsageError(
+            f"{probes} holds the probes, each of which would be its own distractor; give others "
+            "as distractors",
+            "distractors",
+        )
+    for one, other in combinations(distractor_paths, 2):
+        if same_place(one, other):
+            raise UsageError(f"the distractors in {other} are given twice; give them once")
     noise = read_noise_lists(noise_lists)
     sources = {path: read_features(path) for path in dict.fromkeys((gallery, probes))}
     distractor_sets = [read_features(path) for path in distractor_paths]

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facetool.errors import FormatError, UsageError
+from facetool.errors import FacetoolError, FormatError, UsageError
+from facetool.evaluation.distances import check_distinct
+from facetool.evaluation.pair_images import ImageIndex, PathImage
 from facetool.evaluation.templates import (
     TarNearFar,
     TemplateIdentification,
@@ -59,7 +61,12 @@ class IjbResult:
                 "gallery": found.gallery,
                 "rank": {str(rank): share for rank, share in found.rank.items()},
                 "tpir_at_fpir": [
-                    {"target": far, "tpir": tpir, "threshold": found.thresholds[far]}
+                    {
+                        "target": far,
+                        "tpir": tpir,
+                        "threshold": found.thresholds[far],
+                        "measurable": found.measurable(far),
+                    }
                     for far, tpir in found.tpir.items()
                 ],
             },
@@ -73,27 +80,37 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
     of mirrored crops that stand behind the others (``concat``) they are added.
 
     Args:
-        features: a represent folder, or a ``.npy`` file (N, D) in the order of the list of
-            images.
+        features: a represent folder, whose images are found by the ends of their paths as far as
+            the list gives them, or a ``.npy`` file (N, D) in the order of the list of images.
         lists: the folder ``meta`` of either: ``*_face_tid_mid.txt``, and for 1:1
             ``*_template_pair_label.txt``, for 1:N ``*_1N_gallery_*.csv`` and
             ``*_1N_probe_mixed.csv``.
 
     Raises:
         UsageError: a list is missing, or an image has no embedding.
-        FormatError: a file is damaged.
-        FacetoolError: the lists contradict each other.
+        FormatError: a file is damaged, or it is not clear which image is meant.
+        FacetoolError: the lists contradict each other, or all embeddings are the same.
     """
     names, templates, media = _images(_only(lists, "*_face_tid_mid.txt"))
     vectors = _vectors(features, names)
+    _check_finite(vectors, features, names)
+    check_distinct(vectors, features)
     weights = sorted(lists.glob("*_name_5pts_score.txt"))
     if weights:
-        vectors = vectors * _scores(weights[0], len(names))[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            vectors = vectors * _scores(weights[0], len(names))[:, None]
+        _check_finite(vectors, weights[0], names)
     pooled = pool(vectors, templates, media)
     rates, pairs = None, None
     if lists_of_pairs := sorted(lists.glob("*_template_pair_label.txt")):
         first, second, label = _numbers(lists_of_pairs[0], 3, None)
+        if (odd := ~np.isin(label, (0, 1))).any():
+            raise FormatError(
+                f"{lists_of_pairs[0]}: the label of pair {int(odd.argmax()) + 1} is "
+                f"{int(label[odd][0])}; it should be 1 for one subject and 0 for two"
+            )
         same = label == 1
+        _check_pairs(pooled, first, second, label)
         rates = tar_near_far(pair_scores(pooled, first, second), same)
         pairs = {"genuine": int(same.sum()), "impostors": int((~same).sum())}
     galleries = [path for end in _GALLERIES for path in sorted(lists.glob(f"*_{end}"))]
@@ -104,6 +121,9 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
             for part in zip(*(_numbers(path, 2, ",") for path in galleries), strict=True)
         )
         probes, probe_people = _numbers(_only(lists, "*_1N_probe_mixed.csv"), 2, ",")
+        subjects = np.concatenate([people, probe_people])
+        if (torn := _contradicted(np.concatenate([gallery, probes]), subjects)) is not None:
+            raise FacetoolError(f"{lists}: template {torn} is listed with two subjects")
         found = identify_templates(
             *_side(pooled, probes, probe_people), *_side(pooled, gallery, people)
         )
@@ -116,6 +136,34 @@ def ijb_eval(features: Path, lists: Path) -> IjbResult:
         pairs=pairs,
         identification=found,
     )
+
+
+def _check_pairs(pooled: Templates, first: _Indices, second: _Indices, label: _Indices) -> None:
+    """Refuse a pair of templates that stands there with both labels."""
+    rows = np.sort([pooled.rows(first), pooled.rows(second)], axis=0)
+    count = len(pooled.numbers)
+    if (pair := _contradicted(rows[0] * count + rows[1], label)) is not None:
+        one, other = (int(pooled.numbers[row]) for row in divmod(pair, count))
+        raise FacetoolError(f"templates {one} and {other} are listed with both labels, 1 and 0")
+
+
+def _contradicted(keys: _Indices, values: _Indices) -> int | None:
+    """A key that stands there with two values."""
+    order = np.lexsort((values, keys))
+    keys, values = keys[order], values[order]
+    torn = (np.diff(keys) == 0) & (np.diff(values) != 0)
+    return int(keys[:-1][torn][0]) if torn.any() else None
+
+
+def _check_finite(vectors: NDArray[np.float32], source: Path, names: list[str]) -> None:
+    """Refuse what no similarity can be computed of, a row for each image of the list."""
+    with np.errstate(invalid="ignore"):
+        bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
+    if bad.any():
+        row = int(bad.argmax())
+        raise FormatError(
+            f"{source}: row {row + 1} ({names[row]}) has a value that is not finite in float32"
+        )
 
 
 def _side(pooled: Templates, templates: _Indices, people: _Indices) -> tuple[Any, _Indices]:
@@ -137,8 +185,10 @@ def _images(path: Path) -> tuple[list[str], _Indices, _Indices]:
     rows = [line.split() for line in read_text(path).split("\n") if line.strip()]
     try:
         templates, media = (np.array([int(row[k]) for row in rows], np.int64) for k in (1, 2))
-    except (ValueError, IndexError):
-        raise FormatError(f"{path}: expected <image> <template> <medium> in each line") from None
+    except (ValueError, IndexError, OverflowError):
+        templates = media = np.empty(0, np.int64)
+    if not len(templates):
+        raise FormatError(f"{path}: expected <image> <template> <medium> in each line")
     return [row[0] for row in rows], templates, media
 
 
@@ -148,7 +198,7 @@ def _numbers(path: Path, columns: int, separator: str | None) -> tuple[_Indices,
     rows = [line.split(separator)[:columns] for line in lines[1 if separator else 0 :]]
     try:
         table = np.array([[int(cell) for cell in row] for row in rows], np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         table = np.empty((0, 0), np.int64)
     if table.ndim != 2 or table.shape[1] != columns or not len(table):
         raise FormatError(f"{path}: expected {columns} whole numbers in each line")
@@ -180,22 +230,27 @@ def _vectors(features: Path, names: list[str]) -> NDArray[np.float32]:
                 f"{features}: expected floating-point numbers of shape ({len(names)}, D), found "
                 f"{vectors.dtype} of shape {vectors.shape}"
             )
-        return np.asarray(vectors, np.float32)
+        with np.errstate(over="ignore"):
+            return np.asarray(vectors, np.float32)
     embeddings = read_embeddings(features)
-    row = {_stem(name): number for number, name in enumerate(embeddings.names)}
-    missing = [name for name in names if _stem(name) not in row]
+    index = ImageIndex(embeddings.names)
+    rows = {name: row for name in names if (row := index.find(PathImage.of(name))) is not None}
+    missing = [name for name in names if name not in rows]
     if missing:
         raise UsageError(
             f"{features} lacks {len(missing):,} of {counted(len(names), 'image')}, such as "
             f"{missing[0]}; align makes a crop of every photo with on_no_face='center'",
             "on_no_face='center'",
         )
-    vectors = embeddings.vectors[[row[_stem(name)] for name in names]]
+    taken: dict[int, str] = {}
+    for name, row in rows.items():
+        if (other := taken.setdefault(row, name)) != name:
+            raise FormatError(
+                f"{features} has one image, {embeddings.names[row]}, for both {other} and {name} "
+                "of the list; align the folder that theirs lie in"
+            )
+    vectors = embeddings.vectors[[rows[name] for name in names]]
     if embeddings.description.flip == "concat":
-        vectors = np.add(*np.split(vectors, 2, axis=1))
+        with np.errstate(over="ignore"):
+            vectors = np.add(*np.split(vectors, 2, axis=1))
     return np.asarray(vectors, np.float32)
-
-
-def _stem(name: str) -> str:
-    """``17`` of ``img/17.jpg``: IJB's images are numbered."""
-    return name.rpartition("/")[2].rpartition(".")[0] or name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from facetool.evaluation.roc import Counts, Curve
 from facetool.evaluation.run_curves import read_run_curve
 from facetool.evaluation.scored_pairs import ScoredPairs, score_pairs
 from facetool.evaluation.verification import SWEEP, Fold, Verification, curve_counts, misfit
-from facetool.files.atomic import atomic_write
+from facetool.files.atomic import atomic_write, output_errors
 from facetool.files.embeddings import Embeddings, read_embeddings
 from facetool.files.json_file import write_json
 from facetool.files.output_file import check_output, same_place, starts_with
@@ -348,7 +349,7 @@ def measure_threshold(
         far: false accept rate that must not be exceeded; the highest such threshold is taken.
 
     Raises:
-        FacetoolError: too few pairs, or distances that no threshold of the sweep divides.
+        FacetoolError: too few pairs, or distances that no threshold above 0 divides.
     """
     unit_length = description.unit_length is not False
     sides = [normalize(side) if unit_length else side for side in (first, second)]
@@ -361,6 +362,12 @@ def measure_threshold(
         value = round(float(np.mean([fold.threshold for fold in folds if fold])), 4)
     else:
         value = _at_far(impostors, far)
+    if not (isfinite(value) and value > 0):
+        raise FacetoolError(
+            f"no threshold can be measured: it would be {value:g}, below which no pair is; is a "
+            "photo paired with itself, or a copy of it, as two people's, or are genuine and "
+            "impostor pairs exchanged?"
+        )
     accepted = int((impostors < value).sum())
     reached = accepted / len(impostors) if accepted else None  # of none no rate is known
     return PairThreshold(value, name, far=reached, normalized=unit_length)
@@ -421,6 +428,7 @@ def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]
     for number, fold in enumerate(outcome.folds):
         with atomic_write(folder / _fold_name(number), "w", encoding="utf-8") as file:
             file.write(_roc_text(fold))
+    _remove_folds(folder, len(outcome.folds))
     counts = curve_counts(outcome.folds)
     folds = [Curve(fold.fpr, fold.tpr) for fold in counts]
     assert outcome.curve is not None  # the trials were checked
@@ -430,8 +438,22 @@ def _write(folder: Path, result: LfwResult, overlays: Sequence[tuple[str, Curve]
     write_json(folder / _RESULT, result.as_dict())
 
 
-def _fold_name(number: int) -> str:
+def _fold_name(number: int | str) -> str:
     return f"l2-roc.fold-{number}.csv"
+
+
+def _remove_folds(folder: Path, count: int) -> None:
+    """Remove those that an earlier run of more folds left: they would pass for this run's."""
+    own = starts_with(_ROC_HEADER.encode())
+    for path in folder.glob(_fold_name("*")):
+        number = path.stem.rpartition("-")[2]
+        if not number.isdecimal() or int(number) < count or not path.is_file():
+            continue
+        with output_errors(path):
+            with path.open("rb") as file:
+                found = own(file)
+            if found:
+                path.unlink(missing_ok=True)
 
 
 def _accuracies_text(outcome: Verification) -> str:

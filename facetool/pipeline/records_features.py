@@ -177,9 +177,13 @@ def _joined(paths: Sequence[Path], sources: Sequence[Embeddings]) -> NDArray[np.
 
 
 def _at_unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """In float32, as a million of them take their gigabytes; zero rows stay as they are."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms == 0, 1.0, norms), np.float32)
+    """In float32, as a million of them take their gigabytes; zero rows stay as they are.
+
+    Lengths are in float64: the squares of finite numbers need not be finite in float32.
+    """
+    norms = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None]
+    unit = np.empty_like(vectors)
+    return np.divide(vectors, np.where(norms == 0, 1.0, norms), out=unit, casting="same_kind")
 
 
 def _photos(source: Embeddings, crops: Path | None) -> dict[str, str] | None:

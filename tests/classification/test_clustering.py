@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from facetool.classification import clustering
+from facetool.classification.neighbours import neighbour_graph
+from facetool.errors import UsageError
 
 
 def test_clusters_are_the_people_largest_first(draw):
@@ -15,6 +17,21 @@ def test_clusters_are_the_people_largest_first(draw):
     assert clustering.pair_metrics(found, labels[order]) == clustering.PairMetrics(1.0, 1.0)
     assert (clustering.group_faces(vectors[:1], 1.0) == [0]).all()
     assert len(set(clustering.group_faces(vectors, 1e-6))) == len(vectors)
+
+
+@pytest.mark.parametrize("length", [1e-38, 1e-20, 1e-9, 1e9, 1e20, 1e37])
+def test_embeddings_of_any_length(draw, length):
+    """As of a network whose embeddings are not scaled."""
+    vectors, _ = draw(8, 6, scatter=0.2)
+    expected = clustering.group_faces(vectors, 1.0)
+    long = (length * vectors).astype(np.float32).astype(np.float64)
+    assert (clustering.group_faces(long, length**2) == expected).all()
+    with pytest.raises(UsageError) as few:
+        neighbour_graph(vectors, 1.0, pairs=50)
+    with pytest.raises(UsageError) as found:
+        neighbour_graph(long, length, pairs=50)
+    about = few.value.args[0].partition(" pairs")[0]
+    assert found.value.args[0].partition(" pairs")[0] == about
 
 
 def test_pair_metrics_by_hand():

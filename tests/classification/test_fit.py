@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from facetool.classification import fit
 
@@ -49,3 +50,14 @@ def test_one_image_each(draw):
         assert scores.shape == (6, 6), kind
         if kind != "decision-tree":
             assert (scores.argmax(axis=1) == labels).all(), kind
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-18, 1.0, 1e18])
+@pytest.mark.parametrize("images", [1, 2, 5, 20])
+@pytest.mark.parametrize("kind", fit.FITTERS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_people_who_all_look_the_same(kind: str, images: int, length: float) -> None:
+    """Such a classifier names nobody, but its file can be read again."""
+    labels = np.repeat(np.arange(2), images)
+    vectors = np.full((len(labels), 8), length)
+    fit.FITTERS[kind](vectors, labels).check(8, 2)

@@ -1,5 +1,7 @@
 """Ranks and accept rates against brute force, and where they are known."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,30 @@ def test_gallery_alone_leaves_out_the_probes_own_person() -> None:
     assert len(result.top_impostors) == result.impostors
 
 
+LENGTHS = [1e-44, 1e-38, 1e-20, 1e-8, 1e8, 1e20, 1e37]
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["gallery alone", "distractors"])
+@pytest.mark.parametrize("length", [*LENGTHS, "mixed"])
+def test_embeddings_of_any_length(length: float | str, apart: bool) -> None:
+    """Cosines are the same, to what float32 keeps of numbers so small."""
+    people = np.random.default_rng(0).integers(0, 8, 48)
+    vectors, crowd = draw(people), draw(np.arange(300), seed=6)
+
+    def ranked(*lists: np.ndarray) -> Identification:
+        own, others = (one.astype(np.float32) for one in lists)
+        sets = nested_sets(300 if apart else 48)
+        take = others.__getitem__ if apart else None
+        return rank_mates(own, people, own, people, take, sets, CPU, 20, True)
+
+    expected = ranked(vectors, crowd)
+    assert expected.cmc[-1, 0] < 0.9
+    lengths = np.resize(LENGTHS, 300) if length == "mixed" else np.full(300, length)
+    scaled = [one * lengths[: len(one), None].astype(float) for one in (vectors, crowd)]
+    found = ranked(*scaled)
+    assert np.allclose(found.cmc, expected.cmc, atol=0.05 if lengths.min() < 1e-40 else 1e-9)
+
+
 def test_known_ranks() -> None:
     """On a circle: the mate at 40°, distractors at 10°, 20°, … on the other side."""
 
@@ -165,6 +191,39 @@ def test_highest_impostors_are_exact_however_few_are_kept(
     assert len(found) >= kept * 0.8
     assert np.allclose(found, every[: len(found)], atol=1e-6)
     assert counter.impostors == 80_000
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["gallery alone", "distractors"])
+@pytest.mark.parametrize("order", ["alike first", "alike last", "mixed"])
+def test_the_order_of_the_rows_does_not_matter(
+    order: str, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some photos have much of one face, such as a stand-in's: their scores are the highest."""
+    monkeypatch.setitem(products.BLOCK, "cpu", (64, 64))
+    monkeypatch.setattr(identification, "_SAMPLE", 2000)
+    monkeypatch.setattr(identification, "RankCounter", partial(RankCounter, kept=80_000))
+    people = np.arange(600) // 2
+    vectors = draw(people, seed=4)
+    vectors[:80, 0] += 9
+    crowd = draw(np.arange(600), seed=5)
+    crowd[:80, 0] += 9
+    rows = {
+        "alike first": np.arange(600),
+        "alike last": np.arange(600)[::-1],
+        "mixed": np.random.default_rng(9).permutation(600),
+    }[order]
+    own, crowd = np.ascontiguousarray(vectors[rows]), np.ascontiguousarray(crowd[rows])
+    take = crowd.__getitem__ if apart else None
+    found = rank_mates(
+        own, people[rows], own, people[rows], take, [np.arange(600)], CPU, 3, same_images=True
+    )
+    cosine = unit(vectors.astype(float)) @ unit(crowd[np.argsort(rows)] if apart else vectors).T
+    impostors = cosine.ravel() if apart else cosine[people[:, None] != people]
+    every = np.sort(impostors)[::-1]
+    assert found.impostors == len(every)
+    assert len(found.top_impostors) > 0.8 * 80_000
+    assert np.allclose(found.top_impostors, every[: len(found.top_impostors)], atol=1e-6)
+    assert [rate.target for rate in found.tar_at_far()] == [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
 
 
 def test_growing_scores_overflow_into_a_cut() -> None:

@@ -120,6 +120,42 @@ def test_no_more_impostors_are_accepted_than_asked(unit_length: bool, far: float
     assert (impostors < found.squared_l2 + 1e-3 * impostors.max()).mean() > far
 
 
+@pytest.mark.parametrize(
+    ("far", "impostors"),
+    [
+        pytest.param(0.1, [0.0] * 20 + [1.0] * 80, id="duplicates among the impostors"),
+        pytest.param(0.1, [1e-8] * 20 + [1.0] * 80, id="all but duplicates"),
+        pytest.param(0.1, [np.inf] * 100, id="infinite"),
+        pytest.param(None, [0.2] * 100, id="kinds exchanged"),
+    ],
+)
+@pytest.mark.parametrize("unit_length", [True, False])
+def test_a_threshold_that_could_not_be_read_again_is_not_made(
+    far: float | None, impostors: list[float], unit_length: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = Trials(np.arange(200) % 2 == 0, np.arange(200) // 20, 10)
+    distances = np.full(200, 1.5)
+    distances[~trials.same] = impostors
+    monkeypatch.setattr("facetool.pipeline.lfw_eval.squared_l2", lambda *sides: distances)
+    side, description = np.ones((200, 2), "f4"), RepresentDescription(unit_length=unit_length)
+    with pytest.raises(FacetoolError, match=r"it would be (0|inf), .* pairs exchanged\?"):
+        measure_threshold(side, side, trials, description, "drawn", far)
+
+
+def test_nothing_is_written_where_there_is_no_threshold(
+    weights: Path, reps: Path, pairs: Path
+) -> None:
+    rows = np.load(reps / "reps.npy")
+    rows[IMAGES : 2 * IMAGES] = rows[:IMAGES]  # the second person's photos are the first's
+    np.save(reps / "reps.npy", rows)
+    lines = pairs.read_text().splitlines()
+    pairs.write_text("\n".join([*lines[:10], *["P0\t1\tP1\t1"] * 9, *lines[19:]]) + "\n")
+    files = {path: path.read_bytes() for path in (weights, *reps.iterdir())}
+    with pytest.raises(FacetoolError, match="no threshold can be measured: it would be 0"):
+        lfw_eval(reps, pairs, "insightface", save_threshold=weights, far=0.2)
+    assert files == {path: path.read_bytes() for path in (weights, *reps.iterdir())}
+
+
 @pytest.mark.slow
 def test_a_threshold_of_other_tensors_is_refused(weights: Path, reps: Path, pairs: Path) -> None:
     lfw_eval(reps, pairs, "insightface", save_threshold=weights)

@@ -75,6 +75,22 @@ def test_cross_validation_with_a_list_of_strangers(tmp_path):
         evaluate_classifier(write_people(tmp_path / "single", range(6), range(1)))
 
 
+@pytest.mark.slow
+def test_the_plot_of_an_earlier_result_does_not_stay(tmp_path):
+    few = write_people(tmp_path / "few", range(4), range(3))
+    many = write_people(tmp_path / "many", range(60), range(2))
+    out, settings = tmp_path / "out", ClassifierSettings(kind="nearest-mean")
+    out.mkdir()
+    evaluate_classifier(few, settings=settings, output=tmp_path / "other")
+    (out / "confusion.png").write_bytes((tmp_path / "other" / "confusion.png").read_bytes())
+    evaluate_classifier(many, settings=settings, output=out)
+    assert (out / "confusion.png").exists()  # it was no earlier result's
+    evaluate_classifier(few, settings=settings, output=out)
+    assert (out / "confusion.png").exists()
+    evaluate_classifier(many, settings=settings, output=out)
+    assert [path.name for path in out.iterdir()] == ["classification.json"]
+
+
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize(
     ("change", "message"),

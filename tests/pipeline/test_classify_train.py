@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
 from facetool.classification.classifier_file import load_classifier
+from facetool.classification.fit import FITTERS
 from facetool.errors import UsageError
 from facetool.pipeline.classify_train import ClassifierSettings, find_kind, train_classifier
 from tests.pipeline.people_reps import write_people
@@ -45,6 +47,15 @@ def test_train_says_what_is_missing(tmp_path):
     assert result["threshold"]["source"] == "network"
     assert result["threshold"]["cosine"] == pytest.approx(1 - 0.36 / 2)
     assert "published one is used" in result["warnings"][0]
+
+
+@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("kind", FITTERS)
+def test_what_is_written_of_equal_embeddings_can_be_read(kind, images, tmp_path):
+    reps = write_people(tmp_path / "reps", range(2), range(images))
+    np.save(reps / "reps.npy", np.ones((2 * images, 32), np.float32))
+    train_classifier(reps, tmp_path / "c", ClassifierSettings(kind=kind))
+    assert load_classifier(tmp_path / "c").kind == kind
 
 
 def test_openfaces_names_are_known():

@@ -161,6 +161,26 @@ def test_what_does_not_go_together(scrub: Path, tmp_path: Path) -> None:
         identify(scrub, scrub, [strangers], remove=[every])
 
 
+@pytest.mark.parametrize("spelled", ["same", "dots", "link"])
+def test_a_folder_is_given_for_one_thing(
+    spelled: str, scrub: Path, crowd: Path, tmp_path: Path
+) -> None:
+    """However its path is written."""
+
+    def again(folder: Path) -> Path:
+        link = tmp_path / f"{folder.name}-link"
+        link.symlink_to(folder)
+        return {"same": folder, "dots": folder / ".." / folder.name, "link": link}[spelled]
+
+    probes = represented(tmp_path / "probes", name(5, 2), draw(5, 2))
+    with pytest.raises(UsageError, match=r"crowd.* are given twice; give them once"):
+        identify(scrub, probes, [crowd, again(crowd)])
+    with pytest.raises(UsageError, match="probes holds the probes, each of which would be its own"):
+        identify(scrub, probes, [crowd, again(probes)])
+    with pytest.raises(UsageError, match="scrub is the gallery, whose people cannot be"):
+        identify(scrub, probes, [again(scrub)])
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [

@@ -114,6 +114,12 @@ def test_identification(drawn: Drawn, features: Path) -> None:
         assert result.tpir[target] == (own > threshold).mean()
 
 
+def test_too_few_probes_for_an_fpir(drawn: Drawn, features: Path) -> None:
+    """Of 90 probes the highest of all others is the threshold for 1 %, which is one in 90."""
+    found = ijb_eval(features, drawn.folder).as_dict()["identification"]["tpir_at_fpir"]
+    assert [(one["target"], one["measurable"]) for one in found] == [(0.01, False), (0.1, True)]
+
+
 def test_a_represent_folder_is_matched_by_name(
     drawn: Drawn, features: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +138,49 @@ def test_a_represent_folder_is_matched_by_name(
         ijb_eval(reps, drawn.folder)
 
 
+def _in_folders(number: int) -> str:
+    """IJB's own names: photos and frames are numbered each for themselves."""
+    return f"{'img' if number % 2 else 'frames'}/{number // 2}"
+
+
+def _represented(drawn: Drawn, folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    np.save(folder / "reps.npy", drawn.vectors)
+    (folder / "labels.csv").write_text("".join(f"1,{name}\n" for name in names))
+    return folder
+
+
+@pytest.mark.parametrize("listed", ["{}.jpg", "./{}.png", "IJB-C/images/{}.jpg"])
+@pytest.mark.parametrize("represented", ["{}.png", "IJB-C/images/{}.png"])
+def test_one_file_name_in_several_folders(
+    listed: str, represented: str, drawn: Drawn, features: Path, tmp_path: Path
+) -> None:
+    expected = ijb_eval(features, drawn.folder).as_dict()
+    names = [_in_folders(number) for number in range(len(drawn.vectors))]
+    rows = zip(drawn.templates.tolist(), drawn.media.tolist(), strict=True)
+    drawn.write(
+        "ijbc_face_tid_mid.txt",
+        [(listed.format(name), *row) for name, row in zip(names, rows, strict=True)],
+    )
+    reps = _represented(drawn, tmp_path / "reps", [represented.format(name) for name in names])
+    assert ijb_eval(reps, drawn.folder).as_dict() == expected
+
+
+def test_a_file_name_that_does_not_say_which_image_is_refused(drawn: Drawn, tmp_path: Path) -> None:
+    numbers = range(len(drawn.vectors))
+    names = [f"{number + 1}.png" for number in numbers]
+    reps = _represented(drawn, tmp_path / "two", [*names[:-2], "img/1.png", "frames/1.png"])
+    with pytest.raises(FormatError, match=r"1 is there more than once: 1\.png and img/1\.png"):
+        ijb_eval(reps, drawn.folder)
+    rows = list(zip(drawn.templates.tolist(), drawn.media.tolist(), strict=True))
+    listed = ["img/1.jpg", "frames/1.jpg", *(f"{number + 1}.jpg" for number in numbers[2:])]
+    drawn.write(
+        "ijbc_face_tid_mid.txt", [(name, *row) for name, row in zip(listed, rows, strict=True)]
+    )
+    with pytest.raises(FormatError, match=r"one image, 1\.png, for both img/1\.jpg and frames/1"):
+        ijb_eval(_represented(drawn, tmp_path / "one", names), drawn.folder)
+
+
 def test_lists_that_cannot_be(drawn: Drawn, features: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", drawn.vectors[1:])
     with pytest.raises(FormatError, match="of shape"):
@@ -144,3 +193,83 @@ def test_lists_that_cannot_be(drawn: Drawn, features: Path, tmp_path: Path) -> N
         ijb_eval(features, drawn.folder)
     with pytest.raises(UsageError, match="0 files"):
         ijb_eval(features, tmp_path)
+
+
+@pytest.mark.parametrize("rows", [[3], [7, 9], slice(None)])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("without", ["1N_gallery_G*", "template_pair_label*", "name_5pts_score*"])
+def test_what_is_not_finite_is_named(
+    rows: list[int] | slice, value: float, without: str, drawn: Drawn, tmp_path: Path
+) -> None:
+    for path in drawn.folder.glob(f"ijbc_{without}"):
+        path.unlink()
+    vectors = drawn.vectors.astype(np.float64)
+    vectors[rows, 5] = value
+    np.save(tmp_path / "bad.npy", vectors)
+    row = np.arange(len(vectors))[rows][0] + 1
+    with pytest.raises(FormatError, match=rf"bad\.npy: row {row} \({row}\.jpg\) has a value that"):
+        ijb_eval(tmp_path / "bad.npy", drawn.folder)
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "1e300"])
+def test_scores_that_are_not_finite_are_named(score: str, drawn: Drawn, features: Path) -> None:
+    scores = [*map(str, drawn.scores[:-1].tolist()), score]
+    drawn.write("ijbc_name_5pts_score.txt", [("a.jpg", one) for one in scores])
+    with pytest.raises(FormatError, match=rf"5pts_score\.txt: row {len(scores)} .* not finite"):
+        ijb_eval(features, drawn.folder)
+
+
+def test_values_whose_sum_or_product_is_too_large(drawn: Drawn, tmp_path: Path) -> None:
+    vectors = drawn.vectors / np.abs(drawn.vectors).max() * np.float32(3e38)
+    names = [f"{number + 1}.png" for number in range(len(vectors))]
+    reps = _represented(drawn, tmp_path / "reps", names)
+    np.save(reps / "reps.npy", np.hstack([vectors, vectors]))
+    (reps / "represent.json").write_text(json.dumps({"flip": "concat"}))
+    with pytest.raises(FormatError, match=r"reps: row \d+ \(\d+\.jpg\) .* not finite"):
+        ijb_eval(reps, drawn.folder)
+    np.save(tmp_path / "long.npy", vectors)
+    drawn.write("ijbc_name_5pts_score.txt", [("a.jpg", 2)] * len(vectors))
+    with pytest.raises(FormatError, match=r"score\.txt: row \d+ .* not finite"):
+        ijb_eval(tmp_path / "long.npy", drawn.folder)
+
+
+@pytest.mark.parametrize("value", [0, 0.25])
+def test_embeddings_that_are_all_the_same_measure_nothing(
+    value: float, drawn: Drawn, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "same.npy", np.full_like(drawn.vectors, value))
+    with pytest.raises(FacetoolError, match=r"all embeddings in .*same\.npy are the same"):
+        ijb_eval(tmp_path / "same.npy", drawn.folder)
+
+
+@pytest.mark.parametrize("labels", [(1, 2), (-1, 1), (0, 7)])
+def test_labels_are_0_or_1(labels: tuple[int, int], drawn: Drawn, features: Path) -> None:
+    drawn.write(
+        "ijbc_template_pair_label.txt",
+        [(a, b, labels[int(s)]) for (a, b), s in zip(drawn.pairs, drawn.same, strict=True)],
+    )
+    with pytest.raises(FormatError, match=r"pair_label\.txt: the label of pair \d+ is"):
+        ijb_eval(features, drawn.folder)
+
+
+def test_lists_that_contradict_each_other_are_refused(drawn: Drawn, features: Path) -> None:
+    probes = drawn.folder / "ijbc_1N_probe_mixed.csv"
+    whole = probes.read_text()
+    probe, mate = drawn.probes[5], drawn.gallery[3]
+    for template, subject in ((probe, drawn.people[probe] + 1), (mate, drawn.people[mate] + 1)):
+        probes.write_text(f"{whole}{template},{subject},img/1.jpg\n")
+        with pytest.raises(FacetoolError, match=f"template {template} is listed with two subj"):
+            ijb_eval(features, drawn.folder)
+    probes.write_text(whole + whole.partition("\n")[2])  # the same twice is no contradiction
+    result = ijb_eval(features, drawn.folder).identification
+    assert result is not None and result.probes == len(drawn.probes)
+    drawn.write("ijbc_template_pair_label.txt", [(10, 13, 1), (22, 13, 0), (13, 10, 0)])
+    with pytest.raises(FacetoolError, match="templates 10 and 13 are listed with both labels"):
+        ijb_eval(features, drawn.folder)
+
+
+@pytest.mark.parametrize("line", ["", "1.jpg 1", "1.jpg 1 99999999999999999999"])
+def test_a_list_of_images_that_is_none(line: str, drawn: Drawn, features: Path) -> None:
+    (drawn.folder / "ijbc_face_tid_mid.txt").write_text(line)
+    with pytest.raises(FormatError, match="expected <image> <template> <medium>"):
+        ijb_eval(features, drawn.folder)

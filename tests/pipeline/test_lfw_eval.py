@@ -125,6 +125,23 @@ def test_what_is_no_run_is_no_curve(reps: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("blank_pictures")
+def test_folds_of_an_earlier_run_do_not_stay(reps: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    lfw_eval(reps, reps / "pairs.txt", output=out)
+    others = {"l2-roc.fold-12.csv": "mine", "l2-roc.fold-x.csv": "threshold,tp,tn,fp,fn,tpr,fpr"}
+    for name, text in others.items():
+        (out / name).write_text(text)
+    lines = (reps / "pairs.txt").read_text().splitlines()[1:]
+    (tmp_path / "three.txt").write_text("\n".join(["3\t20", *lines[: 3 * 40]]))
+    second = lfw_eval(reps, tmp_path / "three.txt", output=out)
+    there = {path.name for path in out.glob("l2-roc*")}
+    assert there == {f"l2-roc.fold-{number}.csv" for number in range(3)} | set(others)
+    assert second.outcome.curve is not None
+    assert read_run_curve(out).auc == pytest.approx(second.outcome.curve.auc, abs=1e-12)
+
+
+@pytest.mark.slow
 def test_a_second_run_writes_the_same_files(reps: Path) -> None:
     lfw_eval(reps, reps / "pairs.txt")
     before = {name: (reps / name).read_bytes() for name in FILES}

@@ -53,6 +53,14 @@ def test_features_are_at_unit_length_and_come_back(reps: Path, tmp_path: Path) -
     np.testing.assert_allclose(found.vectors, unit(draw()), atol=1e-6)
 
 
+@pytest.mark.parametrize("length", [1e-38, 1e-20, 1e20, 1e37])
+def test_features_of_any_length_come_to_unit_length(length: float, tmp_path: Path) -> None:
+    reps = represented(tmp_path / "reps", (draw().astype(float) * length).astype(np.float32))
+    write_features([reps], tmp_path / "features")
+    found = read_features(tmp_path / "features").vectors
+    np.testing.assert_allclose(found, unit(draw()), atol=1e-6)
+
+
 def test_files_are_named_after_the_photos(tmp_path: Path) -> None:
     crops = tmp_path / "crops"
     photos = ["Ann/Ann_1.jpg", "Ann/Ann_2.JPEG", "Ann/Ann_2.JPEG", "Bob/Bob_1.png"]

@@ -30,7 +30,11 @@ def ijb_eval_text(result: dict[str, Any]) -> str:
     if found is not None:
         rows = [[f"rank-{rank}", f"{100 * share:.2f}"] for rank, share in found["rank"].items()]
         rows += [
-            [f"TPIR at FPIR {one['target']:g}", f"{100 * one['tpir']:.2f}"]
+            [
+                f"TPIR at FPIR {one['target']:g}"
+                + ("" if one["measurable"] else " (too few probes)"),
+                f"{100 * one['tpir']:.2f}",
+            ]
             for one in found["tpir_at_fpir"]
         ]
         parts.append(

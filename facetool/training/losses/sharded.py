@@ -70,7 +70,9 @@ class ShardedClassifier(nn.Module):
                 own = torch.where(here, torch.searchsorted(rows, own), ELSEWHERE)
             scores = self.whole.scores(gathered, rows)
             losses = _cross_entropy(self.whole.with_margin(scores, own), own)
-            correct = _correct(scores.detach(), own)
+            place = scores.detach().argmax(1)
+            best = self.first + (place if rows is None else rows[place])
+            correct = _first_of_highest(scores.detach().amax(1), best) == everyone
         mine = slice(self._rank * len(labels), (self._rank + 1) * len(labels))
         count = correct[mine].sum()
         return LossResult(losses.mean(), count, torch.full_like(count, len(labels)))
@@ -93,14 +95,13 @@ def _gather(values: Tensor, size: int) -> Tensor:
     return torch.cat(parts)
 
 
-def _correct(scores: Tensor, own: Tensor) -> Tensor:
-    """Whether each image's own class scores highest of all processes' classes, int64 (N,)."""
-    highest = scores.amax(1)
+def _first_of_highest(scores: Tensor, classes: Tensor) -> Tensor:
+    """Of all processes' best classes those that score highest, of equal ones the first, (N,)."""
+    highest = scores.clone()
     dist.all_reduce(highest, dist.ReduceOp.MAX)
-    mine = scores.gather(1, own.clamp(min=0)[:, None])[:, 0]
-    correct = ((mine == highest) & (own != ELSEWHERE)).long()
-    dist.all_reduce(correct)
-    return correct
+    first = classes.masked_fill(scores < highest, torch.iinfo(classes.dtype).max)
+    dist.all_reduce(first, dist.ReduceOp.MIN)
+    return first
 
 
 class _Gather(torch.autograd.Function):

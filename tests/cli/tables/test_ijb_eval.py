@@ -2,6 +2,13 @@
 
 from facetool.cli.tables.ijb_eval import ijb_eval_text
 
+IDENTIFICATION = {
+    "probes": 10270,
+    "gallery": 1772,
+    "rank": {"1": 0.95, "5": 0.975},
+    "tpir_at_fpir": [{"target": 0.01, "tpir": 0.9, "measurable": True}],
+}
+
 TEMPLATES = {
     "images": 227630,
     "templates": 1,
@@ -10,12 +17,7 @@ TEMPLATES = {
         {"target": 1e-06, "tar": 0.9, "far": 0.0, "measurable": False},
         {"target": 0.0001, "tar": 0.95432, "far": 0.0000998, "measurable": True},
     ],
-    "identification": {
-        "probes": 10270,
-        "gallery": 1772,
-        "rank": {"1": 0.95, "5": 0.975},
-        "tpir_at_fpir": [{"target": 0.01, "tpir": 0.9}],
-    },
+    "identification": IDENTIFICATION,
 }
 
 TEXT = """\
@@ -35,3 +37,9 @@ TPIR at FPIR 0.01  90.00"""
 
 def test_ijb_eval_text() -> None:
     assert ijb_eval_text(TEMPLATES) == TEXT
+
+
+def test_too_few_probes_for_a_rate_are_said() -> None:
+    rates = [{"target": 0.01, "tpir": 0.9, "measurable": False}]
+    few = {**TEMPLATES, "identification": {**IDENTIFICATION, "tpir_at_fpir": rates}}
+    assert "\nTPIR at FPIR 0.01 (too few probes)  90.00" in ijb_eval_text(few)

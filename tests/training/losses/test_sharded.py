@@ -36,6 +36,22 @@ def images() -> tuple[Tensor, Tensor]:
     return embeddings, torch.randint(CLASSES, (SIZE * COUNT,), generator=generator)
 
 
+def equal_weights(loss: ClassificationLoss) -> ClassificationLoss:
+    """Classes 1 and 2, of one process, 0 and 5, of two, and all of no embedding score alike."""
+    with torch.no_grad():
+        loss.weight[2], loss.weight[5] = loss.weight[1], loss.weight[0]
+    return loss
+
+
+def equal_images() -> tuple[Tensor, Tensor]:
+    """Each class' own direction, and zeros."""
+    embeddings, _ = images()
+    weight = equal_weights(classifier("softmax")).weight.detach()
+    embeddings[:CLASSES] = 3 * weight
+    embeddings[CLASSES:] = 0
+    return embeddings, torch.arange(SIZE * COUNT) % CLASSES
+
+
 def process(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=SIZE)
     embeddings, labels = images()
@@ -53,6 +69,11 @@ def process(rank: int, folder: str) -> None:
             key: value.grad for key, value in loss.named_parameters() if value.grad is not None
         }
         results[name] = found
+    for name in ("softmax", "arcface"):
+        loss = ShardedClassifier(equal_weights(classifier(name)), rank, SIZE)
+        embeddings, labels = equal_images()
+        results[f"{name}, equal"] = {"correct": loss(embeddings[mine], labels[mine]).correct}
+    embeddings, labels = images()
     sampled = ShardedClassifier(classifier("arcface", fraction=0.3), rank, SIZE)
     optimizer = torch.optim.SGD(sampled.parameters(), lr=0.5)
     free = nn.Parameter(embeddings[mine].clone())
@@ -98,6 +119,16 @@ def test_loss_and_gradients_are_those_of_the_whole(
         rows = torch.cat([part[f"whole.{key}"] for part in parts])
         assert parameter.grad is not None
         torch.testing.assert_close(rows, parameter.grad, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["softmax", "arcface"])
+def test_of_equal_scores_the_first_counts(
+    sharded: list[dict[str, dict[str, Tensor]]], name: str
+) -> None:
+    expected = int(equal_weights(classifier(name))(*equal_images()).correct)
+    assert 0 < expected < CLASSES
+    assert sum(int(one[f"{name}, equal"]["correct"]) for one in sharded) == expected
 
 
 @pytest.mark.slow
