@@ -19,7 +19,7 @@ from facetool.errors import FormatError, OutputError, UsageError, one_line
 from facetool.evaluation.distances import Floats, normalize
 from facetool.evaluation.nearest import nearest_rows, products_and_norms
 from facetool.files.atomic import atomic_write
-from facetool.files.embeddings import check_finite
+from facetool.files.embeddings import check_finite_rows
 from facetool.files.embeddings_writer import LABELS_CSV, REPS_NPY
 from facetool.files.json_file import read_json, write_json
 from facetool.files.text import counted
@@ -148,7 +148,7 @@ class VectorIndex:
             for start in range(0, len(rows), _ROWS):
                 some = rows[start : start + _ROWS]
                 block = np.asarray(self._vectors[some], np.float32)
-                check_finite(self._folder / REPS_NPY, block, some)
+                check_finite_rows(self._folder / REPS_NPY, block, some)
                 if self._unit_length:
                     block = normalize(block).astype(np.float32)
                 graph.add(some, np.ascontiguousarray(block), threads=available_cores())

@@ -109,7 +109,7 @@ def read_embeddings(folder: str | Path) -> Embeddings:
         raise FormatError(f"{folder}: represent was killed at its end; run it again first")
     source = _find_reps(folder)
     vectors = _read_npy(source) if source.name == REPS_NPY else _read_csv(source)
-    check_finite(source, vectors, np.arange(len(vectors)))
+    check_finite_rows(source, vectors, np.arange(len(vectors)))
     if not (folder / "labels.csv").exists():
         raise FormatError(
             f"{source} holds {counted(len(vectors), 'embedding')}, but there is no labels.csv "
@@ -153,7 +153,7 @@ def _read_faces(folder: Path) -> Embeddings:
     return Embeddings(names, labels, vectors, faces.description)
 
 
-def check_finite(source: Path, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+def check_finite_rows(source: Path, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
     """Refuse embeddings (N, D) with a NaN or an infinity.
 
     Args:
