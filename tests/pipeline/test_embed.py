@@ -288,6 +288,75 @@ def test_other_photos_are_refused(photos, out, network, settings, tmp_path) -> N
         embed(other, out, network, settings)
 
 
+def draw(folder: Path, names: str, shade: int = 128, edge: int = 60) -> Path:
+    """Photos without a face, one for each letter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("RGB", (edge, edge), (shade,) * 3).save(folder / f"{name}.png")
+    return folder
+
+
+def move_by_copying(old: Path, new: Path) -> None:
+    copytree(old, new, copy_function=shutil.copy)
+    shutil.rmtree(old)
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(("names", "edge"), [("ab", 64), ("ab", 60), ("b", 64), ("abc", 64)])
+def test_photos_of_another_folder_with_the_same_names_are_refused(
+    network, settings, tmp_path, names, edge
+) -> None:
+    album, out = draw(tmp_path / "A/photos", "ab"), tmp_path / "out"
+    other = draw(tmp_path / "B/photos", names, 10, edge)
+    embed(album, out, network, settings)
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    name = "a.png"
+    with pytest.raises(UsageError) as caught:
+        embed(other, out, network, settings)
+    assert str(caught.value) == (
+        f"{out} holds faces of the photos in {album}, and {name} is not the same in {other}; "
+        "choose another OUT"
+    )
+    if edge != 60:
+        shutil.rmtree(album)  # perhaps on a disk that is not there today
+        with pytest.raises(UsageError, match="is not the same in"):
+            embed(other, out, network, settings)
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("move", [copytree, move_by_copying, os.rename])
+def test_photos_that_were_moved_or_copied_are_the_same(network, settings, tmp_path, move) -> None:
+    album, out = draw(tmp_path / "A/photos", "ab"), tmp_path / "out"
+    embed(album, out, network, settings)
+    (tmp_path / "B").mkdir()
+    move(album, tmp_path / "B/photos")
+    draw(tmp_path / "B/photos", "c")
+    with remarks() as said:
+        report = embed(tmp_path / "B/photos", out, network, settings)
+    assert report.counts["no-face"] == (3 if move is move_by_copying else 1)
+    assert said == [
+        f"{tmp_path / 'B/photos'}: taken for {album}, moved or copied: its 2 photos all there, "
+        "1 new"
+    ]
+    with remarks() as said:
+        embed(tmp_path / "B/photos", out, network, settings)
+    assert said == []
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_where_photos_lie_now_is_noted_when_none_is_new(network, settings, tmp_path) -> None:
+    album, out = draw(tmp_path / "A/photos", "ab"), tmp_path / "out"
+    embed(album, out, network, settings)
+    album.rename(tmp_path / "photos")
+    embed(tmp_path / "photos", out, network, settings)
+    plans = read_plans(FolderStorage(out))
+    assert [(plan.source, plan.photos) for plan in plans] == [
+        (str(album), 2),
+        (str(tmp_path / "photos"), 0),
+    ]
+
+
 @pytest.mark.slow
 def test_photos_that_come_change_and_go_get_another_plan(
     photos, network, settings, tmp_path
