@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -43,8 +43,11 @@ class PhotoSource(Protocol):
     def place(self) -> str:
         """The folder, file or URL."""
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """All photos; this may take long.
+
+        Args:
+            earlier: photos known before, which a list of photos need not name again.
 
         Raises:
             UsageError: there is nothing of that name.
@@ -107,12 +110,15 @@ class LocalPhotos:
     def _open(self) -> Images:
         return open_photos(self._path, self._exclude, self._null)
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`."""
         found = self._found or self._open()
+        names: Collection[str] = found.names
+        if not self._path.is_dir():
+            names = {*names, *(name for name in earlier if _is_there(found, name))}
         unlisted = [(name, reason, 1) for name, reason in found.unreadable]
         unlisted += unsupported_files(found.unsupported)
-        return PhotoList([self._listed(found, name) for name in found.names], unlisted)
+        return PhotoList([self._listed(found, name) for name in sorted(names)], unlisted)
 
     def _listed(self, found: Images, name: str) -> ListedPhoto:
         if isinstance(found, ImageRecords):  # of the file as a whole
@@ -126,6 +132,14 @@ class LocalPhotos:
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
         return [self._files] * len(photos)
+
+
+def _is_there(files: ImageFiles, name: str) -> bool:
+    try:
+        files.stat(name)
+    except ImageError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -163,7 +177,7 @@ class UrlPhotos:
     def __reduce__(self) -> tuple[Any, ...]:
         return UrlPhotos, (self.place,)
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`."""
         try:
             found: dict[str, Any] = patiently(
@@ -214,7 +228,7 @@ class TarPhotos:
     def __reduce__(self) -> tuple[Any, ...]:
         return TarPhotos, (self.place,)
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`: the heads of all entries are read."""
         photos: list[ListedPhoto] = []
         others: list[str] = []

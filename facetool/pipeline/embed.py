@@ -263,7 +263,7 @@ def _plan_rest(
         UsageError: there are no photos, or they are not those of the plans.
     """
     known = _planned(storage, plans)
-    found = source.listing()
+    found = source.listing(known)
     if not (plans or found.photos or found.unlisted):
         raise UsageError(f"there are no images in {source.place}")
     now = {photo.name: photo for photo in found.photos}

@@ -345,6 +345,40 @@ def test_photos_that_were_moved_or_copied_are_the_same(network, settings, tmp_pa
 
 
 @pytest.mark.usefixtures("in_this_process")
+def test_a_list_adds_to_the_photos_of_an_earlier_one(
+    network, settings, tmp_path, monkeypatch
+) -> None:
+    """As align does: those of before stay as long as they are there."""
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "photos", "abcd")
+    for names in ("ab", "c", "d"):
+        (tmp_path / f"{names}.txt").write_text("".join(f"photos/{one}.png\n" for one in names))
+    said = []
+    for given in ("ab.txt", "c.txt", "d.txt", "c.txt"):
+        said.append(str(embed(given, "out", network, settings)))
+    assert said == [
+        "2 no-face",
+        "1 no-face, 2 already there (2 had no face before)",
+        "1 no-face, 3 already there (3 had no face before)",
+        "4 already there (4 had no face before)",
+    ]
+    (tmp_path / "photos/a.png").unlink()
+    draw(tmp_path / "photos", "b", edge=64)
+    with remarks() as told:
+        report = embed("c.txt", "out", network, settings)
+    assert dict(report.counts) == {"no-face": 1, "already there": 2, "removed": 1}
+    assert told == ["photos/a.png: the photo is gone, and its embeddings no longer count"]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_single_photos_of_a_folder_add_up(network, settings, tmp_path) -> None:
+    draw(tmp_path / "photos", "ab")
+    for name in "ab":
+        report = embed(tmp_path / f"photos/{name}.png", tmp_path / "out", network, settings)
+    assert (report.counts["already there"], report.counts["no-face"]) == (1, 1)
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_where_photos_lie_now_is_noted_when_none_is_new(network, settings, tmp_path) -> None:
     album, out = draw(tmp_path / "A/photos", "ab"), tmp_path / "out"
     embed(album, out, network, settings)
