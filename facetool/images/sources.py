@@ -60,6 +60,7 @@ class PhotoSource(Protocol):
         Photos that lie elsewhere are read now, and held.
 
         Raises:
+            UsageError: an archive has changed since they were listed.
             OutputError: a store does not answer.
         """
 
@@ -224,6 +225,7 @@ class TarPhotos:
         self.place = place if is_url(place) else str(Path(place).resolve())
         self._filesystem, path = open_filesystem(self.place)
         self._archives = {PurePosixPath(one).name: one for one in _expand(path)}
+        self._changed: dict[tuple[str, str], set[tuple[str, int, int]]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TarPhotos, (self.place,)
@@ -235,14 +237,13 @@ class TarPhotos:
         links: list[str] = []
         outside: list[str] = []
         for archive, path in self._archives.items():
-            under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
             try:
                 info = self._filesystem.info(path)
                 if info.get("type") == "other":  # as fsspec calls what is neither file nor folder
                     raise FormatError(f"cannot read {path}: {NOT_A_FILE}")
                 version = _version(info)
                 for entry in patiently(partial(self._entries, path)):
-                    name = under + entry.name.removeprefix("./")
+                    name = self._name(archive, entry)
                     if not entry.isfile():
                         if kind_by_name(name) == IMAGE:
                             links.append(name)
@@ -276,8 +277,45 @@ class TarPhotos:
         ):
             return [entry for entry in tar if not entry.isdir()]
 
+    def _name(self, archive: str, entry: tarfile.TarInfo) -> str:
+        under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
+        return under + entry.name.removeprefix("./")
+
+    def _check_places(self, photos: Sequence[ListedPhoto]) -> None:
+        """Refuse an archive that was written anew; a copy of it holds the same in the same places.
+
+        Raises:
+            UsageError: so it is.
+            OutputError: a store does not answer.
+        """
+        for archive in {photo.file for photo in photos}:
+            path = self._archives[archive]
+            listed = [photo for photo in photos if photo.file == archive]
+            try:
+                version = _version(patiently(partial(self._filesystem.info, path)))
+                if all(photo.version == version for photo in listed):
+                    continue
+                if (archive, version) not in self._changed:
+                    self._changed[archive, version] = {
+                        (self._name(archive, entry), entry.size, entry.offset_data)
+                        for entry in patiently(partial(self._entries, path))
+                    }
+            except (FileNotFoundError, PermissionError):  # whoever reads it will say so
+                continue
+            except OSError as error:
+                raise OutputError(f"cannot read {path}: {one_line(error)}") from error
+            places = self._changed[archive, version]
+            for photo in listed:
+                if (photo.name, photo.size, photo.offset) not in places:
+                    raise UsageError(
+                        f"{path} has changed since facetool embed listed its photos, and "
+                        f"{photo.name} lies elsewhere in it; put it back as it was, or choose "
+                        "another OUT"
+                    )
+
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
+        self._check_places(photos)
         return [
             _hold(
                 self._filesystem,

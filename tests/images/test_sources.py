@@ -1,6 +1,8 @@
 """Photos listed for workers, from a folder, a list and a record file."""
 
 import io
+import os
+import pickle
 import tarfile
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facetool.errors import UsageError
+from facetool.errors import ImageError, UsageError
 from facetool.files.recordio import RecordWriter
 from facetool.images.records import format_record
 from facetool.images.sources import open_source
@@ -106,6 +108,54 @@ def test_what_is_not_taken_out_of_an_archive_is_counted(tmp_path: Path) -> None:
         ),
         ("1 photo", "not read (b.jpg); a later one in the archive has the same name", 1),
     ]
+
+
+LONG = f"{'n' * 120}/é.jpg"
+
+
+def packed(path: Path, order: str, seconds: int) -> str:
+    """An archive of three photos of one size, in this order, written at a time of its own."""
+    with tarfile.open(path, "w") as tar:
+        for letter in order:
+            info = tarfile.TarInfo({"a": "a.jpg", "b": "./b.jpg", "c": LONG}[letter])
+            info.size = 4
+            tar.addfile(info, io.BytesIO(letter.encode() * 4))
+    os.utime(path, (seconds, seconds))
+    return str(path)
+
+
+def test_an_archive_that_was_written_anew_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    source = open_source(packed(tmp_path / "p.tar", "abc", 1))
+    photos = source.listing().photos
+    packed(tmp_path / "p.tar", "abc", 2)  # as a copy to another machine is
+    contents = [
+        held.read_bytes(photo.name)
+        for photo, held in zip(photos, source.files(photos), strict=True)
+    ]
+    assert contents == [b"aaaa", b"bbbb", b"cccc"]
+    packed(tmp_path / "p.tar", "bac", 3)
+    for reader in (source, pickle.loads(pickle.dumps(source))):
+        with pytest.raises(UsageError, match=r"p\.tar has changed since .* a\.jpg lies elsewhere"):
+            reader.files(photos)
+        assert reader.files(photos[2:])[0].read_bytes(LONG) == b"cccc"
+    assert [held.read_bytes("") for held in source.files(source.listing().photos)] == contents
+    packed(tmp_path / "p.tar", "ac", 4)
+    with pytest.raises(UsageError, match="has changed since"):
+        source.files(photos[1:2])
+
+
+def test_an_archive_that_is_gone_fails_each_of_its_photos(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    for number in (0, 1):
+        packed(tmp_path / f"p-{number}.tar", "abc", 1)
+    source = open_source(str(tmp_path / "p-{0..1}.tar"))
+    photos = source.listing().photos
+    (tmp_path / "p-0.tar").unlink()
+    lost, *_, there = source.files(photos)
+    with pytest.raises(ImageError, match="cannot be read"):
+        lost.read_bytes("")
+    assert there.read_bytes("") == b"cccc"
 
 
 def test_names_in_a_store_that_lead_out_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -389,6 +390,32 @@ def test_where_photos_lie_now_is_noted_when_none_is_new(network, settings, tmp_p
         (str(album), 2),
         (str(tmp_path / "photos"), 0),
     ]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_an_archive_that_was_written_anew_meanwhile_is_refused(network, settings, tmp_path) -> None:
+    """Its photos are read from where they began; those of one size would take others' places."""
+    pytest.importorskip("fsspec")
+    draw(tmp_path, "ab")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+
+    def pack(order: str, seconds: int) -> None:
+        with tarfile.open(tmp_path / "t.tar", "w") as tar:
+            for name in order:
+                tar.add(tmp_path / f"{name}.png", f"{name}.png")
+        os.utime(tmp_path / "t.tar", (seconds, seconds))
+
+    def part(index: int) -> Report:
+        one = replace(settings, per_shard=1)
+        return embed(tmp_path / "t.tar", tmp_path / "out", network, one, shard=(index, 2))
+
+    pack("ab", 1)
+    assert part(0).counts["no-face"] == 1
+    pack("ba", 2)
+    with pytest.raises(UsageError, match=r"t\.tar has changed .* b\.png lies elsewhere in it"):
+        part(1)
+    pack("ab", 3)
+    assert part(1).counts["no-face"] == 1
 
 
 @pytest.mark.slow
