@@ -17,9 +17,12 @@ from facetool.files.names_below import leads_out
 from facetool.files.storage import is_url, open_filesystem, patiently
 from facetool.files.text import counted
 from facetool.images.folder import ImageFolder
-from facetool.images.formats import IMAGE, kind_by_content, kind_by_name
+from facetool.images.formats import IMAGE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.inputs import TAR, ImageFiles, Images, one_of, open_photos, unsupported_files
 from facetool.images.records import ImageRecords
+
+_HEADS = 1000
+"""Beginnings of files that are read of a store at a time."""
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -78,6 +81,7 @@ def open_source(place: str, exclude: Path | None = None, null: bool = False) -> 
     Raises:
         UsageError: it is none of these.
     """
+    place = place.removeprefix("file://")  # a folder like any other, as open_storage has it
     if place.lower().endswith(TAR):
         return TarPhotos(place)
     if is_url(place):
@@ -181,27 +185,86 @@ class UrlPhotos:
     def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`."""
         try:
-            found: dict[str, Any] = patiently(
-                lambda: self._filesystem.find(self._path, detail=True)
-            )
+            found, unlisted = self._find()
+            heads = self._heads(found)
         except OSError as error:
             raise UsageError(f"{self.place} cannot be listed: {one_line(error)}") from error
-        below = self._path.rstrip("/") + "/"
         photos: list[ListedPhoto] = []
-        others: list[str] = []
+        kinds: dict[str, list[str]] = {}
         outside: list[str] = []
-        for path, info in found.items():
-            name = path.removeprefix(below)
-            if kind_by_name(name) == IMAGE and leads_out(name):
+        for path, info in sorted(found.items()):
+            name, head = self._name(path), heads.get(path, b"")
+            kind = kind_by_name(name)
+            if kind == IMAGE and leads_out(name):
                 outside.append(name)
-            elif any(part.startswith(".") for part in name.split("/")):
                 continue
-            elif kind_by_name(name) == IMAGE:
+            if _is_hidden(name):
+                continue
+            if isinstance(head, BaseException):
+                unlisted.append((name, f"cannot be read: {one_line(head)}", 1))
+                continue
+            if kind is None:
+                kind = kind_by_content(name, head)
+            if kind == IMAGE:
                 photos.append(ListedPhoto(name, int(info.get("size") or 0), _version(info)))
-            else:
-                others.append(name)
-        unlisted = [*unsupported_files(_kinds(others)), *_not_taken(outside, *_OUTSIDE)]
+            elif kind:
+                kinds.setdefault(kind, []).append(name)
+        unlisted += [*unsupported_files(kinds), *_not_taken(outside, *_OUTSIDE)]
         return PhotoList(sorted(photos), unlisted)
+
+    def _name(self, path: str) -> str:
+        return path.removeprefix(self._path.rstrip("/") + "/")
+
+    def _find(self) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
+        """All files by their paths, and folders that cannot be listed, with the reason.
+
+        Raises:
+            OSError: the place as a whole cannot be listed.
+        """
+        if _finds_at_once(self._filesystem):
+            return patiently(lambda: self._filesystem.find(self._path, detail=True)), []
+        # Where a store has no search of its own, fsspec's leaves out what it may not list.
+        found: dict[str, Any] = {}
+        lacking: list[tuple[str, str, int]] = []
+        folders = [self._path]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = patiently(partial(self._filesystem.ls, folder, detail=True))
+            except (FileNotFoundError, PermissionError) as error:
+                if folder == self._path:
+                    raise
+                reason = f"cannot be listed: {error.strerror or one_line(error)}"
+                lacking.append((self._name(folder), reason, 1))
+                continue
+            for entry in entries:
+                path = str(entry["name"]).rstrip("/")
+                if entry["type"] != "directory":
+                    found[path] = entry
+                elif path != folder and not path.rpartition("/")[2].startswith("."):
+                    folders.append(path)
+        return found, sorted(lacking)
+
+    def _heads(self, found: Mapping[str, Any]) -> dict[str, bytes | BaseException]:
+        """The first bytes of files whose names do not tell what they are, or why there are none.
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        unknown = [
+            path
+            for path, info in found.items()
+            if kind_by_name(path) is None
+            and not _is_hidden(self._name(path))
+            and info.get("type", "file") == "file"
+            and info.get("size")
+        ]
+        heads: dict[str, bytes | BaseException] = {}
+        for start in range(0, len(unknown), _HEADS):
+            some = unknown[start : start + _HEADS]
+            read = partial(self._filesystem.cat_ranges, some, 0, IMAGE_HEAD_BYTES)
+            heads.update(zip(some, patiently(read), strict=True))
+        return heads
 
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
@@ -233,7 +296,7 @@ class TarPhotos:
     def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`: the heads of all entries are read."""
         photos: list[ListedPhoto] = []
-        others: list[str] = []
+        kinds: dict[str, list[str]] = {}
         links: list[str] = []
         outside: list[str] = []
         for archive, path in self._archives.items():
@@ -242,13 +305,17 @@ class TarPhotos:
                 if info.get("type") == "other":  # as fsspec calls what is neither file nor folder
                     raise FormatError(f"cannot read {path}: {NOT_A_FILE}")
                 version = _version(info)
-                for entry in patiently(partial(self._entries, path)):
+                for entry, head in patiently(partial(self._entries, path)):
                     name = self._name(archive, entry)
+                    kind = kind_by_name(name)
+                    if kind is None:
+                        kind = kind_by_content(name, head)
                     if not entry.isfile():
-                        if kind_by_name(name) == IMAGE:
+                        if kind == IMAGE:
                             links.append(name)
-                    elif kind_by_name(name) != IMAGE:
-                        others.append(name)
+                    elif kind != IMAGE:
+                        if kind:
+                            kinds.setdefault(kind, []).append(name)
                     elif leads_out(entry.name):
                         outside.append(entry.name)
                     else:
@@ -263,19 +330,27 @@ class TarPhotos:
         last = {photo.name: photo for photo in photos}
         replaced = [photo.name for photo in photos if last[photo.name] is not photo]
         unlisted = [
-            *unsupported_files(_kinds(others)),
+            *unsupported_files(kinds),
             *_not_taken(links, *_LINKS),
             *_not_taken(outside, *_OUTSIDE),
             *_not_taken(replaced, *_REPLACED),
         ]
         return PhotoList(sorted(last.values()), unlisted)
 
-    def _entries(self, path: str) -> list[tarfile.TarInfo]:
+    def _entries(self, path: str) -> list[tuple[tarfile.TarInfo, bytes]]:
+        """What is no folder, with its first bytes where its name does not tell what it is."""
+
+        def head(entry: tarfile.TarInfo) -> bytes:
+            if not entry.isfile() or kind_by_name(entry.name) is not None:
+                return b""
+            content = tar.extractfile(entry)
+            return content.read(IMAGE_HEAD_BYTES) if content else b""
+
         with (
             self._filesystem.open(path, "rb") as file,
             tarfile.open(fileobj=file, mode="r:") as tar,
         ):
-            return [entry for entry in tar if not entry.isdir()]
+            return [(entry, head(entry)) for entry in tar if not entry.isdir()]
 
     def _name(self, archive: str, entry: tarfile.TarInfo) -> str:
         under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
@@ -298,7 +373,7 @@ class TarPhotos:
                 if (archive, version) not in self._changed:
                     self._changed[archive, version] = {
                         (self._name(archive, entry), entry.size, entry.offset_data)
-                        for entry in patiently(partial(self._entries, path))
+                        for entry, _ in patiently(partial(self._entries, path))
                     }
             except (FileNotFoundError, PermissionError):  # whoever reads it will say so
                 continue
@@ -325,6 +400,22 @@ class TarPhotos:
             )
             for photo in photos
         ]
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _finds_at_once(filesystem: Any) -> bool:
+    """Whether a store has a search of its own, as object stores have: no folder fails alone."""
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.spec import AbstractFileSystem
+
+    kind = type(filesystem)
+    return (
+        kind.find is not AbstractFileSystem.find
+        or getattr(kind, "_find", AsyncFileSystem._find) is not AsyncFileSystem._find
+    )
 
 
 def _hold(filesystem: Any, path: str, *part: int) -> HeldPhoto:
@@ -362,15 +453,6 @@ def _not_taken(
     if names:
         what = counted(len(names), one, several)
         yield what, f"not read ({one_of(names)}); {why}", len(names)
-
-
-def _kinds(names: Sequence[str]) -> dict[str, list[str]]:
-    """Raw photos and videos by kind, which their suffixes tell."""
-    kinds: dict[str, list[str]] = {}
-    for name in names:
-        if kind := kind_by_content(name, b""):
-            kinds.setdefault(kind, []).append(name)
-    return kinds
 
 
 def _version(info: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Photos listed for workers, from a folder, a list and a record file."""
 
+import errno
 import io
 import os
 import pickle
@@ -167,6 +168,85 @@ def test_names_in_a_store_that_lead_out_are_counted(monkeypatch: pytest.MonkeyPa
     assert [photo.name for photo in listing.photos] == ["a.jpg"]
     ((what, reason, number),) = listing.unlisted
     assert (what, number) == ("1 photo", 1) and "../b.jpg" in reason
+
+
+@pytest.fixture
+def closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, where bob's photos may not be listed, nor those of a hidden folder."""
+    (folder / ".hidden").mkdir()
+    scan = os.scandir
+
+    def refuse(path):  # type: ignore[no-untyped-def]
+        if str(path).endswith(("/bob", "/.hidden")):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return folder
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_a_folder_that_cannot_be_listed_is_named(closed: Path, scheme: str) -> None:
+    """``local://`` stands for all stores that fsspec searches folder by folder."""
+    pytest.importorskip("fsspec")
+    found = open_source(f"{scheme}{closed}").listing()
+    assert [photo.name for photo in found.photos] == ["ann/1.png"]
+    assert found.unlisted == [("bob", "cannot be listed: Permission denied", 1)]
+    with pytest.raises(UsageError, match=r"bob.* cannot be listed: .*Permission denied"):
+        open_source(f"{scheme}{closed}/bob").listing()
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://", "memory://"])
+def test_what_a_name_does_not_tell_the_content_does(folder: Path, scheme: str) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    png = (folder / "ann/1.png").read_bytes()
+    for name, content in {
+        "plain": png,
+        "ann/photo.php?id=7": png,
+        "jxl": b"\xff\x0a more",
+        "README": b"read me",
+        "empty": b"",
+        ".hidden": png,
+    }.items():
+        (folder / name).write_bytes(content)
+    if scheme == "memory://":
+        fsspec.filesystem("memory").put(str(folder), f"{folder}", recursive=True)
+    source = open_source(f"{scheme}{folder}")
+    found = source.listing()
+    photos = ["ann/1.png", "ann/photo.php?id=7", "bob/2.png", "plain"]
+    assert [photo.name for photo in found.photos] == photos
+    assert [what for what, *_ in found.unlisted] == ["1 rare image", "1 video"]
+    assert source.files(found.photos)[-1].read_bytes("plain") == png
+
+
+def test_what_a_name_in_an_archive_does_not_tell_the_content_does(
+    folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("fsspec")
+    png = (folder / "ann/1.png").read_bytes()
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in {"plain": png, "1.cls": b"7", "raw": b"FOVb"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    source = open_source(str(tmp_path / "a.tar"))
+    found = source.listing()
+    assert [what for what, *_ in found.unlisted] == ["1 raw photo"]
+    assert [held.read_bytes("") for held in source.files(found.photos)] == [png]
+
+
+def test_a_file_of_a_store_that_cannot_be_looked_at_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = pytest.importorskip("fsspec").filesystem("local")
+    (folder / "plain").write_bytes(b"x")
+
+    def refuse(*_: object, **__: object) -> bytes:
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(type(local), "cat_file", refuse)
+    found = open_source(f"local://{folder}").listing()
+    assert ("plain", "cannot be read: denied", 1) in found.unlisted
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.rec", "nowhere/a.jpg"])

@@ -29,6 +29,7 @@ from facetool.files.embeddings import describe_embeddings, read_embeddings
 from facetool.files.face_shards import read_shard, rows_of
 from facetool.files.megaface_features import read_features
 from facetool.files.storage import FolderStorage
+from facetool.files.stored_faces import open_faces
 from facetool.jobs.device_pool import OrderedThreads
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -416,6 +417,30 @@ def test_an_archive_that_was_written_anew_meanwhile_is_refused(network, settings
         part(1)
     pack("ab", 3)
     assert part(1).counts["no-face"] == 1
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_photos_where_nothing_can_be_listed_are_not_gone(
+    network, settings, tmp_path, monkeypatch, scheme
+) -> None:
+    pytest.importorskip("fsspec")
+    draw(tmp_path / "photos/closed", "ab")
+    draw(tmp_path / "photos/open", "c")
+    place = f"{scheme}{tmp_path}/photos"
+    embed(place, tmp_path / "out", network, settings)
+    scan = os.scandir
+
+    def refuse(path="."):  # type: ignore[no-untyped-def]
+        if str(path).endswith("/closed"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = embed(place, tmp_path / "out", network, settings)
+    assert dict(report.counts) == {"already there": 3, "failed": 1}
+    assert report.failures == [("closed", "cannot be listed: Permission denied")]
+    assert open_faces(FolderStorage(tmp_path / "out")).failures == report.failures
 
 
 @pytest.mark.slow
