@@ -357,7 +357,7 @@ class TarPhotos:
         return under + entry.name.removeprefix("./")
 
     def _check_places(self, photos: Sequence[ListedPhoto]) -> None:
-        """Refuse an archive that was written anew; a copy of it holds the same in the same places.
+        """Refuse an archive in which photos lie elsewhere now; in a copy they lie where they did.
 
         Raises:
             UsageError: so it is.
