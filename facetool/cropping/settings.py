@@ -79,7 +79,7 @@ class AlignSettings:
             detector=describe_detector(self.crop.detector, self.detection),
             select=self.select,
             on_no_face=self.on_no_face,
-            fallback=str(self.fallback) if self.fallback else None,
+            fallback=str(self.fallback.resolve()) if self.fallback else None,
             points=points_of(self.crop, self.predictor),
             strict=self.strict,
             min_face=float(self.min_face) or None,

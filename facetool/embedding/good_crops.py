@@ -48,8 +48,9 @@ def _good(
     manifest = crops if shards else crops / ALIGN_CSV
     if not (shards or manifest.is_file()):
         raise UsageError(
-            f"how good the faces are stands in {manifest}, which is not there; call this where "
-            "facetool represent was called, or leave min_face and min_sharpness out",
+            f"how good the faces are stands in {manifest}, which is not there; if that has "
+            "moved, run facetool represent or merge on it again, or leave min_face and "
+            "min_sharpness out",
             "min_face",
             "min_sharpness",
         )

@@ -43,7 +43,7 @@ def read_named_people(reps: Path, *, unit_length: bool | None = None) -> People:
     if description is None:
         raise UsageError(
             f"{reps}: the aligned folder {crops} is not there, which says where each face is; "
-            "call this where facetool represent was called"
+            "if it has moved, run facetool represent on it again"
         )
     rows = {row.output: row for row in read_manifest(crops / ALIGN_CSV) if row.output}
     photos = AlignedPhotos(description.inputs or {})

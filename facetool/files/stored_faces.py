@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from facetool.files.face_shards import (
 )
 from facetool.files.names_below import LEADS_OUT, leads_out
 from facetool.files.represent_description import RepresentDescription
-from facetool.files.storage import Storage
+from facetool.files.storage import Storage, is_url
 from facetool.files.text import counted
 
 _SHARDS_HELD = 2
@@ -88,6 +89,13 @@ class StoredFaces:
         more = len(self.missing) - 1
         others = f" (and {counted(more, 'other')})" if more else ""
         return f"{name}{others} {reason}"
+
+    def has_grown_from(self, earlier: RepresentDescription) -> bool:
+        """Whether embeddings that were merged earlier are those of all plans, or of the first."""
+        return any(
+            _listing(self.plans[:count]) == earlier.input_listing_sha256
+            for count in range(1, len(self.plans) + 1)
+        )
 
     def batches(self, size: int) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         """Names (N) and embeddings (N, D) in order, ``size`` at a time.
@@ -174,7 +182,17 @@ def planned_description(storage: Storage) -> RepresentDescription:
     Raises:
         FormatError: there is no plan.
     """
-    return replace(_plans_of(storage)[-1].represent, input=storage.place)
+    return replace(_plans_of(storage)[-1].represent, input=_noted(storage))
+
+
+def _noted(storage: Storage) -> str:
+    """OUT as results note it: a folder's whole path, as commands may be given elsewhere."""
+    return storage.place if is_url(storage.place) else str(Path(storage.place).resolve())
+
+
+def _listing(plans: Sequence[EmbedPlan]) -> str:
+    """A checksum of all that was embedded, sha256 in hexadecimal digits."""
+    return hashlib.sha256("".join(plan.id for plan in plans).encode()).hexdigest()
 
 
 def _plans_of(storage: Storage) -> list[EmbedPlan]:
@@ -261,12 +279,11 @@ class _Found:
             face._replace(name=_crop_name(stems, photo, number))
             for photo, number, face in self._rows
         )
-        plans = "".join(plan.id for plan in self._plans)
         description = replace(
             self._plans[-1].represent,
             device=", ".join(self._devices) or None,
-            input=self._storage.place,
-            input_listing_sha256=hashlib.sha256(plans.encode()).hexdigest(),
+            input=_noted(self._storage),
+            input_listing_sha256=_listing(self._plans),
             counts={"images": len(faces), "failed": len(self._failures) + self._unknown},
             missed_faces=sorted(_crop_name(stems, *one) for one in self._missed),
             largest_of_several=sorted(_crop_name(stems, *one) for one in self._largest),

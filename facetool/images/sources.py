@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,9 +17,12 @@ from facetool.files.names_below import leads_out
 from facetool.files.storage import is_url, open_filesystem, patiently
 from facetool.files.text import counted
 from facetool.images.folder import ImageFolder
-from facetool.images.formats import IMAGE, kind_by_content, kind_by_name
+from facetool.images.formats import IMAGE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.inputs import TAR, ImageFiles, Images, one_of, open_photos, unsupported_files
 from facetool.images.records import ImageRecords
+
+_HEADS = 1000
+"""Beginnings of files that are read of a store at a time."""
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -43,8 +46,11 @@ class PhotoSource(Protocol):
     def place(self) -> str:
         """The folder, file or URL."""
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """All photos; this may take long.
+
+        Args:
+            earlier: photos known before, which a list of photos need not name again.
 
         Raises:
             UsageError: there is nothing of that name.
@@ -57,6 +63,7 @@ class PhotoSource(Protocol):
         Photos that lie elsewhere are read now, and held.
 
         Raises:
+            UsageError: an archive has changed since they were listed.
             OutputError: a store does not answer.
         """
 
@@ -74,6 +81,7 @@ def open_source(place: str, exclude: Path | None = None, null: bool = False) -> 
     Raises:
         UsageError: it is none of these.
     """
+    place = place.removeprefix("file://")  # a folder like any other, as open_storage has it
     if place.lower().endswith(TAR):
         return TarPhotos(place)
     if is_url(place):
@@ -107,12 +115,15 @@ class LocalPhotos:
     def _open(self) -> Images:
         return open_photos(self._path, self._exclude, self._null)
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`."""
         found = self._found or self._open()
+        names: Collection[str] = found.names
+        if not self._path.is_dir():
+            names = {*names, *(name for name in earlier if _is_there(found, name))}
         unlisted = [(name, reason, 1) for name, reason in found.unreadable]
         unlisted += unsupported_files(found.unsupported)
-        return PhotoList([self._listed(found, name) for name in found.names], unlisted)
+        return PhotoList([self._listed(found, name) for name in sorted(names)], unlisted)
 
     def _listed(self, found: Images, name: str) -> ListedPhoto:
         if isinstance(found, ImageRecords):  # of the file as a whole
@@ -126,6 +137,14 @@ class LocalPhotos:
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
         return [self._files] * len(photos)
+
+
+def _is_there(files: ImageFiles, name: str) -> bool:
+    try:
+        files.stat(name)
+    except ImageError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -163,30 +182,89 @@ class UrlPhotos:
     def __reduce__(self) -> tuple[Any, ...]:
         return UrlPhotos, (self.place,)
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`."""
         try:
-            found: dict[str, Any] = patiently(
-                lambda: self._filesystem.find(self._path, detail=True)
-            )
+            found, unlisted = self._find()
+            heads = self._heads(found)
         except OSError as error:
             raise UsageError(f"{self.place} cannot be listed: {one_line(error)}") from error
-        below = self._path.rstrip("/") + "/"
         photos: list[ListedPhoto] = []
-        others: list[str] = []
+        kinds: dict[str, list[str]] = {}
         outside: list[str] = []
-        for path, info in found.items():
-            name = path.removeprefix(below)
-            if kind_by_name(name) == IMAGE and leads_out(name):
+        for path, info in sorted(found.items()):
+            name, head = self._name(path), heads.get(path, b"")
+            kind = kind_by_name(name)
+            if kind == IMAGE and leads_out(name):
                 outside.append(name)
-            elif any(part.startswith(".") for part in name.split("/")):
                 continue
-            elif kind_by_name(name) == IMAGE:
+            if _is_hidden(name):
+                continue
+            if isinstance(head, BaseException):
+                unlisted.append((name, f"cannot be read: {one_line(head)}", 1))
+                continue
+            if kind is None:
+                kind = kind_by_content(name, head)
+            if kind == IMAGE:
                 photos.append(ListedPhoto(name, int(info.get("size") or 0), _version(info)))
-            else:
-                others.append(name)
-        unlisted = [*unsupported_files(_kinds(others)), *_not_taken(outside, *_OUTSIDE)]
+            elif kind:
+                kinds.setdefault(kind, []).append(name)
+        unlisted += [*unsupported_files(kinds), *_not_taken(outside, *_OUTSIDE)]
         return PhotoList(sorted(photos), unlisted)
+
+    def _name(self, path: str) -> str:
+        return path.removeprefix(self._path.rstrip("/") + "/")
+
+    def _find(self) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
+        """All files by their paths, and folders that cannot be listed, with the reason.
+
+        Raises:
+            OSError: the place as a whole cannot be listed.
+        """
+        if _finds_at_once(self._filesystem):
+            return patiently(lambda: self._filesystem.find(self._path, detail=True)), []
+        # Where a store has no search of its own, fsspec's leaves out what it may not list.
+        found: dict[str, Any] = {}
+        lacking: list[tuple[str, str, int]] = []
+        folders = [self._path]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = patiently(partial(self._filesystem.ls, folder, detail=True))
+            except (FileNotFoundError, PermissionError) as error:
+                if folder == self._path:
+                    raise
+                reason = f"cannot be listed: {error.strerror or one_line(error)}"
+                lacking.append((self._name(folder), reason, 1))
+                continue
+            for entry in entries:
+                path = str(entry["name"]).rstrip("/")
+                if entry["type"] != "directory":
+                    found[path] = entry
+                elif path != folder and not path.rpartition("/")[2].startswith("."):
+                    folders.append(path)
+        return found, sorted(lacking)
+
+    def _heads(self, found: Mapping[str, Any]) -> dict[str, bytes | BaseException]:
+        """The first bytes of files whose names do not tell what they are, or why there are none.
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        unknown = [
+            path
+            for path, info in found.items()
+            if kind_by_name(path) is None
+            and not _is_hidden(self._name(path))
+            and info.get("type", "file") == "file"
+            and info.get("size")
+        ]
+        heads: dict[str, bytes | BaseException] = {}
+        for start in range(0, len(unknown), _HEADS):
+            some = unknown[start : start + _HEADS]
+            read = partial(self._filesystem.cat_ranges, some, 0, IMAGE_HEAD_BYTES)
+            heads.update(zip(some, patiently(read), strict=True))
+        return heads
 
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
@@ -210,30 +288,34 @@ class TarPhotos:
         self.place = place if is_url(place) else str(Path(place).resolve())
         self._filesystem, path = open_filesystem(self.place)
         self._archives = {PurePosixPath(one).name: one for one in _expand(path)}
+        self._changed: dict[tuple[str, str], set[tuple[str, int, int]]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TarPhotos, (self.place,)
 
-    def listing(self) -> PhotoList:
+    def listing(self, earlier: Collection[str] = ()) -> PhotoList:
         """See :meth:`PhotoSource.listing`: the heads of all entries are read."""
         photos: list[ListedPhoto] = []
-        others: list[str] = []
+        kinds: dict[str, list[str]] = {}
         links: list[str] = []
         outside: list[str] = []
         for archive, path in self._archives.items():
-            under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
             try:
                 info = self._filesystem.info(path)
                 if info.get("type") == "other":  # as fsspec calls what is neither file nor folder
                     raise FormatError(f"cannot read {path}: {NOT_A_FILE}")
                 version = _version(info)
-                for entry in patiently(partial(self._entries, path)):
-                    name = under + entry.name.removeprefix("./")
+                for entry, head in patiently(partial(self._entries, path)):
+                    name = self._name(archive, entry)
+                    kind = kind_by_name(name)
+                    if kind is None:
+                        kind = kind_by_content(name, head)
                     if not entry.isfile():
-                        if kind_by_name(name) == IMAGE:
+                        if kind == IMAGE:
                             links.append(name)
-                    elif kind_by_name(name) != IMAGE:
-                        others.append(name)
+                    elif kind != IMAGE:
+                        if kind:
+                            kinds.setdefault(kind, []).append(name)
                     elif leads_out(entry.name):
                         outside.append(entry.name)
                     else:
@@ -248,22 +330,67 @@ class TarPhotos:
         last = {photo.name: photo for photo in photos}
         replaced = [photo.name for photo in photos if last[photo.name] is not photo]
         unlisted = [
-            *unsupported_files(_kinds(others)),
+            *unsupported_files(kinds),
             *_not_taken(links, *_LINKS),
             *_not_taken(outside, *_OUTSIDE),
             *_not_taken(replaced, *_REPLACED),
         ]
         return PhotoList(sorted(last.values()), unlisted)
 
-    def _entries(self, path: str) -> list[tarfile.TarInfo]:
+    def _entries(self, path: str) -> list[tuple[tarfile.TarInfo, bytes]]:
+        """What is no folder, with its first bytes where its name does not tell what it is."""
+
+        def head(entry: tarfile.TarInfo) -> bytes:
+            if not entry.isfile() or kind_by_name(entry.name) is not None:
+                return b""
+            content = tar.extractfile(entry)
+            return content.read(IMAGE_HEAD_BYTES) if content else b""
+
         with (
             self._filesystem.open(path, "rb") as file,
             tarfile.open(fileobj=file, mode="r:") as tar,
         ):
-            return [entry for entry in tar if not entry.isdir()]
+            return [(entry, head(entry)) for entry in tar if not entry.isdir()]
+
+    def _name(self, archive: str, entry: tarfile.TarInfo) -> str:
+        under = f"{archive.removesuffix(TAR)}/" if len(self._archives) > 1 else ""
+        return under + entry.name.removeprefix("./")
+
+    def _check_places(self, photos: Sequence[ListedPhoto]) -> None:
+        """Refuse an archive in which photos lie elsewhere now; in a copy they lie where they did.
+
+        Raises:
+            UsageError: so it is.
+            OutputError: a store does not answer.
+        """
+        for archive in {photo.file for photo in photos}:
+            path = self._archives[archive]
+            listed = [photo for photo in photos if photo.file == archive]
+            try:
+                version = _version(patiently(partial(self._filesystem.info, path)))
+                if all(photo.version == version for photo in listed):
+                    continue
+                if (archive, version) not in self._changed:
+                    self._changed[archive, version] = {
+                        (self._name(archive, entry), entry.size, entry.offset_data)
+                        for entry, _ in patiently(partial(self._entries, path))
+                    }
+            except (FileNotFoundError, PermissionError):  # whoever reads it will say so
+                continue
+            except OSError as error:
+                raise OutputError(f"cannot read {path}: {one_line(error)}") from error
+            places = self._changed[archive, version]
+            for photo in listed:
+                if (photo.name, photo.size, photo.offset) not in places:
+                    raise UsageError(
+                        f"{path} has changed since facetool embed listed its photos, and "
+                        f"{photo.name} lies elsewhere in it; put it back as it was, or choose "
+                        "another OUT"
+                    )
 
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
+        self._check_places(photos)
         return [
             _hold(
                 self._filesystem,
@@ -273,6 +400,22 @@ class TarPhotos:
             )
             for photo in photos
         ]
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _finds_at_once(filesystem: Any) -> bool:
+    """Whether a store has a search of its own, as object stores have: no folder fails alone."""
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.spec import AbstractFileSystem
+
+    kind = type(filesystem)
+    return (
+        kind.find is not AbstractFileSystem.find
+        or getattr(kind, "_find", AsyncFileSystem._find) is not AsyncFileSystem._find
+    )
 
 
 def _hold(filesystem: Any, path: str, *part: int) -> HeldPhoto:
@@ -310,15 +453,6 @@ def _not_taken(
     if names:
         what = counted(len(names), one, several)
         yield what, f"not read ({one_of(names)}); {why}", len(names)
-
-
-def _kinds(names: Sequence[str]) -> dict[str, list[str]]:
-    """Raw photos and videos by kind, which their suffixes tell."""
-    kinds: dict[str, list[str]] = {}
-    for name in names:
-        if kind := kind_by_content(name, b""):
-            kinds.setdefault(kind, []).append(name)
-    return kinds
 
 
 def _version(info: Mapping[str, Any]) -> str:

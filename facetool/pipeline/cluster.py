@@ -196,8 +196,8 @@ def _link(result: Clustering, crops: Path, links: Path) -> None:
             )
     if not (crops / result.images[0]).is_file():
         raise UsageError(
-            f"links: the crops are not in {crops.absolute()}; call this where facetool represent "
-            "was called, so that the path it noted is found, or leave links out",
+            f"links: the crops are not in {crops.absolute()}; if they have moved, run facetool "
+            "represent on them again, or leave links out",
             "links",
         )
     _remove_links(links, crops)

@@ -117,8 +117,8 @@ def find_duplicates(
     small = _read(Crops(people.description), [people.images[row] for row in wanted], report)
     if len(wanted) and len(report.failures) == len(wanted):
         raise FacetoolError(
-            f"the crops of {reps} cannot be read ({report.failures[0][1]}); call this where "
-            "facetool represent was called"
+            f"the crops of {reps} cannot be read ({report.failures[0][1]}); if they have "
+            "moved, run facetool represent on them again"
         )
     place = np.searchsorted(wanted, first), np.searchsorted(wanted, second)
     correlations = _correlations(small, *place)

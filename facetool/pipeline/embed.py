@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -257,12 +257,16 @@ def _agree(
 def _plan_rest(
     storage: Storage, plans: Sequence[EmbedPlan], wanted: EmbedPlan, source: PhotoSource
 ) -> list[EmbedPlan]:
-    """A plan for the photos that none has yet; no plan where there are none."""
-    found = source.listing()
+    """A plan for the photos that none has yet, or that lie elsewhere now; else no plan.
+
+    Raises:
+        UsageError: there are no photos, or they are not those of the plans.
+    """
+    known = _planned(storage, plans)
+    found = source.listing(known)
     if not (plans or found.photos or found.unlisted):
         raise UsageError(f"there are no images in {source.place}")
-    known = _planned(storage, plans)
-    now = {photo.name for photo in found.photos}
+    now = {photo.name: photo for photo in found.photos}
     hidden = [name for name, _, _ in found.unlisted]
     gone = [name for name in known if name not in now and not _is_below(name, hidden)]
     if known and len(gone) == len(known):
@@ -270,8 +274,11 @@ def _plan_rest(
             f"{storage.place} holds faces of the photos in {plans[-1].source}, none of which is "
             f"in {source.place}; choose another OUT"
         )
+    moved = bool(plans) and plans[-1].source != source.place
+    if moved and known:
+        _say_they_moved(storage, plans[-1].source, known, source, now)
     new = [photo for photo in found.photos if known.get(photo.name) != photo]
-    if plans and not (new or gone) and plans[-1].unlisted == tuple(found.unlisted):
+    if plans and not (moved or new or gone) and plans[-1].unlisted == tuple(found.unlisted):
         return []
     plan = replace(
         wanted, number=len(plans) + 1, photos=len(new), gone=gone, unlisted=found.unlisted
@@ -288,6 +295,39 @@ def _planned(storage: Storage, plans: Sequence[EmbedPlan]) -> dict[str, ListedPh
         for shard in PlannedPhotos(storage, plan):
             known.update((photo.name, photo) for photo in shard.photos)
     return known
+
+
+def _say_they_moved(
+    storage: Storage,
+    before: str,
+    known: Mapping[str, ListedPhoto],
+    source: PhotoSource,
+    now: Mapping[str, ListedPhoto],
+) -> None:
+    """Tell that the photos lie elsewhere now.
+
+    Raises:
+        UsageError: they are others.
+    """
+    copied = Path(before).exists()
+    for name, photo in known.items():
+        if name not in now or not _is_same(photo, now[name], by_version=copied):
+            raise UsageError(
+                f"{storage.place} holds faces of the photos in {before}, and {name} is not the "
+                f"same in {source.place}; choose another OUT"
+            )
+    listener().remark(
+        source.place,
+        f"taken for {before}, moved or copied: its {counted(len(known), 'photo')} all there, "
+        f"{len(now) - len(known):,} new",
+    )
+
+
+def _is_same(then: ListedPhoto, now: ListedPhoto, *, by_version: bool) -> bool:
+    """Whether a photo is as it was; one that was moved may have another time, but not size."""
+    if by_version or not now.size:  # that of a record is not known
+        return (then.size, then.version) == (now.size, now.version)
+    return then.size == now.size
 
 
 def _is_below(name: str, places: Sequence[str]) -> bool:

@@ -8,8 +8,9 @@ from facetool.errors import FormatError, UsageError
 from facetool.files.embeddings_writer import EmbeddingsWriter, earlier_description, number_people
 from facetool.files.image_states import ImageState
 from facetool.files.output_file import check_folder
+from facetool.files.represent_description import RepresentDescription
 from facetool.files.storage import open_storage
-from facetool.files.stored_faces import open_faces
+from facetool.files.stored_faces import StoredFaces, open_faces
 from facetool.jobs.progress import progress_bar
 from facetool.jobs.report import Report
 
@@ -38,7 +39,7 @@ def merge(output: str | Path, reps: str | Path, *, overwrite: bool = False) -> R
     check_folder(reps, Path(output))
     faces = open_faces(open_storage(str(output)))
     earlier = earlier_description(reps, overwrite=overwrite)
-    if earlier.counts is not None and earlier.input != faces.description.input:
+    if earlier.counts is not None and not _is_of(faces, earlier):
         raise UsageError(
             f"{reps} holds other embeddings (those of the images in {earlier.input}); choose "
             "another REPS or start over with overwrite=True",
@@ -65,3 +66,13 @@ def merge(output: str | Path, reps: str | Path, *, overwrite: bool = False) -> R
     for name, reason in (*faces.missing, *faces.failures):
         report.failed(name, reason)
     return report
+
+
+def _is_of(faces: StoredFaces, earlier: RepresentDescription) -> bool:
+    """Whether embeddings that are there were merged from the same OUT, which may have moved."""
+    before = earlier.input or ""
+    if before == faces.description.input:
+        return True
+    # Of a relative path, as it was noted once, nobody knows what it is relative to.
+    elsewhere = Path(before).is_absolute() and Path(before).exists()
+    return not elsewhere and faces.has_grown_from(earlier)

@@ -25,8 +25,12 @@ from facetool.files.embeddings_writer import (
     number_people,
 )
 from facetool.files.image_states import INPUTS_CSV, ImageState, read_states
+from facetool.files.lock import sole_writer
 from facetool.files.output_file import check_folder
-from facetool.files.represent_description import RepresentDescription
+from facetool.files.represent_description import (
+    RepresentDescription,
+    write_represent_description,
+)
 from facetool.images.changes import read_with_state, unchanged
 from facetool.images.inputs import Images, open_images, report_unread
 from facetool.images.read import RGBImage, decode_image
@@ -93,6 +97,10 @@ def represent(
             there = map_whole(output, description.stored_size, earlier.crc32 or {})
             if finished:
                 _check_names(output, there[0], folder)
+                if earlier.input != description.input:  # both were moved or copied
+                    with sole_writer(output):
+                        moved = replace(earlier, input=description.input)
+                        write_represent_description(output, moved)
                 report.done("already there", len(folder.names))
                 return report
             kept = _find_kept(output, there, folder, earlier, description)

@@ -1,6 +1,9 @@
 """``represent`` on images that are not its network's crops, and on crops that have changed."""
 
+import json
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +13,19 @@ from PIL import Image
 
 from facetool.alignment.recipes import DLIB_CHIP
 from facetool.embedding.embedder import Embedder
+from facetool.embedding.named_people import read_named_people
 from facetool.errors import FormatError, UsageError
 from facetool.files import embeddings_writer
 from facetool.files.embeddings import read_embeddings
+from facetool.files.represent_description import (
+    read_represent_description,
+    write_represent_description,
+)
 from facetool.images.verification_set import write_bin
 from facetool.networks.base import EmbeddingNetwork
 from facetool.networks.registry import create
 from facetool.pipeline.align import AlignSettings, align
+from facetool.pipeline.cluster import cluster
 from facetool.pipeline.records import pack_pairs
 from facetool.pipeline.records_pack import pack
 from facetool.pipeline.represent import RepresentSettings, represent
@@ -320,3 +329,37 @@ def test_a_part_of_an_aligned_folder_is_told_from_photos(
     (crops / "align.json").unlink()
     with pytest.raises(UsageError, match=r"if they are photos, run align on them .*any_crop=True"):
         represent(person, tmp_path / "reps", network, SETTINGS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noted", [None, "crops"])
+@pytest.mark.parametrize("move", [shutil.copytree, os.rename])
+def test_a_project_that_was_moved_or_copied_is_itself(
+    crops: Path, tmp_path: Path, network: EmbeddingNetwork, move, noted
+) -> None:
+    """``noted``: the place of the crops as facetool 0.1 noted it."""
+    represent(crops, tmp_path / "P/reps", network, SETTINGS)
+    crops.rename(tmp_path / "P/crops")
+    represent(tmp_path / "P/crops", tmp_path / "P/reps", network, SETTINGS)
+    if noted is not None:
+        described = read_represent_description(tmp_path / "P/reps")
+        write_represent_description(tmp_path / "P/reps", replace(described, input=noted))
+    move(tmp_path / "P", tmp_path / "P2")
+    before = files(tmp_path / "P2/reps")
+    if move is os.rename:
+        for ask in (read_named_people, lambda reps: cluster(reps, links=tmp_path / "links")):
+            with pytest.raises(UsageError, match="moved, run facetool represent on"):
+                ask(tmp_path / "P2/reps")
+    report = represent(tmp_path / "P2/crops", tmp_path / "P2/reps", network, SETTINGS)
+    assert dict(report.counts) == {"already there": 6}
+    described = json.loads(before.pop("represent.json"))
+    now = files(tmp_path / "P2/reps")
+    assert json.loads(now.pop("represent.json")) == {
+        **described,
+        "input": str(tmp_path / "P2/crops"),
+    }
+    assert now == before
+    if move is os.rename:
+        cluster(tmp_path / "P2/reps", links=tmp_path / "links")
+        links = [link for link in (tmp_path / "links").rglob("*") if link.is_symlink()]
+        assert len(links) == 6 and all(link.is_file() for link in links)

@@ -1,6 +1,9 @@
 """Photos listed for workers, from a folder, a list and a record file."""
 
+import errno
 import io
+import os
+import pickle
 import tarfile
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facetool.errors import UsageError
+from facetool.errors import ImageError, UsageError
 from facetool.files.recordio import RecordWriter
 from facetool.images.records import format_record
 from facetool.images.sources import open_source
@@ -108,6 +111,54 @@ def test_what_is_not_taken_out_of_an_archive_is_counted(tmp_path: Path) -> None:
     ]
 
 
+LONG = f"{'n' * 120}/é.jpg"
+
+
+def packed(path: Path, order: str, seconds: int) -> str:
+    """An archive of three photos of one size, in this order, written at a time of its own."""
+    with tarfile.open(path, "w") as tar:
+        for letter in order:
+            info = tarfile.TarInfo({"a": "a.jpg", "b": "./b.jpg", "c": LONG}[letter])
+            info.size = 4
+            tar.addfile(info, io.BytesIO(letter.encode() * 4))
+    os.utime(path, (seconds, seconds))
+    return str(path)
+
+
+def test_an_archive_that_was_written_anew_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    source = open_source(packed(tmp_path / "p.tar", "abc", 1))
+    photos = source.listing().photos
+    packed(tmp_path / "p.tar", "abc", 2)  # as a copy to another machine is
+    contents = [
+        held.read_bytes(photo.name)
+        for photo, held in zip(photos, source.files(photos), strict=True)
+    ]
+    assert contents == [b"aaaa", b"bbbb", b"cccc"]
+    packed(tmp_path / "p.tar", "bac", 3)
+    for reader in (source, pickle.loads(pickle.dumps(source))):
+        with pytest.raises(UsageError, match=r"p\.tar has changed since .* a\.jpg lies elsewhere"):
+            reader.files(photos)
+        assert reader.files(photos[2:])[0].read_bytes(LONG) == b"cccc"
+    assert [held.read_bytes("") for held in source.files(source.listing().photos)] == contents
+    packed(tmp_path / "p.tar", "ac", 4)
+    with pytest.raises(UsageError, match="has changed since"):
+        source.files(photos[1:2])
+
+
+def test_an_archive_that_is_gone_fails_each_of_its_photos(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    for number in (0, 1):
+        packed(tmp_path / f"p-{number}.tar", "abc", 1)
+    source = open_source(str(tmp_path / "p-{0..1}.tar"))
+    photos = source.listing().photos
+    (tmp_path / "p-0.tar").unlink()
+    lost, *_, there = source.files(photos)
+    with pytest.raises(ImageError, match="cannot be read"):
+        lost.read_bytes("")
+    assert there.read_bytes("") == b"cccc"
+
+
 def test_names_in_a_store_that_lead_out_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = pytest.importorskip("fsspec").filesystem("memory")
     names = ["a.jpg", "../b.jpg", ".hidden/c.jpg"]
@@ -117,6 +168,85 @@ def test_names_in_a_store_that_lead_out_are_counted(monkeypatch: pytest.MonkeyPa
     assert [photo.name for photo in listing.photos] == ["a.jpg"]
     ((what, reason, number),) = listing.unlisted
     assert (what, number) == ("1 photo", 1) and "../b.jpg" in reason
+
+
+@pytest.fixture
+def closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, where bob's photos may not be listed, nor those of a hidden folder."""
+    (folder / ".hidden").mkdir()
+    scan = os.scandir
+
+    def refuse(path):  # type: ignore[no-untyped-def]
+        if str(path).endswith(("/bob", "/.hidden")):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return folder
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_a_folder_that_cannot_be_listed_is_named(closed: Path, scheme: str) -> None:
+    """``local://`` stands for all stores that fsspec searches folder by folder."""
+    pytest.importorskip("fsspec")
+    found = open_source(f"{scheme}{closed}").listing()
+    assert [photo.name for photo in found.photos] == ["ann/1.png"]
+    assert found.unlisted == [("bob", "cannot be listed: Permission denied", 1)]
+    with pytest.raises(UsageError, match=r"bob.* cannot be listed: .*Permission denied"):
+        open_source(f"{scheme}{closed}/bob").listing()
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://", "memory://"])
+def test_what_a_name_does_not_tell_the_content_does(folder: Path, scheme: str) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    png = (folder / "ann/1.png").read_bytes()
+    for name, content in {
+        "plain": png,
+        "ann/photo.php?id=7": png,
+        "jxl": b"\xff\x0a more",
+        "README": b"read me",
+        "empty": b"",
+        ".hidden": png,
+    }.items():
+        (folder / name).write_bytes(content)
+    if scheme == "memory://":
+        fsspec.filesystem("memory").put(str(folder), f"{folder}", recursive=True)
+    source = open_source(f"{scheme}{folder}")
+    found = source.listing()
+    photos = ["ann/1.png", "ann/photo.php?id=7", "bob/2.png", "plain"]
+    assert [photo.name for photo in found.photos] == photos
+    assert [what for what, *_ in found.unlisted] == ["1 rare image", "1 video"]
+    assert source.files(found.photos)[-1].read_bytes("plain") == png
+
+
+def test_what_a_name_in_an_archive_does_not_tell_the_content_does(
+    folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("fsspec")
+    png = (folder / "ann/1.png").read_bytes()
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in {"plain": png, "1.cls": b"7", "raw": b"FOVb"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    source = open_source(str(tmp_path / "a.tar"))
+    found = source.listing()
+    assert [what for what, *_ in found.unlisted] == ["1 raw photo"]
+    assert [held.read_bytes("") for held in source.files(found.photos)] == [png]
+
+
+def test_a_file_of_a_store_that_cannot_be_looked_at_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = pytest.importorskip("fsspec").filesystem("local")
+    (folder / "plain").write_bytes(b"x")
+
+    def refuse(*_: object, **__: object) -> bytes:
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(type(local), "cat_file", refuse)
+    found = open_source(f"local://{folder}").listing()
+    assert ("plain", "cannot be read: denied", 1) in found.unlisted
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.rec", "nowhere/a.jpg"])

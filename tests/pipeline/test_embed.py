@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from facetool.files.embeddings import describe_embeddings, read_embeddings
 from facetool.files.face_shards import read_shard, rows_of
 from facetool.files.megaface_features import read_features
 from facetool.files.storage import FolderStorage
+from facetool.files.stored_faces import open_faces
 from facetool.jobs.device_pool import OrderedThreads
 from facetool.jobs.report import Report
 from facetool.networks.base import EmbeddingNetwork
@@ -286,6 +288,159 @@ def test_other_photos_are_refused(photos, out, network, settings, tmp_path) -> N
     (other / "elsewhere.jpg").write_bytes(photo.read_bytes())
     with pytest.raises(UsageError, match="none of which is in"):
         embed(other, out, network, settings)
+
+
+def draw(folder: Path, names: str, shade: int = 128, edge: int = 60) -> Path:
+    """Photos without a face, one for each letter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("RGB", (edge, edge), (shade,) * 3).save(folder / f"{name}.png")
+    return folder
+
+
+def move_by_copying(old: Path, new: Path) -> None:
+    copytree(old, new, copy_function=shutil.copy)
+    shutil.rmtree(old)
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(("names", "edge"), [("ab", 64), ("ab", 60), ("b", 64), ("abc", 64)])
+def test_photos_of_another_folder_with_the_same_names_are_refused(
+    network, settings, tmp_path, names, edge
+) -> None:
+    album, out = draw(tmp_path / "A/photos", "ab"), tmp_path / "out"
+    other = draw(tmp_path / "B/photos", names, 10, edge)
+    embed(album, out, network, settings)
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    name = "a.png"
+    with pytest.raises(UsageError) as caught:
+        embed(other, out, network, settings)
+    assert str(caught.value) == (
+        f"{out} holds faces of the photos in {album}, and {name} is not the same in {other}; "
+        "choose another OUT"
+    )
+    if edge != 60:
+        shutil.rmtree(album)  # perhaps on a disk that is not there today
+        with pytest.raises(UsageError, match="is not the same in"):
+            embed(other, out, network, settings)
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("move", [copytree, move_by_copying, os.rename])
+def test_photos_that_were_moved_or_copied_are_the_same(network, settings, tmp_path, move) -> None:
+    album, out = draw(tmp_path / "A/photos", "ab"), tmp_path / "out"
+    embed(album, out, network, settings)
+    (tmp_path / "B").mkdir()
+    move(album, tmp_path / "B/photos")
+    draw(tmp_path / "B/photos", "c")
+    with remarks() as said:
+        report = embed(tmp_path / "B/photos", out, network, settings)
+    assert report.counts["no-face"] == (3 if move is move_by_copying else 1)
+    assert said == [
+        f"{tmp_path / 'B/photos'}: taken for {album}, moved or copied: its 2 photos all there, "
+        "1 new"
+    ]
+    with remarks() as said:
+        embed(tmp_path / "B/photos", out, network, settings)
+    assert said == []
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_list_adds_to_the_photos_of_an_earlier_one(
+    network, settings, tmp_path, monkeypatch
+) -> None:
+    """As align does: those of before stay as long as they are there."""
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "photos", "abcd")
+    for names in ("ab", "c", "d"):
+        (tmp_path / f"{names}.txt").write_text("".join(f"photos/{one}.png\n" for one in names))
+    said = []
+    for given in ("ab.txt", "c.txt", "d.txt", "c.txt"):
+        said.append(str(embed(given, "out", network, settings)))
+    assert said == [
+        "2 no-face",
+        "1 no-face, 2 already there (2 had no face before)",
+        "1 no-face, 3 already there (3 had no face before)",
+        "4 already there (4 had no face before)",
+    ]
+    (tmp_path / "photos/a.png").unlink()
+    draw(tmp_path / "photos", "b", edge=64)
+    with remarks() as told:
+        report = embed("c.txt", "out", network, settings)
+    assert dict(report.counts) == {"no-face": 1, "already there": 2, "removed": 1}
+    assert told == ["photos/a.png: the photo is gone, and its embeddings no longer count"]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_single_photos_of_a_folder_add_up(network, settings, tmp_path) -> None:
+    draw(tmp_path / "photos", "ab")
+    for name in "ab":
+        report = embed(tmp_path / f"photos/{name}.png", tmp_path / "out", network, settings)
+    assert (report.counts["already there"], report.counts["no-face"]) == (1, 1)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_where_photos_lie_now_is_noted_when_none_is_new(network, settings, tmp_path) -> None:
+    album, out = draw(tmp_path / "A/photos", "ab"), tmp_path / "out"
+    embed(album, out, network, settings)
+    album.rename(tmp_path / "photos")
+    embed(tmp_path / "photos", out, network, settings)
+    plans = read_plans(FolderStorage(out))
+    assert [(plan.source, plan.photos) for plan in plans] == [
+        (str(album), 2),
+        (str(tmp_path / "photos"), 0),
+    ]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_an_archive_that_was_written_anew_meanwhile_is_refused(network, settings, tmp_path) -> None:
+    """Its photos are read from where they began; those of one size would take others' places."""
+    pytest.importorskip("fsspec")
+    draw(tmp_path, "ab")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+
+    def pack(order: str, seconds: int) -> None:
+        with tarfile.open(tmp_path / "t.tar", "w") as tar:
+            for name in order:
+                tar.add(tmp_path / f"{name}.png", f"{name}.png")
+        os.utime(tmp_path / "t.tar", (seconds, seconds))
+
+    def part(index: int) -> Report:
+        one = replace(settings, per_shard=1)
+        return embed(tmp_path / "t.tar", tmp_path / "out", network, one, shard=(index, 2))
+
+    pack("ab", 1)
+    assert part(0).counts["no-face"] == 1
+    pack("ba", 2)
+    with pytest.raises(UsageError, match=r"t\.tar has changed .* b\.png lies elsewhere in it"):
+        part(1)
+    pack("ab", 3)
+    assert part(1).counts["no-face"] == 1
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_photos_where_nothing_can_be_listed_are_not_gone(
+    network, settings, tmp_path, monkeypatch, scheme
+) -> None:
+    pytest.importorskip("fsspec")
+    draw(tmp_path / "photos/closed", "ab")
+    draw(tmp_path / "photos/open", "c")
+    place = f"{scheme}{tmp_path}/photos"
+    embed(place, tmp_path / "out", network, settings)
+    scan = os.scandir
+
+    def refuse(path="."):  # type: ignore[no-untyped-def]
+        if str(path).endswith("/closed"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = embed(place, tmp_path / "out", network, settings)
+    assert dict(report.counts) == {"already there": 3, "failed": 1}
+    assert report.failures == [("closed", "cannot be listed: Permission denied")]
+    assert open_faces(FolderStorage(tmp_path / "out")).failures == report.failures
 
 
 @pytest.mark.slow

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree, rmtree
 
 import numpy as np
 import pytest
 
+from facetool.embedding.good_crops import leave_out_poor
+from facetool.embedding.people import read_people
 from facetool.errors import FormatError, UsageError
 from facetool.files.embed_plan import EmbedPlan
+from facetool.files.embeddings import describe_embeddings
 from facetool.files.embeddings_writer import EmbeddingsWriter
-from facetool.files.storage import FolderStorage
+from facetool.files.storage import FolderStorage, open_storage
 from facetool.pipeline.merge import merge
 from tests.files.shards import face_row, make_plan, no_face_row, vector_of, write_faces
 
@@ -153,6 +157,83 @@ def test_other_embeddings_whose_files_await_their_names(
     with pytest.raises(UsageError, match="holds other embeddings"):
         merge(other.place, reps)
     check(reps, FACES)
+
+
+def note_input(reps: Path, input: str) -> None:
+    """What ``represent.json`` says of the place, as an earlier version would have noted it."""
+    described = json.loads((reps / "represent.json").read_text())
+    (reps / "represent.json").write_text(json.dumps({**described, "input": input}))
+
+
+@pytest.mark.parametrize("noted", [None, "out"])
+def test_a_folder_of_the_same_name_elsewhere_is_another(
+    storage, plan, tmp_path, monkeypatch, noted
+) -> None:
+    """OUT is given as it lies in the current folder; ``noted``: as an earlier version did."""
+    monkeypatch.chdir(tmp_path)
+    merge("out", "reps")
+    if noted is not None:
+        note_input(tmp_path / "reps", noted)
+    before = (tmp_path / "reps/reps.npy").read_bytes()
+    other = FolderStorage(tmp_path / "B/out")
+    write_faces(other, make_plan(other, ["c/1.jpg"]), 0, [face_row("c/1.jpg")])
+    monkeypatch.chdir(tmp_path / "B")
+    with pytest.raises(UsageError, match="holds other embeddings"):
+        merge("out", "../reps")
+    assert (tmp_path / "reps/reps.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize("given", ["out", "./out", "{}/out", "B/../out", "link", "file://{}/out"])
+@pytest.mark.parametrize("noted", [None, "out", "../elsewhere/out"])
+def test_the_same_out_however_it_is_given(
+    storage, plan, tmp_path, monkeypatch, given, noted
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "B").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    merge("out", "reps")
+    if noted is not None:
+        note_input(tmp_path / "reps", noted)
+    make_plan(storage, [], number=2, gone=["a/1.jpg"])
+    merge(given.format(tmp_path), "reps")
+    check(tmp_path / "reps", FACES[1:])
+    assert json.loads((tmp_path / "reps/represent.json").read_text())["input"] == str(
+        tmp_path / "out"
+    )
+
+
+def test_an_out_that_has_moved_is_the_same_but_a_copy_that_grew_is_not(
+    storage, plan, tmp_path
+) -> None:
+    merge(storage.place, tmp_path / "reps")
+    copytree(tmp_path / "out", tmp_path / "copy")
+    make_plan(FolderStorage(tmp_path / "copy"), [], number=2, gone=["a/1.jpg"])
+    with pytest.raises(UsageError, match="holds other embeddings"):
+        merge(tmp_path / "copy", tmp_path / "reps")
+    rmtree(tmp_path / "out")
+    merge(tmp_path / "copy", tmp_path / "reps")
+    check(tmp_path / "reps", FACES[1:])
+
+
+def test_what_is_noted_is_found_from_anywhere(storage, plan, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    merge("out", "reps")
+    (tmp_path / "B/out").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "B")
+    for folder in ("../reps", "../out"):
+        people = read_people(Path(folder), unsorted=True)
+        assert leave_out_poor(people, Path(folder), min_face=1).images == people.images
+        assert describe_embeddings(Path(folder)).input == str(tmp_path / "out")
+
+
+def test_a_url_is_noted_as_it_is(tmp_path) -> None:
+    pytest.importorskip("fsspec")
+    storage = open_storage(f"memory://{tmp_path.name}/out")
+    write_faces(storage, make_plan(storage, ["c/1.jpg"]), 0, [face_row("c/1.jpg")])
+    merge(storage.place, tmp_path / "reps")
+    merge(storage.place, tmp_path / "reps")
+    described = json.loads((tmp_path / "reps/represent.json").read_text())
+    assert described["input"] == storage.place
 
 
 def test_nothing_to_merge(storage, tmp_path) -> None:
