@@ -89,14 +89,15 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
         return
     data = read_file(photo)
     try:
-        text = read_packet(data).decode("utf-8", "replace")
+        packet = read_packet(data)
+        text = packet.decode("utf-8", "replace")
         known = parse_regions(text, str(photo)) if text else []
         _refuse_others(known, photo)
         regions = [_as_stored(face, stored) for face in faces]
         if not (known or regions):
             return
         size = stored.width, stored.height
-        written = put_packet(data, with_regions(text, regions, *size, str(photo)))
+        written = put_packet(data, with_regions(_decoded(packet), regions, *size, str(photo)))
     except FormatError as error:
         raise FormatError(f"{error}; the photo stays as it is") from None
     if not os.access(photo, os.W_OK):
@@ -106,6 +107,13 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
         file.flush()
         shutil.copystat(photo, file.name)
         os.utime(file.name)
+
+
+def _decoded(packet: bytes) -> str:
+    try:
+        return packet.decode()
+    except UnicodeDecodeError:
+        raise FormatError("its XMP is not in UTF-8") from None
 
 
 def _refuse_others(regions: Sequence[FaceRegion], path: Path) -> None:

@@ -13,9 +13,10 @@ from PIL import ExifTags, Image
 
 from facetool.errors import FormatError, ImageError
 from facetool.files.xmp import FaceRegion, read_regions, sidecar_of, write_regions
-from facetool.files.xmp_inside import put_packet
+from facetool.files.xmp_inside import put_packet, read_packet
 from facetool.images.named_faces import BoxedName, read_names, write_names, write_names_inside
 from facetool.images.read import read_image
+from tests.files.xmp_styles import ELSEWHERE
 
 RATING = """<x:xmpmeta xmlns:x="adobe:ns:meta/">
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
@@ -177,4 +178,30 @@ def test_regions_inside_a_photo_that_others_named_stay(tmp_path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(FormatError, match=r"named elsewhere \(Mary\)"):
         write_names_inside(path, [FACE])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ELSEWHERE)
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_regions_that_are_no_named_faces_stay(text: str, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(put_packet(save(path), text.encode()))
+    sidecar_of(path).write_text(text, "utf-8")
+    for write, xmp in [
+        (write_names, lambda: sidecar_of(path).read_bytes()),
+        (write_names_inside, lambda: read_packet(path.read_bytes())),
+    ]:
+        write(path, [FACE])
+        assert b'"Ann"' in xmp()
+        write(path, [])
+        assert xmp() == text.encode()
+
+
+def test_xmp_that_is_no_utf_8_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(put_packet(save(path), RATING.replace("4", "\xe9").encode("latin-1")))
+    before = path.read_bytes()
+    with pytest.raises(FormatError, match="its XMP is not in UTF-8; the photo stays as it is"):
+        write_names_inside(path, [FACE])
+    write_names_inside(path, [])  # there is nothing to write
     assert path.read_bytes() == before
