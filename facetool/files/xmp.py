@@ -102,6 +102,8 @@ def parse_regions(text: str, source: str) -> list[FaceRegion]:
 def write_regions(path: Path, regions: Sequence[FaceRegion], width: int, height: int) -> None:
     """Put faces into a sidecar, which is made where there is none; what else it holds stays.
 
+    A sidecar that would not change is not written.
+
     Args:
         path: the sidecar.
         regions: take the place of the faces with a name that are there.
@@ -114,6 +116,8 @@ def write_regions(path: Path, regions: Sequence[FaceRegion], width: int, height:
     """
     text = _read(path) if path.is_file() else ""
     content = with_regions(text, regions, width, height, str(path))
+    if content == text.encode():
+        return
     with atomic_write(path) as file:
         file.write(content)
 
@@ -151,14 +155,17 @@ def with_regions(
             node.parentNode.removeChild(node)
         edits.append(Edit(places[node].start, places[node].end))
 
+    emptied = []
     for node in _named_faces(document):
         remove(node)
     for node in document.getElementsByTagNameNS(REGIONS, "Regions"):
         if all(map(_is_frame, (node, *node.getElementsByTagName("*")))):
-            around = node.parentNode
+            emptied.append(node.parentNode)
             remove(node)
-            if isinstance(around, minidom.Element) and _says_nothing(around):
-                remove(around)
+    for node in document.getElementsByTagNameNS(RDF, "Description"):
+        # Earlier versions left some behind, in which their prefix is declared.
+        if _says_nothing(node) and (node in emptied or _declares_regions(node)):
+            remove(node)
     if regions:
         into, added = roots[0], _description(regions, width, height)
         if document.getElementsByTagNameNS(REGIONS, "Regions"):
@@ -229,16 +236,16 @@ def _is_frame(node: minidom.Element) -> bool:
 
 
 def _says_nothing(node: minidom.Element) -> bool:
-    """Whether it is a description without a property."""
-    return (
-        (node.namespaceURI, node.localName) == (RDF, "Description")
-        and not any(child.toxml().strip() for child in node.childNodes)
-        and all(
-            one.namespaceURI == XMLNS_NAMESPACE
-            or (one.namespaceURI, one.localName, one.value) == (RDF, "about", "")
-            for one in node.attributes.values()
-        )
+    """Whether a description has no property."""
+    return not any(child.toxml().strip() for child in node.childNodes) and all(
+        one.namespaceURI == XMLNS_NAMESPACE
+        or (one.namespaceURI, one.localName, one.value) == (RDF, "about", "")
+        for one in node.attributes.values()
     )
+
+
+def _declares_regions(node: minidom.Element) -> bool:
+    return any(one.value == REGIONS for one in node.attributes.values())
 
 
 def _value(node: minidom.Element, namespace: str, name: str) -> str:

@@ -59,23 +59,27 @@ def read_names(photo: Path) -> list[BoxedName]:
 def write_names(photo: Path, faces: Sequence[BoxedName]) -> None:
     """Note faces in a photo's sidecar; the photo itself stays as it is.
 
+    A sidecar with the same faces is not written, and none is made for no faces.
+
     Raises:
         ImageError: the photo cannot be read.
         FormatError: the sidecar is damaged, or has faces that another program or a person named.
         OutputError: the sidecar cannot be written.
     """
     path = sidecar_of(photo)
-    if path.is_file():
-        _refuse_others(read_regions(path), path)
+    known = read_regions(path) if path.is_file() else []
+    _refuse_others(known, path)
     stored = read_stored(photo)
     regions = [_as_stored(face, stored) for face in faces]
+    if known == regions:
+        return
     write_regions(path, regions, stored.width, stored.height)
 
 
 def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
     """Note faces in the XMP inside a photo, JPEG or PNG; all its other bytes stay as they are.
 
-    A photo without faces, in its XMP and here, is not written.
+    A photo with the same faces, or none, in its XMP is not written.
 
     Raises:
         ImageError: the photo cannot be read.
@@ -94,7 +98,7 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
         known = parse_regions(text, str(photo)) if text else []
         _refuse_others(known, photo)
         regions = [_as_stored(face, stored) for face in faces]
-        if not (known or regions):
+        if known == regions:
             return
         size = stored.width, stored.height
         written = put_packet(data, with_regions(_decoded(packet), regions, *size, str(photo)))
@@ -146,9 +150,11 @@ def _as_stored(face: BoxedName, stored: StoredImage) -> FaceRegion:
     left, top, right, bottom = face.box
     # All orientations but the quarter turns are their own inverse.
     inverse = {6: 8, 8: 6}.get(stored.orientation, stored.orientation)
-    x, y = _turned((left + right) / 2 / width, (top + bottom) / 2 / height, inverse)
+    center = _turned((left + right) / 2 / width, (top + bottom) / 2 / height, inverse)
     size = (right - left) / width, (bottom - top) / height
-    return FaceRegion(face.name, x, y, *(size[::-1] if turned else size), f"{_OURS}: {face.note}")
+    area = (*center, *(size[::-1] if turned else size))
+    x, y, width, height = (round(one, 6) for one in area)  # as they are written
+    return FaceRegion(face.name, x, y, width, height, f"{_OURS}: {face.note}")
 
 
 def _turned(x: float, y: float, orientation: int) -> tuple[float, float]:

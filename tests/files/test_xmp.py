@@ -10,6 +10,8 @@ import pytest
 
 from facetool.errors import FormatError
 from facetool.files.xmp import (
+    RDF,
+    REGIONS,
     FaceRegion,
     find_sidecar,
     parse_regions,
@@ -62,6 +64,14 @@ def test_names_stand_beside_all_that_others_wrote_and_go_again(text: str) -> Non
     assert parse_regions(put(named, OURS[:1]), "x") == OURS[:1]
     assert put(put(named, OURS[:1]), OURS) == named
     assert put(named, []) == text
+
+
+@pytest.mark.parametrize("faces", [[], OURS])
+def test_descriptions_that_earlier_versions_left_empty_go(faces: list[FaceRegion]) -> None:
+    declared = f'xmlns:rdf="{RDF}" rdf:about="" xmlns:mwg-rs="{REGIONS}"'
+    empty = f"<rdf:Description {declared}>\n\n</rdf:Description>"
+    old = LIGHTROOM.replace("</rdf:RDF>", f"{empty * 3}</rdf:RDF>")
+    assert put(old, faces) == put(LIGHTROOM, faces)
 
 
 def test_an_empty_list_of_descriptions_gets_one() -> None:

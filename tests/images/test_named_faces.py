@@ -4,6 +4,7 @@ import json
 import shutil
 import stat
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,37 @@ def test_xmp_that_is_no_utf_8_stays(tmp_path: Path) -> None:
         write_names_inside(path, [FACE])
     write_names_inside(path, [])  # there is nothing to write
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("write", [write_names, write_names_inside])
+@pytest.mark.parametrize("faces", [[], [FACE], [FACE._replace(box=(1 / 3, 2 / 3, 49.9, 60))] * 2])
+def test_what_does_not_change_is_not_written(
+    write: Callable[[Path, Sequence[BoxedName]], None], faces: list[BoxedName], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(put_packet(save(path), RATING.encode()))
+    for _ in range(3):
+        write(path, faces)
+        states = {each: (each.read_bytes(), each.stat().st_ino) for each in tmp_path.iterdir()}
+        write(path, faces)
+        again = {each: (each.read_bytes(), each.stat().st_ino) for each in tmp_path.iterdir()}
+        assert again == states
+        xmp = b"".join(data for data, _ in states.values())
+        assert xmp.count(b"<rdf:Description rdf:about") == 1 + bool(faces)
+    assert len(states) == 1 + (write is write_names and bool(faces))
+    other = [face._replace(name="Bea") for face in faces]
+    write(path, other)
+    write(path, faces)
+    assert {each: each.read_bytes() for each in tmp_path.iterdir()} == {
+        each: data for each, (data, _) in states.items()
+    }
+
+
+def test_what_another_program_has_written_anew_without_a_change_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    save(path)
+    write_names(path, [FACE])
+    other = sidecar_of(path).read_text().replace("\n", " ").replace("000", "")
+    sidecar_of(path).write_text(other)
+    write_names(path, [FACE])
+    assert sidecar_of(path).read_text() == other
