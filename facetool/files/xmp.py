@@ -59,16 +59,19 @@ class FaceRegion(NamedTuple):
 
 
 def sidecar_of(photo: Path) -> Path:
-    """The sidecar that is written: ``photo.jpg.xmp``, as digiKam and Immich name it."""
+    """The sidecar that is made: ``photo.jpg.xmp``, as digiKam and Immich name it."""
     return photo.with_name(f"{photo.name}.xmp")
 
 
 def find_sidecar(photo: Path) -> Path | None:
     """The sidecar of a photo: ``photo.jpg.xmp``, or ``photo.xmp`` as Lightroom names it."""
-    for path in (sidecar_of(photo), photo.with_suffix(".xmp")):
-        if path.is_file():
-            return path
-    return None
+    return next(iter(sidecars(photo)), None)
+
+
+def sidecars(photo: Path) -> list[Path]:
+    """Those of a photo that are there; the first takes precedence."""
+    paths = (sidecar_of(photo), photo.with_suffix(".xmp"))
+    return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
 def read_regions(path: Path) -> list[FaceRegion]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,13 +16,14 @@ from facetool.files.xmp import (
     parse_regions,
     read_regions,
     sidecar_of,
+    sidecars,
     with_regions,
     write_regions,
 )
 from facetool.files.xmp_inside import put_packet, read_packet
 from facetool.images.read import StoredImage, read_file, read_stored
 
-_OURS = "facetool"
+_OURS = "facetool:"
 """How the description of a region begins that facetool wrote."""
 
 
@@ -39,39 +40,48 @@ class BoxedName(NamedTuple):
     box: tuple[float, float, float, float]
     note: str = ""
 
+    @property
+    def guessed(self) -> bool:
+        """Whether facetool wrote it, and no person."""
+        return self.note.startswith(_OURS)
+
 
 def read_names(photo: Path) -> list[BoxedName]:
-    """The faces that have a name in a photo's sidecar, or else in the XMP inside the photo.
+    """The faces that have a name in a photo's sidecars, or else in the XMP inside the photo.
+
+    Of these places the first counts where a person has named a face, or else the first with names.
 
     Raises:
         ImageError: the photo cannot be read.
         FormatError: the XMP is damaged.
     """
     stored = read_stored(photo)
-    sidecar = find_sidecar(photo)
-    if sidecar is not None:
-        regions = read_regions(sidecar)
-    else:
-        regions = parse_regions(stored.xmp, str(photo)) if stored.xmp else []
-    return [_upright(region, stored) for region in regions]
+    found: list[BoxedName] = []
+    for _, regions in _places(photo, stored.xmp):
+        names = [_upright(region, stored) for region in regions]
+        if any(not name.guessed for name in names):
+            return names
+        found = found or names
+    return found
 
 
 def write_names(photo: Path, faces: Sequence[BoxedName]) -> None:
-    """Note faces in a photo's sidecar; the photo itself stays as it is.
+    """Note faces in a photo's sidecar, which is made where none is; the photo stays as it is.
 
     A sidecar with the same faces is not written, and none is made for no faces.
 
     Raises:
         ImageError: the photo cannot be read.
-        FormatError: the sidecar is damaged, or has faces that another program or a person named.
+        FormatError: a sidecar or the XMP inside is damaged, or has faces that another program or a
+            person named.
         OutputError: the sidecar cannot be written.
     """
-    path = sidecar_of(photo)
-    known = read_regions(path) if path.is_file() else []
-    _refuse_others(known, path)
     stored = read_stored(photo)
+    places = dict(_places(photo, stored.xmp))
+    _refuse_others(places)
+    path = find_sidecar(photo) or sidecar_of(photo)
     regions = [_as_stored(face, stored) for face in faces]
-    if known == regions:
+    if places.get(path, []) == regions:
         return
     write_regions(path, regions, stored.width, stored.height)
 
@@ -83,11 +93,11 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
 
     Raises:
         ImageError: the photo cannot be read.
-        FormatError: it is of another format or damaged, or has faces that another program or a
-            person named; it stays as it is.
+        FormatError: it is of another format or damaged, or it or a sidecar has faces that another
+            program or a person named; it stays as it is.
         OutputError: the photo cannot be written.
     """
-    photo = photo.resolve()  # not the link to it
+    given, photo = photo, photo.resolve()  # not the link to it
     stored = read_stored(photo)
     if not (faces or stored.xmp):
         return
@@ -95,10 +105,10 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
     try:
         packet = read_packet(data)
         text = packet.decode("utf-8", "replace")
-        known = parse_regions(text, str(photo)) if text else []
-        _refuse_others(known, photo)
+        places = dict([*_places(given, ""), *_places(photo, text)])
+        _refuse_others(places)
         regions = [_as_stored(face, stored) for face in faces]
-        if known == regions:
+        if places.get(photo, []) == regions:
             return
         size = stored.width, stored.height
         written = put_packet(data, with_regions(_decoded(packet), regions, *size, str(photo)))
@@ -120,12 +130,21 @@ def _decoded(packet: bytes) -> str:
         raise FormatError("its XMP is not in UTF-8") from None
 
 
-def _refuse_others(regions: Sequence[FaceRegion], path: Path) -> None:
-    others = [one.name for one in regions if not one.description.startswith(_OURS)]
-    if others:
-        raise FormatError(
-            f"{path} has faces that were named elsewhere ({others[0]}); it stays as it is"
-        )
+def _places(photo: Path, inside: str) -> Iterator[tuple[Path, list[FaceRegion]]]:
+    """Where the names of a photo may be, and which: its sidecars, and itself with XMP inside."""
+    for sidecar in sidecars(photo):
+        yield sidecar, read_regions(sidecar)
+    if inside:
+        yield photo, parse_regions(inside, str(photo))
+
+
+def _refuse_others(places: Mapping[Path, Sequence[FaceRegion]]) -> None:
+    for path, regions in places.items():
+        for region in regions:
+            if not region.description.startswith(_OURS):
+                raise FormatError(
+                    f"{path} has faces that were named elsewhere ({region.name}); it stays as it is"
+                )
 
 
 def _upright(region: FaceRegion, stored: StoredImage) -> BoxedName:
@@ -153,8 +172,8 @@ def _as_stored(face: BoxedName, stored: StoredImage) -> FaceRegion:
     center = _turned((left + right) / 2 / width, (top + bottom) / 2 / height, inverse)
     size = (right - left) / width, (bottom - top) / height
     area = (*center, *(size[::-1] if turned else size))
-    x, y, width, height = (round(one, 6) for one in area)  # as they are written
-    return FaceRegion(face.name, x, y, width, height, f"{_OURS}: {face.note}")
+    x, y, w, h = (round(one, 6) for one in area)  # as they are written
+    return FaceRegion(face.name, x, y, w, h, f"{_OURS} {face.note}")
 
 
 def _turned(x: float, y: float, orientation: int) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
 from facetool.files.paths import as_paths
 from facetool.files.text import counted
-from facetool.files.xmp import sidecar_of
+from facetool.files.xmp import find_sidecar
 from facetool.images.annotate import Label, annotate
 from facetool.images.choices import DEFAULT_EVERY, Videos
 from facetool.images.inputs import is_list, list_photos, unsupported_files
@@ -343,7 +343,7 @@ def _write_xmp(path: Path, photo: NamedPhoto, settings: InferSettings) -> NamedP
         if face.name != UNKNOWN
     ]
     try:
-        if settings.xmp and (faces or sidecar_of(path).exists()):
+        if settings.xmp and (faces or find_sidecar(path)):
             write_names(path, faces)
         if settings.xmp_inside:
             write_names_inside(path, faces)

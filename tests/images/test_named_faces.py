@@ -240,3 +240,77 @@ def test_what_another_program_has_written_anew_without_a_change_stays(tmp_path: 
     sidecar_of(path).write_text(other)
     write_names(path, [FACE])
     assert sidecar_of(path).read_text() == other
+
+
+def put_names(photo: Path, place: str, *names: str) -> None:
+    """Faces named by a person, or by facetool where a name begins with a mark of interrogation."""
+    regions = [
+        FaceRegion(name.strip("?"), 0.5, 0.5, 0.2, 0.2, "facetool: " * name.startswith("?"))
+        for name in names
+    ]
+    path = photo.with_name(place)
+    write_regions(path, regions, 100, 200)
+    if place == "inside":
+        photo.write_bytes(put_packet(photo.read_bytes(), path.read_bytes()))
+        path.unlink()
+
+
+PLACES = ["a.jpg.xmp", "a.xmp", "inside"]
+
+
+@pytest.mark.parametrize("write", [write_names, write_names_inside])
+@pytest.mark.parametrize("place", PLACES)
+def test_names_given_in_any_place_are_not_hidden(
+    write: Callable[[Path, Sequence[BoxedName]], None], place: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    save(path)
+    for other in PLACES:
+        put_names(path, other, *(["Mary", "?Ann"] if other == place else ["?Ann"]))
+    before = {each: each.read_bytes() for each in tmp_path.iterdir()}
+    for faces in ([FACE], []):
+        with pytest.raises(FormatError, match=r"named elsewhere \(Mary\)"):
+            write(path, faces)
+    assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before
+    assert [face.name for face in read_names(path) if not face.guessed] == ["Mary"]
+
+
+@pytest.mark.parametrize("text", ELSEWHERE)
+def test_the_sidecar_that_is_there_is_written(text: str, tmp_path: Path) -> None:
+    path, there = tmp_path / "a.jpg", tmp_path / "a.xmp"
+    save(path)
+    there.write_text(text, "utf-8")
+    write_names(path, [FACE])
+    assert set(tmp_path.iterdir()) == {path, there}
+    assert [(face.name, face.guessed) for face in read_names(path)] == [("Ann", True)]
+    write_names(path, [])
+    assert there.read_text("utf-8") == text
+
+
+def test_a_sidecar_without_faces_hides_none_inside(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    save(path)
+    put_names(path, "inside", "Mary")
+    sidecar_of(path).write_text(RATING)
+    assert [face.name for face in read_names(path)] == ["Mary"]
+
+
+def test_a_description_that_only_begins_like_a_mark_is_a_persons(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    save(path)
+    region = FaceRegion("Mary", 0.5, 0.5, 0.2, 0.2, "facetool found her")
+    write_regions(sidecar_of(path), [region], 100, 200)
+    with pytest.raises(FormatError, match="named elsewhere"):
+        write_names(path, [FACE])
+
+
+def test_names_inside_the_target_of_a_link_respect_sidecars_of_both(tmp_path: Path) -> None:
+    path, link = tmp_path / "a.jpg", tmp_path / "b" / "b.jpg"
+    save(path)
+    link.parent.mkdir()
+    link.symlink_to(path)
+    for photo in (path, link):
+        write_regions(sidecar_of(photo), [FaceRegion("Mary", 0.5, 0.5, 0.2, 0.2)], 100, 200)
+        with pytest.raises(FormatError, match="named elsewhere"):
+            write_names_inside(link, [FACE])
+        sidecar_of(photo).unlink()

@@ -52,7 +52,10 @@ def named(unsorted: Path, tmp_path: Path) -> Path:
         path.write_text(path.read_text().replace(str(unsorted), str(place)))
     for row in found(place)[1:]:
         box = (float(row.left), float(row.top), float(row.right), float(row.bottom))
-        write_names(place / "photos" / row.input, [BoxedName(person(row.input), box)])
+        photo = place / "photos" / row.input
+        write_names(photo, [BoxedName(person(row.input), box)])
+        by_hand = sidecar_of(photo).read_text("utf-8").replace('"facetool: "', '""')
+        sidecar_of(photo).write_text(by_hand, "utf-8")
     return place
 
 
@@ -71,6 +74,27 @@ def test_a_region_elsewhere_in_the_photo_names_nobody(named: Path) -> None:
     write_regions(sidecar_of(photo), [FaceRegion("Elsewhere", 0.05, 0.05, 0.05, 0.05)], 1, 1)
     result = train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
     assert "Elsewhere" not in result.classifier.people
+
+
+@pytest.mark.slow
+def test_what_facetool_named_itself_is_not_learned(named: Path) -> None:
+    train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    bare = named / "photos" / found(named)[0].input
+    photos = [named / "photos" / row.input for row in found(named)]
+    before = {each: each.read_bytes() for each in (named / "photos").iterdir()}
+    made = load_classifier(named / "xmp.classifier")
+    network = load_network("dlib-resnet")
+    _, report = name_people(made, photos, network, InferSettings(xmp=True))
+    assert len(report.failures) == len(photos) - 1
+    after = {each: each.read_bytes() for each in (named / "photos").iterdir()}
+    assert after.keys() - before.keys() == {sidecar_of(bare)}
+    result = train_classifier(named / "reps", named / "again.classifier", SETTINGS, xmp=True)
+    assert result.images == len(photos) - 1
+    for photo in photos[1:]:
+        sidecar_of(photo).unlink()
+    name_people(made, photos, network, InferSettings(xmp=True))
+    with pytest.raises(UsageError, match=r"has a name .* besides what facetool wrote there"):
+        train_classifier(named / "reps", named / "again.classifier", SETTINGS, xmp=True)
 
 
 @pytest.mark.slow
