@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes
 from facetool.embedding.embedder import Embedder, check_finite
-from facetool.errors import FormatError, ImageError, UsageError
+from facetool.errors import FormatError, ImageError, OutputError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
 from facetool.files.paths import as_paths
@@ -45,6 +46,9 @@ from facetool.weights.load import load_network
 
 _PHOTOS_AT_ONCE = 16
 """Photos whose faces go through the network together."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Why no other photo could be written either."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,7 @@ def name_people(
             has no images.
         FormatError: what the classifier says of the network does not fit it.
         WeightsError: the network's weights are not on this machine.
-        OutputError: an annotated copy cannot be written.
+        OutputError: an annotated copy cannot be written, or the disk is full.
     """
     settings = settings or InferSettings()
     if network is None:
@@ -347,7 +351,9 @@ def _write_xmp(path: Path, photo: NamedPhoto, settings: InferSettings) -> NamedP
             write_names(path, faces)
         if settings.xmp_inside:
             write_names_inside(path, faces)
-    except (ImageError, FormatError) as error:
+    except (ImageError, FormatError, OutputError) as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL:
+            raise
         return replace(photo, error=str(error))
     return photo
 
