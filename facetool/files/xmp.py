@@ -7,15 +7,18 @@ Source: Metadata Working Group, "Guidelines for Handling Image Metadata", versio
 from __future__ import annotations
 
 import codecs
+import os
 import re
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from xml.dom import XMLNS_NAMESPACE, minidom
 from xml.parsers.expat import ExpatError
 from xml.sax.saxutils import quoteattr
 
-from facetool.errors import FormatError, one_line
+from facetool.errors import FormatError, OutputError, one_line
 from facetool.files.atomic import atomic_write
 from facetool.files.text import printable, read_bytes, reading
 from facetool.files.xmp_places import Edit, edited, find_places
@@ -119,10 +122,32 @@ def write_regions(path: Path, regions: Sequence[FaceRegion], width: int, height:
     """
     text = _read(path) if path.is_file() else ""
     content = with_regions(text, regions, width, height, str(path))
-    if content == text.encode():
+    if content != text.encode():
+        write_over(path, content)
+
+
+def write_over(path: Path, content: bytes) -> None:
+    """Write a file of the user's, which keeps its owner and rights where it is there already.
+
+    Raises:
+        OutputError: it cannot be written, or is read-only.
+    """
+    if not path.exists():
+        with atomic_write(path) as file:
+            file.write(content)
         return
+    path = path.resolve()  # not the link to it
+    if not os.access(path, os.W_OK):
+        raise OutputError(f"cannot write {path}: it is read-only")
     with atomic_write(path) as file:
         file.write(content)
+        file.flush()
+        state = path.stat()
+        for owner in ((state.st_uid, -1), (-1, state.st_gid)):
+            with suppress(AttributeError, OSError):  # no Unix, or of another user's
+                os.chown(file.name, *owner)
+        shutil.copystat(path, file.name)
+        os.utime(file.name)
 
 
 def with_regions(
@@ -147,7 +172,7 @@ def with_regions(
     roots = document.getElementsByTagNameNS(RDF, "RDF")
     if not roots:
         raise FormatError(f"{source}: no XMP: it has no rdf:RDF")
-    # Not written anew from its tree, which would change line ends in attributes.
+    # Not made from its tree again, which would change line ends in attributes.
     data = text.encode()
     found = find_places(_without_declaration(text))
     places = dict(zip(document.getElementsByTagName("*"), found, strict=True))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from facetool.errors import FormatError, OutputError
-from facetool.files.atomic import atomic_write
+from facetool.errors import FormatError
 from facetool.files.xmp import (
     FaceRegion,
     find_sidecar,
@@ -18,6 +15,7 @@ from facetool.files.xmp import (
     sidecar_of,
     sidecars,
     with_regions,
+    write_over,
     write_regions,
 )
 from facetool.files.xmp_inside import put_packet, read_packet
@@ -114,13 +112,7 @@ def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
         written = put_packet(data, with_regions(_decoded(packet), regions, *size, str(photo)))
     except FormatError as error:
         raise FormatError(f"{error}; the photo stays as it is") from None
-    if not os.access(photo, os.W_OK):
-        raise OutputError(f"cannot write {photo}: it is read-only")
-    with atomic_write(photo) as file:
-        file.write(written)
-        file.flush()
-        shutil.copystat(photo, file.name)
-        os.utime(file.name)
+    write_over(photo, written)
 
 
 def _decoded(packet: bytes) -> str:

@@ -1,6 +1,7 @@
 """Names of faces in photos of every orientation."""
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from facetool.errors import FormatError, ImageError
+from facetool.errors import FormatError, ImageError, OutputError
 from facetool.files.xmp import FaceRegion, read_regions, sidecar_of, write_regions
 from facetool.files.xmp_inside import put_packet, read_packet
 from facetool.images.named_faces import BoxedName, read_names, write_names, write_names_inside
@@ -314,3 +315,47 @@ def test_names_inside_the_target_of_a_link_respect_sidecars_of_both(tmp_path: Pa
         with pytest.raises(FormatError, match="named elsewhere"):
             write_names_inside(link, [FACE])
         sidecar_of(photo).unlink()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("write", [write_names, write_names_inside])
+def test_files_keep_their_owner_and_rights(
+    write: Callable[[Path, Sequence[BoxedName]], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    save(path)
+    sidecar_of(path).write_text(RATING)
+    for each in tmp_path.iterdir():
+        each.chmod(0o640)
+        os.chown(each, 1234, 2345)
+    write(path, [FACE])
+    assert [face.name for face in read_names(path)] == ["Ann"]
+    for each in tmp_path.iterdir():
+        state = each.stat()
+        assert (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (1234, 2345, 0o640)
+
+
+@pytest.mark.parametrize("write", [write_names, write_names_inside])
+def test_read_only_files_stay(
+    write: Callable[[Path, Sequence[BoxedName]], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "a.jpg"
+    save(path)
+    sidecar_of(path).write_text(RATING)
+    before = {each: each.read_bytes() for each in tmp_path.iterdir()}
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may do all
+    with pytest.raises(OutputError, match="it is read-only"):
+        write(path, [FACE])
+    assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before
+
+
+def test_a_link_to_a_sidecar_stays(tmp_path: Path) -> None:
+    path, target = tmp_path / "a.jpg", tmp_path / "kept" / "x.xmp"
+    save(path)
+    target.parent.mkdir()
+    target.write_text(RATING)
+    sidecar_of(path).symlink_to(target)
+    write_names(path, [FACE])
+    assert sidecar_of(path).is_symlink() and len(read_regions(target)) == 1
