@@ -26,7 +26,7 @@ different sizes around it."""
 def read_named_people(reps: Path, *, unit_length: bool | None = None) -> People:
     """Read a represent folder; a person is named as their face is in the photo's XMP.
 
-    Faces without a name are left out.
+    Faces without a name are left out, and those that only facetool has named.
 
     Args:
         reps: the folder; the aligned folder it was made of and the photos must still be there.
@@ -60,7 +60,10 @@ def read_named_people(reps: Path, *, unit_length: bool | None = None) -> People:
     named = np.array([bool(name) for name in names], bool)
     if not named.any():
         faces = counted(len(names), "face")
-        raise UsageError(f"{reps}: none of its {faces} has a name in the XMP of its photo")
+        raise UsageError(
+            f"{reps}: none of its {faces} has a name in the XMP of its photo, "
+            "besides what facetool wrote there"
+        )
     found, labels = np.unique([name for name in names if name], return_inverse=True)
     return replace(
         people,
@@ -73,7 +76,7 @@ def read_named_people(reps: Path, *, unit_length: bool | None = None) -> People:
 
 def _names_of(photos: AlignedPhotos, name: str) -> list[BoxedName]:
     try:
-        return read_names(photos.path(name))
+        return [face for face in read_names(photos.path(name)) if not face.guessed]
     except (ImageError, FormatError) as error:
         listener().remark(name, str(error))
         return []

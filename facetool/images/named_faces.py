@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from facetool.errors import FormatError, OutputError
-from facetool.files.atomic import atomic_write
+from facetool.errors import FormatError
 from facetool.files.xmp import (
     FaceRegion,
     find_sidecar,
     parse_regions,
     read_regions,
     sidecar_of,
+    sidecars,
     with_regions,
+    write_over,
     write_regions,
 )
 from facetool.files.xmp_inside import put_packet, read_packet
 from facetool.images.read import StoredImage, read_file, read_stored
 
-_OURS = "facetool"
+_OURS = "facetool:"
 """How the description of a region begins that facetool wrote."""
 
 
@@ -39,81 +38,105 @@ class BoxedName(NamedTuple):
     box: tuple[float, float, float, float]
     note: str = ""
 
+    @property
+    def guessed(self) -> bool:
+        """Whether facetool wrote it, and no person."""
+        return self.note.startswith(_OURS)
+
 
 def read_names(photo: Path) -> list[BoxedName]:
-    """The faces that have a name in a photo's sidecar, or else in the XMP inside the photo.
+    """The faces that have a name in a photo's sidecars, or else in the XMP inside the photo.
+
+    Of these places the first counts where a person has named a face, or else the first with names.
 
     Raises:
         ImageError: the photo cannot be read.
         FormatError: the XMP is damaged.
     """
     stored = read_stored(photo)
-    sidecar = find_sidecar(photo)
-    if sidecar is not None:
-        regions = read_regions(sidecar)
-    else:
-        regions = parse_regions(stored.xmp, str(photo)) if stored.xmp else []
-    return [_upright(region, stored) for region in regions]
+    found: list[BoxedName] = []
+    for _, regions in _places(photo, stored.xmp):
+        names = [_upright(region, stored) for region in regions]
+        if any(not name.guessed for name in names):
+            return names
+        found = found or names
+    return found
 
 
 def write_names(photo: Path, faces: Sequence[BoxedName]) -> None:
-    """Note faces in a photo's sidecar; the photo itself stays as it is.
+    """Note faces in a photo's sidecar, which is made where none is; the photo stays as it is.
+
+    A sidecar with the same faces is not written, and none is made for no faces.
 
     Raises:
         ImageError: the photo cannot be read.
-        FormatError: the sidecar is damaged, or has faces that another program or a person named.
+        FormatError: a sidecar or the XMP inside is damaged, or has faces that another program or a
+            person named.
         OutputError: the sidecar cannot be written.
     """
-    path = sidecar_of(photo)
-    if path.is_file():
-        _refuse_others(read_regions(path), path)
     stored = read_stored(photo)
+    places = dict(_places(photo, stored.xmp))
+    _refuse_others(places)
+    path = find_sidecar(photo) or sidecar_of(photo)
     regions = [_as_stored(face, stored) for face in faces]
+    if places.get(path, []) == regions:
+        return
     write_regions(path, regions, stored.width, stored.height)
 
 
 def write_names_inside(photo: Path, faces: Sequence[BoxedName]) -> None:
     """Note faces in the XMP inside a photo, JPEG or PNG; all its other bytes stay as they are.
 
-    A photo without faces, in its XMP and here, is not written.
+    A photo with the same faces, or none, in its XMP is not written.
 
     Raises:
         ImageError: the photo cannot be read.
-        FormatError: it is of another format or damaged, or has faces that another program or a
-            person named; it stays as it is.
+        FormatError: it is of another format or damaged, or it or a sidecar has faces that another
+            program or a person named; it stays as it is.
         OutputError: the photo cannot be written.
     """
-    photo = photo.resolve()  # not the link to it
+    given, photo = photo, photo.resolve()  # not the link to it
     stored = read_stored(photo)
     if not (faces or stored.xmp):
         return
     data = read_file(photo)
     try:
-        text = read_packet(data).decode("utf-8", "replace")
-        known = parse_regions(text, str(photo)) if text else []
-        _refuse_others(known, photo)
+        packet = read_packet(data)
+        text = packet.decode("utf-8", "replace")
+        places = dict([*_places(given, ""), *_places(photo, text)])
+        _refuse_others(places)
         regions = [_as_stored(face, stored) for face in faces]
-        if not (known or regions):
+        if places.get(photo, []) == regions:
             return
         size = stored.width, stored.height
-        written = put_packet(data, with_regions(text, regions, *size, str(photo)))
+        written = put_packet(data, with_regions(_decoded(packet), regions, *size, str(photo)))
     except FormatError as error:
         raise FormatError(f"{error}; the photo stays as it is") from None
-    if not os.access(photo, os.W_OK):
-        raise OutputError(f"cannot write {photo}: it is read-only")
-    with atomic_write(photo) as file:
-        file.write(written)
-        file.flush()
-        shutil.copystat(photo, file.name)
-        os.utime(file.name)
+    write_over(photo, written)
 
 
-def _refuse_others(regions: Sequence[FaceRegion], path: Path) -> None:
-    others = [one.name for one in regions if not one.description.startswith(_OURS)]
-    if others:
-        raise FormatError(
-            f"{path} has faces that were named elsewhere ({others[0]}); it stays as it is"
-        )
+def _decoded(packet: bytes) -> str:
+    try:
+        return packet.decode()
+    except UnicodeDecodeError:
+        raise FormatError("its XMP is not in UTF-8") from None
+
+
+def _places(photo: Path, inside: str) -> Iterator[tuple[Path, list[FaceRegion]]]:
+    """Where the names of a photo may be, and which: its sidecars, and itself with XMP inside."""
+    for sidecar in sidecars(photo):
+        yield sidecar, read_regions(sidecar)
+    if inside:
+        yield photo, parse_regions(inside, str(photo))
+
+
+def _refuse_others(places: Mapping[Path, Sequence[FaceRegion]]) -> None:
+    for path, regions in places.items():
+        for region in regions:
+            if not region.description.startswith(_OURS):
+                raise FormatError(
+                    f"{path} has faces that were named elsewhere ({region.name}); it stays as it is"
+                )
 
 
 def _upright(region: FaceRegion, stored: StoredImage) -> BoxedName:
@@ -138,9 +161,11 @@ def _as_stored(face: BoxedName, stored: StoredImage) -> FaceRegion:
     left, top, right, bottom = face.box
     # All orientations but the quarter turns are their own inverse.
     inverse = {6: 8, 8: 6}.get(stored.orientation, stored.orientation)
-    x, y = _turned((left + right) / 2 / width, (top + bottom) / 2 / height, inverse)
+    center = _turned((left + right) / 2 / width, (top + bottom) / 2 / height, inverse)
     size = (right - left) / width, (bottom - top) / height
-    return FaceRegion(face.name, x, y, *(size[::-1] if turned else size), f"{_OURS}: {face.note}")
+    area = (*center, *(size[::-1] if turned else size))
+    x, y, w, h = (round(one, 6) for one in area)  # as they are written
+    return FaceRegion(face.name, x, y, w, h, f"{_OURS} {face.note}")
 
 
 def _turned(x: float, y: float, orientation: int) -> tuple[float, float]:

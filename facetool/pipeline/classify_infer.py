@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -24,12 +25,12 @@ from facetool.detection.face import Box
 from facetool.detection.options import DEFAULT_SELECT, DetectionSettings
 from facetool.detection.tracks import TrackTimes
 from facetool.embedding.embedder import Embedder, check_finite
-from facetool.errors import FormatError, ImageError, UsageError
+from facetool.errors import FormatError, ImageError, OutputError, UsageError
 from facetool.files.atomic import atomic_write
 from facetool.files.own_outputs import read_copies, write_copies
 from facetool.files.paths import as_paths
 from facetool.files.text import counted
-from facetool.files.xmp import sidecar_of
+from facetool.files.xmp import find_sidecar
 from facetool.images.annotate import Label, annotate
 from facetool.images.choices import DEFAULT_EVERY, Videos
 from facetool.images.inputs import is_list, list_photos, unsupported_files
@@ -45,6 +46,9 @@ from facetool.weights.load import load_network
 
 _PHOTOS_AT_ONCE = 16
 """Photos whose faces go through the network together."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Why no other photo could be written either."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,7 @@ def name_people(
             has no images.
         FormatError: what the classifier says of the network does not fit it.
         WeightsError: the network's weights are not on this machine.
-        OutputError: an annotated copy cannot be written.
+        OutputError: an annotated copy cannot be written, or the disk is full.
     """
     settings = settings or InferSettings()
     if network is None:
@@ -343,11 +347,13 @@ def _write_xmp(path: Path, photo: NamedPhoto, settings: InferSettings) -> NamedP
         if face.name != UNKNOWN
     ]
     try:
-        if settings.xmp and (faces or sidecar_of(path).exists()):
+        if settings.xmp and (faces or find_sidecar(path)):
             write_names(path, faces)
         if settings.xmp_inside:
             write_names_inside(path, faces)
-    except (ImageError, FormatError) as error:
+    except (ImageError, FormatError, OutputError) as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL:
+            raise
         return replace(photo, error=str(error))
     return photo
 

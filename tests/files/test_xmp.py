@@ -4,20 +4,27 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from xml.dom import minidom
 
 import pytest
 
 from facetool.errors import FormatError
-from facetool.files.xmp import FaceRegion, find_sidecar, parse_regions, read_regions, write_regions
+from facetool.files.xmp import (
+    RDF,
+    REGIONS,
+    FaceRegion,
+    find_sidecar,
+    parse_regions,
+    read_regions,
+    with_regions,
+    write_regions,
+)
+from tests.files.xmp_styles import DIGIKAM, ELSEWHERE, LIGHTROOM, NAMESPACES
 
 FACES = [
     FaceRegion("Ann Lee", 0.25, 0.5, 0.125, 0.25, "facetool: confidence 0.9"),
     FaceRegion('Bob "B" <&>', 0.75, 0.5, 0.1, 0.2),
 ]
-
-NAMESPACES = """xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-    xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
-    xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" """
 
 AS_ELEMENTS = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {NAMESPACES}>
 <rdf:Description rdf:about=""><mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>
@@ -36,6 +43,72 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read_regions(path) == FACES
     write_regions(path, FACES[:1], 4000, 3000)  # takes the place of those
     assert read_regions(path) == FACES[:1]
+
+
+OURS = [FACES[0], FACES[0]._replace(name="Bea", x=0.75)]
+
+
+def put(text: str, faces: list[FaceRegion]) -> str:
+    return with_regions(text, faces, 40, 30, "x").decode()
+
+
+@pytest.mark.parametrize("text", ELSEWHERE)
+def test_names_stand_beside_all_that_others_wrote_and_go_again(text: str) -> None:
+    assert parse_regions(text, "x") == []
+    named = put(text, OURS)
+    assert parse_regions(named, "x") == OURS
+    more = len(named) - len(text)  # one piece was put in
+    assert any(named[:at] + named[at + more :] == text for at in range(len(text)))
+    assert named.count("AppliedToDimensions") == text.count("AppliedToDimensions")
+    assert put(named, OURS) == named
+    assert parse_regions(put(named, OURS[:1]), "x") == OURS[:1]
+    assert put(put(named, OURS[:1]), OURS) == named
+    assert put(named, []) == text
+
+
+@pytest.mark.parametrize("faces", [[], OURS])
+def test_descriptions_that_earlier_versions_left_empty_go(faces: list[FaceRegion]) -> None:
+    declared = f'xmlns:rdf="{RDF}" rdf:about="" xmlns:mwg-rs="{REGIONS}"'
+    empty = f"<rdf:Description {declared}>\n\n</rdf:Description>"
+    old = LIGHTROOM.replace("</rdf:RDF>", f"{empty * 3}</rdf:RDF>")
+    assert put(old, faces) == put(LIGHTROOM, faces)
+
+
+def test_an_empty_list_of_descriptions_gets_one() -> None:
+    text = f"<rdf:RDF {NAMESPACES}/>"
+    named = put(text, OURS)
+    assert parse_regions(named, "x") == OURS
+    assert put(named, []) == text.replace("/>", "></rdf:RDF>")
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "ISO-8859-1"])
+def test_a_sidecar_of_another_encoding_says_that_it_is_utf_8(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    text = DIGIKAM.replace("Haus", "Häuser").replace("UTF-8", encoding)
+    path.write_bytes(text.encode("utf-16" if encoding == "UTF-16" else "utf-8"))
+    write_regions(path, OURS, 40, 30)
+    (first, *_) = minidom.parse(str(path)).getElementsByTagName("rdf:li")
+    assert first.toxml() == "<rdf:li>Häuser &amp; Hof</rdf:li>"
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_line_ends_and_a_byte_order_mark_stay(start: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg.xmp"
+    before = f"{start}{DIGIKAM}".replace("\n", "\r\n").encode()
+    path.write_bytes(before)
+    write_regions(path, OURS, 40, 30)
+    assert read_regions(path) == OURS
+    write_regions(path, [], 40, 30)
+    assert path.read_bytes() == before
+
+
+def test_a_list_that_is_none_gets_no_names() -> None:
+    text = LIGHTROOM.replace("rdf:Bag", "mwg-rs:Bag").replace("rdf:li", "mwg-rs:li")
+    with pytest.raises(FormatError, match="no list"):
+        put(text, OURS)
+    deep = "<a>" * 5000 + "</a>" * 5000
+    with pytest.raises(FormatError, match="nested"):
+        put(deep, OURS)
 
 
 def test_properties_may_be_elements() -> None:

@@ -1,5 +1,7 @@
 """Names from a photo manager to a classifier, and from a classifier to the photo manager."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -8,13 +10,14 @@ import pytest
 
 from facetool.alignment.recipes import DLIB_CHIP
 from facetool.classification.classifier_file import load_classifier
-from facetool.errors import UsageError
+from facetool.errors import OutputError, UsageError
 from facetool.files.align_manifest import AlignRow, read_manifest
 from facetool.files.xmp import FaceRegion, sidecar_of, write_regions
 from facetool.images.named_faces import BoxedName, read_names, write_names
 from facetool.images.read import read_image
+from facetool.jobs.report import Report
 from facetool.pipeline.align import AlignSettings, align
-from facetool.pipeline.classify_infer import InferSettings, name_people
+from facetool.pipeline.classify_infer import InferSettings, NamedPhoto, name_people
 from facetool.pipeline.classify_train import ClassifierSettings, find_kind, train_classifier
 from facetool.pipeline.represent import RepresentSettings, represent
 from facetool.weights.load import load_network
@@ -52,7 +55,10 @@ def named(unsorted: Path, tmp_path: Path) -> Path:
         path.write_text(path.read_text().replace(str(unsorted), str(place)))
     for row in found(place)[1:]:
         box = (float(row.left), float(row.top), float(row.right), float(row.bottom))
-        write_names(place / "photos" / row.input, [BoxedName(person(row.input), box)])
+        photo = place / "photos" / row.input
+        write_names(photo, [BoxedName(person(row.input), box)])
+        by_hand = sidecar_of(photo).read_text("utf-8").replace('"facetool: "', '""')
+        sidecar_of(photo).write_text(by_hand, "utf-8")
     return place
 
 
@@ -71,6 +77,27 @@ def test_a_region_elsewhere_in_the_photo_names_nobody(named: Path) -> None:
     write_regions(sidecar_of(photo), [FaceRegion("Elsewhere", 0.05, 0.05, 0.05, 0.05)], 1, 1)
     result = train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
     assert "Elsewhere" not in result.classifier.people
+
+
+@pytest.mark.slow
+def test_what_facetool_named_itself_is_not_learned(named: Path) -> None:
+    train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    bare = named / "photos" / found(named)[0].input
+    photos = [named / "photos" / row.input for row in found(named)]
+    before = {each: each.read_bytes() for each in (named / "photos").iterdir()}
+    made = load_classifier(named / "xmp.classifier")
+    network = load_network("dlib-resnet")
+    _, report = name_people(made, photos, network, InferSettings(xmp=True))
+    assert len(report.failures) == len(photos) - 1
+    after = {each: each.read_bytes() for each in (named / "photos").iterdir()}
+    assert after.keys() - before.keys() == {sidecar_of(bare)}
+    result = train_classifier(named / "reps", named / "again.classifier", SETTINGS, xmp=True)
+    assert result.images == len(photos) - 1
+    for photo in photos[1:]:
+        sidecar_of(photo).unlink()
+    name_people(made, photos, network, InferSettings(xmp=True))
+    with pytest.raises(UsageError, match=r"has a name .* besides what facetool wrote there"):
+        train_classifier(named / "reps", named / "again.classifier", SETTINGS, xmp=True)
 
 
 @pytest.mark.slow
@@ -97,6 +124,48 @@ def test_names_go_into_sidecars_and_photos_stay(named: Path) -> None:
     assert report.exit_code == 1
     assert "named elsewhere" in answers[1].error
     assert [photo.read_bytes() for photo in photos] == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_file_that_cannot_be_written_fails_alone(
+    inside: bool, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_classifier(named / "reps", named / "xmp.classifier", SETTINGS, xmp=True)
+    photos = [named / "photos" / row.input for row in found(named)[:3]]
+    for photo in photos[1:]:
+        sidecar_of(photo).unlink()
+    refused, code = photos[0] if inside else sidecar_of(photos[0]), errno.EPERM
+    replace = Path.replace
+
+    def replace_others(self: Path, target: Path) -> Path:
+        if target == refused:
+            raise OSError(code, os.strerror(code))
+        return replace(self, target)
+
+    def infer() -> tuple[list[NamedPhoto], Report]:
+        return name_people(
+            load_classifier(named / "xmp.classifier"),
+            photos,
+            load_network("dlib-resnet"),
+            InferSettings(xmp=not inside, xmp_inside=inside),
+        )
+
+    if not inside:
+        refused.mkdir()
+        assert "Is a directory" in infer()[1].failures[0][1]
+        refused.rmdir()
+    monkeypatch.setattr(Path, "replace", replace_others)
+    before = photos[0].read_bytes()
+    answers, report = infer()
+    reason = f"cannot write {refused}: Operation not permitted"
+    assert report.failures == [(str(photos[0]), reason)] and report.exit_code == 1
+    assert [answer.error for answer in answers] == [reason, "", ""]
+    assert [len(read_names(photo)) for photo in photos] == [0, 1, 1]
+    assert photos[0].read_bytes() == before
+    code = errno.ENOSPC
+    with pytest.raises(OutputError, match="No space left"):
+        infer()
 
 
 def test_names_go_into_photos_on_request_only(named: Path) -> None:
