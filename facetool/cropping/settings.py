@@ -44,7 +44,7 @@ class AlignSettings:
     detection: DetectionSettings | None = None
     select: str = DEFAULT_SELECT
     on_no_face: str = "skip"
-    fallback: Path | None = None
+    fallback: str | Path | None = None
     predictor: int | None = None
     strict: bool = False
     min_face: float = 0
@@ -79,7 +79,7 @@ class AlignSettings:
             detector=describe_detector(self.crop.detector, self.detection),
             select=self.select,
             on_no_face=self.on_no_face,
-            fallback=str(self.fallback) if self.fallback else None,
+            fallback=None if self.fallback is None else str(Path(self.fallback)),
             points=points_of(self.crop, self.predictor),
             strict=self.strict,
             min_face=float(self.min_face) or None,

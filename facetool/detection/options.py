@@ -180,7 +180,7 @@ class DetectionSettings:
     """
 
     options: DetectorOptions | None = None
-    weights: Path | None = None
+    weights: str | Path | None = None
     detect_at: int | None = None
     rotate: str = "never"
 
