@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from facetool.alignment.landmarks import Points
+from facetool.alignment.landmarks import Points, check_points
+from facetool.errors import UsageError
 from facetool.images.read import RGBImage
 
 
@@ -47,6 +49,33 @@ class Face:
     landmarks: Points | None = None
     found: bool = True
     turn: int = 0
+
+
+_LARGEST = 10
+"""Edge of a face's box that is no mistake yet, in longer sides of its photo."""
+
+
+def check_face(face: Face, image: RGBImage) -> None:
+    """Refuse a face of a caller's own that cannot be one of a photo.
+
+    Args:
+        face: whose box need not lie in the photo as a whole.
+        image: the photo, uint8 (H, W, 3).
+
+    Raises:
+        UsageError: its box is none, or none in the photo, or its landmarks are none.
+    """
+    box, (height, width) = face.box, image.shape[:2]
+    if not isinstance(box, Box) or not all(map(math.isfinite, box)):
+        raise UsageError(f"a face has a Box of four finite numbers, not {box}")
+    if not (box.left < box.right and box.top < box.bottom):
+        raise UsageError(f"left and top of a box are below its right and bottom: {box} is none")
+    overlap = box.left < width and box.top < height and box.right > 0 and box.bottom > 0
+    edge = max(box.right - box.left, box.bottom - box.top)
+    if not overlap or edge > _LARGEST * max(width, height):
+        raise UsageError(f"{box} is not in the photo, which is {width}x{height}")
+    if face.landmarks is not None:
+        check_points(face.landmarks, 5)
 
 
 class Detector(Protocol):
