@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from facetool.alignment.landmarks import Points, check_points
 from facetool.errors import UsageError
 from facetool.images.read import RGBImage
@@ -31,7 +33,7 @@ class Box(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Face:
     """One face in a photo.
 
@@ -49,6 +51,18 @@ class Face:
     landmarks: Points | None = None
     found: bool = True
     turn: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        return self._values == other._values if isinstance(other, Face) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values)
+
+    @property
+    def _values(self) -> tuple[object, ...]:
+        """All of it, with bytes for the array, which has neither an equality nor a hash."""
+        points = None if self.landmarks is None else np.asarray(self.landmarks).tobytes()
+        return self.box, self.score, points, self.found, self.turn
 
 
 _LARGEST = 10
