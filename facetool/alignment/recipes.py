@@ -58,14 +58,15 @@ class Crop:
     def __post_init__(self) -> None:
         check_choice("landmarks", self.landmarks, LANDMARK_SETS)
         if self.method != (method := METHODS[self.landmarks]):
-            given = f"method={self.method!r}"
-            raise UsageError(f"{given}: the landmarks {self.landmarks} are for {method}", given)
+            raise UsageError(
+                f"method={self.method!r}: the landmarks {self.landmarks} are for {method}"
+            )
         for name, least in (("width", 1), ("height", 1), ("margin", 0)):
             if not isinstance(value := getattr(self, name), int):
-                raise UsageError(f"{name}={value!r}: give a whole number", f"{name}={value!r}")
+                raise UsageError(f"{name}={value!r}: give a whole number")
             check_range(name, value, least)
         if self.margin >= min(self.width, self.height):
-            raise UsageError(f"margin={self.margin}: it is as large as the crop", "margin")
+            raise UsageError(f"margin={self.margin}: it is as large as the crop")
         if self.method in _SQUARE and self.width != self.height:
             raise UsageError(
                 f"crops by {self.landmarks} are square, not {self.width}x{self.height}"

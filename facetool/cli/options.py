@@ -21,7 +21,7 @@ from facetool.alignment.stated_recipe import (
 )
 from facetool.cli.completion import complete_model
 from facetool.cli.progress import TerminalProgress
-from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, SELECTIONS
+from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, PREDICTORS, SELECTIONS
 from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError
 from facetool.files.output_file import same_place
@@ -359,7 +359,7 @@ def predictor_option(command: Command) -> Command:
     """``--predictor``: dlib's landmarks."""
     return click.option(
         "--predictor",
-        type=click.Choice(["5", "68"]),
+        type=click.Choice([str(points) for points in PREDICTORS]),
         help="dlib's landmark model, instead of the recipe's or the detector's landmarks.",
     )(command)
 

@@ -17,7 +17,7 @@ from facetool.cropping.detectors import create_detector
 from facetool.cropping.landmark_check import are_same, contradiction, unsteadiness
 from facetool.cropping.remarks import CHOSEN, LEFT_OUT, TOO_LARGE
 from facetool.detection.face import Box, Face, check_face, select_faces
-from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, PREDICTORS, SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError, check_choice
@@ -97,8 +97,9 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
             own points where they fit the recipe, else the predictor the originals use.
 
     Raises:
-        UsageError: the recipe cannot be made from those points.
+        UsageError: there is no such predictor, or the recipe cannot be made from its points.
     """
+    check_choice("predictor", predictor, (*PREDICTORS, None))
     if predictor is None and gives_points(crop):
         return f"{crop.detector} {'box' if crop.landmarks == 'box' else 5}"
     able = PREDICTOR_POINTS[crop.landmarks]

@@ -8,7 +8,7 @@ from pathlib import Path
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import FaceCropper, points_of
-from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, PREDICTORS, SELECTIONS, DetectionSettings
 from facetool.errors import check_choice
 from facetool.files.align_description import ON_NO_FACE, AlignDescription
 from facetool.images.choices import DEFAULT_EVERY
@@ -55,6 +55,7 @@ class AlignSettings:
         check_every(self.frames)
         check_choice("select", self.select, SELECTIONS)
         check_choice("on_no_face", self.on_no_face, ON_NO_FACE)
+        check_choice("predictor", self.predictor, (*PREDICTORS, None))
 
     @property
     def frames(self) -> float | str:

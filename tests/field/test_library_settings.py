@@ -28,6 +28,8 @@ SETTINGS: list[tuple[Callable[..., Any], str, list[Any]]] = [
     (facetool.ClassifierSettings, "kind", ["foo"]),
     (facetool.ClassifierSettings, "fpir", [-0.1, 5, math.nan]),
     (facetool.AlignSettings, "select", ["best"]),
+    (facetool.AlignSettings, "predictor", ["68", 0, 6]),
+    (facetool.FaceCropper, "predictor", ["68", "5", 0, 6]),
 ]
 
 
@@ -40,7 +42,12 @@ def test_a_setting_that_cannot_be_is_named(
 ) -> None:
     crop = {"crop": facetool.load_network("dlib-resnet").recipe.crop}
     with pytest.raises(UsageError, match=f"^{name}={value!r}: give "):
-        make(**{**(crop if make is facetool.AlignSettings else {}), name: value})
+        make(
+            **{
+                **(crop if make in (facetool.AlignSettings, facetool.FaceCropper) else {}),
+                name: value,
+            }
+        )
 
 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
