@@ -47,7 +47,7 @@ class OutputError(FacetoolError):
     """A result cannot be written (disk full, no permission); ends the command."""
 
 
-def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
+def check_choice(setting: str, value: object, choices: Collection[object]) -> None:
     """Refuse a value that is none of a setting's choices.
 
     Raises:
@@ -55,7 +55,7 @@ def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
     """
     if value not in choices:
         given = f"{setting}={value!r}"
-        raise UsageError(f"{given}: give one of {', '.join(choices)}", given)
+        raise UsageError(f"{given}: give one of {', '.join(map(str, choices))}", given)
 
 
 def check_range(setting: str, value: float, least: float, most: float = math.inf) -> None:

@@ -1,16 +1,22 @@
 """``import facetool`` offers a fixed list of names, at once and without torch."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, get_origin
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import facetool
+from facetool.detection.options import DetectionSettings
 from facetool.errors import FacetoolError
 
 COMMANDS = {
@@ -56,11 +62,61 @@ def test_devices_are_given_as_on_the_command_line(name: str) -> None:
     assert (device.annotation, device.default) == ("str | torch.device", "auto")
 
 
-@pytest.mark.parametrize("name", [name for name in facetool.__all__ if name.islower()])
-def test_paths_may_be_texts(name: str) -> None:
-    for parameter in _settings(name).values():
-        kind = str(parameter.annotation)
-        assert "Path" not in kind or "str" in kind, parameter
+def _is_given_paths(name: str) -> bool:
+    return name[0].islower() or name.endswith(("Settings", "Config", "Cropper", "Embedder"))
+
+
+@pytest.mark.parametrize(
+    "function", [*filter(_is_given_paths, facetool.__all__), "DetectionSettings"]
+)
+def test_paths_may_be_texts(function: str) -> None:
+    taken = getattr(facetool, function, DetectionSettings)
+    for parameter in inspect.signature(taken).parameters.values():
+        assert "Path" not in str(parameter.annotation).replace("str | Path", ""), parameter
+
+
+def _is_array(value: object) -> bool:
+    return value is NDArray or get_origin(value) is np.ndarray
+
+
+def _with_arrays(kind: type, seen: set[type]) -> Iterator[tuple[type, dataclasses.Field[Any]]]:
+    """The fields of a dataclass, and of those that are its values, that hold arrays."""
+    seen.add(kind)
+    for field in dataclasses.fields(kind):
+        for word in re.findall(r"\w+", re.sub(r"Callable.*", "", str(field.type))):
+            value = getattr(sys.modules[kind.__module__], word, None)
+            if _is_array(value):
+                yield kind, field
+            elif isinstance(value, type) and dataclasses.is_dataclass(value) and value not in seen:
+                yield from _with_arrays(value, seen)
+
+
+def test_no_equality_compares_arrays() -> None:
+    """What numpy says of two arrays is neither true nor false, and arrays have no hash."""
+    public = [getattr(facetool, name) for name in facetool.__all__]
+    seen: set[type] = set()
+    kinds = [one for one in public if isinstance(one, type) and dataclasses.is_dataclass(one)]
+    found = [pair for kind in kinds if kind not in seen for pair in _with_arrays(kind, seen)]
+    assert {facetool.Face, facetool.Embeddings, facetool.PhotoFace} <= {kind for kind, _ in found}
+    compared = [
+        (kind.__name__, field.name)
+        for kind, field in found
+        if kind.__dataclass_params__.eq and field.compare  # type: ignore[attr-defined]
+    ]
+    assert not compared
+
+
+def test_faces_are_equal_to_themselves() -> None:
+    box = facetool.Box(1, 2, 30, 40)
+    face, same, other = (facetool.Face(box, 1.0, np.full((5, 2), one)) for one in (1.0, 1.0, 2.0))
+    assert face == same and face != other and face != box and len({face, same, other}) == 2
+    assert [face, other].index(other) == 1
+    crops = np.ones((2, 4, 4, 3), np.uint8)
+    people = [facetool.NamedFace("Ann", 0.9, 0.9, box, crop=crop) for crop in crops]
+    assert people[0] == people[1] and len(set(people)) == 1
+    one, two = (facetool.PhotoFace("a.jpg", 1, box, np.ones(3, np.float32)) for _ in range(2))
+    results = [facetool.Comparison(one, two, 0.0, 1.0, True) for _ in range(2)]
+    assert results[0] == results[1] and len(set(results)) == 1
 
 
 def test_type_checkers_see_the_same_names() -> None:

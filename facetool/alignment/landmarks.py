@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from facetool.errors import UsageError
+from facetool.images.arrays import described
 
 Points = NDArray[np.float64]
 """(K, 2) as ``x, y``, in pixels of the upright photo."""
@@ -25,6 +28,25 @@ PREDICTOR_POINTS = {
     "box": (),
 }
 """Which of dlib's predictors can give a set; the first is the one the originals use."""
+
+
+def check_points(points: Any, *counts: int) -> None:
+    """Refuse what a caller gives as points and are none.
+
+    Args:
+        points: of a face or a box.
+        counts: how many there may be.
+
+    Raises:
+        UsageError: they are not finite floats (K, 2).
+    """
+    shapes = [(count, 2) for count in counts]
+    floats = isinstance(points, np.ndarray) and points.dtype.kind == "f"
+    if not floats or points.shape not in shapes:
+        wanted = " or ".join(map(str, shapes))
+        raise UsageError(f"landmarks are floats {wanted}, x and y each, not {described(points)}")
+    if not np.isfinite(points).all():
+        raise UsageError("landmarks are finite, and some of these are not")
 
 
 def openface_points(points: Points, landmarks: str) -> Points:

@@ -6,11 +6,12 @@ accuracy than a smaller network. This module is data only and imports nothing he
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from facetool.errors import FormatError
+from facetool.errors import FormatError, UsageError, check_choice, check_range
 
 METHODS = {
     "five": "chip",
@@ -23,6 +24,9 @@ METHODS = {
 """Landmark set to the method that uses it."""
 
 LANDMARK_SETS = tuple(METHODS)
+
+_SQUARE = ("chip", "upright")
+"""Methods whose crops have one edge only."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class Crop:
         height: pixels of the crop.
         detector: ``hog``, ``cnn`` or ``mtcnn``, the detector the originals used.
         margin: of a ``box``, columns and rows of the crop that lie outside it.
+
+    Raises:
+        UsageError: there are no such landmarks, they are for another method, or the size is none
+            that the method gives.
     """
 
     method: str
@@ -46,6 +54,23 @@ class Crop:
     height: int
     detector: str = "hog"
     margin: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("landmarks", self.landmarks, LANDMARK_SETS)
+        if self.method != (method := METHODS[self.landmarks]):
+            raise UsageError(
+                f"method={self.method!r}: the landmarks {self.landmarks} are for {method}"
+            )
+        for name, least in (("width", 1), ("height", 1), ("margin", 0)):
+            if not isinstance(value := getattr(self, name), int):
+                raise UsageError(f"{name}={value!r}: give a whole number")
+            check_range(name, value, least)
+        if self.margin >= min(self.width, self.height):
+            raise UsageError(f"margin={self.margin}: it is as large as the crop")
+        if self.method in _SQUARE and self.width != self.height:
+            raise UsageError(
+                f"crops by {self.landmarks} are square, not {self.width}x{self.height}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values; the margin where there is one."""
@@ -62,16 +87,9 @@ class Crop:
             FormatError: keys or types are not those of a crop recipe.
         """
         try:
-            crop = cls(**values)
-        except TypeError as error:
+            return cls(**values)
+        except (TypeError, UsageError) as error:
             raise FormatError(f"not a crop recipe: {error}") from error
-        if METHODS.get(crop.landmarks) != crop.method:
-            raise FormatError(f"not a crop recipe: {crop.method!r} of {crop.landmarks!r}")
-        if not all(isinstance(n, int) for n in (crop.width, crop.height, crop.margin)):
-            raise FormatError("not a crop recipe: width and height must be whole numbers")
-        if not 0 <= crop.margin < min(crop.width, crop.height):
-            raise FormatError("not a crop recipe: the margin is as large as the crop")
-        return crop
 
     def same_crop(self, other: Crop) -> bool:
         """Whether both cut the same crop; the detector may differ."""
@@ -103,12 +121,22 @@ class Recipe:
         scale: factor applied after the mean.
         channels: one of ``CHANNELS``; ``gray`` is the luminance 0.299 R + 0.587 G + 0.114 B,
             rounded, as OpenCV and Pillow make it.
+
+    Raises:
+        UsageError: there are no such channels, or mean and scale are no numbers for them.
     """
 
     crop: Crop
     mean: PerChannel = 0.0
     scale: PerChannel = 1.0
     channels: str = "RGB"
+
+    def __post_init__(self) -> None:
+        check_choice("channels", self.channels, tuple(CHANNELS))
+        for name in ("mean", "scale"):
+            object.__setattr__(self, name, _per_channel(name, getattr(self, name), self.channels))
+        if 0 in (self.scale if isinstance(self.scale, tuple) else (self.scale,)):
+            raise UsageError("scale=0: the network would see no photo", "scale=0")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -132,22 +160,34 @@ class Recipe:
             FormatError: keys or types are not those of a recipe.
         """
         try:
-            crop = Crop.from_dict(values["crop"])
-            channels = values.get("channels", "RGB")  # facetool 0.1 knew no other
-            count = CHANNELS[channels]
-            mean, scale = (_per_channel(values[name], count) for name in ("mean", "scale"))
-        except (KeyError, TypeError, ValueError) as error:
+            crop, mean, scale = Crop.from_dict(values["crop"]), values["mean"], values["scale"]
+            return cls(crop, mean, scale, values.get("channels", "RGB"))  # 0.1 knew no other
+        except (KeyError, TypeError) as error:
             raise FormatError(f"not a recipe: {error!r}") from error
-        return cls(crop, mean, scale, channels)
+        except UsageError as error:
+            raise FormatError(f"not a recipe: {error}") from error
 
 
-def _per_channel(value: Any, count: int) -> PerChannel:
-    """A number, or ``count`` of them, from JSON."""
-    if not isinstance(value, list | tuple):
-        return float(value)
-    if len(value) != count:
-        raise ValueError(f"{len(value)} numbers for {count} channels")
-    return tuple(float(number) for number in value)
+def _per_channel(name: str, value: Any, channels: str) -> PerChannel:
+    """A number, or one for each channel, as JSON and callers have them.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    several = isinstance(value, list | tuple)
+    if several and len(value) != CHANNELS[channels]:
+        raise UsageError(
+            f"{len(value)} numbers as {name} for {CHANNELS[channels]} channels ({channels})"
+        )
+    try:
+        numbers = tuple(float(number) for number in (value if several else (value,)))
+    except (TypeError, ValueError):
+        numbers = (math.nan,)
+    if not all(map(math.isfinite, numbers)):
+        raise UsageError(
+            f"{name}={value!r}: give a number, or one for each channel", f"{name}={value!r}"
+        )
+    return numbers if several else numbers[0]
 
 
 DLIB_CHIP = Crop("chip", "five", 150, 150)
@@ -171,11 +211,15 @@ def override(
         landmarks: one of ``LANDMARK_SETS``; brings its method with it.
         size: edge of a square crop, pixels.
         detector: ``hog``, ``cnn`` or ``mtcnn``.
+
+    Raises:
+        UsageError: there are no such landmarks, or their crops have another shape.
     """
+    changes: dict[str, Any] = {}
     if landmarks is not None:
-        crop = replace(crop, landmarks=landmarks, method=METHODS[landmarks])
+        changes |= {"landmarks": landmarks, "method": METHODS.get(landmarks)}
     if size is not None:
-        crop = replace(crop, width=size, height=size)
+        changes |= {"width": size, "height": size}
     if detector is not None:
-        crop = replace(crop, detector=detector)
-    return crop
+        changes["detector"] = detector
+    return replace(crop, **changes)

@@ -168,20 +168,13 @@ class StatedRecipe:
                     f"({', '.join(RECIPES)}), or all of crop, mean and scale"
                 )
             recipe = Recipe(self.crop)
-        recipe = replace(
+        return replace(
             recipe,
             crop=recipe.crop if self.crop is None else self.crop,
             mean=recipe.mean if self.mean is None else self.mean,
             scale=recipe.scale if self.scale is None else self.scale,
             channels=recipe.channels if self.channels is None else self.channels,
         )
-        count = CHANNELS[recipe.channels]
-        for what, value in (("mean", recipe.mean), ("scale", recipe.scale)):
-            if isinstance(value, tuple) and len(value) != count:
-                raise UsageError(
-                    f"{len(value)} numbers as {what} for {count} channels ({recipe.channels})"
-                )
-        return recipe
 
 
 def parse_crop(text: str) -> Crop:

@@ -78,7 +78,7 @@ class Answers:
     confidence: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Classifier:
     """Everything that is needed to name a face.
 

@@ -30,7 +30,7 @@ _FOLDS, _SEED = 5, 0
 """Of cross-validation."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lda:
     """Linear discriminant analysis in front of a classifier.
 

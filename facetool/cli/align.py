@@ -142,8 +142,7 @@ def command(
         check_name(explain)
         if str(input) == "-":
             raise click.UsageError("--explain reads the photos once more: give them as files")
-    of_network = crop_of(model or DEFAULT) if weights is None else _crop_for(weights, model)
-    crop = override(of_network, landmarks, size, detection.detector)
+    crop = override(_crop_for(weights, model), landmarks, size, detection.detector)
     settings = AlignSettings(
         crop=crop,
         detection=detection.settings(crop.detector),
@@ -180,7 +179,9 @@ def command(
     return report.exit_code
 
 
-def _crop_for(weights: Path, model: str | None) -> Crop:
+def _crop_for(weights: Path | None, model: str | None) -> Crop:
+    if weights is None:
+        return crop_of(DEFAULT if model is None else model)
     from facetool.weights.load import load_network
 
     recipe = load_network(model, weights).info.recipe

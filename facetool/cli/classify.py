@@ -144,9 +144,7 @@ def train(
 
 @command.command("infer")
 @click.argument("classifier", type=options.FILE)
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
-)
+@click.argument("images", nargs=-1, required=True, type=options.ANY_PATH, metavar="IMAGE...")
 @click.option("--multi", is_flag=True, help="Name every face, not only the largest.")
 @detection_options
 @click.option(
@@ -255,11 +253,11 @@ def _print_line(photo: NamedPhoto) -> None:
     nargs=-1,
     required=True,
     metavar="[CLASSIFIER] REPS",
-    type=click.Path(exists=True, path_type=Path),
+    type=options.EXISTING,
 )
 @click.option(
     "--unknown",
-    type=click.Path(exists=True, path_type=Path),
+    type=options.EXISTING,
     metavar="DIR-OR-LIST",
     help="Strangers: another represent folder, or a text file naming people of REPS.",
 )

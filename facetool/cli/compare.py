@@ -23,9 +23,7 @@ _FAILED = 2
 
 
 @click.command("compare")
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE IMAGE..."
-)
+@click.argument("images", nargs=-1, required=True, type=options.ANY_PATH, metavar="IMAGE IMAGE...")
 @options.model_option
 @options.weights_option
 @options.pair_threshold_option

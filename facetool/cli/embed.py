@@ -24,8 +24,8 @@ def _parse_shard(
 
 
 @click.command("embed")
-@click.argument("photos")
-@click.argument("out")
+@click.argument("photos", type=options.PATH_OR_NAME)
+@click.argument("out", type=options.PATH_OR_NAME)
 @options.model_option
 @options.weights_option
 @detection_options

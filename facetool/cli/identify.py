@@ -9,15 +9,13 @@ import click
 from facetool.cli import options
 from facetool.cli.output import print_json
 
-_REPS = click.Path(exists=True, path_type=Path)
-
 
 @click.command("identify")
-@click.argument("gallery", type=_REPS)
-@click.argument("probes", type=_REPS)
+@click.argument("gallery", type=options.EXISTING)
+@click.argument("probes", type=options.EXISTING)
 @click.option(
     "--distractors",
-    type=_REPS,
+    type=options.EXISTING,
     multiple=True,
     metavar="REPS",
     help="Embeddings of people who are in neither gallery nor probes; may be repeated.",

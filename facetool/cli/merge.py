@@ -11,7 +11,7 @@ from facetool.cli import options
 
 
 @click.command("merge")
-@click.argument("out")
+@click.argument("out", type=options.PATH_OR_NAME)
 @click.argument("reps", type=options.NEW_FOLDER)
 @click.option("--overwrite", is_flag=True, help="Start over if REPS already holds embeddings.")
 @options.quiet_option

@@ -21,7 +21,7 @@ from facetool.alignment.stated_recipe import (
 )
 from facetool.cli.completion import complete_model
 from facetool.cli.progress import TerminalProgress
-from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, SELECTIONS
+from facetool.detection.options import DEFAULT_SELECT, ONE_FACE, PREDICTORS, SELECTIONS
 from facetool.embedding.choices import DEFAULT_BATCH_SIZE, ENGINES, FLIPS
 from facetool.errors import UsageError
 from facetool.files.output_file import same_place
@@ -36,20 +36,42 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-IMAGES = click.Path(exists=True, path_type=Path)
-"""An image folder or a record file; the stage says what it is not."""
-PHOTOS = click.Path(exists=True, allow_dash=True, path_type=Path)
+
+class GivenPath(click.Path):
+    """A path that is not empty: of a shell variable that is not set it would be this folder."""
+
+    def __init__(self, *, path_type: type[Path] | type[str] = Path, **settings: bool) -> None:
+        super().__init__(path_type=path_type, **settings)
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("the path is empty", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+EXISTING_FOLDER = GivenPath(exists=True, file_okay=False)
+FILE = GivenPath(exists=True, dir_okay=False)
+EXISTING = GivenPath(exists=True)
+"""A file or a folder; the stage says what it is not."""
+IMAGES = EXISTING
+"""An image folder or a record file."""
+PHOTOS = GivenPath(exists=True, allow_dash=True)
 """The same, a photo, a text file that lists photos, or ``-`` for such a list on stdin."""
-NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+ANY_PATH = GivenPath()
+"""One of several inputs, each of which may fail alone, or an output of any kind."""
+PATH_OR_NAME = GivenPath(path_type=str, readable=False)
+"""A path, a URL or the name of a network: a text, of which the stage knows which it is."""
+NEW_FOLDER = GivenPath(file_okay=False)
 
 
-class NewFile(click.Path):
+class NewFile(GivenPath):
     """A file to write: no two of a command's are the same."""
 
     def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
+        super().__init__(dir_okay=False)
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
@@ -68,17 +90,17 @@ class NewFile(click.Path):
 NEW_FILE = NewFile()
 
 
-class WeightsFile(click.Path):
+class WeightsFile(GivenPath):
     """A weights file: its path, or MXNet's ``PREFIX,EPOCH``."""
 
     def __init__(self) -> None:
-        super().__init__(exists=True, dir_okay=False, path_type=Path)
+        super().__init__(exists=True, dir_okay=False)
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> Any:
         """The file's path."""
-        return super().convert(weights_file(value), parameter, context)
+        return super().convert(value and weights_file(value), parameter, context)
 
 
 WEIGHTS = WeightsFile()
@@ -167,7 +189,8 @@ class WeightsRequest:
         """The network that a classifier was trained with, unless a user chose another."""
         from facetool.pipeline.classify_infer import network_name
 
-        return self.load(model or network_name(classifier), classifier.recipe)
+        name = network_name(classifier) if model is None else model
+        return self.load(name, classifier.recipe)
 
 
 def _usage(parse: Callable[[str], Any]) -> Callable[..., Any]:
@@ -336,7 +359,7 @@ def predictor_option(command: Command) -> Command:
     """``--predictor``: dlib's landmarks."""
     return click.option(
         "--predictor",
-        type=click.Choice(["5", "68"]),
+        type=click.Choice([str(points) for points in PREDICTORS]),
         help="dlib's landmark model, instead of the recipe's or the detector's landmarks.",
     )(command)
 

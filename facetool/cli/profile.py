@@ -133,7 +133,7 @@ def network_command(
     "inputs",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=options.ANY_PATH,
     metavar="IMAGE|FOLDER...",
 )
 @click.option(

@@ -127,9 +127,7 @@ def pack_pairs(folder: Path, output: Path, pairs: Path, any_crop: bool, overwrit
 
 
 @command.command("features")
-@click.argument(
-    "reps", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True, metavar="REPS..."
-)
+@click.argument("reps", type=options.EXISTING, nargs=-1, required=True, metavar="REPS...")
 @click.argument("output", type=options.NEW_FOLDER)
 @click.option(
     "--algorithm",

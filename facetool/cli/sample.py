@@ -10,7 +10,7 @@ from facetool.cli import options
 
 
 @click.command("sample")
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=options.ANY_PATH)
 @click.option("--people", default=60, show_default=True, help="Number of people.")
 @click.option("--images", default=10, show_default=True, help="Photos of each.")
 @click.option("--seed", default=0, show_default=True, help="Another seed gives other people.")

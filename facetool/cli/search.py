@@ -17,9 +17,7 @@ from facetool.pipeline.choices import DEFAULT_TOP
 
 @click.command("search")
 @click.argument("reps", type=options.EXISTING_FOLDER)
-@click.argument(
-    "photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO..."
-)
+@click.argument("photos", nargs=-1, required=True, type=options.ANY_PATH, metavar="PHOTO...")
 @click.option(
     "--in",
     "more",

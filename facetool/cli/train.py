@@ -54,7 +54,7 @@ def _steps(
 @click.option(
     "--from",
     "start",
-    default="",
+    type=options.PATH_OR_NAME,
     metavar="NAME|FILE",
     help="Weights to fine-tune instead: a catalogue name or a weights file.",
 )
@@ -265,6 +265,7 @@ def command(
     data: Path,
     output: Path,
     bins: tuple[Path, ...],
+    start: str | None,
     eval_pairs: Path | None,
     eval_crops: Path | None,
     evaluate_every: int,
@@ -296,7 +297,7 @@ def command(
     from facetool.training.verification import collect_pairs, sets_beside
 
     stated = {} if weights.recipe is None else weights.recipe.as_dict()
-    config = TrainConfig(**run, start_recipe=stated, start_output=weights.output)
+    config = TrainConfig(**run, start=start or "", start_recipe=stated, start_output=weights.output)
     settings = TrainSettings(
         device=device,
         pairs=collect_pairs(

@@ -11,6 +11,7 @@ from facetool.detection.registry import DetectorEntry, build_detector, detector_
 from facetool.detection.search import PhotoSearch
 from facetool.errors import UsageError, WeightsError
 from facetool.files.input_file import check_regular
+from facetool.files.paths import optional_path
 from facetool.files.published_file import PublishedFile
 from facetool.files.text import reading
 from facetool.images.read import RGBImage
@@ -101,7 +102,7 @@ def detector_device(name: str, device: str | torch.device, *, elsewhere: bool = 
     return asked if able else "cpu"
 
 
-def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
+def detector_weights(name: str, given: str | Path | None = None) -> tuple[Path, ...]:
     """The files a detector reads.
 
     Args:
@@ -113,7 +114,7 @@ def detector_weights(name: str, given: Path | None = None) -> tuple[Path, ...]:
         FormatError: ``given`` is no file.
         WeightsError: a file is not on this machine; the message says what to do.
     """
-    entry = detector_entry(name)
+    entry, given = detector_entry(name), optional_path(given)
     if given is not None:
         if not entry.choice:
             raise UsageError(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from facetool.alignment.crop import cut_face
-from facetool.alignment.landmarks import PREDICTOR_POINTS, Points
+from facetool.alignment.landmarks import PREDICTOR_POINTS, Points, check_points
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import create_detector
 from facetool.cropping.landmark_check import are_same, contradiction, unsteadiness
 from facetool.cropping.remarks import CHOSEN, LEFT_OUT, TOO_LARGE
-from facetool.detection.face import Box, Face, select_faces
-from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
+from facetool.detection.face import Box, Face, check_face, select_faces
+from facetool.detection.options import DEFAULT_SELECT, PREDICTORS, SELECTIONS, DetectionSettings
 from facetool.detection.registry import detector_entry
 from facetool.detection.search import PhotoSearch, upright_view
 from facetool.errors import UsageError, check_choice
@@ -97,8 +97,9 @@ def points_of(crop: Crop, predictor: int | None = None) -> str:
             own points where they fit the recipe, else the predictor the originals use.
 
     Raises:
-        UsageError: the recipe cannot be made from those points.
+        UsageError: there is no such predictor, or the recipe cannot be made from its points.
     """
+    check_choice("predictor", predictor, (*PREDICTORS, None))
     if predictor is None and gives_points(crop):
         return f"{crop.detector} {'box' if crop.landmarks == 'box' else 5}"
     able = PREDICTOR_POINTS[crop.landmarks]
@@ -176,7 +177,7 @@ class FaceCropper:
     def find(self, image: RGBImage) -> LocatedFaces:
         """The chosen faces of one photo and their landmarks, or why there are none."""
         (faces,) = self.detect([image])
-        located = self.locate(image, faces)
+        located = self.locate_detected(image, faces)
         rule = CHOICES.get(self.select)
         if rule and len(faces) > 1 and located.faces:
             remark = f"{rule} {len(faces):,} {CHOSEN}"
@@ -197,13 +198,28 @@ class FaceCropper:
         A face that is clearer where the photo is turned does not count as found, nor does one
         whose landmarks contradict each other: of photos that lie on their sides or stand on their
         heads, whose crops would show no face.
+
+        Args:
+            image: uint8 RGB (H, W, 3).
+            faces: of the detector, or a caller's own.
+
+        Raises:
+            UsageError: a face cannot be one of the photo, or lacks the landmarks that the recipe
+                needs.
         """
+        image = as_rgb_image(image)
+        for face in faces:
+            check_face(face, image)
+        return self.locate_detected(image, faces)
+
+    def locate_detected(self, image: RGBImage, faces: Sequence[Face]) -> LocatedFaces:
+        """The same of faces as they were detected: an odd one is a matter of its photo alone."""
         image = as_rgb_image(image)
         missed = _missed(faces, self.select)
         located = []
         chosen = select_faces(faces, self.select, image)
         for face in chosen:
-            landmarks = self.landmarks(image, face)
+            landmarks = self._landmarks(image, face)
             missed = self._contradiction(image, face, landmarks)
             if not missed:
                 located.append(LocatedFace(face, landmarks))
@@ -215,15 +231,29 @@ class FaceCropper:
             missed += f"; {counted(others, 'other face')} found, which the option select can take"
         if self.assume_center:
             face = _centre_face(image)
-            located = [LocatedFace(face, self.landmarks(image, face))]
+            located = [LocatedFace(face, self._landmarks(image, face))]
         return LocatedFaces(located, missed)
 
     def landmarks(self, image: RGBImage, face: Face) -> Points:
-        """The points (K, 2) of a detected face that its crop is made from."""
+        """The points (K, 2) of a face that its crop is made from.
+
+        Raises:
+            UsageError: as :meth:`locate`.
+        """
+        image = as_rgb_image(image)
+        check_face(face, image)
+        return self._landmarks(image, face)
+
+    def _landmarks(self, image: RGBImage, face: Face) -> Points:
         if self.crop.landmarks == "box":
             return np.array(face.box, dtype=float).reshape(2, 2)
         if self._own_points:
-            assert face.landmarks is not None
+            if face.landmarks is None:
+                raise UsageError(
+                    f"the crop {self.crop} needs the landmarks of a face; give them, or "
+                    "predictor=68 to find them",
+                    "predictor=68",
+                )
             return face.landmarks
         if face.turn:
             view = upright_view(image, face)
@@ -241,7 +271,12 @@ class FaceCropper:
         return "" if size is None else f"searched for faces at {size[0]}x{size[1]}: {TOO_LARGE}"
 
     def cut(self, image: RGBImage, landmarks: Points) -> RGBImage:
-        """The third: the crop of a located face, uint8 (H, W, 3)."""
+        """The third: the crop of a located face, uint8 (H, W, 3).
+
+        Raises:
+            UsageError: the landmarks are not those that the recipe needs.
+        """
+        check_points(landmarks, *((2,) if self.crop.landmarks == "box" else (5, 68)))
         return cut_face(image, landmarks, self.crop)
 
     def _contradiction(self, image: RGBImage, face: Face, landmarks: Points) -> str:
@@ -270,7 +305,7 @@ class FaceCropper:
     def _agree(self, image: RGBImage, face: Face, turned: Face) -> bool:
         """Whether a face has the same landmarks where the photo is turned: it is tilted merely."""
         if self.crop.landmarks != "box":
-            return are_same(self.landmarks(image, face), self.landmarks(image, turned))
+            return are_same(self._landmarks(image, face), self._landmarks(image, turned))
         if face.landmarks is None or turned.landmarks is None:
             return False
         return are_same(face.landmarks, turned.landmarks)

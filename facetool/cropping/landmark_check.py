@@ -47,6 +47,8 @@ def contradiction(points: Points, box: Box, *, predicted: bool) -> str:
     """
     if not np.isfinite(points).all():
         return "landmarks contradict each other: not all are finite"
+    if not np.isfinite(box).all():
+        return "landmarks contradict the face's box: it is not finite"
     left, right, below = _triangle(points, predicted)
     edge = max(box.right - box.left, box.bottom - box.top, 1.0)
     low, high = np.array(box[:2]), np.array(box[2:])

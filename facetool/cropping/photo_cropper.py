@@ -167,7 +167,7 @@ def _locate(cropper: FaceCropper, photo: CroppedPhoto) -> None:
     if photo.image is None or photo.error:
         return
     try:
-        photo.located = cropper.locate(photo.image, photo.detected)
+        photo.located = cropper.locate_detected(photo.image, photo.detected)
     except PHOTO_ERRORS as error:
         photo.error = reason_of(error)
     else:

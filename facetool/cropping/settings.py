@@ -8,7 +8,7 @@ from pathlib import Path
 from facetool.alignment.recipes import Crop
 from facetool.cropping.detectors import describe_detector
 from facetool.cropping.face_cropper import FaceCropper, points_of
-from facetool.detection.options import DEFAULT_SELECT, SELECTIONS, DetectionSettings
+from facetool.detection.options import DEFAULT_SELECT, PREDICTORS, SELECTIONS, DetectionSettings
 from facetool.errors import check_choice
 from facetool.files.align_description import ON_NO_FACE, AlignDescription
 from facetool.images.choices import DEFAULT_EVERY
@@ -44,7 +44,7 @@ class AlignSettings:
     detection: DetectionSettings | None = None
     select: str = DEFAULT_SELECT
     on_no_face: str = "skip"
-    fallback: Path | None = None
+    fallback: str | Path | None = None
     predictor: int | None = None
     strict: bool = False
     min_face: float = 0
@@ -55,6 +55,7 @@ class AlignSettings:
         check_every(self.frames)
         check_choice("select", self.select, SELECTIONS)
         check_choice("on_no_face", self.on_no_face, ON_NO_FACE)
+        check_choice("predictor", self.predictor, (*PREDICTORS, None))
 
     @property
     def frames(self) -> float | str:
@@ -79,7 +80,7 @@ class AlignSettings:
             detector=describe_detector(self.crop.detector, self.detection),
             select=self.select,
             on_no_face=self.on_no_face,
-            fallback=str(self.fallback.resolve()) if self.fallback else None,
+            fallback=None if self.fallback is None else str(Path(self.fallback).resolve()),
             points=points_of(self.crop, self.predictor),
             strict=self.strict,
             min_face=float(self.min_face) or None,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from facetool.alignment.landmarks import Points
+import numpy as np
+
+from facetool.alignment.landmarks import Points, check_points
+from facetool.errors import UsageError
 from facetool.images.read import RGBImage
 
 
@@ -29,7 +33,7 @@ class Box(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Face:
     """One face in a photo.
 
@@ -47,6 +51,45 @@ class Face:
     landmarks: Points | None = None
     found: bool = True
     turn: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        return self._values == other._values if isinstance(other, Face) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values)
+
+    @property
+    def _values(self) -> tuple[object, ...]:
+        """All of it, with bytes for the array, which has neither an equality nor a hash."""
+        points = None if self.landmarks is None else np.asarray(self.landmarks).tobytes()
+        return self.box, self.score, points, self.found, self.turn
+
+
+_LARGEST = 10
+"""Edge of a face's box that is no mistake yet, in longer sides of its photo."""
+
+
+def check_face(face: Face, image: RGBImage) -> None:
+    """Refuse a face of a caller's own that cannot be one of a photo.
+
+    Args:
+        face: whose box need not lie in the photo as a whole.
+        image: the photo, uint8 (H, W, 3).
+
+    Raises:
+        UsageError: its box is none, or none in the photo, or its landmarks are none.
+    """
+    box, (height, width) = face.box, image.shape[:2]
+    if not isinstance(box, Box) or not all(map(math.isfinite, box)):
+        raise UsageError(f"a face has a Box of four finite numbers, not {box}")
+    if not (box.left < box.right and box.top < box.bottom):
+        raise UsageError(f"left and top of a box are below its right and bottom: {box} is none")
+    overlap = box.left < width and box.top < height and box.right > 0 and box.bottom > 0
+    edge = max(box.right - box.left, box.bottom - box.top)
+    if not overlap or edge > _LARGEST * max(width, height):
+        raise UsageError(f"{box} is not in the photo, which is {width}x{height}")
+    if face.landmarks is not None:
+        check_points(face.landmarks, 5)
 
 
 class Detector(Protocol):

@@ -16,6 +16,9 @@ DEFAULT_SELECT = "largest"
 ONE_FACE = ("largest", "center", "only")
 """Those that choose one face of a photo at most."""
 
+PREDICTORS = (5, 68)
+"""How many landmarks dlib's predictors give."""
+
 ROTATIONS = ("never", "if-missed", "always")
 
 MTCNN_STAGES = {"pro": (0.6, 0.7, 0.8), "ro": (0.0, 0.0, 0.2)}
@@ -180,7 +183,7 @@ class DetectionSettings:
     """
 
     options: DetectorOptions | None = None
-    weights: Path | None = None
+    weights: str | Path | None = None
     detect_at: int | None = None
     rotate: str = "never"
 

@@ -240,7 +240,7 @@ def nested_sets(count: int) -> list[NDArray[np.int64]]:
     return [np.sort(part) for part in np.split(order, sizes[:-1])]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Identification:
     """The outcome.
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from facetool.evaluation.distances import Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """How many pairs are accepted at each of T thresholds.
 
@@ -64,7 +64,7 @@ def count(distances: ArrayLike, same: NDArray[np.bool_], thresholds: ArrayLike) 
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """An ROC curve as a polyline: false and true positive rates, both rising, (P,) each."""
 

@@ -36,7 +36,7 @@ class ScoredPair:
     similarity: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ScoredPairs:
     """All scored pairs, N of them, in the order of their file.
 

@@ -34,7 +34,7 @@ class Fold:
     counts: Counts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verification:
     """The outcome of a protocol.
 

@@ -47,7 +47,7 @@ _CHANGED = "has changed since facetool wrote it"
 _PANDAS = "from pandas write it with to_csv(..., index=False, header=False)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Embeddings:
     """The embeddings of a folder of images.
 

@@ -23,7 +23,7 @@ def as_rgb_image(image: NDArray[Any]) -> NDArray[np.uint8]:
         UsageError: it is not uint8 (H, W, 3), with pixels.
     """
     if not _is_rgb(image, 3):
-        raise UsageError(f"an image is uint8 (H, W, 3), RGB 0…255, not {_described(image)}")
+        raise UsageError(f"an image is uint8 (H, W, 3), RGB 0…255, not {described(image)}")
     return np.ascontiguousarray(image)
 
 
@@ -36,7 +36,7 @@ def check_rgb_crops(crops: NDArray[Any], height: int, width: int) -> None:
     if not _is_rgb(crops, 4) or crops.shape[1:3] != (height, width):
         raise UsageError(
             f"crops for this network are uint8 (N, {height}, {width}, 3), RGB 0…255, not "
-            f"{_described(crops)}; facetool.FaceCropper(network.recipe.crop) cuts them out"
+            f"{described(crops)}; facetool.FaceCropper(network.recipe.crop) cuts them out"
         )
 
 
@@ -50,7 +50,8 @@ def _is_rgb(pixels: Any, dimensions: int) -> bool:
     )
 
 
-def _described(pixels: Any) -> str:
+def described(pixels: Any) -> str:
+    """What somebody gave in place of an array, for messages."""
     if not isinstance(pixels, np.ndarray):
         return type(pixels).__name__
     return f"{pixels.dtype} {pixels.shape}"

@@ -24,6 +24,7 @@ from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import crop_stems
 from facetool.files.lock import sole_writer
 from facetool.files.output_file import check_folder
+from facetool.files.paths import optional_path
 from facetool.files.text import counted
 from facetool.images.changes import state_now
 from facetool.images.formats import VIDEO
@@ -111,7 +112,7 @@ def align(
             f"into={into!r}: give a plain name, which becomes a folder of {output}",
             f"into={into!r}",
         )
-    if settings.fallback is not None and not settings.fallback.is_dir():
+    if settings.fallback is not None and not Path(settings.fallback).is_dir():
         raise UsageError(
             f"fallback={str(settings.fallback)!r}: not a folder",
             f"fallback={str(settings.fallback)!r}",
@@ -332,7 +333,7 @@ def _create_worker(
                 settings.crop,
                 settings.select,
                 settings.on_no_face,
-                settings.fallback,
+                optional_path(settings.fallback),
                 settings.min_face,
                 settings.min_sharpness,
             ),

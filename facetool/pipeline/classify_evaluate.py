@@ -38,7 +38,7 @@ MOST_CONFUSED = 50
 """People that a confusion plot can show."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Outcome:
     """Answers for known people and strangers, each by one classifier or by several folds."""
 

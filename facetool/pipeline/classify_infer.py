@@ -129,7 +129,7 @@ class InferSettings:
     multi: bool = False
     detector: str | None = None
     detection: DetectionSettings | None = None
-    annotate: Path | None = None
+    annotate: str | Path | None = None
     device: str | torch.device = "auto"
     null: bool = False
     xmp: bool = False
@@ -375,7 +375,7 @@ def name_faces(
     return [NamedFace(*row) for row in rows]
 
 
-def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
+def _copy_names(photos: Sequence[Path], folder: str | Path | None) -> dict[Path, Path]:
     """Where the annotated copies go; photos of one name are numbered, in later runs, too.
 
     A file beside the copies notes which there are, and of which photos.
@@ -385,6 +385,7 @@ def _copy_names(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]
     """
     if folder is None:
         return {}
+    folder = Path(folder)
     copies: dict[Path, Path] = {}
     originals = {photo.resolve() for photo in photos}
     known = read_copies(folder)

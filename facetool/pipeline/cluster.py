@@ -28,7 +28,7 @@ from facetool.files.text import counted
 from facetool.jobs.progress import listener
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clustering:
     """Groups of faces.
 

@@ -26,7 +26,7 @@ from facetool.networks.devices import resolve_device
 from facetool.networks.pair_threshold import PairThreshold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhotoFace:
     """A face of a photo.
 

@@ -123,7 +123,7 @@ def lfw_eval(
     *,
     output: str | Path | None = None,
     tag: str | None = None,
-    curves: Sequence[tuple[str, Path]] = (),
+    curves: Sequence[tuple[str, str | Path]] = (),
     metric: str = "squared-l2",
     subtract_mean: bool = False,
     save_threshold: str | Path | None = None,
@@ -172,7 +172,7 @@ def lfw_eval(
             raise UsageError(f"{pairs_plot} is the plot of the ROC; choose another name")
     overlays = [
         (label, read_run_curve(path) if path.is_dir() else read_curve(path))
-        for label, path in curves
+        for label, path in ((label, Path(given)) for label, given in curves)
     ]
     wanted = read_pairs(pairs)
     _check_outputs(output or reps, wanted.trials.fold_count, pairs)

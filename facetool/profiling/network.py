@@ -30,9 +30,9 @@ from facetool.profiling.machine import Machine, this_machine
 from facetool.profiling.memory import peak_gpu_memory, peak_host_memory, reset_peak_memory
 from facetool.profiling.published_times import published_times
 from facetool.profiling.timing import Timing, time_passes
-from facetool.weights.catalogue import DEFAULT, Pretrained
+from facetool.weights.catalogue import Pretrained
 from facetool.weights.download import available_locally
-from facetool.weights.load import load_network, resolve_source
+from facetool.weights.load import load_network, named_source, resolve_source
 
 RANDOM = "random"
 """In place of the weights' name: the network was built for the measurement."""
@@ -174,7 +174,7 @@ def profile_networks(
         UsageError: there is no such name, file, device or layer, or the recipe is not complete.
         FacetoolError: a file cannot be read.
     """
-    models = models or [str(weights or DEFAULT)]
+    models = models or [str(named_source(None, weights))]
     if weights is not None and len(models) > 1:
         raise UsageError(
             "weights=FILE belongs to one MODEL; give several weights files as MODELs",
@@ -213,7 +213,7 @@ def network_to_measure(
         UsageError: there is no such name, file or layer, or the recipe is not complete.
         FacetoolError: a file cannot be read.
     """
-    return _load(_find(model or weights or DEFAULT), weights, recipe, output)
+    return _load(_find(named_source(model, weights)), weights, recipe, output)
 
 
 def _find(model: str | Path) -> Pretrained | Architecture | Path:

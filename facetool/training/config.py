@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from facetool.errors import UsageError, check_choice
@@ -56,7 +57,7 @@ class TrainConfig:
     steps: int
     network_options: dict[str, Any] = field(default_factory=dict)
     loss_options: dict[str, Any] = field(default_factory=dict)
-    start: str = ""
+    start: str | Path = ""
     start_recipe: dict[str, Any] = field(default_factory=dict)
     start_output: str = ""
     batch_size: int = 128
@@ -80,6 +81,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", find_loss(self.loss).name)
+        object.__setattr__(self, "start", str(self.start))  # as checkpoints keep it
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("dtype", self.dtype, DTYPES)

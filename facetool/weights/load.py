@@ -90,7 +90,9 @@ def load_network(
     """
     device = resolve_device(device)
     stated = StatedRecipe.given(recipe)
-    entry = resolve_source(source or weights or DEFAULT)
+    if weights == "":  # which Path takes for this folder
+        raise UsageError("weights='': give a file", "weights=''")
+    entry = resolve_source(named_source(source, weights))
     if isinstance(entry, Path):
         network = read_network(weights_file(weights or entry), recipe=stated, output=output)
     elif weights is not None:
@@ -119,6 +121,13 @@ def assumption(info: NetworkInfo) -> str:
         f"{info.weights_path}: does not state all of its input; assumed: {assumed} "
         "(state a recipe, or crop, mean, scale and channels, where that is wrong)"
     )
+
+
+def named_source(source: str | Path | None, weights: str | Path | None) -> str | Path:
+    """The name or file that says what a network is: the default one's where neither is given."""
+    if source is None:
+        return DEFAULT if weights is None else weights
+    return source
 
 
 def resolve_source(source: str | Path) -> Pretrained | Architecture | Path:

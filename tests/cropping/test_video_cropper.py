@@ -69,13 +69,13 @@ def test_who_is_not_the_largest_for_a_while_is_still_one_face(
     path = write_video(tmp_path / "two.mp4", scene((0, 0, 0), (1, 300, 0), frames=6), rate=2)
     cropper = FaceCropper(DLIB_CHIP)
     turns = iter(range(6))
-    locate = cropper.locate
+    locate = cropper.locate_detected
 
     def alternate(image, faces):  # type: ignore[no-untyped-def]
         faces = sorted(faces, key=lambda face: face.box.left)
         return locate(image, [faces[next(turns) % 2]])
 
-    monkeypatch.setattr(cropper, "locate", alternate)
+    monkeypatch.setattr(cropper, "locate_detected", alternate)
     tracks = tracks_of(VideoCropper(path, 0.5, cropper))
     assert [track.times[1:] for track in tracks] == [(0, 2.5), (0, 2.5)]
 

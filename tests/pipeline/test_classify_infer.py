@@ -124,7 +124,8 @@ def test_a_classifier_names_its_network(made, network, photos):
 
 
 def test_a_classifier_that_contradicts_itself(made, network, photos):
-    recipe = {**made.provenance.recipe, "crop": {**made.provenance.recipe["crop"], "width": 99}}
+    crop = {**made.provenance.recipe["crop"], "width": 99, "height": 99}
+    recipe = {**made.provenance.recipe, "crop": crop}
     other = replace(made, provenance=replace(made.provenance, recipe=recipe))
     with pytest.raises(FormatError, match="trained on crops made as"):
         name_people(other, photos[:1], network, InferSettings())

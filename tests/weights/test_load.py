@@ -75,6 +75,14 @@ def test_weights_that_are_not_available(name: str, hint: str, home: Path) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "given", [{"source": ""}, {"weights": ""}, {"source": "a.t7", "weights": ""}]
+)
+def test_an_empty_name_is_not_the_default(given: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=r"no network ''|^weights='': give a file"):
+        load_network(**given)  # type: ignore[arg-type]
+
+
 def test_published_file_in_the_store(home: Path, shared: Path) -> None:
     golden = shared / "golden/torch7/nn4.small2.old2016.t7"
     home.joinpath("nn4.small2.v1.t7").symlink_to(golden)
