@@ -24,7 +24,8 @@ def test_faces_are_listed_with_what_the_threshold_means(
     assert header.split()[:3] == ["squared", "L2", "cosine"]
     assert first.split()[0] == "0.0000" and first.endswith(str(photo)) and " same " in first
     assert "Among 23 faces" in last and "false accept rate" in last
-    both = run("search", reps, photo, "--in", reps, "--json", "--threshold", 0.001)
+    other = shutil.copytree(reps, tmp_path / "other")
+    both = run("search", reps, photo, "--in", other, "--json", "--threshold", 0.001)
     found = json.loads(both.stdout)
     assert found["faces"] == 46 and len(found["matches"]) == 2
     assert found["threshold"]["data_set"] == "given" and found["fpir"] is None
