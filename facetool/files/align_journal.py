@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, groupby, pairwise
+from itertools import chain, groupby
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -197,20 +197,16 @@ class _Run(NamedTuple):
     def difference(self, settings: AlignDescription) -> str | None:
         return self.settings.difference(settings)
 
-    def photos(self, output: Path) -> Iterator[AlignedPhoto]:
-        """What it did. The last photo of a journal may have lost rows, so it is left out."""
-        found = self._read(output)
-        return (photo for photo, _ in pairwise(found)) if self.stopped else found
-
     def remove(self, output: Path) -> None:
         """Remove what it made, so that no crop of another kind stays behind."""
-        for photo in self._read(output):
+        for photo in self.photos(output, cut=True):
             _remove_crops(output, photo.rows)
         self.path.unlink()
 
-    def _read(self, output: Path) -> Iterator[AlignedPhoto]:
+    def photos(self, output: Path, *, cut: bool = False) -> Iterator[AlignedPhoto]:
+        """What it did; ``cut``: with the last photo of a journal even if it may have lost rows."""
         if self.stopped:
-            return _read_journal(self.path)
+            return _read_journal(self.path, cut)
         states = read_states(output)
         photos = groupby(read_manifest(self.path), lambda row: row.input)
         return (AlignedPhoto(list(rows), states.get(name)) for name, rows in photos)
@@ -252,13 +248,13 @@ def _journal_settings(path: Path) -> AlignDescription:
             raise FormatError(f"{path} is not a journal of align; remove it") from None
 
 
-def _read_journal(path: Path) -> Iterator[AlignedPhoto]:
+def _read_journal(path: Path, cut: bool) -> Iterator[AlignedPhoto]:
     """The photos of a journal. What follows a row that was not written whole does not count."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.readline()
         lines = (line for line in file if line.endswith(("\n", "\r")))
         try:
-            yield from _parse(lines)
+            yield from _parse(chain(lines, ["\n"] if cut else []))
         except FormatError:
             return
 
@@ -286,21 +282,31 @@ def _remove_if_empty(folder: Path) -> bool:
 
 
 def _format(photo: AlignedPhoto) -> str:
-    """CSV lines of a row each: the photo's state, empty where it is not known, and the row."""
+    """CSV lines of a row each: the photo's state, empty where it is not known, and the row.
+
+    The empty line below them says that they are all.
+    """
     state = ",".join(map(str, photo.state)) if photo.state else ",,"
-    return "".join(f"{state},{format_row(row)}" for row in photo.rows)
+    return "".join(f"{state},{format_row(row)}" for row in photo.rows) + "\n"
 
 
 def _parse(lines: Iterable[str]) -> Iterator[AlignedPhoto]:
-    """The inverse of :func:`_format`.
+    """The inverse of :func:`_format`, without a last photo that may have lost rows.
+
+    Journals of 0.1 have no empty lines: there a photo is whole once another one follows.
 
     Raises:
         FormatError: a line is no CSV, or has too few or too many columns.
     """
-    rows = (_parse_row(cells) for _, cells in csv_rows(lines))
-    for _, photo in groupby(rows, lambda row: row[1].input):
-        states, found = zip(*photo, strict=True)
-        yield AlignedPhoto(list(found), states[0])
+    state, rows = None, list[AlignRow]()
+    for _, cells in csv_rows(lines):
+        found = _parse_row(cells) if cells else None
+        if rows and (found is None or found[1].input != rows[0].input):
+            yield AlignedPhoto(rows, state)
+            rows = []
+        if found is not None:
+            state, row = found
+            rows.append(row)
 
 
 def _parse_row(cells: list[str]) -> tuple[ImageState | None, AlignRow]:

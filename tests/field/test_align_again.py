@@ -332,3 +332,38 @@ def test_a_moved_album_with_more_photos_is_said(photos: Path, tmp_path: Path) ->
     told = f"{larger}: taken for {photos}, moved or copied: its 4 photos all there, 1 new"
     assert told in done.stderr
     assert "1 aligned, 4 already there" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("into", "keep_gone"),
+    [("more", False), ("more", True), ("", True)],
+    ids=["into", "both", "gone"],
+)
+def test_a_run_that_is_stopped_as_it_begins_keeps_all_rows(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, into: str, keep_gone: bool
+) -> None:
+    """The rows of other inputs, and of photos that are gone, no later run would make again."""
+    stopped, undisturbed = tmp_path / "stopped", tmp_path / "undisturbed"
+    for output in (stopped, undisturbed):
+        align(photos, output, SETTINGS, jobs=JOBS)
+    (photos / names(photos)[-1]).unlink()
+    shutil.copy2(photos / names(photos)[0], photos / "new.jpg")
+    more = photos
+    if into:
+        more = tmp_path / "more"
+        shutil.copytree(photos, more)
+
+    def run(output: Path) -> None:
+        align(more, output, SETTINGS, jobs=JOBS, into=into, keep_gone=keep_gone)
+
+    def kill(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("facetool.pipeline.align._process", kill)
+        run(stopped)
+    run(stopped)
+    run(undisturbed)
+    assert len(rows(stopped)) == (8 if into else 5)
+    assert files(stopped) == files(undisturbed)
