@@ -107,9 +107,10 @@ class AlignJournal:
                 "overwrite=True",
             )
         self._file: IO[bytes]
-        with atomic_write(self._path) as self._file:
+        with atomic_write(self._path, "w+b") as self._file:
             self._file.write(json.dumps(self._settings.as_dict()).encode() + b"\n")
             self._end = self._file.tell()
+            dropped: set[str] = set()
             # A stopped run began with what it kept of the finished one.
             for run in runs[-1:]:
                 for photo in run.photos(output):
@@ -117,10 +118,13 @@ class AlignJournal:
                     kept = keep(photo, run.settings) if there else None
                     if kept is None:
                         self._places.pop(photo.name, None)
-                        _remove_crops(output, photo.rows)
+                        dropped.update(row.output for row in photo.rows)
                     else:
                         self.add([kept])
                         self.kept[kept.name] = tuple(row.status for row in kept.rows)
+            if dropped:  # but what an older version wrote for two photos
+                dropped.difference_update(row.output for one in self._photos() for row in one.rows)
+                _remove_crops(output, dropped)
         with output_errors(self._path):
             self._file = self._path.open("r+b")
 
@@ -200,7 +204,7 @@ class _Run(NamedTuple):
     def remove(self, output: Path) -> None:
         """Remove what it made, so that no crop of another kind stays behind."""
         for photo in self.photos(output, cut=True):
-            _remove_crops(output, photo.rows)
+            _remove_crops(output, [row.output for row in photo.rows])
         self.path.unlink()
 
     def photos(self, output: Path, *, cut: bool = False) -> Iterator[AlignedPhoto]:
@@ -227,6 +231,12 @@ def recorded_frames(output: Path) -> dict[str, str]:
 def recorded_photos(output: Path) -> list[str]:
     """Names of the photos that earlier runs on ``output`` have done."""
     return [photo.name for run in _earlier_runs(output)[-1:] for photo in run.photos(output)]
+
+
+def recorded_rows(output: Path) -> Iterator[AlignRow]:
+    """Rows of the photos that earlier runs on ``output`` have done."""
+    photos = chain.from_iterable(run.photos(output) for run in _earlier_runs(output)[-1:])
+    return chain.from_iterable(photo.rows for photo in photos)
 
 
 def _earlier_runs(output: Path) -> list[_Run]:
@@ -259,12 +269,12 @@ def _read_journal(path: Path, cut: bool) -> Iterator[AlignedPhoto]:
             return
 
 
-def _remove_crops(output: Path, rows: Iterable[AlignRow]) -> None:
+def _remove_crops(output: Path, crops: Iterable[str]) -> None:
     """Remove crops, and the folders that are empty then; never anything outside ``output``."""
     root = output.resolve()
-    for row in rows:
-        made = (output / row.output).resolve()
-        if not row.output or made.suffix != ".png" or root not in made.parents:
+    for crop in crops:
+        made = (output / crop).resolve()
+        if not crop or made.suffix != ".png" or root not in made.parents:
             continue
         with output_errors(made):
             made.unlink(missing_ok=True)

@@ -203,6 +203,38 @@ def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("into", ["", "album"])
+def test_the_crop_of_a_photo_that_is_gone_is_not_written_over(
+    photos: Path, tmp_path: Path, into: str
+) -> None:
+    """A photo that has its name but for the suffix gets another name until that one goes."""
+    output = tmp_path / "crops"
+    first, second = names(photos)[:2]
+
+    def run(keep_gone: bool = False) -> str:
+        return str(align(photos, output, SETTINGS, jobs=JOBS, into=into, keep_gone=keep_gone))
+
+    def crop(name: str) -> Path:
+        return output / into / name
+
+    run()
+    kept = crop(first).with_suffix(".png").read_bytes()
+    (photos / first).unlink()
+    shutil.copy2(photos / second, (photos / first).with_suffix(".jpeg"))
+    for _ in range(2):
+        run(keep_gone=True)
+        outputs = [row.output for row in rows(output)]
+        assert len(set(outputs)) == len(outputs) == 5
+        assert crop(first).with_suffix(".png").read_bytes() == kept
+        assert crop(first).with_suffix(".jpeg.png").exists()
+    assert run().endswith("3 already there, 1 removed")
+    assert {row.output for row in rows(output)} == {
+        name for name in files(output) if name.endswith(".png")
+    }
+    assert into or as_fresh(photos, output)
+
+
+@pytest.mark.slow
 def test_a_renamed_person_is_not_there_twice(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)

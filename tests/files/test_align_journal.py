@@ -205,6 +205,21 @@ def test_crops_that_are_not_kept_are_removed_with_their_folder(tmp_path: Path) -
     assert (tmp_path / "2.face1.png").exists()
 
 
+def test_a_crop_that_another_photo_has_is_never_removed(tmp_path: Path) -> None:
+    """An earlier version could write crops of two photos to one file."""
+    journal = start(tmp_path)
+    (crop,) = photo(tmp_path, "a")
+    add(journal, [[crop._replace(input=name)] for name in ("a", "b", "c")])
+    journal.finish()
+
+    def drop(photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
+        return photo if photo.name == "b" else None
+
+    AlignJournal(tmp_path, SETTINGS, False, drop).finish()
+    assert names_of(tmp_path) == ["b"]
+    assert (tmp_path / crop.output).exists()
+
+
 def test_a_journal_of_version_0_1_is_read(tmp_path: Path) -> None:
     settings = b'{"crop": {"width": 150}, "select": "all"}\n'
     rows = b"a,no-face,,,,,,,,\nb,no-face,,,,,,,,\n"
