@@ -68,7 +68,7 @@ class AlignJournal:
 
     They grow in a file of their own, below a line with the settings, in the order of the work, and
     become ``align.csv`` and ``inputs.csv``, in the order of the names, when all is done. Photos
-    whose crop is gone do not count as done.
+    whose crop is gone or empty do not count as done.
 
     Args:
         output: folder of the crops.
@@ -188,7 +188,9 @@ class AlignJournal:
     def _has_crops(self, photo: AlignedPhoto, look_inside: bool) -> bool:
         """Whether a photo's crops are there; a stopped run's may not have come onto the disk."""
         crops = [self._output / row.output for row in photo.rows if row.status in MADE_CROP]
-        return all(ends_with(crop, _PNG_END) if look_inside else crop.is_file() for crop in crops)
+        if look_inside:
+            return all(ends_with(crop, _PNG_END) for crop in crops)
+        return all(crop.is_file() and crop.stat().st_size for crop in crops)
 
 
 class _Run(NamedTuple):

@@ -129,6 +129,13 @@ def test_failed_photos_and_lost_crops_are_done_again(tmp_path: Path) -> None:
     assert [name in again for name in "abc"] == [False, True, False]
 
 
+def test_crops_that_became_empty_are_made_again(tmp_path: Path) -> None:
+    finish(tmp_path, ["a", "b", "c"])
+    (tmp_path / "a.face1.png").write_bytes(b"")
+    again = start(tmp_path)
+    assert [name in again for name in "abc"] == [False, True, True]
+
+
 def test_a_later_failure_outweighs_an_earlier_success(tmp_path: Path) -> None:
     finish(tmp_path, ["a", "b"])
     journal = start(tmp_path)
