@@ -124,7 +124,8 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
     others = [name for name in recorded if name]
     known = [name for name in photos if _belongs(name, under, others)]
     before = recorded.get(under)
-    if before is None and known:  # written by 0.1
+    of_0_1 = before is None and bool(known)
+    if of_0_1:
         listed = {_named(name, under) for name in images.names}
         if missing := [name for name in known if name not in listed]:
             raise UsageError(
@@ -135,6 +136,11 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
     elif before not in (None, place):
         _say_it_moved(images, output, known, under, before)
     _refuse_shared_names(images.names, recorded, photos, under)
+    if of_0_1:
+        listener().remark(
+            str(output),
+            "made by facetool 0.1, which kept less of photos: each has to be done again",
+        )
     return {**recorded, under: place}
 
 

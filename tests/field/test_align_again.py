@@ -1,5 +1,6 @@
 """``align`` into a folder that has crops already: in step with the photos, or refused."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from PIL import Image
 
 from facetool.alignment.recipes import DLIB_CHIP
 from facetool.errors import UsageError
-from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.files.align_journal import JOURNAL
+from facetool.files.align_manifest import AlignRow, format_row, read_manifest
 from facetool.jobs.progress import Progress, follow
 from facetool.pipeline.align import AlignSettings, align
 
@@ -318,6 +320,40 @@ def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_p
         align(other, output, SETTINGS, jobs=JOBS)
     report = align(photos, output, SETTINGS, jobs=JOBS)
     assert "already there" not in report.counts
+    assert as_fresh(photos, output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", [False, True])
+def test_crops_of_version_0_1_are_brought_up_to_date(
+    photos: Path, tmp_path: Path, stopped: bool
+) -> None:
+    """It knew neither what photos were nor how good faces are, so that each is done again."""
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, jobs=JOBS)
+    description = json.loads((output / "align.json").read_text())
+    del description["detector"], description["strict"], description["inputs"]
+    settings = json.dumps({**description, "upsample": 1, "mtcnn": None, "facetool": "0.1.0"})
+    lines = "".join(format_row(row, 10) for row in rows(output))
+    (output / "inputs.csv").unlink()
+    if stopped:
+        (output / JOURNAL).write_text(f"{settings}\n{lines}")
+        (output / "align.csv").unlink()
+    else:
+        (output / "align.json").write_text(settings)
+        (output / "align.csv").write_text(",".join(AlignRow._fields[:10]) + "\n" + lines)
+    told = []
+
+    class Listener(Progress):
+        def remark(self, name: str, text: str) -> None:
+            told.append(f"{name}: {text}")
+
+    with follow(Listener()):
+        report = align(photos, output, SETTINGS, jobs=JOBS)
+    assert "already there" not in report.counts
+    assert told == [
+        f"{output}: made by facetool 0.1, which kept less of photos: each has to be done again"
+    ]
     assert as_fresh(photos, output)
 
 
