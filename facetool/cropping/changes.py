@@ -8,7 +8,12 @@ from pathlib import Path
 
 from facetool.errors import ImageError, UsageError
 from facetool.files.align_description import AlignDescription
-from facetool.files.align_journal import AlignedPhoto, recorded_inputs, recorded_photos
+from facetool.files.align_journal import (
+    AlignedPhoto,
+    recorded_inputs,
+    recorded_photos,
+    recorded_rows,
+)
 from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import stem_of_frame
 from facetool.files.image_states import read_states
@@ -87,11 +92,9 @@ class PhotoChanges:
         """A photo that is not listed: kept if it may still exist, or on request."""
         if photo.rows[0].status == "failed":
             return None
-        video = name in self.images.unsupported.get(VIDEO, ())
-        if video or any(
-            name == place or name.startswith(f"{place}/") for place, _ in self.images.unreadable
-        ):
+        if _is_hidden(self.images, name):
             self.hidden.append(photo.name)
+            video = name in self.images.unsupported.get(VIDEO, ())
             if video and not self._is_unchanged(photo, name):
                 self.replaced.append(photo.name)
             return photo
@@ -121,7 +124,8 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
     others = [name for name in recorded if name]
     known = [name for name in photos if _belongs(name, under, others)]
     before = recorded.get(under)
-    if before is None and known:  # written by 0.1
+    of_0_1 = before is None and bool(known)
+    if of_0_1:
         listed = {_named(name, under) for name in images.names}
         if missing := [name for name in known if name not in listed]:
             raise UsageError(
@@ -132,6 +136,11 @@ def check_inputs(images: Images, output: Path, under: str) -> dict[str, str]:
     elif before not in (None, place):
         _say_it_moved(images, output, known, under, before)
     _refuse_shared_names(images.names, recorded, photos, under)
+    if of_0_1:
+        listener().remark(
+            str(output),
+            "made by facetool 0.1, which kept less of photos: each has to be done again",
+        )
     return {**recorded, under: place}
 
 
@@ -164,6 +173,35 @@ def with_earlier(images: Images, output: Path, under: str) -> list[str]:
     photos = recorded_photos(output)
     earlier = {_in_input(name, under) for name in photos if _belongs(name, under, others)}
     return sorted({*images.names, *(name for name in earlier if _is_there(images, name))})
+
+
+def kept_crops(
+    images: Images, output: Path, names: Collection[str], under: str, *, keep_gone: bool
+) -> list[str]:
+    """Crops, without suffix, that stay although their photos are not among ``names``.
+
+    Args:
+        images: the photos as they are now.
+        output: the aligned folder.
+        names: of those that are looked at.
+        under: name that the crops of ``images`` are kept under, which leads no name; "" for none.
+        keep_gone: crops of photos that are gone stay.
+    """
+    others = [name for name in recorded_inputs(output) if name]
+    listed = {_named(name, under) for name in names}
+    return [
+        _in_input(row.output, under).removesuffix(".png")
+        for row in recorded_rows(output)
+        if row.output and row.input not in listed and _belongs(row.input, under, others)
+        if keep_gone or _is_hidden(images, _in_input(row.input, under))
+    ]
+
+
+def _is_hidden(images: Images, name: str) -> bool:
+    """Whether a photo or video that is not listed may be there all the same."""
+    return name in images.unsupported.get(VIDEO, ()) or any(
+        name == place or name.startswith(f"{place}/") for place, _ in images.unreadable
+    )
 
 
 def _belongs(name: str, under: str, others: Collection[str]) -> bool:

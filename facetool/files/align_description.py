@@ -23,7 +23,8 @@ class AlignDescription:
 
     Attributes:
         crop: the recipe, plain JSON values.
-        detector: which one found the faces, its options and the checksums of its weights.
+        detector: which one found the faces, its options and the checksums of its weights; 0.1 did
+            not write these down, as there were no others than the published.
         select: which faces of a photo were taken.
         on_no_face: what became of photos without a face.
         fallback: folder whose images stand in for such photos.
@@ -55,14 +56,14 @@ class AlignDescription:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AlignDescription:
-        """The inverse of :meth:`as_dict`; unknown keys of other versions are ignored.
+        """The inverse of :meth:`as_dict`; keys of 0.1 are translated, other unknown ones ignored.
 
         Raises:
             FormatError: a value is of another kind than it should be.
         """
         return cls(
             **checked(
-                values,
+                {"detector": _detector_of_0_1(values), **values},
                 crop=dict,
                 detector=dict,
                 select=str,
@@ -91,6 +92,8 @@ class AlignDescription:
         """Why crops do not go together in one folder, in words; None where they do."""
         for field in fields(self):
             ours, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.name == "detector" and ours and theirs and "weights" not in ours:
+                theirs = {key: value for key, value in theirs.items() if key != "weights"}
             if field.name not in (*_OUTCOME, *_POLICIES, *_INPUTS) and ours != theirs:
                 name = field.name.replace("_", " ")
                 return f"{name} {_words(ours, theirs)} there, {_words(theirs, ours)} now"
@@ -109,6 +112,20 @@ _INPUTS = ("inputs", "frames")
 
 _OUTCOME = ("counts", "facetool")
 """What a run adds when it is done."""
+
+
+def _detector_of_0_1(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The detector in the words of today; None where 0.1 did not write the values.
+
+    Raises:
+        FormatError: a value is of another kind than it should be.
+    """
+    old = checked(values, crop=dict, upsample=int, mtcnn=dict)
+    name = old.get("crop", {}).get("detector")
+    options = old.get("mtcnn") if name == "mtcnn" else {"upsample": old.get("upsample")}
+    if "upsample" not in old or not options:
+        return None
+    return {"name": name, "options": options, "detect_at": None, "rotate": "never"}
 
 
 def _words(value: Any, other: Any) -> str:

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, groupby, pairwise
+from itertools import chain, groupby
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -68,7 +68,7 @@ class AlignJournal:
 
     They grow in a file of their own, below a line with the settings, in the order of the work, and
     become ``align.csv`` and ``inputs.csv``, in the order of the names, when all is done. Photos
-    whose crop is gone do not count as done.
+    whose crop is gone or empty do not count as done.
 
     Args:
         output: folder of the crops.
@@ -107,9 +107,10 @@ class AlignJournal:
                 "overwrite=True",
             )
         self._file: IO[bytes]
-        with atomic_write(self._path) as self._file:
+        with atomic_write(self._path, "w+b") as self._file:
             self._file.write(json.dumps(self._settings.as_dict()).encode() + b"\n")
             self._end = self._file.tell()
+            dropped: set[str] = set()
             # A stopped run began with what it kept of the finished one.
             for run in runs[-1:]:
                 for photo in run.photos(output):
@@ -117,10 +118,13 @@ class AlignJournal:
                     kept = keep(photo, run.settings) if there else None
                     if kept is None:
                         self._places.pop(photo.name, None)
-                        _remove_crops(output, photo.rows)
+                        dropped.update(row.output for row in photo.rows)
                     else:
                         self.add([kept])
                         self.kept[kept.name] = tuple(row.status for row in kept.rows)
+            if dropped:  # but what an older version wrote for two photos
+                dropped.difference_update(row.output for one in self._photos() for row in one.rows)
+                _remove_crops(output, dropped)
         with output_errors(self._path):
             self._file = self._path.open("r+b")
 
@@ -184,7 +188,9 @@ class AlignJournal:
     def _has_crops(self, photo: AlignedPhoto, look_inside: bool) -> bool:
         """Whether a photo's crops are there; a stopped run's may not have come onto the disk."""
         crops = [self._output / row.output for row in photo.rows if row.status in MADE_CROP]
-        return all(ends_with(crop, _PNG_END) if look_inside else crop.is_file() for crop in crops)
+        if look_inside:
+            return all(ends_with(crop, _PNG_END) for crop in crops)
+        return all(crop.is_file() and crop.stat().st_size for crop in crops)
 
 
 class _Run(NamedTuple):
@@ -197,20 +203,16 @@ class _Run(NamedTuple):
     def difference(self, settings: AlignDescription) -> str | None:
         return self.settings.difference(settings)
 
-    def photos(self, output: Path) -> Iterator[AlignedPhoto]:
-        """What it did. The last photo of a journal may have lost rows, so it is left out."""
-        found = self._read(output)
-        return (photo for photo, _ in pairwise(found)) if self.stopped else found
-
     def remove(self, output: Path) -> None:
         """Remove what it made, so that no crop of another kind stays behind."""
-        for photo in self._read(output):
-            _remove_crops(output, photo.rows)
+        for photo in self.photos(output, cut=True):
+            _remove_crops(output, [row.output for row in photo.rows])
         self.path.unlink()
 
-    def _read(self, output: Path) -> Iterator[AlignedPhoto]:
+    def photos(self, output: Path, *, cut: bool = False) -> Iterator[AlignedPhoto]:
+        """What it did; ``cut``: with the last photo of a journal even if it may have lost rows."""
         if self.stopped:
-            return _read_journal(self.path)
+            return _read_journal(self.path, cut)
         states = read_states(output)
         photos = groupby(read_manifest(self.path), lambda row: row.input)
         return (AlignedPhoto(list(rows), states.get(name)) for name, rows in photos)
@@ -233,6 +235,12 @@ def recorded_photos(output: Path) -> list[str]:
     return [photo.name for run in _earlier_runs(output)[-1:] for photo in run.photos(output)]
 
 
+def recorded_rows(output: Path) -> Iterator[AlignRow]:
+    """Rows of the photos that earlier runs on ``output`` have done."""
+    photos = chain.from_iterable(run.photos(output) for run in _earlier_runs(output)[-1:])
+    return chain.from_iterable(photo.rows for photo in photos)
+
+
 def _earlier_runs(output: Path) -> list[_Run]:
     """A finished run and a stopped one, where there are."""
     runs = []
@@ -252,23 +260,23 @@ def _journal_settings(path: Path) -> AlignDescription:
             raise FormatError(f"{path} is not a journal of align; remove it") from None
 
 
-def _read_journal(path: Path) -> Iterator[AlignedPhoto]:
+def _read_journal(path: Path, cut: bool) -> Iterator[AlignedPhoto]:
     """The photos of a journal. What follows a row that was not written whole does not count."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.readline()
         lines = (line for line in file if line.endswith(("\n", "\r")))
         try:
-            yield from _parse(lines)
+            yield from _parse(chain(lines, ["\n"] if cut else []))
         except FormatError:
             return
 
 
-def _remove_crops(output: Path, rows: Iterable[AlignRow]) -> None:
+def _remove_crops(output: Path, crops: Iterable[str]) -> None:
     """Remove crops, and the folders that are empty then; never anything outside ``output``."""
     root = output.resolve()
-    for row in rows:
-        made = (output / row.output).resolve()
-        if not row.output or made.suffix != ".png" or root not in made.parents:
+    for crop in crops:
+        made = (output / crop).resolve()
+        if not crop or made.suffix != ".png" or root not in made.parents:
             continue
         with output_errors(made):
             made.unlink(missing_ok=True)
@@ -286,21 +294,31 @@ def _remove_if_empty(folder: Path) -> bool:
 
 
 def _format(photo: AlignedPhoto) -> str:
-    """CSV lines of a row each: the photo's state, empty where it is not known, and the row."""
+    """CSV lines of a row each: the photo's state, empty where it is not known, and the row.
+
+    The empty line below them says that they are all.
+    """
     state = ",".join(map(str, photo.state)) if photo.state else ",,"
-    return "".join(f"{state},{format_row(row)}" for row in photo.rows)
+    return "".join(f"{state},{format_row(row)}" for row in photo.rows) + "\n"
 
 
 def _parse(lines: Iterable[str]) -> Iterator[AlignedPhoto]:
-    """The inverse of :func:`_format`.
+    """The inverse of :func:`_format`, without a last photo that may have lost rows.
+
+    Journals of 0.1 have no empty lines: there a photo is whole once another one follows.
 
     Raises:
         FormatError: a line is no CSV, or has too few or too many columns.
     """
-    rows = (_parse_row(cells) for _, cells in csv_rows(lines))
-    for _, photo in groupby(rows, lambda row: row[1].input):
-        states, found = zip(*photo, strict=True)
-        yield AlignedPhoto(list(found), states[0])
+    state, rows = None, list[AlignRow]()
+    for _, cells in csv_rows(lines):
+        found = _parse_row(cells) if cells else None
+        if rows and (found is None or found[1].input != rows[0].input):
+            yield AlignedPhoto(rows, state)
+            rows = []
+        if found is not None:
+            state, row = found
+            rows.append(row)
 
 
 def _parse_row(cells: list[str]) -> tuple[ImageState | None, AlignRow]:

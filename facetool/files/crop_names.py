@@ -17,7 +17,12 @@ _ENDS_LINES = ("Cc", "Zl", "Zp")
 """Unicode's categories of control characters and separators of lines and paragraphs."""
 
 
-def crop_stems(names: Sequence[str], several: bool, videos: Collection[str] = ()) -> list[str]:
+def crop_stems(
+    names: Sequence[str],
+    several: bool,
+    videos: Collection[str] = (),
+    taken: Collection[str] = (),
+) -> list[str]:
     """Paths of crops below OUTPUT, without ``.png``: those of the photos, without suffix.
 
     Photos that would share one keep their suffix: ``a.jpg.png`` and ``a.bmp.png``. What would end
@@ -28,13 +33,18 @@ def crop_stems(names: Sequence[str], several: bool, videos: Collection[str] = ()
         several: a photo may have several crops, the second ``<stem>.face2.png``.
         videos: those of the names that are of videos, whose crops are called as
             :func:`frame_name` says.
+        taken: crops of other photos and videos, without suffix, that stay where they are.
     """
-    whole = _without_controls(names)
-    stems = [str(PurePosixPath(name).with_suffix("")) for name in whole]
     moving = [name in videos for name in names]
+    staying = [crop.casefold() for crop in taken]
+    stems_of_videos = _stems_of(_FRAME, staying)
+    staying += _stems_of(_NUMBERED, staying) if several else []
+    whole = _apart(_without_controls(names), moving, staying, stems_of_videos)
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in whole]
     while True:
-        photos = Counter(s.casefold() for s, video in zip(stems, moving, strict=True) if not video)
-        of_videos = Counter(s.casefold() for s, video in zip(stems, moving, strict=True) if video)
+        photos, of_videos = Counter(staying), Counter(stems_of_videos)
+        photos.update(s.casefold() for s, video in zip(stems, moving, strict=True) if not video)
+        of_videos.update(s.casefold() for s, video in zip(stems, moving, strict=True) if video)
         shared = [
             place
             for place, stem in enumerate(stems)
@@ -66,6 +76,25 @@ def _without_controls(names: Sequence[str]) -> list[str]:
     return escaped
 
 
+def _apart(
+    names: Sequence[str],
+    moving: Sequence[bool],
+    of_photos: Collection[str],
+    of_videos: Collection[str],
+) -> list[str]:
+    """The names, none of them the stem of crops that stay, as one without a suffix may be."""
+    listed = {name.casefold() for name in names}
+    apart = []
+    for name, video in zip(names, moving, strict=True):
+        stems = of_videos if video else of_photos
+        if name.casefold() in stems:
+            while name.casefold() in listed or name.casefold() in stems:
+                name += "_"
+            listed.add(name.casefold())
+        apart.append(name)
+    return apart
+
+
 def _escaped(name: str) -> str:
     return "".join(
         quote(letter) if unicodedata.category(letter) in _ENDS_LINES else letter for letter in name
@@ -89,6 +118,10 @@ def stem_of_frame(name: str) -> str | None:
     """The inverse of :func:`frame_name`, of a further face, too; None for other names."""
     found = _FRAME.fullmatch(name)
     return found[1] if found else None
+
+
+def _stems_of(pattern: re.Pattern[str], crops: Sequence[str]) -> list[str]:
+    return [found[1] for crop in crops if (found := pattern.fullmatch(crop))]
 
 
 def _of_another(pattern: re.Pattern[str], stem: str, taken: Counter[str]) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +17,7 @@ from facetool.jobs.ordered_map import ordered_map
 from facetool.jobs.worker_process import (
     NO_WORKER,
     become_worker,
+    free_files,
     refuse_in_import,
     starting_workers,
     worker_context,
@@ -30,8 +31,8 @@ _IN_FLIGHT_PER_WORKER = 3
 """Chunks handed out per worker: one at work, one waiting, one being collected."""
 
 
-_OPEN_BEFORE_WORKERS = 20
-"""Open files of a command that starts workers, as counted with ``ulimit -n`` of 20 to 40."""
+_FILES_BESIDE_WORKERS = 11
+"""Open files of a pool besides two for each worker, as counted with ``ulimit -n`` of 20 to 40."""
 
 
 def available_cores() -> int:
@@ -42,15 +43,15 @@ def available_cores() -> int:
 
 
 def _most_workers() -> int:
-    """Workers that this process may have open files for; what starts them takes two for each."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return sys.maxsize
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most == resource.RLIM_INFINITY:
-        return sys.maxsize
-    return max(1, (most - _OPEN_BEFORE_WORKERS) // 2)
+    """Workers that this process may have open files for; what starts them takes two for each.
+
+    Raises:
+        OSError: for none: the fork server, when it is asked in vain, prints a traceback and ends.
+    """
+    most = (free_files() - _FILES_BESIDE_WORKERS) // 2
+    if most < 1:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return most
 
 
 @dataclass(eq=False)
@@ -80,6 +81,7 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
 
     Raises:
         FacetoolError: no worker came to work; also from ``map``.
+        OSError: this process may open too few files for one.
     """
 
     def __init__(
@@ -158,7 +160,11 @@ class OrderedPool(Generic[_Context, _Item, _Result]):
 
     def close(self) -> None:
         """Drop what is queued and end the workers."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        thread: Any = self._executor._executor_manager_thread
+        if thread is not None and thread.ident is None:  # it could not start, and nobody ends them
+            self._kill()
+        else:
+            self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _kill(self) -> None:
         """End the workers in the middle of their work: files that are not whole have no name."""

@@ -27,6 +27,8 @@ NO_WORKER = (
 _SOCKET_PATH = 104
 """Bytes of a socket's path: 104 on macOS, 108 on Linux, the closing NUL among them."""
 
+_NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
+
 
 def refuse_in_import() -> None:
     """Refuse to work in a worker process that is only importing the main module.
@@ -89,6 +91,22 @@ def uninterruptible_children() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
+def free_files() -> int:
+    """How many more files this process may open, those that it inherited being open already."""
+    try:
+        import resource
+
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
+    except ImportError:  # Windows
+        return sys.maxsize
+    except OSError as error:
+        return 0 if error.errno in _NO_MORE_FILES else sys.maxsize
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return most - sum(number < most for number in taken) + 1  # one to look
+
+
 @contextmanager
 def starting_workers() -> Iterator[None]:
     """Processes are started meanwhile: what keeps them from it is told as that.
@@ -101,7 +119,7 @@ def starting_workers() -> Iterator[None]:
         with uninterruptible_children():
             yield
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
+        if error.errno in _NO_MORE_FILES:
             raise
         raise FacetoolError(
             f"no worker process starts ({error.strerror or error}); can this user run "

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from facetool.cropping.changes import PhotoChanges, check_inputs, with_earlier
+from facetool.cropping.changes import PhotoChanges, check_inputs, kept_crops, with_earlier
 from facetool.cropping.crop_writer import CropRows, CropWriter
 from facetool.cropping.detectors import create_detector, detector_device, detector_weights
 from facetool.cropping.face_cropper import NOT_UPRIGHT, keep_to_one_core
@@ -96,7 +96,7 @@ def align(
         into: name to keep these crops under, beside those of other inputs: a folder of
             ``output``, and the beginning of their names in ``align.csv``.
         by_content: find photos that changed by their content instead of size and time.
-        keep_gone: keep the crops of photos that are gone.
+        keep_gone: keep the crops of photos that are gone, unless ``overwrite`` starts over.
 
     Raises:
         UsageError: input and output do not go together, or there is no such detector or device.
@@ -121,16 +121,19 @@ def align(
     folder = open_photos(input, output, null, "named" if settings.every is None else "all")
     if not (folder.names or folder.unreadable or folder.unsupported):
         raise UsageError(f"there are no images in {input}")
+    keep_gone = keep_gone and not overwrite
     with sole_writer(output):
         inputs = {into: str(folder.place.resolve())}
         frames = {} if overwrite else recorded_frames(output)
         names: Sequence[str] = folder.names
+        kept: Sequence[str] = ()
         if not overwrite:
             inputs = check_inputs(folder, output, into)
             names = names if input.is_dir() else with_earlier(folder, output, into)
+            kept = kept_crops(folder, output, names, into, keep_gone=keep_gone)
         passed_over = input.is_dir() and settings.every is None
         videos = frozenset[str]() if passed_over else videos_among(folder, names)
-        tasks = _plan(names, into, videos, several=settings.select == "all")
+        tasks = _plan(names, into, videos, kept, several=settings.select == "all")
         if any(task.video for task in tasks):
             frames[into] = _frames_text(settings.frames)
         changes = PhotoChanges(
@@ -241,11 +244,17 @@ def check_detector(
     return detector_device(name, device, elsewhere=elsewhere)
 
 
-def _plan(names: Sequence[str], into: str, videos: Collection[str], several: bool) -> list[_Task]:
+def _plan(
+    names: Sequence[str],
+    into: str,
+    videos: Collection[str],
+    kept: Collection[str],
+    several: bool,
+) -> list[_Task]:
     under = f"{into}/" if into else ""
     return [
         _Task(name, under + name, under + stem, name in videos)
-        for name, stem in zip(names, crop_stems(names, several, videos), strict=True)
+        for name, stem in zip(names, crop_stems(names, several, videos, kept), strict=True)
     ]
 
 

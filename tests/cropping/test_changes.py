@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from facetool.cropping.changes import PhotoChanges
-from facetool.files.align_description import AlignDescription
+from facetool.cropping.changes import PhotoChanges, kept_crops
+from facetool.files.align_description import AlignDescription, write_align_description
 from facetool.files.align_journal import AlignedPhoto
-from facetool.files.align_manifest import AlignRow
+from facetool.files.align_manifest import AlignRow, write_manifest
 from facetool.images.changes import read_with_state
 from facetool.images.folder import list_images
 from facetool.images.read import TRUNCATED
@@ -124,3 +124,20 @@ def test_crops_of_other_inputs_are_left_alone(photos: Path) -> None:
     first = aligned(photos, "2.jpg")
     (photos / "2.jpg").unlink()
     assert changes(photos, under="album").keep(first, SETTINGS) == first
+
+
+@pytest.mark.parametrize(("keep_gone", "kept"), [(False, ["Eve/1"]), (True, ["3", "Eve/1"])])
+@pytest.mark.parametrize("under", ["", "album"])
+def test_crops_that_stay_without_their_photos(
+    photos: Path, tmp_path: Path, under: str, keep_gone: bool, kept: list[str]
+) -> None:
+    """Eve's folder cannot be listed, the third photo is gone."""
+    names = ["2", "3", "Ada/1", "Eve/1"]
+    if under:
+        names = [f"{under}/{name}" for name in names]
+        inputs = {under: str(photos)}
+        write_align_description(tmp_path, replace(SETTINGS, inputs=inputs))
+    rows = [AlignRow(f"{name}.jpg", "aligned", output=f"{name}.png") for name in names]
+    write_manifest(tmp_path, [*rows, AlignRow("x.jpg", "no-face")])
+    images = replace(list_images(photos), unreadable=(("Eve", "no permission"),))
+    assert kept_crops(images, tmp_path, images.names, under, keep_gone=keep_gone) == kept

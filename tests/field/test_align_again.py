@@ -1,5 +1,6 @@
 """``align`` into a folder that has crops already: in step with the photos, or refused."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from PIL import Image
 
 from facetool.alignment.recipes import DLIB_CHIP
 from facetool.errors import UsageError
-from facetool.files.align_manifest import AlignRow, read_manifest
+from facetool.files.align_journal import JOURNAL
+from facetool.files.align_manifest import AlignRow, format_row, read_manifest
 from facetool.jobs.progress import Progress, follow
 from facetool.pipeline.align import AlignSettings, align
 
@@ -203,6 +205,38 @@ def test_a_photo_that_is_gone_loses_its_crop_and_row_and_is_named(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("into", ["", "album"])
+def test_the_crop_of_a_photo_that_is_gone_is_not_written_over(
+    photos: Path, tmp_path: Path, into: str
+) -> None:
+    """A photo that has its name but for the suffix gets another name until that one goes."""
+    output = tmp_path / "crops"
+    first, second = names(photos)[:2]
+
+    def run(keep_gone: bool = False) -> str:
+        return str(align(photos, output, SETTINGS, jobs=JOBS, into=into, keep_gone=keep_gone))
+
+    def crop(name: str) -> Path:
+        return output / into / name
+
+    run()
+    kept = crop(first).with_suffix(".png").read_bytes()
+    (photos / first).unlink()
+    shutil.copy2(photos / second, (photos / first).with_suffix(".jpeg"))
+    for _ in range(2):
+        run(keep_gone=True)
+        outputs = [row.output for row in rows(output)]
+        assert len(set(outputs)) == len(outputs) == 5
+        assert crop(first).with_suffix(".png").read_bytes() == kept
+        assert crop(first).with_suffix(".jpeg.png").exists()
+    assert run().endswith("3 already there, 1 removed")
+    assert {row.output for row in rows(output)} == {
+        name for name in files(output) if name.endswith(".png")
+    }
+    assert into or as_fresh(photos, output)
+
+
+@pytest.mark.slow
 def test_a_renamed_person_is_not_there_twice(photos: Path, tmp_path: Path) -> None:
     output = tmp_path / "crops"
     align(photos, output, SETTINGS, jobs=JOBS)
@@ -290,6 +324,40 @@ def test_crops_of_an_older_version_are_done_again_or_refused(photos: Path, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stopped", [False, True])
+def test_crops_of_version_0_1_are_brought_up_to_date(
+    photos: Path, tmp_path: Path, stopped: bool
+) -> None:
+    """It knew neither what photos were nor how good faces are, so that each is done again."""
+    output = tmp_path / "crops"
+    align(photos, output, SETTINGS, jobs=JOBS)
+    description = json.loads((output / "align.json").read_text())
+    del description["detector"], description["strict"], description["inputs"]
+    settings = json.dumps({**description, "upsample": 1, "mtcnn": None, "facetool": "0.1.0"})
+    lines = "".join(format_row(row, 10) for row in rows(output))
+    (output / "inputs.csv").unlink()
+    if stopped:
+        (output / JOURNAL).write_text(f"{settings}\n{lines}")
+        (output / "align.csv").unlink()
+    else:
+        (output / "align.json").write_text(settings)
+        (output / "align.csv").write_text(",".join(AlignRow._fields[:10]) + "\n" + lines)
+    told = []
+
+    class Listener(Progress):
+        def remark(self, name: str, text: str) -> None:
+            told.append(f"{name}: {text}")
+
+    with follow(Listener()):
+        report = align(photos, output, SETTINGS, jobs=JOBS)
+    assert "already there" not in report.counts
+    assert told == [
+        f"{output}: made by facetool 0.1, which kept less of photos: each has to be done again"
+    ]
+    assert as_fresh(photos, output)
+
+
+@pytest.mark.slow
 def test_the_command_says_what_it_removes(photos: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "facetool", "align", str(photos), str(tmp_path / "crops")]
     subprocess.run(command, check=True, capture_output=True)
@@ -332,3 +400,38 @@ def test_a_moved_album_with_more_photos_is_said(photos: Path, tmp_path: Path) ->
     told = f"{larger}: taken for {photos}, moved or copied: its 4 photos all there, 1 new"
     assert told in done.stderr
     assert "1 aligned, 4 already there" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("into", "keep_gone"),
+    [("more", False), ("more", True), ("", True)],
+    ids=["into", "both", "gone"],
+)
+def test_a_run_that_is_stopped_as_it_begins_keeps_all_rows(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, into: str, keep_gone: bool
+) -> None:
+    """The rows of other inputs, and of photos that are gone, no later run would make again."""
+    stopped, undisturbed = tmp_path / "stopped", tmp_path / "undisturbed"
+    for output in (stopped, undisturbed):
+        align(photos, output, SETTINGS, jobs=JOBS)
+    (photos / names(photos)[-1]).unlink()
+    shutil.copy2(photos / names(photos)[0], photos / "new.jpg")
+    more = photos
+    if into:
+        more = tmp_path / "more"
+        shutil.copytree(photos, more)
+
+    def run(output: Path) -> None:
+        align(more, output, SETTINGS, jobs=JOBS, into=into, keep_gone=keep_gone)
+
+    def kill(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("facetool.pipeline.align._process", kill)
+        run(stopped)
+    run(stopped)
+    run(undisturbed)
+    assert len(rows(stopped)) == (8 if into else 5)
+    assert files(stopped) == files(undisturbed)

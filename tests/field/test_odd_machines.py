@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its limits are 
 NO_FILES_LEFT = b"facetool: Too many open files; allow more with ulimit -n\n"
 
 
-def with_open_files(most: int, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+def with_open_files(
+    most: int, *arguments: object, inherited: Sequence[int] = ()
+) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "facetool", *map(str, arguments)]
     return subprocess.run(
         ["sh", "-c", f'ulimit -n {most} && exec "$@"', "sh", *command],
         capture_output=True,
         check=False,
+        pass_fds=inherited,
     )
 
 
@@ -56,6 +60,24 @@ def test_no_more_workers_than_open_files(album: Path, tmp_path: Path, most: int)
     ended = with_open_files(most, "align", album, tmp_path / "crops", "--jobs", 12)
     assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
     assert len(list(read_manifest(tmp_path / "crops/align.csv"))) == 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [24, 25, 26, 27, 28, 29, 30])
+def test_files_that_a_command_inherits_count_as_open(
+    album: Path, tmp_path: Path, most: int
+) -> None:
+    """A shell may leave some open; what starts workers prints its own errors."""
+    with (album / "pairs.txt").open() as file:
+        inherited = [os.dup(file.fileno()) for _ in range(5)]
+        try:
+            arguments = ("align", album, tmp_path / "crops", "--jobs", 12, "--quiet")
+            ended = with_open_files(most, *arguments, inherited=inherited)
+        finally:
+            for one in inherited:
+                os.close(one)
+    assert ended.stderr.count(b"\n") == 1 and b"Traceback" not in ended.stderr, ended.stderr
+    assert ended.returncode == 0 or (most < 30 and ended.stderr == NO_FILES_LEFT)
 
 
 @pytest.mark.slow

@@ -3,9 +3,12 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from facetool.alignment.recipes import ARCFACE_112, DLIB_CHIP
+from facetool.cropping.settings import AlignSettings
 from facetool.errors import FormatError
 from facetool.files.align_description import (
     AlignDescription,
@@ -52,6 +55,55 @@ def test_a_folder_of_facetool_0_1_is_readable(tmp_path: Path) -> None:
     description = read_align_description(tmp_path)
     assert description is not None and description.crop == WRITTEN["crop"]
     assert description.detector is None
+
+
+OF_0_1 = {
+    "crop": {"method": "chip", "landmarks": "five", "width": 150, "height": 150, "detector": "hog"},
+    "upsample": 1,
+    "select": "largest",
+    "on_no_face": "skip",
+    "fallback": None,
+    "points": "dlib 5",
+    "mtcnn": None,
+    "counts": {"aligned": 4},
+    "facetool": "0.1.0",
+}
+OF_0_1_WITH_MTCNN = {
+    **OF_0_1,
+    "crop": {**WRITTEN["crop"], "detector": "mtcnn"},  # type: ignore[dict-item]
+    "points": "mtcnn 5",
+    "mtcnn": {"thresholds": [0.6, 0.7, 0.8], "min_face_size": 20, "scale_factor": 0.709},
+}
+
+
+@pytest.mark.parametrize("detector", ["hog", "cnn", "mtcnn"])
+def test_settings_of_facetool_0_1_are_known_again(detector: str) -> None:
+    crop = replace(ARCFACE_112 if detector == "mtcnn" else DLIB_CHIP, detector=detector)
+    written = OF_0_1_WITH_MTCNN if detector == "mtcnn" else {**OF_0_1, "crop": crop.as_dict()}
+    before = AlignDescription.from_dict(written)
+    assert before.difference(AlignSettings(crop=crop).description()) is None
+
+
+@pytest.mark.parametrize(
+    ("detector", "option", "said"),
+    [
+        ("hog", {"upsample": 2}, "options upsample 2 there, options upsample 1 now"),
+        ("mtcnn", {"mtcnn": {"min_face_size": 9}}, "options min_face_size 9"),
+    ],
+)
+def test_other_settings_of_facetool_0_1_are_said(
+    detector: str, option: dict[str, Any], said: str
+) -> None:
+    crop, written = (ARCFACE_112, OF_0_1_WITH_MTCNN) if detector == "mtcnn" else (DLIB_CHIP, OF_0_1)
+    before = AlignDescription.from_dict({**written, **option})
+    difference = before.difference(AlignSettings(crop=crop).description())
+    assert difference is not None and difference.startswith(f"detector {said}")
+
+
+@pytest.mark.parametrize(("key", "value"), [("upsample", "1"), ("mtcnn", [])])
+def test_settings_of_facetool_0_1_of_another_kind(key: str, value: object) -> None:
+    with pytest.raises(FormatError, match=f"{key} is not "):
+        AlignDescription.from_dict({**OF_0_1_WITH_MTCNN, key: value})
 
 
 def test_a_folder_that_says_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def photo(output: Path, name: str, faces: int = 1) -> list[AlignRow]:
     rows = []
     for number in range(1, faces + 1):
         crop = output / f"{name}.face{number}.png"
+        crop.parent.mkdir(exist_ok=True)
         crop.write_bytes(PNG)
         output_name = str(crop.relative_to(output))
         rows.append(AlignRow(name, "aligned", landmarks="1 2 3 4", output=output_name))
@@ -94,7 +95,29 @@ def test_a_journal_cut_anywhere_never_shows_part_of_a_photo(tmp_path: Path) -> N
         }
         assert len(set(faces)) == len(done)
         (tmp_path / "align.csv").unlink()
-    assert done == ["a", "b\nc"]
+    assert done == ["a", "b\nc", "d"]
+
+
+@pytest.mark.slow
+def test_a_run_stopped_anywhere_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+    """What it kept of the finished run is never read again: of another input, or gone."""
+    finish(tmp_path, ["kept/1", "kept/2"])
+    before = {name: (tmp_path / name).read_bytes() for name in ("align.csv", "inputs.csv")}
+    new = {name: photo(tmp_path, name, faces) for name, faces in (("a", 2), ("z", 1))}
+    with start(tmp_path) as journal:
+        begin = (tmp_path / JOURNAL).stat().st_size
+        add(journal, list(new.values()))
+        whole = (tmp_path / JOURNAL).read_bytes()
+        journal.finish()
+    undisturbed = {name: (tmp_path / name).read_bytes() for name in before}
+    for length in range(begin, len(whole) + 1):
+        for name, content in before.items():
+            (tmp_path / name).write_bytes(content)
+        (tmp_path / JOURNAL).write_bytes(whole[:length])
+        with start(tmp_path) as again:
+            add(again, [rows for name, rows in new.items() if name not in again])
+            again.finish()
+        assert {name: (tmp_path / name).read_bytes() for name in before} == undisturbed
 
 
 def test_failed_photos_and_lost_crops_are_done_again(tmp_path: Path) -> None:
@@ -106,12 +129,19 @@ def test_failed_photos_and_lost_crops_are_done_again(tmp_path: Path) -> None:
     assert [name in again for name in "abc"] == [False, True, False]
 
 
+def test_crops_that_became_empty_are_made_again(tmp_path: Path) -> None:
+    finish(tmp_path, ["a", "b", "c"])
+    (tmp_path / "a.face1.png").write_bytes(b"")
+    again = start(tmp_path)
+    assert [name in again for name in "abc"] == [False, True, True]
+
+
 def test_a_later_failure_outweighs_an_earlier_success(tmp_path: Path) -> None:
     finish(tmp_path, ["a", "b"])
     journal = start(tmp_path)
     add(journal, [[AlignRow("a", "failed", "gone")], photo(tmp_path, "b"), photo(tmp_path, "c")])
     again = start(tmp_path)
-    assert [name in again for name in "abc"] == [False, True, False]
+    assert [name in again for name in "abc"] == [False, True, True]
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -134,7 +164,7 @@ def test_overwriting_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert "a" not in journal
     add(journal, [photo(tmp_path, "a"), photo(tmp_path, "b")])
     again = start(tmp_path, overwrite=True)
-    assert [name in again for name in "ab"] == [True, False]
+    assert [name in again for name in "abc"] == [True, True, False]
 
 
 def test_a_manifest_never_removes_files_of_others(tmp_path: Path) -> None:
@@ -160,7 +190,6 @@ def test_states_come_back(tmp_path: Path) -> None:
         seen.append((photo.name, photo.state))
         return photo
 
-    journal.add([AlignedPhoto([AlignRow("d", "no-face")], STATE)])  # the last one may be cut
     AlignJournal(tmp_path, SETTINGS, False, look).finish()
     assert seen == [("b", STATE), ("c", None)]
     assert read_states(tmp_path) == {"b": STATE}
@@ -181,6 +210,21 @@ def test_crops_that_are_not_kept_are_removed_with_their_folder(tmp_path: Path) -
     assert names_of(tmp_path) == ["2"]
     assert not (tmp_path / "Ada").exists()
     assert (tmp_path / "2.face1.png").exists()
+
+
+def test_a_crop_that_another_photo_has_is_never_removed(tmp_path: Path) -> None:
+    """An earlier version could write crops of two photos to one file."""
+    journal = start(tmp_path)
+    (crop,) = photo(tmp_path, "a")
+    add(journal, [[crop._replace(input=name)] for name in ("a", "b", "c")])
+    journal.finish()
+
+    def drop(photo: AlignedPhoto, earlier: AlignDescription) -> AlignedPhoto | None:
+        return photo if photo.name == "b" else None
+
+    AlignJournal(tmp_path, SETTINGS, False, drop).finish()
+    assert names_of(tmp_path) == ["b"]
+    assert (tmp_path / crop.output).exists()
 
 
 def test_a_journal_of_version_0_1_is_read(tmp_path: Path) -> None:

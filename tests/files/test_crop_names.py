@@ -29,6 +29,36 @@ def test_a_photo_named_like_another_ones_second_face_keeps_its_suffix() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "taken", "stem"),
+    [
+        ("a.jpeg", ["a"], "a.jpeg"),
+        ("A.jpeg", ["a"], "A.jpeg"),
+        ("b.jpeg", ["a"], "b"),
+        ("a.jpg.png", ["a.jpg"], "a.jpg.png"),
+        ("a", ["a"], "a_"),
+        ("a", ["a", "a_"], "a__"),
+        ("A.JPG", ["a", "a.jpg"], "A.JPG_"),
+        ("a.jpeg", ["a.face2"], "a.jpeg"),
+        ("a.face2.jpg", ["a"], "a.face2.jpg"),
+        ("clip.mp4", ["clip.00h00m01.000s"], "clip.mp4"),
+        ("clip.mp4", ["clip.00h00m01.000s.face2"], "clip.mp4"),
+        ("clip.mp4", ["clip"], "clip"),  # a photo's
+        ("clip.jpg", ["clip.00h00m01.000s"], "clip"),  # a video's
+        ("clip.00h00m01.000s.jpg", ["clip.00h00m01.000s"], "clip.00h00m01.000s.jpg"),
+        ("clip.00h00m02.000s.jpg", ["clip.00h00m01.000s"], "clip.00h00m02.000s.jpg"),
+    ],
+)
+def test_no_crop_that_stays_is_written_over(name: str, taken: list[str], stem: str) -> None:
+    names = [name, "other.jpg"]
+    videos = [name for name in names if name.endswith(".mp4")]
+    assert crop_stems(names, several=True, videos=videos, taken=taken) == [stem, "other"]
+
+
+def test_a_name_beside_a_crop_that_stays_is_no_other_photos() -> None:
+    assert crop_stems(["a", "a_"], several=False, taken=["a"]) == ["a__", "a_"]
+
+
+@pytest.mark.parametrize(
     ("time", "name"),
     [
         (0, "a/clip.00h00m00.000s"),

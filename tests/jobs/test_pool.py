@@ -1,8 +1,10 @@
 """The pool keeps order, bounds its queue and survives a dying worker."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -112,6 +114,23 @@ def test_workers_may_be_stopped_in_the_middle_of_an_answer() -> None:
             raise KeyboardInterrupt
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_thread_that_cannot_be_started_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor's own starts after its first process, which nobody would end."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("concurrent.futures.process._ExecutorManagerThread.start", start)
+    with (
+        pytest.raises(RuntimeError, match="can't start new thread"),
+        OrderedPool(work, died, int, ("100",), jobs=2) as pool,
+    ):
+        list(pool.map([[1], [2]]))
+    for process in multiprocessing.active_children():
+        process.join(10)
+    assert not multiprocessing.active_children()
 
 
 def _nothing() -> None:
