@@ -53,7 +53,7 @@ def test_train_says_what_is_missing(tmp_path):
 @pytest.mark.parametrize("kind", FITTERS)
 def test_what_is_written_of_equal_embeddings_can_be_read(kind, images, tmp_path):
     reps = write_people(tmp_path / "reps", range(2), range(images))
-    np.save(reps / "reps.npy", np.ones((2 * images, 32), np.float32))
+    np.save(reps / "reps.npy", np.full((2 * images, 32), 32**-0.5, np.float32))
     train_classifier(reps, tmp_path / "c", ClassifierSettings(kind=kind))
     assert load_classifier(tmp_path / "c").kind == kind
 
