@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facetool.errors import ImageError, UsageError
+from facetool.errors import UsageError
 from facetool.files.align_description import AlignDescription
 from facetool.files.align_journal import (
     AlignedPhoto,
@@ -18,7 +18,7 @@ from facetool.files.align_manifest import AlignRow
 from facetool.files.crop_names import stem_of_frame
 from facetool.files.image_states import read_states
 from facetool.files.text import counted
-from facetool.images.changes import unchanged
+from facetool.images.changes import is_there, unchanged
 from facetool.images.formats import VIDEO
 from facetool.images.inputs import Images
 from facetool.images.read import TRUNCATED
@@ -172,7 +172,7 @@ def with_earlier(images: Images, output: Path, under: str) -> list[str]:
     others = [name for name in recorded_inputs(output) if name]
     photos = recorded_photos(output)
     earlier = {_in_input(name, under) for name in photos if _belongs(name, under, others)}
-    return sorted({*images.names, *(name for name in earlier if _is_there(images, name))})
+    return sorted({*images.names, *(name for name in earlier if is_there(images, name))})
 
 
 def kept_crops(
@@ -233,14 +233,6 @@ def _stem(row: AlignRow) -> str:
     """What leads to the crops of a photo or video, by its first one."""
     stem = row.output.removesuffix(".png")
     return (stem_of_frame(stem) or stem) if row.time else stem
-
-
-def _is_there(images: Images, name: str) -> bool:
-    try:
-        images.stat(name)
-    except ImageError:
-        return False
-    return True
 
 
 def _refuse_shared_names(

@@ -153,6 +153,14 @@ def _read_faces(folder: Path) -> Embeddings:
     return Embeddings(names, labels, vectors, faces.description)
 
 
+def first_not_finite(vectors: NDArray[np.float32]) -> int | None:
+    """The first of embeddings (N, D) with a NaN or an infinity."""
+    # One sum per row shows them all without a second array of this size.
+    with np.errstate(invalid="ignore"):
+        bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
+    return int(bad.argmax()) if bad.any() else None
+
+
 def check_finite_rows(source: Path, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
     """Refuse embeddings (N, D) with a NaN or an infinity.
 
@@ -164,11 +172,9 @@ def check_finite_rows(source: Path, vectors: NDArray[np.float32], rows: NDArray[
     Raises:
         FormatError: the first of them that has one.
     """
-    # One sum per row shows them all without a second array of this size.
-    bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
-    if bad.any():
+    if (bad := first_not_finite(vectors)) is not None:
         raise FormatError(
-            f"{source}: row {rows[bad.argmax()] + 1} has a value that is not finite; make the "
+            f"{source}: row {rows[bad] + 1} has a value that is not finite; make the "
             "folder again with overwrite=True",
             "overwrite=True",
         )

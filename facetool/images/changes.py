@@ -30,6 +30,15 @@ def state_now(images: Images, name: str) -> ImageState:
     return ImageState(size, modified, images.sha256(name))
 
 
+def is_there(images: ImageFiles, name: str) -> bool:
+    """Whether an image still lies where it did."""
+    try:
+        images.stat(name)
+    except ImageError:
+        return False
+    return True
+
+
 def unchanged(
     images: Images, name: str, then: ImageState, *, by_content: bool
 ) -> ImageState | None:

@@ -16,6 +16,7 @@ from facetool.files.input_file import NOT_A_FILE
 from facetool.files.names_below import leads_out
 from facetool.files.storage import is_url, open_filesystem, patiently
 from facetool.files.text import counted
+from facetool.images.changes import is_there
 from facetool.images.folder import ImageFolder
 from facetool.images.formats import IMAGE, IMAGE_HEAD_BYTES, kind_by_content, kind_by_name
 from facetool.images.inputs import TAR, ImageFiles, Images, one_of, open_photos, unsupported_files
@@ -120,7 +121,7 @@ class LocalPhotos:
         found = self._found or self._open()
         names: Collection[str] = found.names
         if not self._path.is_dir():
-            names = {*names, *(name for name in earlier if _is_there(found, name))}
+            names = {*names, *(name for name in earlier if is_there(found, name))}
         unlisted = [(name, reason, 1) for name, reason in found.unreadable]
         unlisted += unsupported_files(found.unsupported)
         return PhotoList([self._listed(found, name) for name in sorted(names)], unlisted)
@@ -137,14 +138,6 @@ class LocalPhotos:
     def files(self, photos: Sequence[ListedPhoto]) -> list[ImageFiles]:
         """See :meth:`PhotoSource.files`."""
         return [self._files] * len(photos)
-
-
-def _is_there(files: ImageFiles, name: str) -> bool:
-    try:
-        files.stat(name)
-    except ImageError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from facetool.evaluation.templates import (
     pool,
     tar_near_far,
 )
-from facetool.files.embeddings import NPY_DAMAGE, bad_npy, read_embeddings
+from facetool.files.embeddings import NPY_DAMAGE, bad_npy, first_not_finite, read_embeddings
 from facetool.files.text import counted, read_text, reading
 
 _GALLERIES = ("1N_gallery_G1.csv", "1N_gallery_G2.csv", "1N_gallery_S1.csv", "1N_gallery_S2.csv")
@@ -157,10 +157,7 @@ def _contradicted(keys: _Indices, values: _Indices) -> int | None:
 
 def _check_finite(vectors: NDArray[np.float32], source: Path, names: list[str]) -> None:
     """Refuse what no similarity can be computed of, a row for each image of the list."""
-    with np.errstate(invalid="ignore"):
-        bad = ~np.isfinite(vectors.sum(axis=1, dtype=np.float64))
-    if bad.any():
-        row = int(bad.argmax())
+    if (row := first_not_finite(vectors)) is not None:
         raise FormatError(
             f"{source}: row {row + 1} ({names[row]}) has a value that is not finite in float32"
         )
